@@ -1,0 +1,204 @@
+//! What all identifiers of text share: trimming, lower case, one Unicode form, and the same text without accents.
+//! All on the stack; only text outside ASCII costs an allocation, for its lower case.
+
+use arrayvec::{ArrayString, ArrayVec};
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+use super::DroppedValue;
+
+/// The longest normalised identifier, in bytes. The longest e-mail address has 254 (RFC 5321, 4.5.3.1.3).
+pub(super) const LONGEST: usize = 256;
+/// How many forms of one value are sent at most.
+pub(super) const MOST_FORMS: usize = 4;
+
+/// A normalised identifier, ready to be hashed.
+pub(super) type Text = ArrayString<LONGEST>;
+
+/// The distinct forms in which one value may stand in Meta's data, best first. There is always one.
+#[derive(Debug)]
+pub(super) struct Forms(ArrayVec<Text, MOST_FORMS>);
+
+impl Forms {
+    pub(super) fn of(best: Text) -> Self {
+        let mut forms = ArrayVec::new();
+        forms.push(best);
+        Self(forms)
+    }
+
+    /// Adds another form, unless it is there already.
+    pub(super) fn also(&mut self, form: Text) {
+        if !self.0.contains(&form) {
+            self.0.push(form);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Text> {
+        self.0.iter()
+    }
+}
+
+/// Without the white space around it. JavaScript counts the byte order mark as white space, and copied text brings
+/// zero-width blanks along; Unicode's own definition has neither.
+pub(super) fn trim(raw: &str) -> &str {
+    raw.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}'))
+}
+
+/// Whether a trimmed value says that there is none, in the words that programs print for nothing.
+pub(super) fn is_nothing(trimmed: &str) -> bool {
+    ["", "null", "undefined", "none", "n/a"]
+        .iter()
+        .any(|word| trimmed.eq_ignore_ascii_case(word))
+}
+
+/// A short text of our own, such as a code.
+pub(super) fn of(code: &str) -> Text {
+    Text::from(code).expect("our own codes are shorter than any limit")
+}
+
+/// In lower case and composed (NFC), so that `É` and `E` + U+0301 are the same letter.
+pub(super) fn lower(raw: &str) -> Result<Text, DroppedValue> {
+    let mut text = Text::new();
+    if raw.is_ascii() {
+        text.try_push_str(raw).map_err(|_| DroppedValue::TooLong)?;
+        text.make_ascii_lowercase();
+    } else if raw.len() > LONGEST {
+        return Err(DroppedValue::TooLong);
+    } else {
+        // The whole string at once: a Greek sigma is written differently at the end of a word.
+        for c in raw.to_lowercase().nfc() {
+            text.try_push(c).map_err(|_| DroppedValue::TooLong)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The characters that `dropped` does not name.
+pub(super) fn without(text: &Text, dropped: impl Fn(char) -> bool) -> Text {
+    let mut kept = Text::new();
+    for c in text.chars().filter(|c| !dropped(*c)) {
+        kept.push(c);
+    }
+    kept
+}
+
+/// The same lower-case text in `a-z` and ASCII, if it is Latin: `são` is `sao`. `None` for other scripts, whose
+/// marks are not ornaments, and for a text of nothing but accents.
+pub(super) fn without_accents(text: &Text) -> Option<Text> {
+    let mut plain = Text::new();
+    for c in text.nfd().filter(|c| !is_combining_mark(*c)) {
+        let letters = match c {
+            c if c.is_ascii() => {
+                plain.try_push(c).ok()?;
+                continue;
+            }
+            'ß' => "ss",
+            'æ' => "ae",
+            'œ' => "oe",
+            'ø' => "o",
+            'đ' | 'ð' => "d",
+            'þ' => "th",
+            'ł' => "l",
+            'ı' => "i",
+            'ħ' => "h",
+            'ŧ' => "t",
+            'ŋ' => "n",
+            _ => return None,
+        };
+        plain.try_push_str(letters).ok()?;
+    }
+    (!plain.is_empty()).then_some(plain)
+}
+
+/// Whether there is anything in it that a name or a code could consist of.
+pub(super) fn has_content(text: &Text) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+/// The digit in ASCII, from whatever script that is used for phone numbers and dates: `٣` is `3`.
+pub(super) fn digit(c: char) -> Option<char> {
+    /// The zeros of Unicode's decimal digits, each followed by its nine others; up to full-width forms.
+    const ZEROS: [char; 21] = [
+        '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
+        '\u{c66}', '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}',
+        '\u{1810}', '\u{a9d0}', '\u{ff10}',
+    ];
+    if c.is_ascii() {
+        return c.is_ascii_digit().then_some(c);
+    }
+    let zero = ZEROS.iter().rfind(|zero| **zero <= c)?;
+    char::from_digit(u32::from(c) - u32::from(*zero), 10)
+}
+
+/// The hyphen of any keyboard and word processor.
+pub(super) fn is_hyphen(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(raw: &str) -> Option<String> {
+        without_accents(&lower(raw).unwrap()).map(|text| text.to_string())
+    }
+
+    #[test]
+    fn latin_letters_lose_their_accents_and_other_scripts_have_no_plain_form() {
+        for (raw, expected) in [
+            ("São João", "sao joao"),
+            ("Łódź", "lodz"),
+            ("Straße", "strasse"),
+            ("Ærøskøbing", "aeroskobing"),
+            ("Œuvre", "oeuvre"),
+            ("Đorđe", "dorde"),
+            ("Þórður", "thordur"),
+            ("İstanbul, Diyarbakır", "istanbul, diyarbakir"),
+            ("Ħamrun", "hamrun"),
+            ("Ŧŋ", "tn"),
+        ] {
+            assert_eq!(plain(raw).as_deref(), Some(expected), "{raw}");
+        }
+        for raw in ["정", "李明", "Мария", "Ελένη", "हिन्दी", "O’Connor", "\u{301}"]
+        {
+            assert_eq!(plain(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_letter_that_becomes_two_may_not_push_a_text_over_the_limit() {
+        let text = lower(&"ß".repeat(LONGEST / 2)).unwrap();
+        assert_eq!(without_accents(&text).map(|plain| plain.len()), Some(LONGEST));
+        let text = lower(&"\u{fb2c}".repeat(LONGEST / 3)); // one letter that NFC writes as three, six bytes
+        assert_eq!(text, Err(DroppedValue::TooLong));
+    }
+
+    #[test]
+    fn lower_case_is_that_of_the_whole_word() {
+        assert_eq!(lower("ΓΙΩΡΓΟΣ").unwrap().as_str(), "γιωργος");
+        assert_eq!(lower("JOSE\u{301}").unwrap().as_str(), "jos\u{e9}");
+    }
+
+    #[test]
+    fn digits_of_every_script_are_digits_and_nothing_else_is() {
+        for (c, expected) in [
+            ('0', '0'),
+            ('9', '9'),
+            ('٣', '3'),
+            ('۹', '9'),
+            ('५', '5'),
+            ('２', '2'),
+            ('๐', '0'),
+        ] {
+            assert_eq!(digit(c), Some(expected), "{c}");
+        }
+        for c in ['a', '/', ':', 'é', '²', '½', '٪', '一', '：'] {
+            assert_eq!(digit(c), None, "{c}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_around_a_value_are_trimmed_like_blanks() {
+        assert_eq!(trim("\u{feff}\u{a0} ana \u{200b}\t\r\n"), "ana");
+    }
+}
