@@ -1,0 +1,40 @@
+//! A strict stand-in for Meta's Graph API, to run against in tests, demos, load tests and other people's CI.
+//!
+//! It answers `POST /v{version}/{dataset_id}/events` as Meta documents it, refuses what Meta refuses, counts
+//! what Meta's deduplication would keep, misbehaves on command ([`Fault`]) and shows what arrived. It shares
+//! no code with the system it judges.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use rastro_sandbox::{Fault, FaultKind, Sandbox, SandboxConfig};
+//!
+//! let sandbox = Sandbox::start(SandboxConfig::default().with_token("111", "TOKEN")).await?;
+//! sandbox.fail_with(Fault::new(FaultKind::ResetAfter).times(1))?;
+//! // ... send events to `sandbox.url()` ...
+//! assert_eq!(sandbox.counts().unique, 1);
+//! # Ok(())
+//! # }
+//! ```
+
+mod clock;
+mod config;
+mod connection;
+mod faults;
+mod graph;
+mod inspect;
+mod json;
+mod ledger;
+mod multipart;
+mod records;
+mod refusal;
+mod rules;
+mod server;
+mod submission;
+
+pub use clock::SandboxClock;
+pub use config::{SandboxConfig, TokenGrant};
+pub use faults::{Fault, FaultId, FaultKind, FaultStatus, InvalidFault};
+pub use ledger::{Counts, DatasetCounts, EventCounts};
+pub use records::{EventFilter, ReceivedEvent, RequestRecord};
+pub use server::Sandbox;
+pub use submission::Encoding;
