@@ -1,0 +1,107 @@
+//! The schema, embedded. Applied by one process at a time; every service checks that it is there.
+
+use std::time::Duration;
+
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::Pg;
+use diesel::sql_types::{BigInt, Bool};
+use diesel::{Connection, QueryDsl};
+use diesel_async::AsyncPgConnection;
+use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::connection::Store;
+use crate::error::StoreError;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
+
+/// Any constant that nothing else in this database locks.
+const LOCK: i64 = 7_266_100_000;
+/// How often somebody else's migration is looked at again.
+const LOCK_RETRY: Duration = Duration::from_millis(200);
+
+/// Applies and reverts migrations. Blocking, over a connection of its own: for an init job, not for a service.
+pub struct Migrator {
+    connection: AsyncConnectionWrapper<AsyncPgConnection>,
+}
+
+/// What went wrong with a migration, with its name.
+pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Migrator {
+    /// Connects, and waits until no other migrator is at work. Call it outside of any async runtime.
+    pub fn connect(url: &SecretString) -> Result<Self, MigrationError> {
+        use diesel::RunQueryDsl;
+        let mut connection = AsyncConnectionWrapper::establish(url.expose_secret())?;
+        // By trying, not by waiting inside PostgreSQL: a waiting statement holds a snapshot, and CREATE INDEX
+        // CONCURRENTLY waits for all of those. The lock ends with the connection, however that ends.
+        while !diesel::select(pg_try_advisory_lock(LOCK)).get_result::<bool>(&mut connection)? {
+            std::thread::sleep(LOCK_RETRY);
+        }
+        Ok(Migrator { connection })
+    }
+
+    /// Applies what is missing, and returns the names of what was.
+    pub fn run(&mut self) -> Result<Vec<String>, MigrationError> {
+        let applied = self.connection.run_pending_migrations(MIGRATIONS)?;
+        Ok(applied.into_iter().map(|version| version.to_string()).collect())
+    }
+
+    /// Reverts everything, newest first.
+    pub fn revert_all(&mut self) -> Result<(), MigrationError> {
+        self.connection.revert_all_migrations(MIGRATIONS)?;
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Whether the database answers and every migration that this program knows of is applied. A newer schema is
+    /// fine: migrations are made so that the code before them still runs.
+    pub async fn check_ready(&self) -> Result<(), StoreError> {
+        use diesel_async::RunQueryDsl;
+        let newest = MigrationSource::<Pg>::migrations(&MIGRATIONS)
+            .map_err(|_| StoreError::Invalid {
+                what: "embedded migrations",
+            })?
+            .iter()
+            .map(|migration| migration.name().version().to_string())
+            .max();
+        let mut connection = self.connection().await?;
+        let any_applied = diesel::select(diesel::dsl::sql::<Bool>(
+            "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+        ))
+        .get_result::<bool>(&mut connection)
+        .await?;
+        if !any_applied {
+            return Err(StoreError::SchemaTooOld);
+        }
+        let applied: Option<String> = __diesel_schema_migrations::table
+            .select(diesel::dsl::max(__diesel_schema_migrations::version))
+            .get_result(&mut connection)
+            .await?;
+        if applied >= newest {
+            Ok(())
+        } else {
+            Err(StoreError::SchemaTooOld)
+        }
+    }
+}
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+diesel::define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
+
+/// The name of every migration, a line each: whoever keeps a migrated database aside knows by it whether that is still
+/// current.
+pub fn migration_names() -> String {
+    let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
+    migrations
+        .iter()
+        .map(|migration| format!("{}\n", migration.name()))
+        .collect()
+}

@@ -1,0 +1,12 @@
+-- send_queue::lanes: the distinct first columns of the key, one index probe each, whatever the backlog
+WITH RECURSIVE lane AS (
+    (SELECT dataset_id, test_event_code FROM send_queue ORDER BY dataset_id, test_event_code LIMIT 1)
+    UNION ALL
+    SELECT following.dataset_id, following.test_event_code
+    FROM lane CROSS JOIN LATERAL (
+        SELECT dataset_id, test_event_code FROM send_queue
+        WHERE (dataset_id, test_event_code) > (lane.dataset_id, lane.test_event_code)
+        ORDER BY dataset_id, test_event_code LIMIT 1
+    ) AS following
+)
+SELECT dataset_id, test_event_code FROM lane
