@@ -1,0 +1,11 @@
+//! The one client of Meta's Graph API: what we ask it, what it answers, and what an answer means.
+//!
+//! Source of every rule here: Meta's Conversions API documentation, "Using the API" and "Error reference".
+
+mod client;
+mod events;
+mod outcome;
+
+pub use client::{GraphApi, GraphApiConfig, GraphApiError};
+pub use events::{Answer, EventsRequest};
+pub use outcome::{Failure, FailureClass, GraphError};
