@@ -2,7 +2,7 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check coverage migrate clean-local
+.PHONY: help demo down test check coverage migrate openapi clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,10 @@ coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema
 	@scripts/migrate.sh
+
+openapi: ## write proto-docs/openapi.yaml anew from the code
+	@cargo run --locked -q -p ingest-gateway -- openapi > proto-docs/openapi.yaml.new
+	@mv proto-docs/openapi.yaml.new proto-docs/openapi.yaml
 
 clean-local: ## stop everything and delete .local: private clusters with their data, logs, the demo's keys
 	@scripts/down.sh --delete

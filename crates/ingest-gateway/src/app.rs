@@ -1,0 +1,131 @@
+//! The routes, what handlers share, and the server around them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{self, Data};
+use actix_web::{HttpResponse, HttpServer};
+use anyhow::Context;
+use ipnet::IpNet;
+use rastro_service::clock::Clock;
+use rastro_service::shutdown::Shutdown;
+use rastro_store::Store;
+use tokio::task::JoinHandle;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::auth::Keyring;
+use crate::config::GatewayConfig;
+use crate::group_commit::GroupCommit;
+use crate::handlers::conversions;
+use crate::metrics::GatewayMetrics;
+use crate::problem::Problem;
+
+/// What handlers share. Each worker has its own, with its own writers.
+pub(crate) struct App {
+    pub(crate) keyring: Keyring,
+    pub(crate) group_commit: GroupCommit,
+    pub(crate) metrics: GatewayMetrics,
+    pub(crate) clock: Clock,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) request_timeout: Duration,
+    /// Whether requests are traced at all.
+    pub(crate) traces: bool,
+}
+
+/// A gateway that is listening.
+pub struct Gateway {
+    address: SocketAddr,
+    server: ServerHandle,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+/// Starts listening. Requests are served until [`Gateway::stop`], or `shutdown`, which lets those in flight finish.
+pub fn run(
+    config: &GatewayConfig,
+    store: Store,
+    clock: Clock,
+    metrics: GatewayMetrics,
+    traces: bool,
+    shutdown: Shutdown,
+) -> anyhow::Result<Gateway> {
+    let listener =
+        TcpListener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let keyring = Keyring::new(store.clone(), config.max_events_per_second_per_key);
+    let refresh = Duration::from_secs(config.key_refresh_seconds);
+    tokio::spawn(keyring.clone().keep_fresh(refresh, shutdown.clone()));
+
+    let settings = config.clone();
+    let timeout = Duration::from_secs(config.request_timeout_seconds);
+    let server = HttpServer::new(move || {
+        // Called once in each worker's own thread, whose runtime then runs its writers: a request is parsed, stored
+        // and answered without crossing threads.
+        let app = App {
+            keyring: keyring.clone(),
+            group_commit: GroupCommit::start(&store, settings.writers, settings.max_waiting_bytes, &metrics),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            max_body_bytes: settings.max_body_bytes,
+            request_timeout: timeout,
+            traces,
+        };
+        actix_web::App::new().app_data(Data::new(app)).configure(routes)
+    })
+    .workers(config.workers)
+    .disable_signals()
+    .client_request_timeout(timeout)
+    .shutdown_timeout(config.shutdown_timeout_seconds)
+    .listen(listener)?
+    .run();
+
+    let handle = server.handle();
+    tokio::spawn({
+        let server = handle.clone();
+        async move {
+            shutdown.requested().await;
+            server.stop(true).await;
+        }
+    });
+    info!("listening on {address}");
+    Ok(Gateway {
+        address,
+        server: handle,
+        serving: tokio::spawn(server),
+    })
+}
+
+impl Gateway {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits until it has stopped: no connection is open, and every request that came in was answered.
+    pub async fn stopped(self) -> anyhow::Result<()> {
+        self.serving.await?.context("the server failed")
+    }
+
+    /// Finishes the requests in flight and stops.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.server.stop(true).await;
+        self.stopped().await
+    }
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::resource("/api/meta/conversions")
+                .route(web::post().to(conversions::receive))
+                .default_service(web::to(async || answer(Problem::method_not_allowed()))),
+        )
+        .default_service(web::to(async || answer(Problem::not_found())));
+}
+
+fn answer(problem: Problem) -> HttpResponse {
+    problem.into_response(Uuid::now_v7())
+}

@@ -1,0 +1,178 @@
+//! The gateway's configuration: `config.default.toml` is its documentation.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, ensure};
+use ipnet::IpNet;
+use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
+use rastro_core::match_keys::CountryCode;
+use rastro_service::health::HealthConfig;
+use rastro_service::telemetry::TelemetryConfig;
+use rastro_store::DatabaseConfig;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+/// The defaults, with a comment for every key.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub database: DatabaseConfig,
+    pub telemetry: TelemetryConfig,
+    pub health: HealthConfig,
+    pub gateway: GatewayConfig,
+    pub seed: SeedConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    pub listen: SocketAddr,
+    pub workers: usize,
+    /// Per worker.
+    pub writers: usize,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_body_bytes: usize,
+    pub max_waiting_bytes: usize,
+    pub request_timeout_seconds: u64,
+    pub shutdown_timeout_seconds: u64,
+    pub max_events_per_second_per_key: u32,
+    pub key_refresh_seconds: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SeedConfig {
+    dataset_id: String,
+    name: String,
+    access_token: SecretString,
+    secret_key: SecretString,
+    publishable_key: SecretString,
+    default_country: String,
+    default_currency: String,
+}
+
+/// A dataset to create at start.
+pub struct Seed {
+    pub dataset_id: DatasetId,
+    pub name: String,
+    pub access_token: SecretString,
+    pub secret_key: Option<SecretString>,
+    pub publishable_key: Option<SecretString>,
+    pub defaults: DatasetDefaults,
+}
+
+impl Config {
+    /// Reads and checks the configuration.
+    pub fn load() -> anyhow::Result<Self> {
+        let config: Config = rastro_service::config::load(DEFAULTS)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let gateway = &self.gateway;
+        ensure!(
+            gateway.workers > 0 && gateway.writers > 0,
+            "gateway.workers and gateway.writers must be at least 1"
+        );
+        ensure!(
+            gateway.max_waiting_bytes >= 2 * gateway.max_body_bytes,
+            "gateway.max_waiting_bytes must hold at least two bodies of gateway.max_body_bytes"
+        );
+        ensure!(
+            gateway.max_waiting_bytes <= u32::MAX as usize,
+            "gateway.max_waiting_bytes must be under 4 GiB"
+        );
+        self.seed.read().map(drop)
+    }
+}
+
+impl SeedConfig {
+    /// The seed, or `None` if no dataset is named.
+    pub fn read(&self) -> anyhow::Result<Option<Seed>> {
+        const SHORTEST_KEY: usize = 20;
+        if self.dataset_id.is_empty() {
+            return Ok(None);
+        }
+        ensure!(
+            !self.access_token.expose_secret().is_empty(),
+            "seed.access_token is required with seed.dataset_id"
+        );
+        let key = |key: &SecretString, name: &str| {
+            let length = key.expose_secret().len();
+            ensure!(
+                length == 0 || length >= SHORTEST_KEY,
+                "{name} must have at least {SHORTEST_KEY} characters"
+            );
+            Ok((length > 0).then(|| key.clone()))
+        };
+        let country = match self.default_country.as_str() {
+            "" => None,
+            code => Some(
+                CountryCode::parse(code)
+                    .context("seed.default_country must be an ISO code, such as \"br\"")?,
+            ),
+        };
+        let currency = match self.default_currency.as_str() {
+            "" => None,
+            code => Some(
+                Currency::parse(code)
+                    .context("seed.default_currency must be an ISO code, such as \"BRL\"")?,
+            ),
+        };
+        Ok(Some(Seed {
+            dataset_id: self.dataset_id.parse().context("seed.dataset_id")?,
+            name: self.name.clone(),
+            access_token: self.access_token.clone(),
+            secret_key: key(&self.secret_key, "seed.secret_key")?,
+            publishable_key: key(&self.publishable_key, "seed.publishable_key")?,
+            defaults: DatasetDefaults { country, currency },
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let config: Config = rastro_service::config::load_from(DEFAULTS, variables.iter().copied())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn the_documented_defaults_are_a_valid_configuration() {
+        let config = load(&[]).unwrap();
+        assert!(config.seed.read().unwrap().is_none());
+        assert_eq!(config.gateway.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn a_misspelt_variable_stops_the_start_and_is_named() {
+        let error = format!(
+            "{:#}",
+            load(&[("RASTRO__GATEWAY__LISTNE", "0.0.0.0:1")]).unwrap_err()
+        );
+        assert!(error.contains("listne"), "{error}");
+    }
+
+    #[test]
+    fn a_seed_needs_a_token_and_keys_that_cannot_be_guessed() {
+        let dataset = ("RASTRO__SEED__DATASET_ID", "123456789012345");
+        assert!(load(&[dataset]).is_err());
+        let token = ("RASTRO__SEED__ACCESS_TOKEN", "EAAB");
+        assert!(load(&[dataset, token, ("RASTRO__SEED__SECRET_KEY", "short")]).is_err());
+        assert!(load(&[dataset, token, ("RASTRO__SEED__DEFAULT_COUNTRY", "Brasil")]).is_err());
+        let config = load(&[
+            dataset,
+            token,
+            ("RASTRO__SEED__SECRET_KEY", "sk_0123456789abcdef0123"),
+        ])
+        .unwrap();
+        let seed = config.seed.read().unwrap().unwrap();
+        assert!(seed.secret_key.is_some() && seed.publishable_key.is_none());
+    }
+}

@@ -1,0 +1,287 @@
+//! Concurrent requests become one statement and one commit.
+//!
+//! A commit costs about the same for one event as for a thousand, so events are not stored one by one: each request
+//! leaves its events here and waits. A writer takes whatever is waiting, stores all of it in one statement, and only
+//! then answers each request. There is no timer: while one commit is under way the next group gathers. At rest a group
+//! is one event, and nothing is slower for it; under load it is hundreds.
+//!
+//! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rastro_service::telemetry::ErrorChain;
+use rastro_store::{EventWriter, NewEvent, Store, StoreError};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+use crate::metrics::GatewayMetrics;
+
+/// A writer stops gathering at so many events. A request is never split, so a group may hold more.
+const GROUP_EVENTS: usize = 1_000;
+/// How often a group that lost against a concurrent one (a deadlock) is tried again.
+const CONFLICT_RETRIES: usize = 3;
+/// What an event costs in memory beside its payload, roughly.
+const OVERHEAD_BYTES: usize = 512;
+
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// New, and durable.
+    Accepted,
+    /// Its key was claimed before, at the given time if that is still known.
+    Duplicate(Option<DateTime<Utc>>),
+}
+
+/// Why nothing is known to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotStored {
+    /// Too much is waiting already.
+    Full,
+    /// The database did not take it. Sending it again is safe.
+    Unavailable,
+    /// The database refuses these very events.
+    Refused,
+}
+
+type Answer = Result<Vec<Stored>, NotStored>;
+
+struct Waiting {
+    events: Vec<NewEvent>,
+    answer: oneshot::Sender<Answer>,
+    /// Given back when the request is answered.
+    _room: OwnedSemaphorePermit,
+}
+
+/// The way to the writers. Clones share them; the writers end when the last clone is gone and all is answered.
+#[derive(Clone)]
+pub(crate) struct GroupCommit {
+    waiting: mpsc::UnboundedSender<Waiting>,
+    room: Arc<Semaphore>,
+}
+
+impl GroupCommit {
+    /// Starts writers on the current runtime, each with a connection of its own.
+    pub(crate) fn start(
+        store: &Store,
+        writers: usize,
+        max_waiting_bytes: usize,
+        metrics: &GatewayMetrics,
+    ) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let receiver = Arc::new(Mutex::new(receiver));
+        for _ in 0..writers {
+            let writer = Writer {
+                store: store.clone(),
+                connection: None,
+                metrics: metrics.clone(),
+            };
+            tokio::spawn(writer.run(receiver.clone()));
+        }
+        GroupCommit {
+            waiting: sender,
+            room: Arc::new(Semaphore::new(max_waiting_bytes)),
+        }
+    }
+
+    /// Stores the events and says what became of each. When this returns `Ok`, every accepted one is durable.
+    pub(crate) async fn store(&self, events: Vec<NewEvent>) -> Answer {
+        let bytes: usize = events
+            .iter()
+            .map(|event| event.payload.len() + OVERHEAD_BYTES)
+            .sum();
+        let bytes = u32::try_from(bytes).map_err(|_| NotStored::Full)?;
+        let room = Arc::clone(&self.room)
+            .try_acquire_many_owned(bytes)
+            .map_err(|_| NotStored::Full)?;
+        let (answer, answered) = oneshot::channel();
+        self.waiting
+            .send(Waiting {
+                events,
+                answer,
+                _room: room,
+            })
+            .map_err(|_| NotStored::Unavailable)?;
+        // A writer that died took the sender with it.
+        answered.await.unwrap_or(Err(NotStored::Unavailable))
+    }
+}
+
+struct Writer {
+    store: Store,
+    connection: Option<EventWriter>,
+    metrics: GatewayMetrics,
+}
+
+impl Writer {
+    async fn run(mut self, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>) {
+        let mut group = Vec::new();
+        while gather(&receiver, &mut group).await {
+            if !group.is_empty() {
+                self.write(std::mem::take(&mut group)).await;
+            }
+        }
+    }
+
+    /// Stores a group and answers everyone in it.
+    async fn write(&mut self, mut group: Vec<Waiting>) {
+        // Groups whose rows the database refuses are cut in half, so that only the request at fault fails.
+        let mut rest = Vec::new();
+        loop {
+            match self.accept(&group).await {
+                Ok(accepted) => self.answer(group, &accepted).await,
+                Err(error) if error.is_about_the_rows() && group.len() > 1 => {
+                    rest.push(group.split_off(group.len() / 2));
+                    continue;
+                }
+                Err(error) => {
+                    self.metrics.commit_failures.inc();
+                    let reason = if error.is_about_the_rows() {
+                        error!(
+                            "the database refuses events that passed every check: {}",
+                            ErrorChain(&error)
+                        );
+                        NotStored::Refused
+                    } else {
+                        warn!(
+                            "a group of {} requests could not be stored: {}",
+                            group.len(),
+                            ErrorChain(&error)
+                        );
+                        self.connection = None;
+                        NotStored::Unavailable
+                    };
+                    refuse(group, reason);
+                }
+            }
+            match rest.pop() {
+                Some(next) => group = next,
+                None => return,
+            }
+        }
+    }
+
+    /// Stores what is new, in one commit. Which events those were, by request and position.
+    async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Vec<bool>>, StoreError> {
+        let mut order: Vec<(usize, usize)> = Vec::new();
+        for (request, waiting) in group.iter().enumerate() {
+            order.extend((0..waiting.events.len()).map(|position| (request, position)));
+        }
+        let event = |&(request, position): &(usize, usize)| &group[request].events[position];
+        // Sorted, so that two writers with the same keys never wait for each other; stable, so that of the same key
+        // twice the first one wins.
+        order.sort_by_key(|at| event(at).key);
+        order.dedup_by_key(|at| event(at).key);
+        let events: Vec<&NewEvent> = order.iter().map(event).collect();
+
+        let started = Instant::now();
+        let mut conflicts = 0;
+        let fresh = loop {
+            match self.connection().await?.accept(&events).await {
+                Err(error) if error.is_conflict() && conflicts < CONFLICT_RETRIES => conflicts += 1,
+                result => break result?,
+            }
+        };
+        self.metrics
+            .commit_seconds
+            .observe(started.elapsed().as_secs_f64());
+        self.metrics.group_size.observe(events.len() as f64);
+
+        let mut accepted: Vec<Vec<bool>> = group
+            .iter()
+            .map(|waiting| vec![false; waiting.events.len()])
+            .collect();
+        for ((request, position), fresh) in order.into_iter().zip(fresh) {
+            accepted[request][position] = fresh;
+        }
+        Ok(accepted)
+    }
+
+    /// Answers everyone in a group that is stored: at once where all was new, after logging the others.
+    async fn answer(&mut self, group: Vec<Waiting>, accepted: &[Vec<bool>]) {
+        let mut with_duplicates = Vec::new();
+        for (waiting, accepted) in group.into_iter().zip(accepted) {
+            if accepted.iter().all(|fresh| *fresh) {
+                reply(waiting.answer, Ok(vec![Stored::Accepted; accepted.len()]));
+            } else {
+                with_duplicates.push((waiting, accepted));
+            }
+        }
+        if with_duplicates.is_empty() {
+            return;
+        }
+        let duplicates: Vec<&NewEvent> = with_duplicates
+            .iter()
+            .flat_map(|(waiting, accepted)| waiting.events.iter().zip(*accepted))
+            .filter_map(|(event, fresh)| (!fresh).then_some(event))
+            .collect();
+        let recorded = match self.connection().await {
+            Ok(connection) => connection.record_duplicates(&duplicates).await,
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(first_received) => {
+                let mut first_received = first_received.into_iter();
+                for (waiting, accepted) in with_duplicates {
+                    let stored = accepted.iter().map(|fresh| match fresh {
+                        true => Stored::Accepted,
+                        false => Stored::Duplicate(first_received.next().flatten()),
+                    });
+                    let stored = stored.collect();
+                    reply(waiting.answer, Ok(stored));
+                }
+            }
+            Err(error) => {
+                // Some of these events may be stored. A caller who sends all of them again learns which.
+                warn!("duplicates could not be logged: {}", ErrorChain(&error));
+                self.metrics.commit_failures.inc();
+                self.connection = None;
+                let waiting = with_duplicates.into_iter().map(|(waiting, _)| waiting);
+                refuse(waiting, NotStored::Unavailable);
+            }
+        }
+    }
+
+    async fn connection(&mut self) -> Result<&mut EventWriter, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.store.event_writer().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+/// Waits for a request and takes everything that waits behind it. `false` when there will be no more.
+async fn gather(receiver: &Mutex<mpsc::UnboundedReceiver<Waiting>>, group: &mut Vec<Waiting>) -> bool {
+    let mut receiver = receiver.lock().await;
+    let Some(mut next) = receiver.recv().await else {
+        return false;
+    };
+    let mut events = 0;
+    loop {
+        // Nobody waits for a request whose client went away; it will come again if it matters.
+        if !next.answer.is_closed() {
+            events += next.events.len();
+            group.push(next);
+        }
+        if events >= GROUP_EVENTS {
+            return true;
+        }
+        match receiver.try_recv() {
+            Ok(following) => next = following,
+            Err(_) => return true,
+        }
+    }
+}
+
+fn refuse(group: impl IntoIterator<Item = Waiting>, reason: NotStored) {
+    for waiting in group {
+        reply(waiting.answer, Err(reason));
+    }
+}
+
+fn reply(to: oneshot::Sender<Answer>, answer: Answer) {
+    // A client that went away meanwhile hears nothing. If it asks again it is told "duplicate".
+    let _ = to.send(answer);
+}

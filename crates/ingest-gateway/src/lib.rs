@@ -1,0 +1,21 @@
+//! The ingest-gateway: takes conversion events in over HTTP, and answers 202 when they are durable.
+//!
+//! A request goes through [`auth`] (which dataset), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed),
+//! [`group_commit`] (stored, once) and back. [`problem`] is every answer that is not a success.
+
+pub mod config;
+pub mod openapi;
+
+mod app;
+mod auth;
+mod group_commit;
+mod handlers;
+mod metrics;
+mod problem;
+mod seed;
+mod visitor;
+mod wire;
+
+pub use app::{Gateway, run};
+pub use metrics::GatewayMetrics;
+pub use seed::{keep_partitions_ahead, seed, seed_until_done};

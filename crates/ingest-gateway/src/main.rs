@@ -1,0 +1,97 @@
+//! The ingest-gateway's process. Without arguments it serves; see `usage` for the rest.
+
+use anyhow::{Context, bail};
+use ingest_gateway::config::Config;
+use ingest_gateway::{GatewayMetrics, openapi};
+use rastro_service::clock::Clock;
+use rastro_service::health::{self, Readiness};
+use rastro_service::metrics::Metrics;
+use rastro_service::shutdown::Shutdown;
+use rastro_service::telemetry::{self, ErrorChain};
+use rastro_store::{Migrator, Store};
+use secrecy::ExposeSecret;
+
+const USAGE: &str = "usage: ingest-gateway            serve
+       ingest-gateway migrate    bring the database to the newest schema
+       ingest-gateway openapi    print the OpenAPI document";
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
+        [] => serve(),
+        ["migrate"] => migrate(),
+        ["openapi"] => print(&openapi::document()?),
+        _ => bail!(USAGE),
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn serve() -> anyhow::Result<()> {
+    let config = Config::load()?;
+    let telemetry = telemetry::init("ingest-gateway", &config.telemetry)?;
+    let shutdown = Shutdown::on_signal()?;
+    let store = Store::new(&config.database, "ingest-gateway")?;
+    let (metrics, own) = Metrics::new(
+        "ingest-gateway",
+        env!("CARGO_PKG_VERSION"),
+        GatewayMetrics::register,
+    );
+    let _health = health::serve(&config.health, metrics, readiness(&store), shutdown.clone())?;
+    tokio::spawn(ingest_gateway::keep_partitions_ahead(
+        store.clone(),
+        shutdown.clone(),
+    ));
+    if let Some(seed) = config.seed.read()? {
+        ingest_gateway::seed_until_done(&store, &seed, &shutdown).await;
+    }
+    let traces = config.telemetry.exports_traces();
+    ingest_gateway::run(&config.gateway, store, Clock::system(), own, traces, shutdown)?
+        .stopped()
+        .await?;
+    telemetry.flush();
+    Ok(())
+}
+
+fn readiness(store: &Store) -> Readiness {
+    let store = store.clone();
+    Readiness::new().check("database", move || {
+        let store = store.clone();
+        async move {
+            store
+                .check_ready()
+                .await
+                .map_err(|error| ErrorChain(&error).to_string())
+        }
+    })
+}
+
+fn migrate() -> anyhow::Result<()> {
+    let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
+    let url = &config.database.url;
+    anyhow::ensure!(
+        !url.expose_secret().is_empty(),
+        "database.url is required (RASTRO__DATABASE__URL)"
+    );
+    let mut migrator = Migrator::connect(url)
+        .map_err(anyhow::Error::from_boxed)
+        .context("cannot connect")?;
+    let applied = migrator
+        .run()
+        .map_err(anyhow::Error::from_boxed)
+        .context("a migration failed")?;
+    match applied.as_slice() {
+        [] => print("the schema is current"),
+        applied => print(&format!("applied {}", applied.join(", "))),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]
+fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}

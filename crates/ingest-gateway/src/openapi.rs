@@ -1,0 +1,220 @@
+//! The OpenAPI document, `proto-docs/openapi.yaml`, printed by `ingest-gateway openapi`.
+//!
+//! Answers describe themselves where they are defined. What clients may send is described here: events are read field
+//! by field (so that every wrong one can be named), which leaves no type to derive a schema from.
+#![allow(dead_code, reason = "the types below are only read by the schema generator")]
+
+use anyhow::Context;
+use serde::Serialize;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+use crate::problem::{FieldError, Problem};
+use crate::wire::{BatchReceipt, ItemResult, Receipt};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rastro ingest-gateway",
+        description = "Takes conversion events in for Meta's Conversions API. An answer of 202 means that the event is durable.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(crate::handlers::conversions::receive),
+    components(schemas(
+        ConversionsBody, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
+        Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>
+    )),
+    modifiers(&ApiKey),
+    tags((name = "events", description = "Conversion events"))
+)]
+struct Document;
+
+struct ApiKey;
+
+impl Modify for ApiKey {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some(
+            "A dataset's key. With a publishable key (browsers) the request tells the visitor's address and user agent; \
+             with a secret key (servers) the event must."
+                .to_owned(),
+        );
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("apiKey", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document as YAML.
+pub fn document() -> anyhow::Result<String> {
+    Document::openapi()
+        .to_yaml()
+        .context("the OpenAPI document cannot be written as YAML")
+}
+
+/// One event, or a batch of at most 1,000.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum ConversionsBody {
+    #[schema(title = "One event")]
+    One(Box<ServerEvent>),
+    #[schema(title = "A batch")]
+    Batch(EventBatch),
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct EventBatch {
+    #[schema(min_items = 1, max_items = 1000)]
+    events: Vec<ServerEvent>,
+    /// Shows all of these events in Meta's Test Events.
+    #[schema(max_length = 64, example = "TEST12345")]
+    test_event_code: Option<String>,
+}
+
+/// A server event of the Conversions API, with identifiers as you have them: they are normalised and hashed here.
+/// Any other field is refused by its name.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ServerEvent {
+    /// A standard event (Lead, Purchase, ...) or a name of your own.
+    #[schema(max_length = 100, example = "Purchase")]
+    event_name: String,
+    /// When it happened, in seconds since 1970: at most 7 days ago (62 for physical_store).
+    #[schema(example = 1790000000)]
+    event_time: i64,
+    /// The same as the Pixel's eventID; an order number is fine. Name and id together are accepted once. Without one, an
+    /// id is made from the event's content.
+    #[schema(max_length = 255, example = "order-1042")]
+    event_id: Option<String>,
+    /// website, app, physical_store, business_messaging, email, phone_call, chat, system_generated or other.
+    #[schema(example = "website")]
+    action_source: String,
+    /// Required for website events. An fbclid in it becomes the event's fbc.
+    #[schema(example = "https://www.clinica.com.br/obrigado?utm_source=meta")]
+    event_source_url: Option<String>,
+    referrer_url: Option<String>,
+    user_data: UserData,
+    custom_data: Option<CustomData>,
+    /// Use the event for attribution only, not for the delivery of ads.
+    opt_out: Option<bool>,
+    /// ["LDU"] limits the use of the data; [] says that it is not limited.
+    data_processing_options: Option<Vec<String>>,
+    data_processing_options_country: Option<i64>,
+    data_processing_options_state: Option<i64>,
+    /// Required for app events: advertiser_tracking_enabled and extinfo.
+    #[schema(value_type = Option<Object>)]
+    app_data: Option<()>,
+    /// Ties a delayed event to an earlier one.
+    #[schema(value_type = Option<Object>)]
+    original_event_data: Option<()>,
+    #[schema(value_type = Option<Object>)]
+    attribution_data: Option<()>,
+    /// Required for business_messaging: whatsapp, messenger or instagram.
+    messaging_channel: Option<String>,
+    customer_segmentation: Option<String>,
+    advanced_measurement_table: Option<String>,
+    /// Shows this event in Meta's Test Events.
+    #[schema(max_length = 64)]
+    test_event_code: Option<String>,
+}
+
+/// One value or several.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Who the event is about. What is already hashed (SHA-256, 64 hex digits) stays as it is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserData {
+    /// E-mail.
+    #[schema(example = "ana@example.com")]
+    em: Option<OneOrMany>,
+    /// Phone, in any usual form; without a country code it is read as of the dataset's country.
+    ph: Option<OneOrMany>,
+    /// First name.
+    #[serde(rename = "fn")]
+    first_name: Option<OneOrMany>,
+    /// Last name.
+    ln: Option<OneOrMany>,
+    /// Gender.
+    ge: Option<OneOrMany>,
+    /// Date of birth.
+    db: Option<OneOrMany>,
+    /// City.
+    ct: Option<OneOrMany>,
+    /// State, as a code or a name.
+    st: Option<OneOrMany>,
+    /// Postcode.
+    zp: Option<OneOrMany>,
+    country: Option<OneOrMany>,
+    /// Your own stable id of the person.
+    external_id: Option<OneOrMany>,
+    /// The visitor's address, never your server's. With a publishable key it is taken from the request.
+    client_ip_address: Option<String>,
+    /// Required for website events. With a publishable key it is taken from the request.
+    client_user_agent: Option<String>,
+    /// Meta's click id. Taken from the _fbc cookie, or made from an fbclid in event_source_url.
+    fbc: Option<String>,
+    /// Meta's browser id. Taken from the _fbp cookie.
+    fbp: Option<String>,
+    subscription_id: Option<String>,
+    fb_login_id: Option<i64>,
+    lead_id: Option<i64>,
+    anon_id: Option<String>,
+    madid: Option<String>,
+    page_id: Option<String>,
+    page_scoped_user_id: Option<String>,
+    ctwa_clid: Option<String>,
+    ig_account_id: Option<String>,
+    ig_sid: Option<String>,
+    whatsapp_business_account_id: Option<String>,
+}
+
+/// What it was about and worth. Names of your own are passed on as they are; personal data is refused here.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CustomData {
+    /// Required for Purchase, in major units: 129.90 is R$ 129,90.
+    #[schema(example = 129.90)]
+    value: Option<f64>,
+    /// Required for Purchase, unless the dataset has a default: an ISO 4217 code.
+    #[schema(example = "BRL")]
+    currency: Option<String>,
+    net_revenue: Option<f64>,
+    predicted_ltv: Option<f64>,
+    content_ids: Option<Vec<String>>,
+    contents: Option<Vec<Content>>,
+    /// product or product_group.
+    content_type: Option<String>,
+    content_name: Option<String>,
+    content_category: Option<String>,
+    order_id: Option<String>,
+    num_items: Option<i64>,
+    search_string: Option<String>,
+    status: Option<String>,
+    /// in_store, curbside or home_delivery.
+    delivery_category: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Content {
+    id: String,
+    quantity: Option<i64>,
+    item_price: Option<f64>,
+    delivery_category: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_in_the_repository_is_the_one_that_the_code_describes() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto-docs/openapi.yaml");
+        let written = std::fs::read_to_string(path).expect("proto-docs/openapi.yaml can be read");
+        assert!(
+            written == document().unwrap(),
+            "proto-docs/openapi.yaml is out of date: run `make openapi`"
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Answers that are not a success, as problem documents (RFC 9457) that name every field that is wrong.
+
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use chrono::{DateTime, Utc};
+use rastro_core::finding::Finding;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// What went wrong, in words for a developer and in codes for a program.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// `urn:rastro:problem:` and a name that does not change.
+    #[serde(rename = "type", serialize_with = "urn")]
+    #[schema(example = "urn:rastro:problem:invalid-event")]
+    kind: &'static str,
+    #[schema(example = "The event is not valid")]
+    title: &'static str,
+    #[schema(value_type = u16, example = 422)]
+    #[serde(serialize_with = "status_code")]
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    /// The request, as it is in the log.
+    request_id: Uuid,
+    /// Every field that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<FieldError>)]
+    errors: Vec<Finding>,
+    /// Of a duplicate: when the event was first received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_received_at: Option<DateTime<Utc>>,
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
+}
+
+/// One field and what is wrong with it.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes rastro_core's Finding in the OpenAPI document")]
+pub(crate) struct FieldError {
+    /// JSON pointer (RFC 6901) into the request's body.
+    #[schema(example = "/custom_data/currency")]
+    pointer: String,
+    #[schema(example = "is required for a Purchase, such as \"BRL\"")]
+    detail: String,
+}
+
+fn urn<S: serde::Serializer>(kind: &&'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:rastro:problem:{kind}"))
+}
+
+fn status_code<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Problem {
+            kind,
+            title,
+            status,
+            detail: detail.into(),
+            request_id: Uuid::nil(),
+            errors: Vec::new(),
+            first_received_at: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    pub(crate) fn malformed(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "The body is not JSON",
+            detail,
+        )
+    }
+
+    pub(crate) fn unauthorized(detail: &'static str) -> Self {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "No valid API key",
+            detail,
+        )
+    }
+
+    pub(crate) fn not_found() -> Self {
+        let detail = "there is nothing at this address; see proto-docs/openapi.yaml";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "events are sent with POST";
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+            detail,
+        )
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "the request did not arrive in time";
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "too-slow",
+            "The request took too long",
+            detail,
+        )
+    }
+
+    pub(crate) fn duplicate(first_received_at: Option<DateTime<Utc>>) -> Self {
+        let detail = "an event with this name and id was received before; it is not sent again";
+        let problem = Problem::new(StatusCode::CONFLICT, "duplicate", "Already received", detail);
+        Problem {
+            first_received_at,
+            ..problem
+        }
+    }
+
+    pub(crate) fn too_large(detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "The request is too large",
+            detail,
+        )
+    }
+
+    pub(crate) fn unsupported_media_type() -> Self {
+        let detail = "send application/json, not compressed";
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            "Unsupported media type",
+            detail,
+        )
+    }
+
+    pub(crate) fn invalid(title: &'static str, errors: Vec<Finding>) -> Self {
+        let detail = match errors.len() {
+            1 => "1 field is wrong".to_owned(),
+            count => format!("{count} fields are wrong"),
+        };
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-event", title, detail);
+        Problem { errors, ..problem }
+    }
+
+    pub(crate) fn too_many_requests(retry_after_seconds: u32) -> Self {
+        let detail = "this key sends more events than it may";
+        let problem = Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too-many-requests",
+            "Too many events",
+            detail,
+        );
+        Problem {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..problem
+        }
+    }
+
+    /// Nothing is known to be stored. Sending the same again is safe, and is the right thing to do.
+    pub(crate) fn unavailable() -> Self {
+        let detail = "the events could not be stored just now; send them again";
+        let problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Temporarily unavailable",
+            detail,
+        );
+        Problem {
+            retry_after_seconds: Some(1),
+            ..problem
+        }
+    }
+
+    /// The database refuses what passed every check: a defect of ours.
+    pub(crate) fn not_storable() -> Self {
+        let detail = "the event could not be stored; this is a defect of the gateway, and is logged";
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "not-storable",
+            "Internal error",
+            detail,
+        )
+    }
+
+    pub(crate) fn into_response(mut self, request_id: Uuid) -> HttpResponse {
+        self.request_id = request_id;
+        let mut response = HttpResponse::build(self.status);
+        response.content_type("application/problem+json");
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.json(self)
+    }
+}

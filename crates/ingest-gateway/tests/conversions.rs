@@ -1,0 +1,432 @@
+//! `POST /api/meta/conversions`, as a client sees it, and what is stored.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+use rastro_core::dataset::{Currency, DatasetDefaults};
+use rastro_core::match_keys::CountryCode;
+use rastro_store::DatasetSettings;
+use rastro_test_support::events::{lead, purchase};
+use rastro_test_support::{Key, World};
+use serde_json::{Value, json};
+
+fn pointers(problem: &Value) -> Vec<&str> {
+    let errors = problem["errors"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    errors
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect()
+}
+
+async fn stored_payload(world: &World, event_id: &str) -> Value {
+    let payload = world
+        .database
+        .value(&format!(
+            "SELECT payload FROM events WHERE event_id = '{event_id}'"
+        ))
+        .await;
+    serde_json::from_str(&payload).unwrap()
+}
+
+#[tokio::test]
+async fn an_event_is_accepted_stored_with_hashed_identifiers_and_queued() {
+    let world = World::start().await;
+    let answer = world.post(Key::Secret, &lead("lead-1", world.now())).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert_eq!(answer.json["status"], "accepted");
+    assert_eq!(
+        (&answer.json["event_name"], &answer.json["event_id"]),
+        (&json!("Lead"), &json!("lead-1"))
+    );
+
+    let payload = stored_payload(&world, "lead-1").await;
+    // printf ana.souza@example.com | sha256sum
+    assert_eq!(
+        payload["user_data"]["em"],
+        "7fd726011aa08d90d14a923ea0e5e3edf63bfe14b51ee6f6429483118d197c9b"
+    );
+    assert_eq!(payload["user_data"]["client_ip_address"], "203.0.113.7");
+    let request_id = world.database.value("SELECT request_id::text FROM events").await;
+    assert_eq!(answer.json["request_id"], request_id);
+    let account = world.account().await;
+    assert_eq!((account.accepted, account.ready), (1, 1));
+}
+
+#[tokio::test]
+async fn the_same_event_again_is_a_conflict_that_says_since_when() {
+    let world = World::start().await;
+    assert_eq!(
+        world.post(Key::Secret, &lead("lead-1", world.now())).await.status,
+        202
+    );
+    let again = world.post(Key::Secret, &lead("lead-1", world.now() - 5)).await;
+    assert_eq!(again.status, 409);
+    assert_eq!(again.headers["content-type"], "application/problem+json");
+    assert_eq!(again.json["type"], "urn:rastro:problem:duplicate");
+    let first_received_at: chrono::DateTime<chrono::Utc> =
+        again.json["first_received_at"].as_str().unwrap().parse().unwrap();
+    let received_at = world
+        .database
+        .value("SELECT extract(epoch FROM received_at)::text FROM events")
+        .await;
+    let received_at = (received_at.parse::<f64>().unwrap() * 1e6).round() as i64;
+    assert_eq!(first_received_at.timestamp_micros(), received_at);
+    // Another name with the same id is another event.
+    let mut other = lead("lead-1", world.now());
+    other["event_name"] = json!("Contact");
+    assert_eq!(world.post(Key::Secret, &other).await.status, 202);
+    let account = world.account().await;
+    assert_eq!((account.accepted, account.duplicates), (2, 1));
+}
+
+#[tokio::test]
+async fn every_wrong_field_of_an_event_is_named_at_once() {
+    let world = World::start().await;
+    let answer = world
+        .post(
+            Key::Secret,
+            &json!({
+                "event_name": "Purchase",
+                "event_time": world.now() * 1_000,
+                "event_id": "p-1",
+                "action_source": "site",
+                "evnt_source_url": "https://loja.example/",
+                "user_data": { "em": "ana@example.com", "phone": "11 91234-5678" },
+                "custom_data": { "value": "12,90" }
+            }),
+        )
+        .await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.json["type"], "urn:rastro:problem:invalid-event");
+    let mut named = pointers(&answer.json);
+    named.sort_unstable();
+    for pointer in [
+        "/action_source",
+        "/custom_data/value",
+        "/event_time",
+        "/evnt_source_url",
+        "/user_data/phone",
+    ] {
+        assert!(named.contains(&pointer), "{pointer} is not among {named:?}");
+    }
+    assert_eq!(world.account().await.accepted, 0);
+}
+
+#[tokio::test]
+async fn one_bad_event_never_costs_its_batch() {
+    let world = World::start().await;
+    let now = world.now();
+    assert_eq!(world.post(Key::Secret, &lead("old", now)).await.status, 202);
+    let too_old = lead("too-old", now - 8 * 86_400);
+    let events = json!({"events": [lead("a", now), too_old, lead("old", now), lead("a", now), 7]});
+    let answer = world.post(Key::Secret, &events).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let results = answer.json["results"].as_array().unwrap();
+    let statuses: Vec<_> = results
+        .iter()
+        .map(|result| result["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        statuses,
+        ["accepted", "rejected", "duplicate", "duplicate", "rejected"]
+    );
+    assert_eq!(results[1]["errors"][0]["pointer"], "/events/1/event_time");
+    assert_eq!(results[4]["errors"][0]["pointer"], "/events/4");
+    assert!(results[2]["first_received_at"].is_string() && results[3]["first_received_at"].is_string());
+    let counts = ["accepted", "duplicate", "rejected"].map(|name| answer.json[name].as_u64().unwrap());
+    assert_eq!(counts, [1, 2, 2]);
+    assert_eq!(world.account().await.accepted, 2);
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_own_status_and_tells_why() {
+    let world = World::with(
+        DatasetSettings {
+            name: "test".into(),
+            defaults: DatasetDefaults::default(),
+            test_event_code: None,
+        },
+        |config| config.max_body_bytes = 2_000,
+    )
+    .await;
+    let url = world.conversions_url();
+    let post = || world.client.post(&url).bearer_auth(Key::Secret.as_str());
+    let json_type = "application/json";
+    let big = format!("{{\"event_name\":\"{}\"}}", "x".repeat(3_000));
+    let rows = [
+        (world.client.post(&url).json(&json!({})), 401, "unauthorized"),
+        (
+            world
+                .client
+                .post(&url)
+                .basic_auth("sk", Some("x"))
+                .json(&json!({})),
+            401,
+            "unauthorized",
+        ),
+        (
+            world.client.post(&url).bearer_auth("sk_wrong").json(&json!({})),
+            401,
+            "unauthorized",
+        ),
+        (
+            post().header("content-type", json_type).body("{\"a\":"),
+            400,
+            "malformed",
+        ),
+        (
+            post().header("content-type", json_type).body(""),
+            400,
+            "malformed",
+        ),
+        (
+            post()
+                .header("content-type", json_type)
+                .body(vec![b'"', 0xff, b'"']),
+            400,
+            "malformed",
+        ),
+        (
+            post().header("content-type", json_type).body(big),
+            413,
+            "too-large",
+        ),
+        (
+            post().header("content-type", "text/plain").body("{}"),
+            415,
+            "unsupported-media-type",
+        ),
+        (post().body("{}"), 415, "unsupported-media-type"),
+        (
+            post()
+                .header("content-type", json_type)
+                .header("content-encoding", "gzip")
+                .body("x"),
+            415,
+            "unsupported-media-type",
+        ),
+        (post().json(&json!({"events": []})), 422, "invalid-event"),
+        (
+            post().json(&json!({"events": [{}], "test": 1})),
+            422,
+            "invalid-event",
+        ),
+        (post().json(&json!([])), 422, "invalid-event"),
+        (world.client.get(&url), 405, "method-not-allowed"),
+        (
+            world.client.get(url.replace("conversions", "nothing")),
+            404,
+            "not-found",
+        ),
+    ];
+    for (request, status, kind) in rows {
+        let answer = World::answer(request).await;
+        assert_eq!(answer.status, status, "{kind}: {answer:?}");
+        assert_eq!(answer.json["type"], format!("urn:rastro:problem:{kind}"));
+        assert_eq!(answer.json["status"], status);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert!(answer.json["request_id"].is_string() && answer.json["detail"].is_string());
+    }
+    assert_eq!(world.account().await.accepted, 0);
+}
+
+#[tokio::test]
+async fn a_key_that_sends_too_much_is_told_when_to_go_on() {
+    let settings = DatasetSettings {
+        name: "test".into(),
+        defaults: DatasetDefaults::default(),
+        test_event_code: None,
+    };
+    let world = World::with(settings, |config| config.max_events_per_second_per_key = 3).await;
+    let batch = |prefix: &str| json!({"events": (0..3).map(|n| lead(&format!("{prefix}{n}"), world.now())).collect::<Vec<_>>()});
+    assert_eq!(world.post(Key::Secret, &batch("a")).await.status, 200);
+    let refused = world.post(Key::Secret, &batch("b")).await;
+    assert_eq!(refused.status, 429);
+    let seconds: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=2).contains(&seconds), "{seconds}");
+    // The other key has its own measure.
+    assert_eq!(
+        world.post(Key::Publishable, &lead("c", world.now())).await.status,
+        202
+    );
+    assert_eq!(world.account().await.accepted, 4);
+}
+
+#[tokio::test]
+async fn a_browser_request_tells_the_visitor_and_a_server_request_does_not() {
+    let world = World::start().await;
+    let mut event = lead("browser", world.now());
+    event["event_source_url"] = json!("https://www.clinica.example/?fbclid=IwAR0_aB-c");
+    let user_data = event["user_data"].as_object_mut().unwrap();
+    user_data.remove("client_ip_address");
+    user_data.remove("client_user_agent");
+    let send = |key: Key, event: &Value| {
+        let request = world
+            .client
+            .post(world.conversions_url())
+            .bearer_auth(key.as_str())
+            .json(event);
+        let request = request
+            .header("x-forwarded-for", "198.51.100.9, 203.0.113.77")
+            .header("user-agent", "Firefox/140");
+        World::answer(request.header("cookie", "_fbp=fb.1.1596403881668.1116446470; a=b"))
+    };
+    let answer = send(Key::Publishable, &event).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let user_data = stored_payload(&world, "browser").await["user_data"].clone();
+    assert_eq!(user_data["client_ip_address"], "203.0.113.77");
+    assert_eq!(user_data["client_user_agent"], "Firefox/140");
+    assert_eq!(user_data["fbp"], "fb.1.1596403881668.1116446470");
+    let clicked_at = world.now() * 1_000;
+    assert_eq!(user_data["fbc"], format!("fb.1.{clicked_at}.IwAR0_aB-c"));
+
+    event["event_id"] = json!("server");
+    let answer = send(Key::Secret, &event).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(pointers(&answer.json), ["/user_data/client_user_agent"]);
+}
+
+#[tokio::test]
+async fn currency_and_country_are_assumed_only_where_the_owner_said_so() {
+    let world = World::start().await;
+    let mut event = purchase("p-1", world.now());
+    event["custom_data"].as_object_mut().unwrap().remove("currency");
+    let answer = world.post(Key::Secret, &event).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(pointers(&answer.json), ["/custom_data/currency"]);
+
+    let defaults = DatasetDefaults {
+        country: CountryCode::parse("br"),
+        currency: Currency::parse("BRL"),
+    };
+    let settings = DatasetSettings {
+        name: "test".into(),
+        defaults,
+        test_event_code: None,
+    };
+    let world = World::with(settings, |_| {}).await;
+    event["user_data"]["ph"] = json!("(11) 91234-5678");
+    assert_eq!(world.post(Key::Secret, &event).await.status, 202);
+    let payload = stored_payload(&world, "p-1").await;
+    assert_eq!(payload["custom_data"]["currency"], "BRL");
+    // Rows 86 and 100 of the reference.
+    assert_eq!(
+        payload["user_data"]["ph"],
+        "eeff2a7b3fdffa242c44700da8293d40c64a070956a3cdac36a4553dd4786704"
+    );
+    assert_eq!(
+        payload["user_data"]["country"],
+        "885036a0da3dff3c3e05bc79bf49382b12bc5098514ed57ce0875aba1aa2c40d"
+    );
+}
+
+#[tokio::test]
+async fn a_value_that_identifies_nobody_is_left_out_with_a_warning() {
+    let world = World::start().await;
+    let mut event = lead("lead-1", world.now());
+    event["user_data"]["em"] = json!("not-an-email");
+    let answer = world.post(Key::Secret, &event).await;
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.json["warnings"][0]["pointer"], "/user_data/em");
+    assert!(
+        !answer.json["warnings"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("not-an-email")
+    );
+    assert!(
+        stored_payload(&world, "lead-1").await["user_data"]
+            .get("em")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn an_event_without_an_id_gets_one_from_its_content() {
+    let world = World::start().await;
+    let mut event = lead("", world.now());
+    event.as_object_mut().unwrap().remove("event_id");
+    let first = world.post(Key::Secret, &event).await;
+    assert_eq!(first.status, 202, "{first:?}");
+    assert!(first.json["event_id"].as_str().unwrap().starts_with("auto-"));
+    assert_eq!(world.post(Key::Secret, &event).await.status, 409);
+    event["custom_data"]["service_type"] = json!("implante");
+    assert_eq!(world.post(Key::Secret, &event).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_new_key_works_at_once_and_a_revoked_one_stops_working() {
+    let settings = DatasetSettings {
+        name: "test".into(),
+        defaults: DatasetDefaults::default(),
+        test_event_code: None,
+    };
+    let world = World::with(settings, |config| config.key_refresh_seconds = 1).await;
+    assert_eq!(world.post(Key::Secret, &lead("a", world.now())).await.status, 202);
+    world
+        .database
+        .execute("UPDATE api_keys SET revoked_at = now() WHERE kind = 'secret'")
+        .await;
+    let revoked = || async {
+        let answer = world.post(Key::Secret, &lead("a", world.now())).await;
+        (answer.status == 401).then_some(())
+    };
+    rastro_test_support::eventually("the revoked key is refused", revoked).await;
+    assert_eq!(
+        world.post(Key::Publishable, &lead("b", world.now())).await.status,
+        202
+    );
+}
+
+#[tokio::test]
+async fn only_the_hash_of_a_key_and_a_sealed_token_are_stored() {
+    let world = World::start().await;
+    for table in ["api_keys", "datasets"] {
+        let rows = world
+            .database
+            .query(&format!(
+                "SELECT t::text, encode(t::text::bytea, 'escape') FROM {table} t"
+            ))
+            .await;
+        let text = format!("{rows:?}");
+        for secret in [
+            Key::Secret.as_str(),
+            Key::Publishable.as_str(),
+            rastro_test_support::ACCESS_TOKEN,
+        ] {
+            assert!(!text.contains(secret), "{table} holds {secret}");
+            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!text.contains(&hex), "{table} holds {secret} in hex");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_means_503_and_never_a_false_202() {
+    let world = World::start().await;
+    assert_eq!(world.post(Key::Secret, &lead("a", world.now())).await.status, 202);
+    let name = world.database.name().to_owned();
+    world
+        .database
+        .execute("ALTER TABLE meta_events_dedup RENAME TO away")
+        .await;
+    let answer = world.post(Key::Secret, &lead("b", world.now())).await;
+    assert!(answer.status >= 500, "{answer:?}");
+    world
+        .database
+        .execute("ALTER TABLE away RENAME TO meta_events_dedup")
+        .await;
+    world
+        .database
+        .execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"))
+        .await;
+    // Whatever the cut connections answer, sending again until 202 or 409 is enough.
+    rastro_test_support::eventually("the gateway recovers without a restart", || async {
+        let answer = world.post(Key::Secret, &lead("b", world.now())).await;
+        assert!([202, 503].contains(&answer.status), "{answer:?}");
+        (answer.status == 202).then_some(())
+    })
+    .await;
+    assert_eq!(world.account().await.accepted, 2);
+}
