@@ -1,0 +1,113 @@
+//! The forwarder's configuration: `config.default.toml` is its documentation.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use rastro_graph_api::GraphApiConfig;
+use rastro_service::health::HealthConfig;
+use rastro_service::telemetry::TelemetryConfig;
+use rastro_store::DatabaseConfig;
+use serde::Deserialize;
+
+/// The defaults, with a comment for every key.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub database: DatabaseConfig,
+    pub telemetry: TelemetryConfig,
+    pub health: HealthConfig,
+    pub graph_api: GraphApiConfig,
+    pub forwarder: ForwarderConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwarderConfig {
+    pub batch_size: u16,
+    pub max_in_flight: usize,
+    pub max_in_flight_per_dataset: usize,
+    pub lease_seconds: u64,
+    pub idle_poll_milliseconds: u64,
+    pub gather_milliseconds: u64,
+    pub retry_first_milliseconds: u64,
+    pub retry_longest_milliseconds: u64,
+    pub shutdown_timeout_seconds: u64,
+}
+
+impl Config {
+    /// Reads and checks the configuration.
+    pub fn load() -> anyhow::Result<Self> {
+        let config: Config = rastro_service::config::load(DEFAULTS)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let forwarder = &self.forwarder;
+        ensure!(
+            (1..=1_000).contains(&forwarder.batch_size),
+            "forwarder.batch_size must be 1 to 1000"
+        );
+        ensure!(
+            forwarder.max_in_flight > 0 && forwarder.max_in_flight_per_dataset > 0,
+            "forwarder.max_in_flight and forwarder.max_in_flight_per_dataset must be at least 1"
+        );
+        // Or a second forwarder would send what the first is still sending.
+        let busy = self.graph_api.request_timeout_seconds
+            + self.database.connect_timeout_seconds
+            + self.database.statement_timeout_seconds;
+        ensure!(
+            forwarder.lease_seconds > busy,
+            "forwarder.lease_seconds must be more than {busy}: the request to Meta and the statement after it"
+        );
+        ensure!(
+            (1..=forwarder.retry_longest_milliseconds).contains(&forwarder.retry_first_milliseconds),
+            "forwarder.retry_first_milliseconds must be 1 to forwarder.retry_longest_milliseconds"
+        );
+        Ok(())
+    }
+}
+
+impl ForwarderConfig {
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    /// How long a batch waits after its given attempt (from 1) failed.
+    pub(crate) fn retry_delay(&self, attempt: i32) -> Duration {
+        let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(32);
+        let delay = self.retry_first_milliseconds.saturating_mul(1 << doublings);
+        Duration::from_millis(delay.min(self.retry_longest_milliseconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let config: Config = rastro_service::config::load_from(DEFAULTS, variables.iter().copied())?;
+        config.check()?;
+        Ok(config)
+    }
+
+    #[test]
+    fn the_documented_defaults_are_a_valid_configuration() {
+        assert_eq!(load(&[]).unwrap().forwarder.batch_size, 1_000);
+    }
+
+    #[test]
+    fn a_lease_that_ends_before_the_request_may_is_refused() {
+        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "45")]).is_err());
+        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "46")]).is_ok());
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let config = load(&[]).unwrap().forwarder;
+        let delays = [1, 2, 3, 9, 10, i32::MAX].map(|attempt| config.retry_delay(attempt).as_secs());
+        assert_eq!(delays, [1, 2, 4, 256, 300, 300]);
+    }
+}

@@ -1,0 +1,15 @@
+//! The one harness of the tests that need more than values: a [`World`] with its own database, a sandbox in Meta's place,
+//! services, and a clock that the test moves. When a world ends, it counts: every event it accepted must be delivered,
+//! expired, or still on its way, whatever the test was about.
+//!
+//! [`process`] runs the built services as processes of their own, for tests that kill them.
+//!
+//! What fails here panics: a test has nobody to return an error to.
+
+mod database;
+pub mod events;
+pub mod process;
+mod world;
+
+pub use database::TestDatabase;
+pub use world::{ACCESS_TOKEN, Answer, DATASET_ID, Key, World, eventually};
