@@ -1,0 +1,321 @@
+//! From an accepted event to Meta and into the log, by way of failures.
+
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rastro_sandbox::{EventFilter, Fault, FaultKind};
+use rastro_test_support::events::{lead, purchase};
+use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, World, eventually};
+use serde_json::json;
+
+async fn accept(world: &World, ids: &[&str]) {
+    let events: Vec<_> = ids.iter().map(|id| lead(id, world.now())).collect();
+    let answer = world.post(Key::Secret, &json!({ "events": events })).await;
+    assert_eq!(answer.json["accepted"], ids.len(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_event_arrives_as_it_was_accepted_and_its_outcome_is_logged() {
+    let mut world = World::start().await;
+    let answer = world.post(Key::Secret, &purchase("order-1", world.now())).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    world.start_forwarder();
+    assert_eq!(world.settle().await.delivered, 1);
+
+    let received = world.sandbox.events(&EventFilter::default());
+    assert_eq!(received.len(), 1);
+    let payload = world.database.value("SELECT payload FROM events").await;
+    assert_eq!(received[0].event.get(), payload, "Meta gets the stored bytes");
+    assert_eq!(received[0].json()["custom_data"]["value"], json!(129.9));
+
+    let rows = world
+        .database
+        .query(
+            "SELECT l.outcome, l.http_status, l.fbtrace_id, l.latency_ms >= 0, l.attempt, l.request_id::text, l.event_name,
+                l.event_id, l.event_number = e.event_number, l.error_message
+             FROM meta_events_log l CROSS JOIN events e",
+        )
+        .await;
+    let row: Vec<&str> = rows[0]
+        .iter()
+        .map(|value| value.as_deref().unwrap_or("NULL"))
+        .collect();
+    let (trace, request_id) = (
+        world.sandbox.requests()[0].fbtrace_id.clone(),
+        answer.json["request_id"].as_str().unwrap(),
+    );
+    assert_eq!(
+        row,
+        [
+            "success", "200", &trace, "t", "1", request_id, "Purchase", "order-1", "t", "NULL"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_batch_is_one_request_and_test_events_go_apart() {
+    let mut world = World::start().await;
+    accept(&world, &["a", "b", "c"]).await;
+    let mut test_event = lead("t", world.now());
+    test_event["test_event_code"] = json!("TEST123");
+    assert_eq!(world.post(Key::Secret, &test_event).await.status, 202);
+    world.start_forwarder();
+    world.settle().await;
+    let requests = world.sandbox.requests();
+    let mut sizes: Vec<_> = requests.iter().map(|request| request.events.unwrap()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [1, 3]);
+    for event in world.sandbox.events(&EventFilter::default()) {
+        let code = (event.event_id.as_deref() == Some("t")).then_some("TEST123");
+        assert_eq!(event.test_event_code.as_deref(), code);
+    }
+}
+
+#[tokio::test]
+async fn more_events_than_fit_in_a_request_become_several_and_arrive_once() {
+    let mut world = World::start().await;
+    for batch in 0..5 {
+        let ids: Vec<String> = (0..500).map(|id| format!("{batch}-{id}")).collect();
+        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    world.start_forwarder();
+    world.start_forwarder();
+    world.settle().await;
+    let counts = world.sandbox.counts();
+    assert_eq!((counts.unique, counts.repeated), (2_500, 0));
+    assert!(
+        world
+            .sandbox
+            .requests()
+            .iter()
+            .all(|request| request.events.unwrap() <= 1_000)
+    );
+}
+
+#[tokio::test]
+async fn a_failed_batch_waits_longer_each_time_and_is_sent_again_with_the_same_ids() {
+    let mut world = World::start().await;
+    let outage = FaultKind::Error {
+        http_status: 503,
+        code: 2,
+        subcode: None,
+        is_transient: true,
+        message: None,
+        retry_after: None,
+        headers: Default::default(),
+        processed: false,
+    };
+    world.sandbox.fail_with(Fault::new(outage).times(3)).unwrap();
+    accept(&world, &["a", "b"]).await;
+    world.start_forwarder();
+    let mut waits = Vec::new();
+    for attempt in 1..=3 {
+        let wait = eventually("the batch waits", || async {
+            let rows = world
+                .database
+                .query(&format!(
+                    "SELECT extract(epoch FROM b.lease_expires_at - l.created_at)::text FROM send_batches b
+                     CROSS JOIN LATERAL (SELECT max(created_at) AS created_at FROM meta_events_log) l
+                     WHERE b.state = 'waiting' AND b.attempt = {attempt}"
+                ))
+                .await;
+            rows.first()
+                .map(|row| row[0].clone().unwrap().parse::<f64>().unwrap())
+        })
+        .await;
+        waits.push(wait);
+        assert_eq!(world.account().await.in_flight, 2);
+        world.advance(Duration::from_secs_f64(wait.ceil())).await;
+    }
+    for (wait, least) in waits.iter().zip([1.0, 2.0, 4.0]) {
+        assert!((least..=least * 1.2 + 0.001).contains(wait), "{waits:?}");
+    }
+    assert_eq!(world.settle().await.delivered, 2);
+    let counts = world.sandbox.counts();
+    assert_eq!((counts.requests, counts.unique, counts.repeated), (4, 2, 0));
+    let log = "SELECT string_agg(outcome || ' ' || attempt, ', ' ORDER BY created_at) FROM meta_events_log WHERE event_id = 'a'";
+    assert_eq!(
+        world.database.value(log).await,
+        "error 1, error 2, error 3, success 4"
+    );
+    let error =
+        "SELECT DISTINCT http_status || '/' || error_code FROM meta_events_log WHERE outcome = 'error'";
+    assert_eq!(world.database.value(error).await, "503/2");
+}
+
+#[tokio::test]
+async fn whatever_meta_does_to_a_connection_every_event_counts_once_there() {
+    for fault in [
+        FaultKind::ResetBefore,
+        FaultKind::ResetAfter,
+        FaultKind::Empty {
+            http_status: 200,
+            processed: true,
+        },
+        FaultKind::Html {
+            http_status: 502,
+            processed: false,
+        },
+        FaultKind::WrongCount,
+        FaultKind::ErrorIn200 {
+            code: 2,
+            subcode: None,
+        },
+    ] {
+        let mut world = World::start().await;
+        let processed = matches!(
+            fault,
+            FaultKind::ResetAfter | FaultKind::Empty { .. } | FaultKind::WrongCount
+        );
+        world
+            .sandbox
+            .fail_with(Fault::new(fault.clone()).times(1))
+            .unwrap();
+        accept(&world, &["a", "b", "c"]).await;
+        world.start_forwarder_with(|config| config.retry_first_milliseconds = 1);
+        assert_eq!(world.settle().await.delivered, 3, "{fault:?}");
+        let counts = world.sandbox.counts();
+        assert_eq!(
+            (counts.unique, counts.repeated),
+            (3, if processed { 3 } else { 0 }),
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_became_too_old_is_left_out_and_does_not_cost_its_batch() {
+    let mut world = World::start().await;
+    let week = 7 * 86_400;
+    let events = [lead("old", world.now() - week + 60), lead("fresh", world.now())];
+    assert_eq!(
+        world.post(Key::Secret, &json!({ "events": events })).await.json["accepted"],
+        2
+    );
+    world.advance(Duration::from_secs(120)).await;
+    world.start_forwarder();
+    let account = world.settle().await;
+    assert_eq!((account.delivered, account.expired), (1, 1));
+    let received = world.sandbox.events(&EventFilter::default());
+    assert_eq!(
+        received
+            .iter()
+            .map(|event| event.event_id.as_deref().unwrap())
+            .collect::<Vec<_>>(),
+        ["fresh"]
+    );
+    assert_eq!(world.sandbox.requests().len(), 1);
+    let log = "SELECT outcome FROM meta_events_log WHERE event_id = 'old'";
+    assert_eq!(world.database.value(log).await, "expired");
+}
+
+#[tokio::test]
+async fn a_wrong_token_keeps_the_events_until_it_is_mended() {
+    let mut world = World::start().await;
+    let dataset_id = DATASET_ID.parse().unwrap();
+    let settings = rastro_store::DatasetSettings {
+        name: "test".into(),
+        defaults: Default::default(),
+        test_event_code: None,
+    };
+    let with_token = |token: &str| rastro_store::Dataset {
+        id: dataset_id,
+        settings: settings.clone(),
+        access_token: token.to_owned().into(),
+    };
+    world.store.put_dataset(&with_token("EAArevoked")).await.unwrap();
+    accept(&world, &["a"]).await;
+    world.start_forwarder_with(|config| config.retry_longest_milliseconds = 1_000);
+    let error = "SELECT error_code::text FROM meta_events_log";
+    eventually("the refusal is logged", || async {
+        world.database.query(error).await.pop()
+    })
+    .await;
+    assert_eq!(world.database.query(error).await[0][0].as_deref(), Some("190"));
+    world.store.put_dataset(&with_token(ACCESS_TOKEN)).await.unwrap();
+    world.advance(Duration::from_secs(2)).await;
+    assert_eq!(world.settle().await.delivered, 1);
+}
+
+#[tokio::test]
+async fn a_dataset_with_a_backlog_does_not_keep_another_waiting() {
+    let mut world = World::start().await;
+    // Behind a slow Meta, a backlog of forty requests; then one event of somebody else.
+    world
+        .sandbox
+        .fail_with(Fault::new(FaultKind::Latency { ms: 100 }).on_dataset(DATASET_ID))
+        .unwrap();
+    for batch in 0..4 {
+        let ids: Vec<String> = (0..100).map(|id| format!("{batch}-{id}")).collect();
+        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let small = "INSERT INTO datasets (dataset_id, name, access_token_sealed) SELECT 1, 'small', access_token_sealed FROM datasets";
+    world.database.execute(small).await;
+    world.start_forwarder_with(|config| config.batch_size = 10);
+    eventually("the backlog is being sent", || async {
+        (world.sandbox.counts().requests > 4).then_some(())
+    })
+    .await;
+    let queue = "WITH e AS (INSERT INTO events SELECT 1, day, nextval('event_numbers'), event_name, event_id, event_time, send_by,
+            test_event_code, payload, request_id, traceparent, received_at FROM events LIMIT 1 RETURNING *)
+        INSERT INTO send_queue SELECT dataset_id, test_event_code, event_number, day FROM e";
+    world.database.execute(queue).await;
+    // Its token is sealed for the other dataset, so the attempt fails; that it came, and when, is the question.
+    let attempted = "SELECT 1 FROM meta_events_log WHERE dataset_id = 1";
+    eventually("the small dataset has its turn", || async {
+        world.database.query(attempted).await.pop()
+    })
+    .await;
+    assert!(
+        world.account().await.ready > 0,
+        "the backlog was already gone: this proves nothing"
+    );
+    world.sandbox.clear_faults();
+    eventually("the backlog is sent", || async {
+        let left = world.account().await;
+        (left.delivered == 400).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_token_and_no_raw_identifier_reaches_a_log_row_or_an_error() {
+    let mut world = World::start().await;
+    world
+        .sandbox
+        .fail_with(Fault::new(FaultKind::ResetBefore).times(2))
+        .unwrap();
+    accept(&world, &["a"]).await;
+    world.start_forwarder_with(|config| config.retry_first_milliseconds = 1);
+    world.settle().await;
+    let everything: HashSet<String> = {
+        let mut texts = HashSet::new();
+        for table in [
+            "events",
+            "meta_events_log",
+            "send_queue",
+            "send_batches",
+            "meta_events_dedup",
+        ] {
+            texts.extend(
+                world
+                    .database
+                    .query(&format!("SELECT t::text FROM {table} t"))
+                    .await
+                    .into_iter()
+                    .flatten()
+                    .flatten(),
+            );
+        }
+        texts
+    };
+    assert!(everything.len() > 2);
+    for secret in ["souza", "Souza", "91234", ACCESS_TOKEN] {
+        assert!(
+            !everything.iter().any(|text| text.contains(secret)),
+            "{secret} is stored"
+        );
+    }
+}
