@@ -70,6 +70,11 @@ impl TryFrom<String> for LogFormat {
 }
 
 impl TelemetryConfig {
+    /// Whether there is anywhere to send traces to. If not, making spans for them is wasted work.
+    pub fn exports_traces(&self) -> bool {
+        self.otlp_endpoint.as_deref().is_some_and(|endpoint| !endpoint.is_empty())
+    }
+
     fn log_filter(&self) -> anyhow::Result<EnvFilter> {
         EnvFilter::try_new(&self.log_filter)
             .with_context(|| format!("telemetry.log_filter {:?} is not a filter", self.log_filter))
