@@ -1,0 +1,289 @@
+//! An event: something that happened on a site, in an app or at a counter, as Meta's Conversions API takes it.
+//!
+//! [`Event::read`] is the only way to make one, so an `Event` that exists satisfies every rule that Meta documents
+//! for it. That matters more than politeness: Meta refuses a whole request of a thousand events for one bad one.
+//!
+//! Source: Meta, "Server event parameters" and the error subcodes 28040xx.
+
+mod check;
+mod fields;
+
+use std::borrow::Cow;
+use std::io;
+
+use serde::{Serialize, Serializer};
+
+use crate::click_id;
+use crate::custom_data::CustomData;
+use crate::dataset::{DatasetDefaults, DatasetId};
+use crate::dedup::EventKey;
+use crate::finding::{At, Finding, Findings};
+use crate::json::{Json, Object};
+use crate::match_keys::{self, Reading};
+use crate::user_data::{UserData, Visitor};
+
+const DAY: i64 = 24 * 60 * 60;
+/// The longest finished event taken, in bytes of JSON. Meta documents no limit; a request carries up to a thousand.
+const LONGEST_EVENT: usize = 64 * 1_024;
+
+/// Where an event happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionSource {
+    Website,
+    App,
+    PhysicalStore,
+    BusinessMessaging,
+    Email,
+    PhoneCall,
+    Chat,
+    SystemGenerated,
+    Other,
+}
+
+const ACTION_SOURCES: [(&str, ActionSource); 9] = [
+    ("website", ActionSource::Website),
+    ("app", ActionSource::App),
+    ("physical_store", ActionSource::PhysicalStore),
+    ("business_messaging", ActionSource::BusinessMessaging),
+    ("email", ActionSource::Email),
+    ("phone_call", ActionSource::PhoneCall),
+    ("chat", ActionSource::Chat),
+    ("system_generated", ActionSource::SystemGenerated),
+    ("other", ActionSource::Other),
+];
+
+impl ActionSource {
+    /// How old an event may be when Meta gets it, in seconds: 7 days, and 62 for what happened in a shop.
+    pub fn max_age_seconds(self) -> i64 {
+        if self == ActionSource::PhysicalStore {
+            62 * DAY
+        } else {
+            7 * DAY
+        }
+    }
+}
+
+/// Everything beside the event itself that decides how it is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Intake<'v> {
+    /// Now, in milliseconds since 1970.
+    pub now_ms: i64,
+    pub current_year: i32,
+    pub defaults: DatasetDefaults,
+    pub visitor: Visitor<'v>,
+}
+
+impl Intake<'_> {
+    fn now(&self) -> i64 {
+        self.now_ms / 1_000
+    }
+
+    fn reading(&self) -> Reading {
+        Reading {
+            country: self.defaults.country,
+            current_year: self.current_year,
+            variants: true,
+        }
+    }
+}
+
+/// One event, valid and with hashed identifiers.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    #[serde(rename = "event_name")]
+    pub name: Cow<'a, str>,
+    /// When it happened, in seconds since 1970.
+    #[serde(rename = "event_time")]
+    pub time: i64,
+    #[serde(rename = "event_id")]
+    pub id: Cow<'a, str>,
+    pub action_source: ActionSource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_source_url: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer_url: Option<Cow<'a, str>>,
+    pub user_data: UserData<'a>,
+    #[serde(skip_serializing_if = "CustomData::is_empty")]
+    pub custom_data: CustomData<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opt_out: Option<bool>,
+    /// Fields that Meta takes and that we check but do not use.
+    #[serde(flatten)]
+    passed_on: PassedOn<'a>,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct PassedOn<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_processing_options: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_processing_options_country: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_processing_options_state: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_object")]
+    app_data: Option<Object<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_object")]
+    original_event_data: Option<Object<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_object")]
+    attribution_data: Option<Object<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messaging_channel: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advanced_measurement_table: Option<Cow<'a, str>>,
+}
+
+impl<'a> Event<'a> {
+    /// Reads one event from what a client sent, adds what the request tells of the visitor, and checks it.
+    ///
+    /// Returns the event with warnings about what was left out of it, or every error that was found.
+    pub fn read(json: Json<'a>, intake: &Intake<'a>) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let mut findings = Findings::default();
+        let may_be_too_long = most_written(&json) > LONGEST_EVENT;
+        let own_id = has_no_id(&json).then(|| id_from_content(&json));
+        let Json::Object(object) = json else {
+            findings.wrong_kind(At::Event, "an object", &json);
+            return Err(findings.errors);
+        };
+        let mut event = fields::Fields::read(object, &mut findings).event(intake, &mut findings);
+        if let Some(own_id) = own_id {
+            event.id = Cow::Owned(own_id);
+        }
+        event.enrich(intake);
+        check::check(&event, &mut findings);
+        if may_be_too_long && findings.errors.is_empty() && event.is_too_long() {
+            findings.error(
+                At::Event,
+                "is longer than 64 KiB, as JSON, with its identifiers hashed",
+            );
+        }
+        if findings.errors.is_empty() {
+            Ok((event, findings.warnings))
+        } else {
+            Err(findings.errors)
+        }
+    }
+
+    /// The key under which this event is claimed once.
+    pub fn key(&self, dataset: DatasetId) -> EventKey {
+        EventKey::new(dataset, &self.name, &self.id)
+    }
+
+    /// How long the key must be remembered, in seconds: past the last moment at which Meta would take a resend.
+    pub fn dedup_window_seconds(&self) -> i64 {
+        self.action_source.max_age_seconds() + DAY
+    }
+
+    /// The event as it is stored, and later sent byte for byte.
+    pub fn to_json(&self) -> String {
+        let mut json = Vec::with_capacity(1_280);
+        serde_json::to_writer(&mut json, self)
+            .expect("writing strings and finite numbers to memory cannot fail");
+        String::from_utf8(json).expect("serde_json writes UTF-8")
+    }
+
+    fn is_too_long(&self) -> bool {
+        let mut length = Length(0);
+        serde_json::to_writer(&mut length, self).expect("counting bytes cannot fail");
+        length.0 > LONGEST_EVENT
+    }
+
+    /// Adds what the request and the owner's settings tell, where the event does not say.
+    fn enrich(&mut self, intake: &Intake<'a>) {
+        // A chat has no browser: the request is the business's own, or that of the messaging platform.
+        if self.action_source != ActionSource::BusinessMessaging {
+            let came_with_click = self.user_data.fbc.is_some();
+            self.user_data.enrich(&intake.visitor);
+            if !came_with_click {
+                self.add_click(intake);
+            }
+        }
+        if let Some(country) = intake.defaults.country {
+            self.user_data.assume_country(country, &intake.reading());
+        }
+        if let Some(currency) = intake.defaults.currency
+            && self.custom_data.get("value").is_some()
+            && self.custom_data.get("currency").is_none()
+        {
+            self.custom_data
+                .add("currency", Json::String(Cow::Owned(currency.as_str().to_owned())));
+        }
+    }
+
+    /// Adds the click that brought the visitor, where the page's address tells of a newer one than the cookie. The
+    /// page before it may be older than the cookie, and counts only without one.
+    fn add_click(&mut self, intake: &Intake<'_>) {
+        let cookie = self.user_data.fbc.as_deref();
+        let click_in =
+            |url: &Option<Cow<'a, str>>| url.as_deref().and_then(click_id::fbclid).map(str::to_owned);
+        let click = click_in(&self.event_source_url)
+            .or_else(|| click_in(&self.referrer_url).filter(|_| cookie.is_none()))
+            .filter(|click| cookie.and_then(click_id::click_of) != Some(click));
+        // The click was before the event, and a server may send the event much later.
+        let first_seen_ms = intake.now_ms.min(self.time * 1_000);
+        let fbc = click.map(|click| click_id::fbc_from_click(&click, first_seen_ms));
+        if let Some(fbc) = fbc.filter(|fbc| click_id::is_valid(fbc)) {
+            self.user_data.fbc = Some(Cow::Owned(fbc));
+        }
+    }
+}
+
+fn has_no_id(json: &Json<'_>) -> bool {
+    let Json::Object(fields) = json else { return false };
+    fields
+        .iter()
+        .all(|(name, value)| name != "event_id" || *value == Json::Null)
+}
+
+/// An id for an event that came without one: a hash of all it says. The same bytes sent again are then still the
+/// same event, whatever the clock, the visitor's address or our rules of reading have become. The price: two people
+/// of whom an event says nothing, who do the same thing in the same second, are one. (A browser's copy cannot be
+/// matched to it either; for that the client must send an id.)
+fn id_from_content(json: &Json<'_>) -> String {
+    let content = serde_json::to_vec(json).expect("writing strings and finite numbers to memory cannot fail");
+    format!("auto-{}", &match_keys::sha256_hex(&content).as_str()[..32])
+}
+
+/// A bound on the finished JSON of an event, so that the usual short one need not be written to know its length.
+fn most_written(json: &Json<'_>) -> usize {
+    /// What a request can add: a user agent of 2,000 bytes, each escaped, two cookies and the short rest.
+    const ADDED: usize = 16 * 1_024;
+    /// An identifier becomes at most four hashes, a number at most 25 characters.
+    const VALUE: usize = 4 * 76;
+    /// `\u0000` is the longest way to write a byte.
+    const ESCAPED: usize = 6;
+    fn most(json: &Json<'_>) -> usize {
+        match json {
+            Json::String(text) => VALUE + ESCAPED * text.len(),
+            Json::Array(items) => VALUE + items.iter().map(most).sum::<usize>(),
+            Json::Object(fields) => {
+                VALUE
+                    + fields
+                        .iter()
+                        .map(|(name, value)| ESCAPED * name.len() + most(value))
+                        .sum::<usize>()
+            }
+            Json::Null | Json::Bool(_) | Json::Unsigned(_) | Json::Negative(_) | Json::Float(_) => VALUE,
+        }
+    }
+    ADDED + most(json)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes an object that may be absent.
+fn as_object<S: Serializer>(object: &Option<Object<'_>>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(object.iter().flatten().map(|(name, value)| (name, value)))
+}

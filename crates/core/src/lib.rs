@@ -1,0 +1,19 @@
+//! The rules of Rastro, as functions from values to values: what an event is, which identifiers go with it and in
+//! which form, when two events are the same one, and what Meta would refuse.
+//!
+//! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
+//! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
+//! [`custom_data`], [`event`], [`dedup`], [`retry`], [`circuit_breaker`].
+
+pub mod circuit_breaker;
+pub mod click_id;
+pub mod custom_data;
+pub mod dataset;
+pub mod dedup;
+pub mod event;
+pub mod finding;
+pub mod json;
+pub mod match_keys;
+mod personal_data;
+pub mod retry;
+pub mod user_data;

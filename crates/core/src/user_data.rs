@@ -1,0 +1,356 @@
+//! `user_data`: who an event is about, in the form Meta takes. Hash-required identifiers are normalised and hashed
+//! here, before anything is stored; identifiers that Meta wants plain are checked and passed on.
+//!
+//! Source: Meta, "Customer information parameters".
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::click_id;
+use crate::finding::{At, Findings};
+use crate::json::{Json, Object, repeated_names};
+use crate::match_keys::{self, CountryCode, HashedKey, HashedKeys, MatchKey, Reading};
+use crate::personal_data;
+
+/// What is known of the person's device from the request itself, for events that do not carry it.
+#[derive(Clone, Copy, Default)]
+pub struct Visitor<'v> {
+    /// The visitor's address. `None` when the caller is a server: its own address would mislead Meta.
+    pub ip: Option<IpAddr>,
+    pub user_agent: Option<&'v str>,
+    /// The `_fbp` and `_fbc` cookies.
+    pub fbp: Option<&'v str>,
+    pub fbc: Option<&'v str>,
+}
+
+/// The identifiers of one person, hashed where Meta wants them hashed.
+#[derive(Default)]
+pub struct UserData<'a> {
+    pub hashed: HashedKeys,
+    pub client_ip_address: Option<Cow<'a, str>>,
+    pub client_user_agent: Option<Cow<'a, str>>,
+    pub fbc: Option<Cow<'a, str>>,
+    pub fbp: Option<Cow<'a, str>>,
+    /// Identifiers that are sent as they came: `lead_id`, `page_id`, ...
+    plain: Vec<(&'static str, Json<'a>)>,
+}
+
+/// Identifiers sent as they came, beside the four that have a field of their own.
+const PLAIN: [&str; 13] = [
+    "subscription_id",
+    "fb_login_id",
+    "lead_id",
+    "anon_id",
+    "madid",
+    "page_id",
+    "page_scoped_user_id",
+    "ctwa_clid",
+    "ig_account_id",
+    "ig_sid",
+    "whatsapp_business_account_id",
+    "partner_id",
+    "partner_name",
+];
+
+/// Meta refuses an event whose only identifiers all stand in one of these sets (error subcode 2804050).
+const TOO_LITTLE: [&[&str]; 4] = [
+    &["ct", "country", "st", "zp", "ge", "client_user_agent"],
+    &["db", "client_user_agent"],
+    &["fn", "ge"],
+    &["ln", "ge"],
+];
+
+/// The longest identifier taken, in bytes. Meta documents no limit; a user agent is the longest that occurs.
+const LONGEST: usize = 2_000;
+/// How many values of one identifier are taken.
+const MOST_VALUES: usize = 20;
+
+impl<'a> UserData<'a> {
+    /// Reads the object, naming every field that is wrong. A value that cannot be an identifier of its kind (an
+    /// e-mail without `@`) is left out with a warning: the others may still find the person.
+    pub(crate) fn read(object: Object<'a>, reading: &Reading, findings: &mut Findings) -> Self {
+        let at = At::Event.field("user_data");
+        let mut reading = *reading;
+        if let Some(own) = country_of(&object) {
+            reading.country = Some(own);
+        }
+        let mut user_data = UserData {
+            hashed: HashedKeys::with_capacity(object.len()),
+            ..UserData::default()
+        };
+        for name in repeated_names(&object) {
+            findings.error(at.field(name), "stands twice");
+        }
+        for (name, value) in object {
+            if let Some(key) = MatchKey::from_wire_name(&name) {
+                user_data.read_hashed(key, value, &reading, findings);
+            } else {
+                user_data.read_plain(&name, value, findings);
+            }
+        }
+        user_data
+    }
+
+    fn read_hashed(&mut self, key: MatchKey, value: Json<'a>, reading: &Reading, findings: &mut Findings) {
+        let user_data = At::Event.field("user_data");
+        let at = user_data.field(key.wire_name());
+        match value {
+            Json::Array(values) => {
+                let limit = if key.takes_many() { MOST_VALUES } else { 1 };
+                if values.len() > limit {
+                    let values = values.len();
+                    return findings.error(at, format!("takes at most {limit} of its values, not {values}"));
+                }
+                for (index, value) in values.into_iter().enumerate() {
+                    self.read_hashed_value(key, value, reading, at.index(index), findings);
+                }
+            }
+            value => self.read_hashed_value(key, value, reading, at, findings),
+        }
+    }
+
+    fn read_hashed_value(
+        &mut self,
+        key: MatchKey,
+        value: Json<'a>,
+        reading: &Reading,
+        at: At<'_>,
+        findings: &mut Findings,
+    ) {
+        if value == Json::Null {
+            return; // Meta's SDKs write null for what they were not given.
+        }
+        match value.into_identifier() {
+            Ok(text) if text.is_empty() => {}
+            Ok(text) if text.len() > LONGEST => findings.error(at, TOO_LONG),
+            Ok(text) => {
+                if let Err(dropped) = self.hashed.add(key, &text, reading) {
+                    findings.warn(at, format!("was left out: {dropped}"));
+                } else if self.hashed.get(key).last().is_some_and(HashedKey::is_md5) {
+                    findings.warn(
+                        at,
+                        "is an MD5 hash: it was passed on, but Meta finds people by SHA-256",
+                    );
+                }
+            }
+            Err(other) => findings.wrong_kind(at, "a string or a list of strings", &other),
+        }
+    }
+
+    fn read_plain(&mut self, name: &str, value: Json<'a>, findings: &mut Findings) {
+        let user_data = At::Event.field("user_data");
+        let at = user_data.field(name);
+        let value = match value {
+            Json::Array(values) if values.is_empty() => return,
+            Json::Array(mut values) if values.len() == 1 => values.remove(0),
+            other => other,
+        };
+        if value == Json::Null {
+            return;
+        }
+        let known = PLAIN.into_iter().find(|known| *known == name);
+        if known.is_none() && !matches!(name, "client_ip_address" | "client_user_agent" | "fbc" | "fbp") {
+            findings.error(
+                at,
+                "is not a customer information parameter of the Conversions API",
+            );
+            return;
+        }
+        if matches!(name, "fb_login_id" | "lead_id") && matches!(value, Json::Unsigned(_)) {
+            self.plain.extend(known.map(|name| (name, value)));
+            return;
+        }
+        let text = match value.into_identifier() {
+            Ok(text) if text.trim().is_empty() => return,
+            Ok(text) if text.len() > LONGEST => return findings.error(at, TOO_LONG),
+            Ok(text) => text,
+            Err(other) => return findings.wrong_kind(at, "a string", &other),
+        };
+        match name {
+            "client_ip_address" => match sendable_address(text) {
+                Some(address) => self.client_ip_address = Some(address),
+                None => findings.warn(at, "was left out: it is not a public IPv4 or IPv6 address"),
+            },
+            "client_user_agent" => self.client_user_agent = Some(text),
+            "fbc" if click_id::is_valid(&text) => self.fbc = Some(text),
+            "fbp" if click_id::is_valid(&text) => self.fbp = Some(text),
+            "fbc" | "fbp" => {
+                findings.warn(
+                    at,
+                    "was left out: it is not of the form fb.<index>.<milliseconds>.<id>",
+                );
+            }
+            "fb_login_id" | "lead_id" if !text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                findings.error(at, "must be a whole number");
+            }
+            _ if personal_data::holds_email(&text) => {
+                findings.warn(
+                    at,
+                    "was left out: it holds an e-mail address, and would be sent as it is",
+                );
+            }
+            "madid" => self
+                .plain
+                .push(("madid", Json::String(Cow::Owned(text.to_ascii_lowercase())))),
+            _ => self.plain.extend(known.map(|name| (name, Json::String(text)))),
+        }
+    }
+
+    /// Adds what the request itself tells of the visitor, where the event does not say.
+    pub(crate) fn enrich(&mut self, visitor: &Visitor<'a>) {
+        if self.client_ip_address.is_none() {
+            let ip = visitor.ip.filter(|ip| is_public(*ip));
+            self.client_ip_address = ip.map(|ip| Cow::Owned(ip.to_canonical().to_string()));
+        }
+        if self.client_user_agent.is_none() {
+            let is_usable = |agent: &&str| !agent.trim().is_empty() && agent.len() <= LONGEST;
+            self.client_user_agent = visitor.user_agent.filter(is_usable).map(Cow::Borrowed);
+        }
+        if self.fbp.is_none() {
+            self.fbp = visitor
+                .fbp
+                .filter(|value| click_id::is_valid(value))
+                .map(Cow::Borrowed);
+        }
+        if self.fbc.is_none() {
+            self.fbc = visitor
+                .fbc
+                .filter(|value| click_id::is_valid(value))
+                .map(Cow::Borrowed);
+        }
+    }
+
+    /// Adds the country the owner of the dataset has customers in, where the person's own is not known.
+    pub(crate) fn assume_country(&mut self, country: CountryCode, reading: &Reading) {
+        if !self.hashed.contains(MatchKey::Country) {
+            self.hashed
+                .add(MatchKey::Country, country.as_str(), reading)
+                .expect("a country code is a country that can be hashed");
+        }
+    }
+
+    /// Whether an identifier is there, by its name on the wire.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().any(|present| present == name)
+    }
+
+    /// Whether Meta would find too little here to look for a person (rule 2804050).
+    pub(crate) fn is_too_little(&self) -> bool {
+        TOO_LITTLE
+            .iter()
+            .any(|set| self.names().all(|name| set.contains(&name)))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let own = [
+            ("client_ip_address", &self.client_ip_address),
+            ("client_user_agent", &self.client_user_agent),
+            ("fbc", &self.fbc),
+            ("fbp", &self.fbp),
+        ];
+        let own = own
+            .into_iter()
+            .filter_map(|(name, value)| value.as_ref().map(|_| name));
+        self.hashed
+            .keys()
+            .map(MatchKey::wire_name)
+            .chain(own)
+            .chain(self.plain.iter().map(|(name, _)| *name))
+    }
+}
+
+const TOO_LONG: &str = "is longer than 2,000 bytes";
+
+/// The country the person's own data names; it decides how their phone and state are read.
+fn country_of(object: &Object<'_>) -> Option<CountryCode> {
+    let (_, value) = object.iter().find(|(name, _)| name == "country")?;
+    let value = match value {
+        Json::Array(values) => values.first()?,
+        value => value,
+    };
+    match_keys::country_code(value.as_str()?)
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}
+
+/// The address as it is sent, if it is one that a visitor can have on the internet. Meta's parameter builder may
+/// have put its own suffix behind it (`203.0.113.9.AQQAAQMC`), which is part of the value that Meta expects.
+fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    let text = trimmed(text);
+    if let Ok(address) = text.parse::<IpAddr>() {
+        // `::ffff:203.0.113.9` is how a socket open to both families shows an IPv4 visitor.
+        let is_mapped = address.to_canonical() != address;
+        let sent = if is_mapped {
+            Cow::Owned(address.to_canonical().to_string())
+        } else {
+            text
+        };
+        return is_public(address).then_some(sent);
+    }
+    let (address, suffix) = text.rsplit_once('.')?;
+    let is_visitors = click_id::is_builder_suffix(suffix) && is_public(address.parse().ok()?);
+    is_visitors.then_some(text)
+}
+
+/// Whether the address is one of the internet's. Ranges set aside for examples pass: they are nobody's, and every
+/// trial uses them.
+fn is_public(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [first, second, ..] = v4.octets();
+            let is_carrier_nat = first == 100 && second & 0xc0 == 64;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || is_carrier_nat)
+                && (1..224).contains(&first) // Below "this network", above multicast and reserved.
+        }
+        IpAddr::V6(v6) => {
+            !(v6.is_loopback()
+                || v6.is_unspecified()
+                || v6.is_multicast()
+                || v6.is_unique_local()
+                || v6.is_unicast_link_local())
+        }
+    }
+}
+
+/// Names what is there and nothing more: no identifier belongs in a log.
+impl fmt::Debug for UserData<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+/// Tells nothing, as the address and the cookies point at a person.
+impl fmt::Debug for Visitor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Visitor([redacted])")
+    }
+}
+
+impl Serialize for UserData<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        self.hashed.serialize_entries(&mut map)?;
+        for (name, value) in [
+            ("client_ip_address", &self.client_ip_address),
+            ("client_user_agent", &self.client_user_agent),
+            ("fbc", &self.fbc),
+            ("fbp", &self.fbp),
+        ] {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        for (name, value) in &self.plain {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
