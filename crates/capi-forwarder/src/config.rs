@@ -45,6 +45,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.database.check()?;
         let forwarder = &self.forwarder;
         ensure!(
             (1..=1_000).contains(&forwarder.batch_size),
@@ -88,7 +89,12 @@ mod tests {
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables.iter().copied())?;
+        let required = [
+            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
+            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
+        ];
+        let variables = required.iter().chain(variables).copied();
+        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
         config.check()?;
         Ok(config)
     }

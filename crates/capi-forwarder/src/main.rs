@@ -11,6 +11,10 @@ use rastro_store::Store;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    anyhow::ensure!(
+        std::env::args().len() == 1,
+        "capi-forwarder takes no arguments: it is configured by RASTRO__ variables"
+    );
     let config = Config::load()?;
     let telemetry = telemetry::init("capi-forwarder", &config.telemetry)?;
     let shutdown = Shutdown::on_signal()?;

@@ -1,8 +1,9 @@
 //! The gateway's configuration: `config.default.toml` is its documentation.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
@@ -32,6 +33,7 @@ pub struct GatewayConfig {
     pub workers: usize,
     /// Per worker.
     pub writers: usize,
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub max_body_bytes: usize,
     pub max_waiting_bytes: usize,
@@ -39,6 +41,15 @@ pub struct GatewayConfig {
     pub shutdown_timeout_seconds: u64,
     pub max_events_per_second_per_key: u32,
     pub key_refresh_seconds: u64,
+}
+
+/// Networks, or single addresses.
+fn networks<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let network = |text: &String| text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let wrong =
+        |_| serde::de::Error::custom("expected addresses and networks, such as 10.0.0.7 or 10.0.0.0/8");
+    texts.iter().map(|text| network(text).map_err(wrong)).collect()
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +62,8 @@ pub struct SeedConfig {
     publishable_key: SecretString,
     default_country: String,
     default_currency: String,
+    test_event_code: String,
+    test_event_code_until: String,
 }
 
 /// A dataset to create at start.
@@ -61,6 +74,7 @@ pub struct Seed {
     pub secret_key: Option<SecretString>,
     pub publishable_key: Option<SecretString>,
     pub defaults: DatasetDefaults,
+    pub test_event_code: Option<(String, DateTime<Utc>)>,
 }
 
 impl Config {
@@ -72,6 +86,7 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        self.database.check()?;
         let gateway = &self.gateway;
         ensure!(
             gateway.workers > 0 && gateway.writers > 0,
@@ -122,7 +137,21 @@ impl SeedConfig {
                     .context("seed.default_currency must be an ISO code, such as \"BRL\"")?,
             ),
         };
+        let test_event_code = match (self.test_event_code.as_str(), self.test_event_code_until.as_str()) {
+            ("", "") => None,
+            (code, until) => {
+                let until = until
+                    .parse()
+                    .context("seed.test_event_code_until must be a time: 2026-12-31T23:59:59Z")?;
+                ensure!(
+                    !code.is_empty(),
+                    "seed.test_event_code_until needs a seed.test_event_code"
+                );
+                Some((code.to_owned(), until))
+            }
+        };
         Ok(Some(Seed {
+            test_event_code,
             dataset_id: self.dataset_id.parse().context("seed.dataset_id")?,
             name: self.name.clone(),
             access_token: self.access_token.clone(),
@@ -138,7 +167,12 @@ mod tests {
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables.iter().copied())?;
+        let required = [
+            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
+            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
+        ];
+        let variables = required.iter().chain(variables).copied();
+        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
         config.check()?;
         Ok(config)
     }
@@ -148,6 +182,42 @@ mod tests {
         let config = load(&[]).unwrap();
         assert!(config.seed.read().unwrap().is_none());
         assert_eq!(config.gateway.trusted_proxies.len(), 2);
+    }
+
+    #[test]
+    fn without_a_database_nothing_starts_and_the_variable_is_named() {
+        let config: Config = rastro_service::config::load_from(DEFAULTS, Vec::<(&str, &str)>::new()).unwrap();
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("RASTRO__DATABASE__URL"), "{error}");
+    }
+
+    #[test]
+    fn proxies_are_networks_or_single_addresses() {
+        let proxies = |text| load(&[("RASTRO__GATEWAY__TRUSTED_PROXIES", text)]);
+        let config = proxies("10.0.0.7, 192.168.0.0/16,::1").unwrap();
+        let written: Vec<String> = config
+            .gateway
+            .trusted_proxies
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(written, ["10.0.0.7/32", "192.168.0.0/16", "::1/128"]);
+        assert!(proxies("10.0.0").is_err());
+    }
+
+    #[test]
+    fn a_test_event_code_needs_an_end() {
+        let dataset = [
+            ("RASTRO__SEED__DATASET_ID", "123456789012345"),
+            ("RASTRO__SEED__ACCESS_TOKEN", "EAAB"),
+        ];
+        let with = |more: &[(&'static str, &'static str)]| load(&[&dataset, more].concat());
+        let code = ("RASTRO__SEED__TEST_EVENT_CODE", "TEST1");
+        let until = ("RASTRO__SEED__TEST_EVENT_CODE_UNTIL", "2026-12-31T23:59:59Z");
+        assert!(with(&[code]).is_err());
+        assert!(with(&[until]).is_err());
+        let seed = with(&[code, until]).unwrap().seed.read().unwrap().unwrap();
+        assert_eq!(seed.test_event_code.unwrap().0, "TEST1");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rastro_service::telemetry::ErrorChain;
@@ -22,6 +23,8 @@ use crate::metrics::GatewayMetrics;
 const GROUP_EVENTS: usize = 1_000;
 /// How often a group that lost against a concurrent one (a deadlock) is tried again.
 const CONFLICT_RETRIES: usize = 3;
+/// A statement refused for its rows is refused within this time.
+const PROMPT: Duration = Duration::from_millis(500);
 /// What an event costs in memory beside its payload, roughly.
 const OVERHEAD_BYTES: usize = 512;
 
@@ -126,12 +129,16 @@ impl Writer {
 
     /// Stores a group and answers everyone in it.
     async fn write(&mut self, mut group: Vec<Waiting>) {
-        // Groups whose rows the database refuses are cut in half, so that only the request at fault fails.
+        // A group that the database refuses at once is cut in half, so that only the request at fault fails. What took long
+        // failed for another reason, and halves would only take as long again.
         let mut rest = Vec::new();
         loop {
+            let started = Instant::now();
             match self.accept(&group).await {
                 Ok(accepted) => self.answer(group, &accepted).await,
-                Err(error) if error.is_about_the_rows() && group.len() > 1 => {
+                Err(error)
+                    if error.may_be_about_the_rows() && group.len() > 1 && started.elapsed() < PROMPT =>
+                {
                     rest.push(group.split_off(group.len() / 2));
                     continue;
                 }

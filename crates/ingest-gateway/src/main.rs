@@ -9,7 +9,6 @@ use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::{self, ErrorChain};
 use rastro_store::{Migrator, Store};
-use secrecy::ExposeSecret;
 
 const USAGE: &str = "usage: ingest-gateway            serve
        ingest-gateway migrate    bring the database to the newest schema
@@ -26,6 +25,7 @@ fn main() -> anyhow::Result<()> {
         [] => serve(),
         ["migrate"] => migrate(),
         ["openapi"] => print(&openapi::document()?),
+        ["--help" | "-h" | "help"] => print(USAGE),
         _ => bail!(USAGE),
     }
 }
@@ -73,10 +73,7 @@ fn readiness(store: &Store) -> Readiness {
 fn migrate() -> anyhow::Result<()> {
     let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
     let url = &config.database.url;
-    anyhow::ensure!(
-        !url.expose_secret().is_empty(),
-        "database.url is required (RASTRO__DATABASE__URL)"
-    );
+    config.database.check()?;
     let mut migrator = Migrator::connect(url)
         .map_err(anyhow::Error::from_boxed)
         .context("cannot connect")?;

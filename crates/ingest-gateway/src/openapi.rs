@@ -171,7 +171,8 @@ pub(crate) struct UserData {
     whatsapp_business_account_id: Option<String>,
 }
 
-/// What it was about and worth. Names of your own are passed on as they are; personal data is refused here.
+/// What it was about and worth. Names of your own are passed on as they are; what looks like personal data is left out,
+/// with a warning.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CustomData {
     /// Required for Purchase, in major units: 129.90 is R$ 129,90.

@@ -24,7 +24,7 @@ pub(crate) struct Problem {
     #[serde(serialize_with = "status_code")]
     status: StatusCode,
     detail: Cow<'static, str>,
-    /// The request, as it is in the log.
+    /// This request. Where events were stored or refused as duplicates it stands with them in the log.
     request_id: Uuid,
     /// Every field that is wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]

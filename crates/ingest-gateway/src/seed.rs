@@ -33,7 +33,7 @@ pub async fn seed(store: &Store, seed: &Seed) -> Result<(), StoreError> {
     let settings = DatasetSettings {
         name: seed.name.clone(),
         defaults: seed.defaults,
-        test_event_code: None,
+        test_event_code: seed.test_event_code.clone(),
     };
     store
         .put_dataset(&Dataset {

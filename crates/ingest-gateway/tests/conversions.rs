@@ -403,30 +403,54 @@ async fn only_the_hash_of_a_key_and_a_sealed_token_are_stored() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_means_503_and_never_a_false_202() {
+async fn a_database_in_trouble_means_503_and_never_a_false_202() {
     let world = World::start().await;
-    assert_eq!(world.post(Key::Secret, &lead("a", world.now())).await.status, 202);
     let name = world.database.name().to_owned();
+    assert_eq!(world.post(Key::Secret, &lead("a", world.now())).await.status, 202);
+    let refused = |answer: rastro_test_support::Answer| {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert_eq!(answer.json["type"], "urn:rastro:problem:unavailable");
+    };
+    let event = |id: &str| lead(id, world.now());
+
+    // A table that is gone: an error that is nobody's row.
     world
         .database
         .execute("ALTER TABLE meta_events_dedup RENAME TO away")
         .await;
-    let answer = world.post(Key::Secret, &lead("b", world.now())).await;
-    assert!(answer.status >= 500, "{answer:?}");
+    refused(world.post(Key::Secret, &event("b")).await);
     world
         .database
         .execute("ALTER TABLE away RENAME TO meta_events_dedup")
         .await;
+    // No partition for today.
+    let partition = world
+        .database
+        .value("SELECT 'events_' || to_char(rastro_now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
+        .await;
     world
         .database
-        .execute(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"))
+        .execute(&format!("ALTER TABLE events DETACH PARTITION {partition}"))
         .await;
-    // Whatever the cut connections answer, sending again until 202 or 409 is enough.
+    refused(world.post(Key::Secret, &event("b")).await);
+    let bounds = "FOR VALUES FROM (current_date) TO (current_date + 1)";
+    let attach = format!("ALTER TABLE events ATTACH PARTITION {partition} {bounds}");
+    world.database.execute(&format!("DO $$ BEGIN EXECUTE replace(replace('{attach}', 'current_date + 1', quote_literal(current_date + 1)), 'current_date', quote_literal(current_date)); END $$")).await;
+    assert_eq!(world.post(Key::Secret, &event("c")).await.status, 202);
+    // Every connection cut, as a restart does: whatever that one request hears, asking again is enough.
+    let cut = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    );
+    world.database.execute(&cut).await;
     rastro_test_support::eventually("the gateway recovers without a restart", || async {
-        let answer = world.post(Key::Secret, &lead("b", world.now())).await;
-        assert!([202, 503].contains(&answer.status), "{answer:?}");
-        (answer.status == 202).then_some(())
+        let answer = world.post(Key::Secret, &event("b")).await;
+        if answer.status == 202 {
+            return Some(());
+        }
+        refused(answer);
+        None
     })
     .await;
-    assert_eq!(world.account().await.accepted, 2);
+    assert_eq!(world.account().await.accepted, 3);
 }

@@ -5,6 +5,7 @@
 //! costs traces, never work: spans wait in a bounded queue, and what does not fit or arrive is dropped, with
 //! a warning now and then.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -146,7 +147,7 @@ where
 {
     let filter = config.log_filter()?;
     let sample_ratio = config.sample_ratio()?;
-    let logs = fmt::layer().with_writer(writer);
+    let logs = fmt::layer().with_writer(writer).with_ansi(std::io::stdout().is_terminal());
     let logs = match config.log_format {
         LogFormat::Pretty => logs.boxed(),
         LogFormat::Json => json::layer(logs).boxed(),

@@ -28,6 +28,23 @@ pub struct DatabaseConfig {
     pub statement_timeout_seconds: u64,
 }
 
+impl DatabaseConfig {
+    /// Whether everything that has no default is there. Whether it is right shows when it is used.
+    pub fn check(&self) -> Result<(), StoreError> {
+        if self.url.expose_secret().is_empty() {
+            return Err(StoreError::Configuration {
+                what: "database.url (RASTRO__DATABASE__URL)",
+            });
+        }
+        if self.sealing_key.expose_secret().is_empty() {
+            return Err(StoreError::Configuration {
+                what: "database.sealing_key (RASTRO__DATABASE__SEALING_KEY)",
+            });
+        }
+        Ok(())
+    }
+}
+
 /// The database as one service sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {

@@ -18,26 +18,34 @@ pub enum StoreError {
     Invalid { what: &'static str },
     #[error("the access token of dataset {dataset_id} cannot be opened with the configured sealing key")]
     Sealed { dataset_id: i64 },
-    #[error("the configured {what} is not valid")]
+    #[error("{what} is missing or not valid")]
     Configuration { what: &'static str },
 }
 
 impl StoreError {
-    /// Whether the statement itself was refused on an intact connection: the rows are the likely cause, and others
-    /// may be accepted without them.
+    /// Whether the rows themselves were refused: others will be accepted without them, and these never.
     pub fn is_about_the_rows(&self) -> bool {
         match self {
-            StoreError::Query(QueryError::DatabaseError(kind, _)) => matches!(
-                kind,
-                DatabaseErrorKind::CheckViolation
-                    | DatabaseErrorKind::NotNullViolation
-                    | DatabaseErrorKind::UniqueViolation
-                    | DatabaseErrorKind::ForeignKeyViolation
-                    | DatabaseErrorKind::Unknown
-            ),
+            StoreError::Query(QueryError::DatabaseError(kind, info)) => match kind {
+                // A check without a name is a row for a day that has no partition: nothing is wrong with the row.
+                DatabaseErrorKind::CheckViolation => info.constraint_name().is_some(),
+                DatabaseErrorKind::NotNullViolation
+                | DatabaseErrorKind::UniqueViolation
+                | DatabaseErrorKind::ForeignKeyViolation => true,
+                _ => false,
+            },
             StoreError::Query(QueryError::SerializationError(_)) => true,
             _ => false,
         }
+    }
+
+    /// Whether the rows may be the cause, for all that diesel tells: it keeps PostgreSQL's code to itself, and under this
+    /// kind come data errors, but also a statement timeout, a full disk and a server that shuts down.
+    pub fn may_be_about_the_rows(&self) -> bool {
+        matches!(
+            self,
+            StoreError::Query(QueryError::DatabaseError(DatabaseErrorKind::Unknown, _))
+        ) || self.is_about_the_rows()
     }
 
     /// Whether the same statement may well succeed if it is run again at once: it lost against another one.
