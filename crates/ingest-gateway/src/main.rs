@@ -24,7 +24,7 @@ fn main() -> anyhow::Result<()> {
     {
         [] => serve(),
         ["migrate"] => migrate(),
-        ["openapi"] => print(&openapi::document()?),
+        ["openapi"] => print(openapi::document()?.trim_end()),
         ["--help" | "-h" | "help"] => print(USAGE),
         _ => bail!(USAGE),
     }

@@ -213,9 +213,19 @@ mod tests {
     fn the_document_in_the_repository_is_the_one_that_the_code_describes() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto-docs/openapi.yaml");
         let written = std::fs::read_to_string(path).expect("proto-docs/openapi.yaml can be read");
-        assert!(
-            written == document().unwrap(),
+        let described = document().unwrap();
+        let differing = written
+            .lines()
+            .zip(described.lines())
+            .find(|(written, described)| written != described);
+        assert_eq!(
+            differing, None,
             "proto-docs/openapi.yaml is out of date: run `make openapi`"
+        );
+        assert_eq!(
+            written.lines().count(),
+            described.lines().count(),
+            "proto-docs/openapi.yaml is cut or has more"
         );
     }
 }
