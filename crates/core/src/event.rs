@@ -9,7 +9,6 @@ mod check;
 mod fields;
 
 use std::borrow::Cow;
-use std::io;
 
 use serde::{Serialize, Serializer};
 
@@ -18,7 +17,7 @@ use crate::custom_data::CustomData;
 use crate::dataset::{DatasetDefaults, DatasetId};
 use crate::dedup::EventKey;
 use crate::finding::{At, Finding, Findings};
-use crate::json::{Json, Object};
+use crate::json::{Json, Object, writer};
 use crate::match_keys::{self, Reading};
 use crate::user_data::{UserData, Visitor};
 
@@ -151,7 +150,7 @@ impl<'a> Event<'a> {
         }
         event.enrich(intake);
         check::check(&event, &mut findings);
-        if may_be_too_long && findings.errors.is_empty() && event.is_too_long() {
+        if may_be_too_long && findings.errors.is_empty() && event.to_json().len() > LONGEST_EVENT {
             findings.error(
                 At::Event,
                 "is longer than 64 KiB, as JSON, with its identifiers hashed",
@@ -176,16 +175,9 @@ impl<'a> Event<'a> {
 
     /// The event as it is stored, and later sent byte for byte.
     pub fn to_json(&self) -> String {
-        let mut json = Vec::with_capacity(1_280);
-        serde_json::to_writer(&mut json, self)
-            .expect("writing strings and finite numbers to memory cannot fail");
-        String::from_utf8(json).expect("serde_json writes UTF-8")
-    }
-
-    fn is_too_long(&self) -> bool {
-        let mut length = Length(0);
-        serde_json::to_writer(&mut length, self).expect("counting bytes cannot fail");
-        length.0 > LONGEST_EVENT
+        /// Room for the usual event with contact data and an address, in bytes.
+        const USUAL: usize = 2_048;
+        writer::to_string(self, USUAL).expect("an event consists of text, numbers, lists and objects")
     }
 
     /// Adds what the request and the owner's settings tell, where the event does not say.
@@ -214,14 +206,15 @@ impl<'a> Event<'a> {
     /// page before it may be older than the cookie, and counts only without one.
     fn add_click(&mut self, intake: &Intake<'_>) {
         let cookie = self.user_data.fbc.as_deref();
-        let click_in =
-            |url: &Option<Cow<'a, str>>| url.as_deref().and_then(click_id::fbclid).map(str::to_owned);
-        let click = click_in(&self.event_source_url)
-            .or_else(|| click_in(&self.referrer_url).filter(|_| cookie.is_none()))
+        let page = self.event_source_url.as_deref();
+        let page_before = self.referrer_url.as_deref().filter(|_| cookie.is_none());
+        let click = page
+            .and_then(click_id::fbclid)
+            .or_else(|| page_before.and_then(click_id::fbclid))
             .filter(|click| cookie.and_then(click_id::click_of) != Some(click));
         // The click was before the event, and a server may send the event much later.
         let first_seen_ms = intake.now_ms.min(self.time * 1_000);
-        let fbc = click.map(|click| click_id::fbc_from_click(&click, first_seen_ms));
+        let fbc = click.map(|click| click_id::fbc_from_click(click, first_seen_ms));
         if let Some(fbc) = fbc.filter(|fbc| click_id::is_valid(fbc)) {
             self.user_data.fbc = Some(Cow::Owned(fbc));
         }
@@ -267,20 +260,6 @@ fn most_written(json: &Json<'_>) -> usize {
         }
     }
     ADDED + most(json)
-}
-
-/// Counts what is written to it.
-struct Length(usize);
-
-impl io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Writes an object that may be absent.

@@ -4,6 +4,8 @@
 //! a typed `Deserialize` would stop at the first. Borrowing keeps that nearly as cheap as a typed read: strings
 //! without escapes are slices of the request body, and objects are plain lists in the order they were written.
 
+pub(crate) mod writer;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
@@ -33,7 +35,11 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads one JSON document. The error says line and column, never the content.
     pub fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(text)
+        // Checking all of it for UTF-8 at once is cheaper than each string by itself.
+        match str::from_utf8(text) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(text), // which says where
+        }
     }
 
     /// What kind of value this is, for sentences such as "must be a string, not a number".
@@ -84,9 +90,8 @@ pub(crate) fn repeated_names<'o>(object: &'o Object<'_>) -> Vec<&'o str> {
     const FEW: usize = 16;
     if object.len() <= FEW {
         let is_repeat = |index: &usize| {
-            object[..*index]
-                .iter()
-                .any(|(earlier, _)| *earlier == object[*index].0)
+            let name = &*object[*index].0;
+            object[..*index].iter().any(|(earlier, _)| **earlier == *name)
         };
         return (1..object.len())
             .filter(is_repeat)

@@ -116,7 +116,27 @@ impl MatchKey {
 
     /// The key Meta calls `name`; names are case-sensitive.
     pub fn from_wire_name(name: &str) -> Option<Self> {
-        MatchKey::ALL.into_iter().find(|key| key.wire_name() == name)
+        Some(match name {
+            "em" => MatchKey::Email,
+            "ph" => MatchKey::Phone,
+            "fn" => MatchKey::FirstName,
+            "ln" => MatchKey::LastName,
+            "ge" => MatchKey::Gender,
+            "db" => MatchKey::BirthDate,
+            "ct" => MatchKey::City,
+            "st" => MatchKey::State,
+            "zp" => MatchKey::Zip,
+            "country" => MatchKey::Country,
+            "external_id" => MatchKey::ExternalId,
+            "f5first" => MatchKey::FirstNameFive,
+            "f5last" => MatchKey::LastNameFive,
+            "fi" => MatchKey::FirstInitial,
+            "dobd" => MatchKey::BirthDay,
+            "dobm" => MatchKey::BirthMonth,
+            "doby" => MatchKey::BirthYear,
+            "app_user_id" => MatchKey::AppUserId,
+            _ => return None,
+        })
     }
 
     /// Whether Meta takes a list of values, and not just one.
@@ -176,6 +196,7 @@ pub enum DroppedValue {
 /// The hashed keys of one event, in one allocation.
 #[derive(Clone, Default)]
 pub struct HashedKeys {
+    /// In the order of [`MatchKey::ALL`], those of one key as they were added.
     entries: Vec<(MatchKey, HashedKey)>,
 }
 
@@ -216,9 +237,43 @@ impl HashedKeys {
                 self.insert(key, hashed)
             };
         }
-        let Some(forms) = normalise(key, value, reading)? else {
-            return self.insert(key, sha256_hex(value.as_bytes()));
+        let country = reading.country;
+        let only_form = match key {
+            MatchKey::FirstName | MatchKey::LastName => {
+                return self.insert_forms(key, &person::name(value), reading);
+            }
+            MatchKey::City => return self.insert_forms(key, &place::city(value), reading),
+            MatchKey::State => return self.insert_forms(key, &place::state(value, country), reading),
+            MatchKey::Zip => return self.insert_forms(key, &place::zip(value, country), reading),
+            // The business's own ids keep every character: they must equal what the Pixel sends, and `aB1` and `Ab1`
+            // may be two people.
+            MatchKey::ExternalId | MatchKey::AppUserId => {
+                return self.insert(key, sha256_hex(value.as_bytes()));
+            }
+            MatchKey::Email => person::email(value),
+            MatchKey::Phone => phone::phone(value, country),
+            MatchKey::Gender => person::gender(value),
+            MatchKey::BirthDate => birth_date::birth_date(value, reading),
+            MatchKey::Country => country_code(value)
+                .map(|country| text::of(country.as_str()))
+                .ok_or(DroppedValue::UnknownCountry),
+            MatchKey::FirstNameFive | MatchKey::LastNameFive => person::beginning(value, 5),
+            MatchKey::FirstInitial => person::beginning(value, 1),
+            MatchKey::BirthDay => birth_date::two_digits(value, 1..=31),
+            MatchKey::BirthMonth => birth_date::two_digits(value, 1..=12),
+            MatchKey::BirthYear => birth_date::year(value, reading),
         };
+        self.insert(key, sha256_hex(only_form?.as_bytes()))
+    }
+
+    /// Hashes and adds the forms that `reading` asks for. They come by reference, as they are large to move.
+    fn insert_forms(
+        &mut self,
+        key: MatchKey,
+        forms: &Result<Forms, DroppedValue>,
+        reading: &Reading,
+    ) -> Result<(), DroppedValue> {
+        let forms = forms.as_ref().map_err(|dropped| *dropped)?;
         let count = if reading.variants { text::MOST_FORMS } else { 1 };
         for form in forms.iter().take(count) {
             self.insert(key, sha256_hex(form.as_bytes()))?;
@@ -227,16 +282,19 @@ impl HashedKeys {
     }
 
     fn insert(&mut self, key: MatchKey, hashed: HashedKey) -> Result<(), DroppedValue> {
-        if self.get(key).any(|present| *present == hashed) {
+        let start = self.entries.partition_point(|(present, _)| *present < key);
+        let end = self.entries.partition_point(|(present, _)| *present <= key);
+        let of_key = &self.entries[start..end];
+        if of_key.iter().any(|(_, present)| *present == hashed) {
             return Ok(());
         }
-        if !key.takes_many() && self.contains(key) {
+        if !key.takes_many() && !of_key.is_empty() {
             return Err(DroppedValue::OnlyOneTaken);
         }
         if self.entries.capacity() == 0 {
             self.entries.reserve(TYPICAL);
         }
-        self.entries.push((key, hashed));
+        self.entries.insert(end, (key, hashed));
         Ok(())
     }
 
@@ -258,7 +316,7 @@ impl HashedKeys {
 
     /// The keys that have a hash, each once, in the order of [`MatchKey::ALL`].
     pub fn keys(&self) -> impl Iterator<Item = MatchKey> {
-        MatchKey::ALL.into_iter().filter(|key| self.contains(*key))
+        self.by_key().map(|(key, _)| key)
     }
 
     /// Writes the keys into the JSON object under construction: `"em":"<hash>"`, or `"em":["<hash>","<hash>"]`
@@ -267,10 +325,19 @@ impl HashedKeys {
     /// # Errors
     /// What the serializer says.
     pub fn serialize_entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        for key in self.keys() {
-            map.serialize_entry(key.wire_name(), &Hashes { keys: self, key })?;
+        for (key, entries) in self.by_key() {
+            match entries {
+                [(_, only)] => map.serialize_entry(key.wire_name(), only)?,
+                several => map.serialize_entry(key.wire_name(), &Hashes(several))?,
+            }
         }
         Ok(())
+    }
+
+    fn by_key(&self) -> impl Iterator<Item = (MatchKey, &[(MatchKey, HashedKey)])> {
+        self.entries
+            .chunk_by(|(one, _), (next, _)| one == next)
+            .map(|entries| (entries[0].0, entries))
     }
 }
 
@@ -283,43 +350,11 @@ impl fmt::Debug for HashedKeys {
     }
 }
 
-/// The hashes of one key as JSON.
-struct Hashes<'k> {
-    keys: &'k HashedKeys,
-    key: MatchKey,
-}
+/// The hashes of one key as a JSON list.
+struct Hashes<'k>(&'k [(MatchKey, HashedKey)]);
 
 impl Serialize for Hashes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut hashes = self.keys.get(self.key);
-        match (hashes.next(), hashes.next()) {
-            (Some(only), None) => only.serialize(serializer),
-            _ => serializer.collect_seq(self.keys.get(self.key)),
-        }
+        serializer.collect_seq(self.0.iter().map(|(_, hashed)| hashed))
     }
-}
-
-/// The plausible forms of a trimmed value that is not hashed yet, best first. `None` for the business's own ids, which
-/// keep every character: they must equal what the Pixel sends, and `aB1` and `Ab1` may be two people.
-fn normalise(key: MatchKey, value: &str, reading: &Reading) -> Result<Option<Forms>, DroppedValue> {
-    let only_form = match key {
-        MatchKey::FirstName | MatchKey::LastName => return person::name(value).map(Some),
-        MatchKey::City => return place::city(value).map(Some),
-        MatchKey::State => return place::state(value, reading.country).map(Some),
-        MatchKey::Zip => return place::zip(value, reading.country).map(Some),
-        MatchKey::ExternalId | MatchKey::AppUserId => return Ok(None),
-        MatchKey::Email => person::email(value),
-        MatchKey::Phone => phone::phone(value, reading.country),
-        MatchKey::Gender => person::gender(value),
-        MatchKey::BirthDate => birth_date::birth_date(value, reading),
-        MatchKey::Country => country_code(value)
-            .map(|country| text::of(country.as_str()))
-            .ok_or(DroppedValue::UnknownCountry),
-        MatchKey::FirstNameFive | MatchKey::LastNameFive => person::beginning(value, 5),
-        MatchKey::FirstInitial => person::beginning(value, 1),
-        MatchKey::BirthDay => birth_date::two_digits(value, 1..=31),
-        MatchKey::BirthMonth => birth_date::two_digits(value, 1..=12),
-        MatchKey::BirthYear => birth_date::year(value, reading),
-    };
-    only_form.map(|form| Some(Forms::of(form)))
 }

@@ -42,14 +42,34 @@ const NAMES: [&str; 24] = [
     "passaporte",
 ];
 
+/// The last two letters of each of these names, by which nearly every other name is told apart.
+const ENDINGS: [[u8; 2]; NAMES.len()] = {
+    let mut endings = [[0; 2]; NAMES.len()];
+    let mut index = 0;
+    while index < NAMES.len() {
+        if let [.., before, last] = NAMES[index].as_bytes() {
+            endings[index] = [*before, *last];
+        }
+        index += 1;
+    }
+    endings
+};
+
 /// Meta's own names of hashed keys that cannot mean anything else.
 const KEYS: [&str; 2] = ["em", "ph"];
 
 /// Whether a field of this name holds personal data: the name is one of those above, or ends in it as a word of its
 /// own (`customer_email`, `buyerPhone2`, but not `smartphone` or `email_opt_in`).
 pub(crate) fn is_personal_name(name: &str) -> bool {
-    KEYS.iter().any(|key| key.eq_ignore_ascii_case(name))
-        || NAMES
+    if KEYS.iter().any(|key| key.eq_ignore_ascii_case(name)) {
+        return true;
+    }
+    let mut letters = name.bytes().rev().filter(u8::is_ascii_alphabetic);
+    let (Some(last), Some(before)) = (letters.next(), letters.next()) else {
+        return false;
+    };
+    ENDINGS.contains(&[before.to_ascii_lowercase(), last.to_ascii_lowercase()])
+        && NAMES
             .iter()
             .any(|word| ends_in_word(name.as_bytes(), word.as_bytes()))
 }
@@ -76,18 +96,23 @@ fn ends_in_word(name: &[u8], word: &[u8]) -> bool {
 /// Whether an e-mail address stands anywhere in the text, its `@` perhaps percent-encoded once or twice.
 pub(crate) fn holds_email(text: &str) -> bool {
     let bytes = text.as_bytes();
-    bytes.iter().enumerate().any(|(index, byte)| {
-        let sign = match byte {
-            b'@' => 1,
-            b'%' if bytes[index..].starts_with(b"%40") => 3,
-            b'%' if bytes[index..].starts_with(b"%2540") => 5,
-            _ => return false,
-        };
-        let has_local = index
-            .checked_sub(1)
-            .is_some_and(|before| is_local_end(bytes[before]));
-        has_local && starts_with_domain(&bytes[index + sign..])
-    })
+    // Few texts have either, and without stopping at the first the compiler can look at sixteen bytes at a time.
+    let may_hold_sign = bytes
+        .iter()
+        .fold(false, |found, byte| found | matches!(byte, b'@' | b'%'));
+    may_hold_sign
+        && bytes.iter().enumerate().any(|(index, byte)| {
+            let sign = match byte {
+                b'@' => 1,
+                b'%' if bytes[index..].starts_with(b"%40") => 3,
+                b'%' if bytes[index..].starts_with(b"%2540") => 5,
+                _ => return false,
+            };
+            let has_local = index
+                .checked_sub(1)
+                .is_some_and(|before| is_local_end(bytes[before]));
+            has_local && starts_with_domain(&bytes[index + sign..])
+        })
 }
 
 fn is_local_end(byte: u8) -> bool {
@@ -113,13 +138,14 @@ fn starts_with_domain(bytes: &[u8]) -> bool {
 /// The URL without the personal data in its credentials, path, query and fragment, or `None` if it has none. Names
 /// of parameters stay, their values go: `?email=ana%40example.com&step=2` becomes `?email=&step=2`.
 pub(crate) fn cleaned_url(url: &str) -> Option<String> {
-    const DELIMITERS: [char; 5] = ['/', '?', '#', '&', ';'];
-    let (scheme, rest) = url.split_at(url.find("://").map_or(0, |colon| colon + 3));
+    let is_delimiter = |c: char| matches!(c, '/' | '?' | '#' | '&' | ';');
+    let colon = url.as_bytes().windows(3).position(|bytes| bytes == b"://");
+    let (scheme, rest) = url.split_at(colon.map_or(0, |colon| colon + 3));
     let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
 
-    let pieces = rest.split_inclusive(DELIMITERS).map(|piece| {
-        let text = piece.trim_end_matches(DELIMITERS);
+    let pieces = rest.split_inclusive(is_delimiter).map(|piece| {
+        let text = piece.trim_end_matches(is_delimiter);
         let (name, value) = text.split_once('=').unwrap_or(("", text));
         let kept = if holds_email(name) {
             ""

@@ -35,6 +35,9 @@ impl fmt::Debug for CountryCode {
 /// French, German, Italian, Dutch or the country's own languages, with or without accents (`Brasil`, `U.S.`,
 /// `United Kingdom`, `uk`, `Côte d'Ivoire`, `日本`). `None` for everything else: half a name may be another country's.
 pub fn country_code(raw: &str) -> Option<CountryCode> {
+    if let Some(code) = CountryCode::parse(raw) {
+        return Some(code); // As our own settings and most sites write it.
+    }
     let name = name_key(raw)?;
     CountryCode::parse(&name).or_else(|| INDEX.names.get(name.as_str()).copied())
 }

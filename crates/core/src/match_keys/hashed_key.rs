@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
+use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
 const SHA256_DIGITS: usize = 64;
@@ -27,7 +28,8 @@ impl HashedKey {
 
     /// The hex digits alone.
     pub fn hash(&self) -> &str {
-        self.0.split_once('.').map_or(self.as_str(), |(hash, _)| hash)
+        // Only the longer kind of hash can have a suffix.
+        &self.0[..self.0.len().min(SHA256_DIGITS)]
     }
 
     /// Whether it is an MD5 hash. Meta's SDKs let them pass, but its audience guide says that only SHA-256 finds
@@ -38,6 +40,9 @@ impl HashedKey {
 
     /// Reads a value that is a hash already; `None` for everything else.
     pub(super) fn parse(trimmed: &str) -> Option<Self> {
+        if trimmed.len() < MD5_DIGITS {
+            return None; // Most raw values, told apart without looking at them.
+        }
         let (hash, has_suffix) = match trimmed.split_once('.') {
             Some((hash, suffix)) => (hash, is_suffix(suffix).then_some(true)?),
             None => (trimmed, false),
@@ -82,13 +87,48 @@ const OF_NOTHING: [&str; 10] = [
 
 /// SHA-256 in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> HashedKey {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = ArrayString::new();
-    for byte in Sha256::digest(bytes) {
-        hex.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        hex.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut hex = [0; SHA256_DIGITS];
+    for (digits, byte) in hex.as_chunks_mut().0.iter_mut().zip(sha256(bytes)) {
+        *digits = [hex_digit(byte >> 4), hex_digit(byte & 15)];
     }
-    HashedKey(hex)
+    let hex = str::from_utf8(&hex).expect("hex digits are ASCII");
+    HashedKey(ArrayString::from(hex).expect("a hash is shorter than one with a suffix"))
+}
+
+/// The digest. An identifier nearly always fits one block of 64 bytes with its padding (a one bit, zeros, the length in
+/// bits; FIPS 180-4, 5.1.1), and is then hashed without the buffer in which longer texts are gathered.
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    /// FIPS 180-4, 5.3.3.
+    const INITIAL: [u32; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    const LENGTH_AT: usize = 56;
+    if bytes.len() >= LENGTH_AT {
+        return Sha256::digest(bytes).into();
+    }
+    let mut block = [0; 64];
+    block[..bytes.len()].copy_from_slice(bytes);
+    block[bytes.len()] = 0x80;
+    block[LENGTH_AT..].copy_from_slice(&(8 * bytes.len() as u64).to_be_bytes());
+    let mut state = INITIAL;
+    compress256(&mut state, &[block]);
+    let mut digest = [0; 32];
+    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
+        *bytes = word.to_be_bytes();
+    }
+    digest
+}
+
+/// Calculated and not looked up, so that the compiler can do many at a time.
+fn hex_digit(nibble: u8) -> u8 {
+    nibble + if nibble < 10 { b'0' } else { b'a' - 10 }
 }
 
 impl PartialEq for HashedKey {
@@ -181,6 +221,25 @@ mod tests {
         assert_eq!(plain, marked);
         assert_eq!(HashSet::from([plain, marked]).len(), 1);
         assert_ne!(plain, sha256_hex(b"mary@example.com"));
+    }
+
+    #[test]
+    fn a_text_of_any_length_has_the_hash_that_the_library_gives_it() {
+        let text = [0xa5; 200];
+        for length in 0..text.len() {
+            let digest = Sha256::digest(&text[..length]);
+            let expected: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(sha256_hex(&text[..length]).as_str(), expected, "{length} bytes");
+        }
+        // FIPS 180-4's own examples: "abc", and 56 bytes, which are one too many for one block.
+        assert_eq!(
+            sha256_hex(b"abc").as_str(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(
+            sha256_hex(b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq").as_str(),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+        );
     }
 
     #[test]

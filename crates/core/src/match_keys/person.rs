@@ -8,10 +8,13 @@ use super::text::{self, Forms, Text};
 pub(super) fn email(value: &str) -> Result<Text, DroppedValue> {
     let text = text::lower(value)?;
     let (local, domain) = text.split_once('@').ok_or(DroppedValue::NotAnEmail)?;
+    let is_dot = |byte: &u8| *byte == b'.';
     let is_local = local
-        .split('.')
-        .all(|atom| !atom.is_empty() && atom.bytes().all(is_atom_byte));
-    let is_domain = domain.contains('.') && domain.split('.').all(is_label);
+        .as_bytes()
+        .split(is_dot)
+        .all(|atom| !atom.is_empty() && atom.iter().all(is_atom_byte));
+    let domain = domain.as_bytes();
+    let is_domain = domain.iter().any(is_dot) && domain.split(is_dot).all(is_label);
     if is_local && is_domain {
         Ok(text)
     } else {
@@ -19,17 +22,17 @@ pub(super) fn email(value: &str) -> Result<Text, DroppedValue> {
     }
 }
 
-fn is_atom_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"_!#$%&'*+/=?^`{|}~-".contains(&byte)
+fn is_atom_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_!#$%&'*+/=?^`{|}~-".contains(byte)
 }
 
-fn is_label(label: &str) -> bool {
+fn is_label(label: &[u8]) -> bool {
     !label.is_empty()
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
         && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
 }
 
 /// A first or last name: `D'Ávila` is `dávila`, as in the parameter builder, which drops blanks and punctuation. The
@@ -41,15 +44,15 @@ pub(super) fn name(value: &str) -> Result<Forms, DroppedValue> {
     if !text::has_content(&best) {
         return Err(DroppedValue::OnlyPunctuation);
     }
-    let mut forms = Forms::of(best);
-    forms.also(lower);
+    let mut forms = Forms::of(&best);
+    forms.also(&lower);
     if !best.is_ascii()
         && let Some(plain) = text::without_accents(&best)
     {
-        forms.also(plain);
+        forms.also(&plain);
     }
     if !lower.is_ascii() {
-        forms.also(text::without(&lower, |c| {
+        forms.also(&text::without(&lower, |c| {
             c.is_whitespace() || c.is_ascii_punctuation()
         }));
     }

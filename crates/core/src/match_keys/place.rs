@@ -13,12 +13,12 @@ pub(super) fn city(value: &str) -> Result<Forms, DroppedValue> {
     if !text::has_content(&best) {
         return Err(DroppedValue::OnlyPunctuation);
     }
-    let mut forms = Forms::of(best);
-    forms.also(text::without(&lower, is_dropped_by_sdks));
+    let mut forms = Forms::of(&best);
+    forms.also(&text::without(&lower, is_dropped_by_sdks));
     if !best.is_ascii()
         && let Some(plain) = text::without_accents(&best)
     {
-        forms.also(plain);
+        forms.also(&plain);
     }
     Ok(forms)
 }
@@ -36,8 +36,7 @@ fn is_dropped_by_sdks(c: char) -> bool {
 /// turns Paraná into Pará.
 pub(super) fn state(value: &str, country: Option<CountryCode>) -> Result<Forms, DroppedValue> {
     let forms = city(value)?;
-    let best = forms.iter().next().expect("there is always one form");
-    let name = text::without_accents(best).unwrap_or(*best);
+    let name = text::without_accents(forms.best()).unwrap_or_else(|| text::of(forms.best()));
     let states = STATES
         .iter()
         .filter(|(of, _)| country.is_none_or(|country| country.as_str() == *of));
@@ -49,7 +48,7 @@ pub(super) fn state(value: &str, country: Option<CountryCode>) -> Result<Forms, 
             .iter()
             .find(|(known, named)| *named == name.as_str() || code == Some(*known))
         {
-            return Ok(Forms::of(text::of(code)));
+            return Ok(Forms::of(&text::of(code)));
         }
     }
     Ok(forms)
@@ -84,11 +83,11 @@ pub(super) fn zip(value: &str, country: Option<CountryCode>) -> Result<Forms, Dr
     if cut.chars().nth(1).is_none() || !text::has_content(&cut) {
         return Err(DroppedValue::NotAPostcode);
     }
-    let mut forms = Forms::of(cut);
+    let mut forms = Forms::of(&cut);
     if !tail.is_empty() && !is_zip_plus_four {
-        forms.also(joined);
+        forms.also(&joined);
     } else if country == Some("br") && digits(&joined) == 8 {
-        forms.also(text::of(&joined[..5]));
+        forms.also(&text::of(&joined[..5]));
     }
     Ok(forms)
 }

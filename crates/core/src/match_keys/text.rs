@@ -1,5 +1,8 @@
 //! What all identifiers of text share: trimming, lower case, one Unicode form, and the same text without accents.
-//! All on the stack; only text outside ASCII costs an allocation, for its lower case.
+//! All on the stack; only text beyond Latin-1 (which has all letters of Portuguese and Spanish) costs an allocation,
+//! for its lower case, and the look-ups of Unicode's composition.
+
+use std::iter;
 
 use arrayvec::{ArrayString, ArrayVec};
 use unicode_normalization::UnicodeNormalization;
@@ -16,25 +19,41 @@ pub(super) const MOST_FORMS: usize = 4;
 pub(super) type Text = ArrayString<LONGEST>;
 
 /// The distinct forms in which one value may stand in Meta's data, best first. There is always one.
+///
+/// They stand one behind the other, as only what is written of a [`Text`] is then copied.
 #[derive(Debug)]
-pub(super) struct Forms(ArrayVec<Text, MOST_FORMS>);
+pub(super) struct Forms {
+    written: ArrayString<{ MOST_FORMS * LONGEST }>,
+    ends: ArrayVec<usize, MOST_FORMS>,
+}
 
 impl Forms {
-    pub(super) fn of(best: Text) -> Self {
-        let mut forms = ArrayVec::new();
-        forms.push(best);
-        Self(forms)
+    pub(super) fn of(best: &Text) -> Self {
+        let mut forms = Self {
+            written: ArrayString::new(),
+            ends: ArrayVec::new(),
+        };
+        forms.also(best);
+        forms
     }
 
     /// Adds another form, unless it is there already.
-    pub(super) fn also(&mut self, form: Text) {
-        if !self.0.contains(&form) {
-            self.0.push(form);
+    pub(super) fn also(&mut self, form: &Text) {
+        if self.iter().all(|present| present != form.as_str()) {
+            self.written.push_str(form);
+            self.ends.push(self.written.len());
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Text> {
-        self.0.iter()
+    pub(super) fn best(&self) -> &str {
+        &self.written[..self.ends[0]]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = iter::once(&0).chain(&self.ends);
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.written[*start..*end])
     }
 }
 
@@ -64,6 +83,14 @@ pub(super) fn lower(raw: &str) -> Result<Text, DroppedValue> {
         text.make_ascii_lowercase();
     } else if raw.len() > LONGEST {
         return Err(DroppedValue::TooLong);
+    } else if raw.chars().all(is_latin_1) {
+        // All composed already, each with a lower case as long as itself.
+        for c in raw.chars() {
+            text.push(match c {
+                'À'..='Ö' | 'Ø'..='Þ' => char::from(c as u8 + 0x20),
+                other => other.to_ascii_lowercase(),
+            });
+        }
     } else {
         // The whole string at once: a Greek sigma is written differently at the end of a word.
         for c in raw.to_lowercase().nfc() {
@@ -76,22 +103,45 @@ pub(super) fn lower(raw: &str) -> Result<Text, DroppedValue> {
 /// The characters that `dropped` does not name.
 pub(super) fn without(text: &Text, dropped: impl Fn(char) -> bool) -> Text {
     let mut kept = Text::new();
-    for c in text.chars().filter(|c| !dropped(*c)) {
-        kept.push(c);
+    for run in text.split(dropped) {
+        kept.push_str(run);
     }
     kept
 }
 
+fn is_latin_1(c: char) -> bool {
+    c <= '\u{ff}'
+}
+
 /// The same lower-case text in `a-z` and ASCII, if it is Latin: `são` is `sao`. `None` for other scripts, whose
 /// marks are not ornaments, and for a text of nothing but accents.
-pub(super) fn without_accents(text: &Text) -> Option<Text> {
+pub(super) fn without_accents(text: &str) -> Option<Text> {
+    if text.is_ascii() {
+        return Text::from(text).ok().filter(|text| !text.is_empty());
+    }
+    if text.chars().all(is_latin_1) {
+        return plain(text.chars());
+    }
+    plain(text.nfd().filter(|c| !is_combining_mark(*c)))
+}
+
+/// The letters of `a-z` for those that are decomposed, have no decomposition, or are of Latin-1.
+fn plain(latin: impl Iterator<Item = char>) -> Option<Text> {
     let mut plain = Text::new();
-    for c in text.nfd().filter(|c| !is_combining_mark(*c)) {
+    for c in latin {
         let letters = match c {
             c if c.is_ascii() => {
                 plain.try_push(c).ok()?;
                 continue;
             }
+            'à'..='å' => "a",
+            'ç' => "c",
+            'è'..='ë' => "e",
+            'ì'..='ï' => "i",
+            'ñ' => "n",
+            'ò'..='ö' => "o",
+            'ù'..='ü' => "u",
+            'ý' | 'ÿ' => "y",
             'ß' => "ss",
             'æ' => "ae",
             'œ' => "oe",
