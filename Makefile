@@ -2,7 +2,7 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check coverage migrate openapi clean-local
+.PHONY: help demo down test check coverage bench migrate openapi clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,9 @@ check: ## formatting and clippy only, warnings are errors
 
 coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the whole
 	@scripts/coverage.sh
+
+bench: ## measure throughput, latency and cost against baselines, about fifteen minutes (QUICK=1: two)
+	@scripts/bench.sh
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema
 	@scripts/migrate.sh

@@ -1,23 +1,24 @@
 #!/usr/bin/env bash
-# A private PostgreSQL cluster in a folder: scripts/postgres.sh COMMAND DIR [--durable|--scratch]
+# A private PostgreSQL cluster in a folder: scripts/postgres.sh COMMAND DIR [--durable|--bench|--scratch]
 #   start    makes it if need be, starts it, prints its URL; does nothing more if it already runs
 #   stop     stops it; a scratch cluster's data goes with it
 #   url      prints the URL of its `postgres` database, as superuser
 #   status   says whether it runs (exit 3 if not)
 #   destroy  stops it and deletes it, data included
-# --durable (default) keeps every commit, as production does. --scratch is for tests: made anew at every
-# start, no fsync, room for many connections. PG_BIN=/folder names the server programs to use.
+# --durable (default) keeps every commit, as production does. --bench keeps them too, and has the memory and
+# the log of a server that takes in millions of events. --scratch is for tests: made anew at every start, no
+# fsync, room for many connections. PG_BIN=/folder names the server programs to use.
 #
 # In DIR: server/ (data and log, owned by whoever runs the server), port, password, socket, mode.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage() { die "usage: scripts/postgres.sh start|stop|url|status|destroy DIR [--durable|--scratch]"; }
+usage() { die "usage: scripts/postgres.sh start|stop|url|status|destroy DIR [--durable|--bench|--scratch]"; }
 
 [ $# -ge 2 ] || usage
 command="$1" given="$2" mode=durable
-case "${3:-}" in '' | --durable) ;; --scratch) mode=scratch ;; *) usage ;; esac
+case "${3:-}" in '' | --durable) ;; --bench) mode=bench ;; --scratch) mode=scratch ;; *) usage ;; esac
 [ -n "$given" ] || usage
 
 # Commands that only look must not leave an empty folder behind.
@@ -205,7 +206,14 @@ CONF
     else
         printf '%s\n' 'fsync = on' 'synchronous_commit = on' 'full_page_writes = on'
     fi
+    # The last setting of a name counts.
+    if [ "$mode" = bench ]; then
+        printf '%s\n' "shared_buffers = $(sixth_of_memory)MB" 'max_wal_size = 8GB' 'wal_buffers = 64MB'
+    fi
 }
+
+# A sixth of the machine's memory in megabytes, at most 4 GB: the benchmark's services and the kernel's cache need the rest.
+sixth_of_memory() { awk '/^MemTotal:/ { mb = int($2 / 1024 / 6); print mb < 4096 ? mb : 4096 }' /proc/meminfo; }
 
 # Picks what must be picked anew at every start: a port that is free now, and a socket folder short
 # enough for the 107 bytes a socket's path may have (a reboot empties /tmp).

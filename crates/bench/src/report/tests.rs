@@ -1,0 +1,105 @@
+//! A report whose figures are made up, to see what is made of them.
+
+use std::time::Duration;
+
+use super::*;
+
+fn measured(events_per_second: f64) -> Measurement {
+    Measurement {
+        events_per_second,
+        ..Measurement::default()
+    }
+}
+
+fn report() -> Report {
+    let round = |naive: f64, single: f64| {
+        Round::from([
+            (rounds::NAIVE, measured(naive)),
+            (rounds::SINGLE, measured(single)),
+        ])
+    };
+    Report {
+        plan: Plan {
+            quick: true,
+            rounds: 3,
+            warm_up: Duration::ZERO,
+            measured: Duration::ZERO,
+            everyday: Duration::ZERO,
+            million: Duration::ZERO,
+            busy_backlog: 0,
+            small_events: 0,
+            backlogs: (0, 0),
+            claims: 0,
+            patience: Duration::ZERO,
+        },
+        machine: (2, 1, "a processor".to_owned()),
+        settings: Vec::new(),
+        event_bytes: 650,
+        stored_bytes: 1_100,
+        gateway_rss_idle: 1,
+        gateway_rss_peak: 1,
+        everyday: None,
+        // The machine was twice as fast in the second round: for both.
+        rounds: vec![
+            round(1_000.0, 9_000.0),
+            round(2_000.0, 18_000.0),
+            round(1_000.0, 5_000.0),
+        ],
+        million: None,
+        fairness: None,
+        claims: None,
+        books: Some(Books {
+            accepted: 10,
+            stored: 10,
+            pending: 0,
+            delivered: 10,
+            confirmations: 10,
+            arrived: 10,
+            repeated: 0,
+            refused_requests: 0,
+            missing: 0,
+        }),
+    }
+}
+
+#[test]
+fn a_ratio_is_the_median_of_the_rounds_own_ratios() {
+    let ratio = report().ratio_of("ratio_single_vs_naive");
+    assert_eq!((ratio.median, ratio.least, ratio.most), (9.0, 5.0, 9.0));
+    let json = report().json().unwrap();
+    assert_eq!(json["ratio_single_vs_naive"], 9.0);
+    assert_eq!(json["ratio_single_vs_naive_range"], json!([5.0, 9.0]));
+}
+
+#[test]
+fn a_run_that_loses_or_doubles_or_refuses_is_no_success() {
+    assert!(report().problems().is_empty());
+    let mut lossy = report();
+    lossy.books.as_mut().unwrap().arrived = 9;
+    assert_eq!(lossy.problems(), ["1 events were lost"]);
+    assert_eq!(lossy.json().unwrap()["lost"], 1);
+    let mut refusing = report();
+    refusing.rounds[0].get_mut(rounds::SINGLE).unwrap().refused = 3;
+    assert_eq!(refusing.problems(), ["3 requests were refused"]);
+    let mut silent = report();
+    silent.rounds[2].get_mut(rounds::NAIVE).unwrap().unanswered = 1;
+    assert_eq!(silent.problems(), ["1 requests got no answer"]);
+    let mut unbalanced = report();
+    unbalanced.books = None;
+    assert_eq!(unbalanced.problems(), ["the books were not drawn up"]);
+}
+
+#[test]
+fn the_text_says_what_was_shortened_and_which_targets_were_missed() {
+    let text = report().text();
+    assert!(text.contains("QUICK: 3 rounds"), "{text}");
+    let verdict_of = |what: &str| {
+        text.lines()
+            .find(|line| line.contains(what))
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    assert!(verdict_of("single requests against naive").starts_with("ok"));
+    assert!(verdict_of("requests of 1,000, events against naive").starts_with("MISSED"));
+}
