@@ -2,7 +2,7 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check coverage bench migrate openapi clean-local
+.PHONY: help demo down test check bench chaos coverage migrate openapi clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ test: ## formatting, clippy and all tests, on a scratch PostgreSQL of their own 
 check: ## formatting and clippy only, warnings are errors
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
+
+chaos: ## break everything at random under load, then account for every event (SEED=n replays, DURATION=seconds)
+	@scripts/chaos.sh
 
 coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the whole
 	@scripts/coverage.sh

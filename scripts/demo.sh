@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole way once: PostgreSQL, stand-in for Meta, gateway, forwarder, then a stream of events and their account.
+# The whole way once: PostgreSQL, stand-in for Meta, gateway, forwarder, retry-worker, then a stream of events and their account.
 # Leaves everything running to be looked at; `make down` stops it.
 # shellcheck disable=SC2030,SC2031,SC2329 # each service's variables are meant to end with its subshell; `step` calls them
 set -euo pipefail
@@ -36,6 +36,13 @@ start_forwarder() (
     await_ready capi-forwarder "$forwarder_health_port" /readyz
 )
 
+start_retry_worker() (
+    export RASTRO__DATABASE__URL="$database" RASTRO__DATABASE__SEALING_KEY="$SEALING_KEY"
+    export RASTRO__HEALTH__LISTEN="127.0.0.1:$retry_worker_health_port" RASTRO__TELEMETRY__LOG_FORMAT=json
+    start_process retry-worker "$programs/retry-worker"
+    await_ready retry-worker "$retry_worker_health_port" /readyz
+)
+
 # Sends the events and prints their account; secrets are no arguments, because `ps` shows those to everybody.
 account() (
     export RASTRO_DEMO_DATABASE_URL="$database" RASTRO_DEMO_SEALING_KEY="$SEALING_KEY"
@@ -52,18 +59,21 @@ load_secrets
 find_database
 
 heading "build (the first time takes minutes)"
-cargo build --locked -p ingest-gateway -p capi-forwarder -p rastro-sandbox -p rastro-demo
+cargo build --locked -p ingest-gateway -p capi-forwarder -p retry-worker -p rastro-sandbox -p rastro-demo
 programs="$(target_dir)/debug"
 
 heading "services"
-stop_processes ingest-gateway capi-forwarder rastro-sandbox # of an earlier demo; frees the friendly ports
+stop_processes ingest-gateway capi-forwarder retry-worker rastro-sandbox # of an earlier demo; frees the friendly ports
 gateway_port=$(free_port 8080)
 sandbox_port=$(free_port 8090)
 gateway_health_port=$(free_port 9101)
 forwarder_health_port=$(free_port 9102)
+retry_worker_health_port=$(free_port 9103)
 
 step "stand-in for Meta" start_sandbox
 step "database schema" migrate
+# Before the gateway, which is not ready without the partitions that the worker makes: the schema may be weeks old.
+step "retry-worker" start_retry_worker
 step "gateway" start_gateway
 step "forwarder" start_forwarder
 

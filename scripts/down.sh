@@ -7,7 +7,7 @@ set -euo pipefail
 . "$ROOT/scripts/demo-services.sh"
 
 # In the order of an event's way, so that nothing is accepted any more while the rest drains.
-stop_processes ingest-gateway capi-forwarder rastro-sandbox
+stop_processes ingest-gateway capi-forwarder retry-worker rastro-sandbox
 "$ROOT/scripts/postgres.sh" stop "$DEMO_POSTGRES"
 say "the demo is stopped."
 

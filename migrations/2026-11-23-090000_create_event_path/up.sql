@@ -90,8 +90,6 @@ CREATE TABLE send_batches (
     fence integer NOT NULL DEFAULT 1 CHECK (fence > 0),
     -- Counted at claim, so that a batch that kills its sender still counts.
     attempt integer NOT NULL DEFAULT 1 CHECK (attempt > 0),
-    -- sending: somebody owns it until the lease ends. waiting: the last attempt failed; due when the lease ends.
-    state text NOT NULL DEFAULT 'sending' CHECK (state IN ('sending', 'waiting')),
     lease_expires_at timestamptz NOT NULL,
     -- For people. Ownership is decided by the fence.
     owner text NOT NULL,

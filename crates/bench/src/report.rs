@@ -240,12 +240,13 @@ impl Report {
 }
 
 impl Measurement {
-    /// Gateway and PostgreSQL together: what taking events in uses.
-    fn serving_cores(&self) -> f64 {
+    /// Cores that gateway and PostgreSQL together need for so many events in a second. Reckoned from what an event
+    /// costs: a server that does not keep up uses less.
+    fn serving_cores_at(&self, events_per_second: f64) -> f64 {
         let Processors {
             gateway, postgres, ..
-        } = self.cores;
-        gateway + postgres
+        } = self.cpu_us_per_event;
+        (gateway + postgres) * events_per_second / 1e6
     }
 }
 

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use rastro_core::circuit_breaker::BreakerSettings;
+use rastro_core::retry::RetrySchedule;
 use rastro_graph_api::GraphApiConfig;
 use rastro_service::health::HealthConfig;
 use rastro_service::telemetry::TelemetryConfig;
@@ -20,6 +22,8 @@ pub struct Config {
     pub health: HealthConfig,
     pub graph_api: GraphApiConfig,
     pub forwarder: ForwarderConfig,
+    pub retry: RetrySchedule,
+    pub breaker: BreakerSettings,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -31,8 +35,6 @@ pub struct ForwarderConfig {
     pub lease_seconds: u64,
     pub idle_poll_milliseconds: u64,
     pub gather_milliseconds: u64,
-    pub retry_first_milliseconds: u64,
-    pub retry_longest_milliseconds: u64,
     pub shutdown_timeout_seconds: u64,
 }
 
@@ -63,10 +65,7 @@ impl Config {
             forwarder.lease_seconds > busy,
             "forwarder.lease_seconds must be more than {busy}: the request to Meta and the statement after it"
         );
-        ensure!(
-            (1..=forwarder.retry_longest_milliseconds).contains(&forwarder.retry_first_milliseconds),
-            "forwarder.retry_first_milliseconds must be 1 to forwarder.retry_longest_milliseconds"
-        );
+        self.breaker.validate()?;
         Ok(())
     }
 }
@@ -74,13 +73,6 @@ impl Config {
 impl ForwarderConfig {
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_secs(self.lease_seconds)
-    }
-
-    /// How long a batch waits after its given attempt (from 1) failed.
-    pub(crate) fn retry_delay(&self, attempt: i32) -> Duration {
-        let doublings = u32::try_from(attempt - 1).unwrap_or_default().min(32);
-        let delay = self.retry_first_milliseconds.saturating_mul(1 << doublings);
-        Duration::from_millis(delay.min(self.retry_longest_milliseconds))
     }
 }
 
@@ -101,19 +93,18 @@ mod tests {
 
     #[test]
     fn the_documented_defaults_are_a_valid_configuration() {
-        assert_eq!(load(&[]).unwrap().forwarder.batch_size, 1_000);
+        let config = load(&[]).unwrap();
+        assert_eq!(config.forwarder.batch_size, 1_000);
+        // The numbers of the roadmap are written once more in `rastro-core`, for those who configure nothing.
+        assert_eq!(
+            (config.retry, config.breaker),
+            (RetrySchedule::default(), BreakerSettings::default())
+        );
     }
 
     #[test]
     fn a_lease_that_ends_before_the_request_may_is_refused() {
         assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "45")]).is_err());
         assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "46")]).is_ok());
-    }
-
-    #[test]
-    fn waits_double_up_to_the_longest() {
-        let config = load(&[]).unwrap().forwarder;
-        let delays = [1, 2, 3, 9, 10, i32::MAX].map(|attempt| config.retry_delay(attempt).as_secs());
-        assert_eq!(delays, [1, 2, 4, 256, 300, 300]);
     }
 }

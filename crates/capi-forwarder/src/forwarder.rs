@@ -7,42 +7,27 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use rastro_core::circuit_breaker::{Breaker, Permission, ProbeOutcome};
 use rastro_core::dataset::DatasetId;
-use rastro_graph_api::GraphApi;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{Batch, Lane, Store, StoreError};
+use rastro_store::{Batch, Lane, ReadyLane, StoreError};
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::config::ForwarderConfig;
-use crate::delivery::{Courier, carry};
-use crate::metrics::ForwarderMetrics;
+use crate::delivery::Courier;
 
 /// How often batches whose lease has ended are looked for.
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(1);
+/// Events in a probe: enough to learn from, few enough to lose time with.
+const PROBE_EVENTS: u16 = 10;
 /// How long to wait for a database that is away.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
 /// Sends what is ready until shutdown, then lets the requests in flight finish. `owner` names this process to people.
-pub async fn run(
-    store: Store,
-    graph_api: GraphApi,
-    config: ForwarderConfig,
-    metrics: ForwarderMetrics,
-    traces: bool,
-    owner: String,
-    shutdown: Shutdown,
-) {
-    let patience = Duration::from_secs(config.shutdown_timeout_seconds);
-    let courier = Courier {
-        store,
-        graph_api,
-        config,
-        metrics,
-        traces,
-    };
+pub async fn run(courier: Courier, owner: String, shutdown: Shutdown) {
+    let patience = Duration::from_secs(courier.config.shutdown_timeout_seconds);
     let mut forwarder = Forwarder {
         courier,
         owner,
@@ -102,37 +87,33 @@ impl Forwarder {
                     batch.attempt = batch.attempt,
                     "took over a batch"
                 );
-                self.start(batch);
+                self.start(batch, None);
             }
         }
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
         let mut lanes = if self.has_room() {
-            self.courier.store.lanes().await?
+            self.courier.store.ready_lanes().await?
         } else {
             Vec::new()
         };
-        lanes.retain(|lane| !self.resting.contains_key(lane));
+        lanes.retain(|ready| !self.resting.contains_key(&ready.lane));
         let found_work = !lanes.is_empty();
         // In turn: one batch for each lane, then another for those that have more.
         while !lanes.is_empty() && self.has_room() {
             let mut unfinished = Vec::new();
-            for lane in lanes {
-                if !self.has_room() || !self.has_room_for(lane.dataset_id) {
+            for ready in lanes {
+                if !self.has_room() || !self.has_room_for(ready.lane.dataset_id) {
                     continue;
                 }
-                let claimed =
-                    self.courier
-                        .store
-                        .claim_batch(&lane, config.batch_size, config.lease(), &self.owner);
-                let Some(batch) = claimed.await? else { continue };
-                let full = batch.events.len() >= usize::from(config.batch_size);
-                self.start(batch);
-                if full {
-                    unfinished.push(lane);
-                } else {
-                    let gather = Duration::from_millis(config.gather_milliseconds);
-                    self.resting.insert(lane, Instant::now() + gather);
+                match ready.breaker.permission(ready.now_ms) {
+                    Permission::Nothing => {}
+                    Permission::Probe => self.probe(&ready).await?,
+                    Permission::Freely => {
+                        if self.claim(&ready.lane).await? {
+                            unfinished.push(ready);
+                        }
+                    }
                 }
             }
             lanes = unfinished;
@@ -152,6 +133,59 @@ impl Forwarder {
         })
     }
 
+    /// Starts a delivery of what is ready in a lane. Whether there may be more.
+    async fn claim(&mut self, lane: &Lane) -> Result<bool, StoreError> {
+        let config = &self.courier.config;
+        let (limit, gather) = (
+            config.batch_size,
+            Duration::from_millis(config.gather_milliseconds),
+        );
+        let claimed = self
+            .courier
+            .store
+            .claim_batch(lane, limit, config.lease(), &self.owner)
+            .await?;
+        let Some(batch) = claimed else { return Ok(false) };
+        let full = batch.events.len() >= usize::from(limit);
+        self.start(batch, None);
+        if !full {
+            self.resting.insert(lane.clone(), Instant::now() + gather);
+        }
+        Ok(full)
+    }
+
+    /// Starts a delivery of a few events, unless another forwarder has the one probe that there may be.
+    async fn probe(&mut self, ready: &ReadyLane) -> Result<(), StoreError> {
+        let (courier, dataset) = (&self.courier, ready.lane.dataset_id);
+        let Some(probe) = ready.breaker.take_probe(ready.now_ms, &courier.breaker) else {
+            return Ok(());
+        };
+        if !courier
+            .store
+            .change_breaker(dataset, &ready.breaker, &probe, None)
+            .await?
+        {
+            return Ok(());
+        }
+        let lease = courier.config.lease();
+        match courier
+            .store
+            .claim_batch(&ready.lane, PROBE_EVENTS, lease, &self.owner)
+            .await?
+        {
+            Some(batch) => {
+                info!(dataset_id = %dataset, batch.id = batch.id.batch_id, "probing whether Meta answers again");
+                self.start(batch, Some(probe));
+                Ok(())
+            }
+            None => {
+                courier
+                    .settle_probe(dataset, probe.generation, ProbeOutcome::Released)
+                    .await
+            }
+        }
+    }
+
     /// Waits, but not beyond a delivery that makes room for another; while there is no room, for nothing else.
     async fn rest(&mut self, wait: Duration, shutdown: &Shutdown) {
         let is_full = !self.has_room();
@@ -162,9 +196,9 @@ impl Forwarder {
         }
     }
 
-    fn start(&mut self, batch: Batch) {
+    fn start(&mut self, batch: Batch, probe: Option<Breaker>) {
         let dataset = batch.id.dataset_id;
-        let task = self.deliveries.spawn(carry(self.courier.clone(), batch));
+        let task = self.deliveries.spawn(self.courier.clone().carry(batch, probe));
         self.datasets.insert(task.id(), dataset);
     }
 

@@ -9,5 +9,6 @@ mod delivery;
 mod forwarder;
 mod metrics;
 
+pub use delivery::Courier;
 pub use forwarder::run;
 pub use metrics::ForwarderMetrics;

@@ -1,7 +1,7 @@
 //! The capi-forwarder's process.
 
-use capi_forwarder::ForwarderMetrics;
 use capi_forwarder::config::Config;
+use capi_forwarder::{Courier, ForwarderMetrics};
 use rastro_graph_api::GraphApi;
 use rastro_service::health::{self, Readiness};
 use rastro_service::metrics::Metrics;
@@ -28,7 +28,16 @@ async fn main() -> anyhow::Result<()> {
     let _health = health::serve(&config.health, metrics, readiness(&store), shutdown.clone())?;
     let traces = config.telemetry.exports_traces();
     let owner = format!("capi-forwarder {}", std::process::id());
-    capi_forwarder::run(store, graph_api, config.forwarder, own, traces, owner, shutdown).await;
+    let courier = Courier {
+        store,
+        graph_api,
+        config: config.forwarder,
+        schedule: config.retry,
+        breaker: config.breaker,
+        metrics: own,
+        traces,
+    };
+    capi_forwarder::run(courier, owner, shutdown).await;
     telemetry.flush();
     Ok(())
 }

@@ -17,11 +17,26 @@ pub struct ForwarderMetrics {
     pub(crate) in_flight: Gauge,
     pub(crate) taken_over: Counter,
     pub(crate) leases_lost: Counter,
+    pub(crate) splits: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct EventLabels {
-    pub(crate) outcome: &'static str,
+    pub(crate) outcome: EventOutcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[expect(
+    non_camel_case_types,
+    reason = "the names are label values, which are lower case"
+)]
+pub(crate) enum EventOutcome {
+    success,
+    /// Tried again later.
+    error,
+    expired,
+    /// Refused for good, or out of retries.
+    dead,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,6 +69,7 @@ impl ForwarderMetrics {
             in_flight: Gauge::default(),
             taken_over: Counter::default(),
             leases_lost: Counter::default(),
+            splits: Counter::default(),
         };
         let registry = registry.sub_registry_with_prefix("forward");
         registry.register(
@@ -80,13 +96,18 @@ impl ForwarderMetrics {
         );
         registry.register(
             "batches_taken_over",
-            "Batches whose lease had ended: their sender died, or their wait after a failure was over",
+            "Batches whose lease had ended because their sender died or was too slow",
             metrics.taken_over.clone(),
         );
         registry.register(
             "leases_lost",
             "Batches that were finished by another forwarder, because this one was too slow",
             metrics.leases_lost.clone(),
+        );
+        registry.register(
+            "batches_split",
+            "Batches cut in halves to find the event that Meta refuses",
+            metrics.splits.clone(),
         );
         metrics
     }

@@ -179,6 +179,48 @@ async fn a_forwarder_that_slept_past_its_lease_changes_nothing_when_it_wakes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forwarder_killed_in_the_middle_of_a_bisection_loses_nothing() {
+    let world = World::start().await;
+    let poison = FaultKind::RefuseEvent {
+        event_id_contains: "poison".into(),
+        code: 100,
+        subcode: Some(2_804_036),
+    };
+    world.sandbox.fail_with(Fault::new(poison)).unwrap();
+    let slow = world
+        .sandbox
+        .fail_with(Fault::new(FaultKind::Latency { ms: 50 }))
+        .unwrap();
+    let ids = (0..64).map(|id| {
+        if id % 20 == 7 {
+            format!("poison-{id}")
+        } else {
+            format!("good-{id}")
+        }
+    });
+    let events: Vec<_> = ids.map(|id| lead(&id, world.now())).collect();
+    let answer = world
+        .post(Key::Secret, &serde_json::json!({ "events": events }))
+        .await;
+    assert_eq!(answer.json["accepted"], 64);
+    for requests in [3, 8, 14] {
+        let forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
+        eventually("the bisection is under way", || async {
+            (world.sandbox.counts().requests >= requests).then_some(())
+        })
+        .await;
+        forwarder.kill();
+        assert_eq!(world.account().await.lost(), 0);
+        world.advance(Duration::from_secs(120)).await;
+    }
+    world.sandbox.clear_fault(slow);
+    let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
+    let account = world.settle().await;
+    assert_eq!((account.delivered, account.failed), (61, 3));
+    assert_eq!(world.sandbox.counts().unique, 61);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_that_are_asked_to_stop_finish_what_they_have_in_hand() {
     let world = World::start().await;
     let gateway = Process::gateway(&world.database, &[]);

@@ -36,7 +36,13 @@ async fn gateway_and_forwarder_spans_of_an_event_are_one_trace() {
     world.settle().await;
 
     let spans = collector
-        .wait_for(|spans| spans.iter().any(|span| span.service == "capi-forwarder"))
+        .wait_for(|spans| {
+            // Either may be exported first.
+            let services = ["ingest-gateway", "capi-forwarder"];
+            services
+                .iter()
+                .all(|service| spans.iter().any(|span| span.service == *service))
+        })
         .await;
     let spans_of = |service: &str| {
         spans

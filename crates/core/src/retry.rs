@@ -6,10 +6,27 @@
 
 use std::time::Duration;
 
-/// How long a failed event waits before each of its retries.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use serde::Deserialize;
+
+/// How long a failed event waits before each of its retries. In a configuration: `delays_ms = [1000, 5000, 30000]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Delays")]
 pub struct RetrySchedule {
     delays: Vec<Duration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delays {
+    delays_ms: Vec<u64>,
+}
+
+impl TryFrom<Delays> for RetrySchedule {
+    type Error = InvalidSchedule;
+
+    fn try_from(Delays { delays_ms }: Delays) -> Result<Self, InvalidSchedule> {
+        RetrySchedule::new(delays_ms.into_iter().map(Duration::from_millis).collect())
+    }
 }
 
 /// Why a list of delays is no schedule.

@@ -20,7 +20,7 @@ pub struct Movement {
     pub delivered: i64,
     /// Confirmations by Meta; more than `delivered` would mean that an event was finished twice.
     pub confirmations: i64,
-    pub expired: i64,
+    pub failed: i64,
 }
 
 impl Movement {
@@ -33,7 +33,7 @@ impl Movement {
             on_the_way: after.pending(),
             delivered: after.delivered - before.delivered,
             confirmations: after.confirmations - before.confirmations,
-            expired: after.expired - before.expired,
+            failed: after.failed - before.failed,
         }
     }
 }
@@ -61,7 +61,7 @@ impl Account {
         signed(self.answers.accepted) + self.books.waiting_before
             - self.books.delivered
             - self.books.on_the_way
-            - self.books.expired
+            - self.books.failed
     }
 
     /// What does not add up, a sentence each. Empty when all is well.
@@ -206,7 +206,7 @@ impl Account {
         };
         format!(
             "  sent {} = accepted {} + duplicate {} + invalid {}\n  \
-             accepted {}{earlier} = delivered {} + on the way {} + expired {}; lost {}\n",
+             accepted {}{earlier} = delivered {} + on the way {} + dead letters {}; lost {}\n",
             self.sent(),
             answers.accepted,
             answers.duplicate,
@@ -214,7 +214,7 @@ impl Account {
             answers.accepted,
             books.delivered,
             books.on_the_way,
-            books.expired,
+            books.failed,
             self.lost(),
         )
     }
@@ -230,7 +230,7 @@ impl Account {
             "rejected_reasons": reasons.map(|(reason, count)| json!({"reason": reason, "count": count})).collect::<Vec<_>>(),
             "delivered": self.books.delivered,
             "on_the_way": self.books.on_the_way,
-            "expired": self.books.expired,
+            "failed": self.books.failed,
             "unique_at_meta": self.at_meta.unique,
             "repeated_at_meta": self.at_meta.repeated,
             "lost": self.lost(),
@@ -286,7 +286,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("accepted 7 = delivered 7 + on the way 0 + expired 0; lost 0\n"),
+            text.contains("accepted 7 = delivered 7 + on the way 0 + dead letters 0; lost 0\n"),
             "{text}"
         );
         assert!(text.contains("    2   /event_time is in the future\n"), "{text}");
@@ -368,21 +368,23 @@ mod tests {
     #[test]
     fn only_what_happened_between_the_snapshots_counts() {
         let before = Books {
+            waiting: 0,
             accepted: 100,
             ready: 2,
             in_flight: 1,
             delivered: 95,
             confirmations: 95,
-            expired: 2,
+            failed: 2,
             duplicates: 40,
         };
         let after = Books {
+            waiting: 0,
             accepted: 107,
             ready: 0,
             in_flight: 0,
             delivered: 105,
             confirmations: 105,
-            expired: 2,
+            failed: 2,
             duplicates: 43,
         };
         let mut account = balanced();

@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, HttpServer};
 use anyhow::Context;
@@ -18,12 +19,14 @@ use uuid::Uuid;
 use crate::auth::Keyring;
 use crate::config::GatewayConfig;
 use crate::group_commit::GroupCommit;
-use crate::handlers::conversions;
+use crate::handlers::{breaker, conversions, dead_letters};
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
 
 /// What handlers share. Each worker has its own, with its own writers.
 pub(crate) struct App {
+    /// For operators. Events go through `group_commit`.
+    pub(crate) store: Store,
     pub(crate) keyring: Keyring,
     pub(crate) group_commit: GroupCommit,
     pub(crate) metrics: GatewayMetrics,
@@ -64,6 +67,7 @@ pub fn run(
         // Called once in each worker's own thread, whose runtime then runs its writers: a request is parsed, stored
         // and answered without crossing threads.
         let app = App {
+            store: store.clone(),
             keyring: keyring.clone(),
             group_commit: GroupCommit::start(&store, settings.writers, settings.max_waiting_bytes, &metrics),
             metrics: metrics.clone(),
@@ -121,11 +125,34 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/api/meta/conversions")
                 .route(web::post().to(conversions::receive))
-                .default_service(web::to(async || answer(Problem::method_not_allowed()))),
+                .default_service(web::to(async || only("POST"))),
         )
-        .default_service(web::to(async || answer(Problem::not_found())));
+        .service(
+            web::resource("/api/meta/retry-failed")
+                .route(web::post().to(dead_letters::retry))
+                .default_service(web::to(async || only("POST"))),
+        )
+        .service(
+            web::resource("/api/meta/failed")
+                .route(web::get().to(dead_letters::list))
+                .default_service(web::to(async || only("GET"))),
+        )
+        .service(
+            web::resource("/api/meta/breaker/{dataset_id}")
+                .route(web::get().to(breaker::show))
+                .route(web::put().to(breaker::put))
+                .default_service(web::to(async || only("GET, PUT"))),
+        )
+        .default_service(web::to(async || {
+            Problem::not_found().into_response(Uuid::now_v7())
+        }));
 }
 
-fn answer(problem: Problem) -> HttpResponse {
-    problem.into_response(Uuid::now_v7())
+/// The answer to any other method.
+fn only(allowed: &'static str) -> HttpResponse {
+    let mut response = Problem::method_not_allowed(allowed).into_response(Uuid::now_v7());
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response
 }

@@ -1,4 +1,4 @@
-//! Who is calling: the API key in `Authorization: Bearer`, and the dataset it stands for.
+//! Who is calling: the API key in `Authorization: Bearer`, and the dataset or the operator it stands for.
 //!
 //! Keys are looked up by their SHA-256, which is all that is stored of them: how long a look-up takes tells nothing
 //! about a key. All keys are kept in memory and read again every few seconds, so that a request costs no query and a
@@ -13,7 +13,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{Caller, KeyHash, Store, StoreError};
+use rastro_store::{Caller, Identity, KeyHash, Store, StoreError};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use tracing::warn;
@@ -52,7 +52,15 @@ impl KnownKey {
     }
 }
 
-type Keys = HashMap<KeyHash, Arc<KnownKey>>;
+/// What a key of our list stands for.
+#[derive(Clone)]
+enum Known {
+    Caller(Arc<KnownKey>),
+    /// By the label of the key.
+    Operator(Arc<str>),
+}
+
+type Keys = HashMap<KeyHash, Known>;
 
 /// Every key that is valid, as last read. Clones share it.
 #[derive(Clone)]
@@ -91,8 +99,25 @@ impl Keyring {
         }
     }
 
-    /// The caller that an `Authorization` header names.
-    pub(crate) async fn authenticate(&self, authorization: Option<&str>) -> Result<Arc<KnownKey>, Problem> {
+    /// The sender of events that an `Authorization` header names.
+    pub(crate) async fn caller(&self, authorization: Option<&str>) -> Result<Arc<KnownKey>, Problem> {
+        match self.authenticate(authorization).await? {
+            Known::Caller(caller) => Ok(caller),
+            Known::Operator(_) => Err(Problem::forbidden(
+                "an admin key sends no events; use a dataset's own key",
+            )),
+        }
+    }
+
+    /// The label of the admin key that an `Authorization` header names.
+    pub(crate) async fn operator(&self, authorization: Option<&str>) -> Result<Arc<str>, Problem> {
+        match self.authenticate(authorization).await? {
+            Known::Operator(label) => Ok(label),
+            Known::Caller(_) => Err(Problem::forbidden("this is for operators; it takes an admin key")),
+        }
+    }
+
+    async fn authenticate(&self, authorization: Option<&str>) -> Result<Known, Problem> {
         let Some(header) = authorization else {
             return Err(Problem::unauthorized(
                 "send your API key as \"Authorization: Bearer <key>\"",
@@ -125,7 +150,7 @@ impl Keyring {
             .ok_or_else(|| Problem::unauthorized("this API key is not known"))
     }
 
-    fn known(&self, hash: &KeyHash) -> Option<Arc<KnownKey>> {
+    fn known(&self, hash: &KeyHash) -> Option<Known> {
         self.keys
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -134,18 +159,22 @@ impl Keyring {
     }
 
     async fn read(&self, last_read: &mut Option<Instant>) -> Result<(), StoreError> {
-        let callers = self.store.callers().await?;
+        let identities = self.store.identities().await?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let quota = NonZeroU32::new(self.max_events_per_second);
-        *keys = callers
+        *keys = identities
             .into_iter()
-            .map(|(hash, caller)| {
+            .map(|(hash, identity)| {
+                let caller = match identity {
+                    Identity::Operator { label } => return (hash, Known::Operator(label.into())),
+                    Identity::Caller(caller) => caller,
+                };
                 // What a key has used up survives the reading.
                 let limiter = match keys.get(&hash) {
-                    Some(known) => known.limiter.clone(),
-                    None => quota.map(|quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)))),
+                    Some(Known::Caller(known)) => known.limiter.clone(),
+                    _ => quota.map(|quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)))),
                 };
-                (hash, Arc::new(KnownKey { caller, limiter }))
+                (hash, Known::Caller(Arc::new(KnownKey { caller, limiter })))
             })
             .collect();
         *last_read = Some(Instant::now());

@@ -60,14 +60,21 @@ pub struct SeedConfig {
     access_token: SecretString,
     secret_key: SecretString,
     publishable_key: SecretString,
+    admin_key: SecretString,
     default_country: String,
     default_currency: String,
     test_event_code: String,
     test_event_code_until: String,
 }
 
-/// A dataset to create at start.
+/// What to create at start.
 pub struct Seed {
+    pub dataset: Option<DatasetSeed>,
+    pub admin_key: Option<SecretString>,
+}
+
+/// A dataset to create at start.
+pub struct DatasetSeed {
     pub dataset_id: DatasetId,
     pub name: String,
     pub access_token: SecretString,
@@ -105,9 +112,26 @@ impl Config {
 }
 
 impl SeedConfig {
-    /// The seed, or `None` if no dataset is named.
-    pub fn read(&self) -> anyhow::Result<Option<Seed>> {
-        const SHORTEST_KEY: usize = 20;
+    /// What to seed, if that is in order.
+    pub fn read(&self) -> anyhow::Result<Seed> {
+        let admin_key = key(&self.admin_key, "seed.admin_key")?;
+        // A key means one thing; of one that meant two, whichever was stored first would count.
+        let is_another = |other: &SecretString| {
+            admin_key
+                .as_ref()
+                .is_none_or(|admin| admin.expose_secret() != other.expose_secret())
+        };
+        ensure!(
+            is_another(&self.secret_key) && is_another(&self.publishable_key),
+            "seed.admin_key must differ from the keys that send events"
+        );
+        Ok(Seed {
+            dataset: self.dataset()?,
+            admin_key,
+        })
+    }
+
+    fn dataset(&self) -> anyhow::Result<Option<DatasetSeed>> {
         if self.dataset_id.is_empty() {
             return Ok(None);
         }
@@ -115,14 +139,6 @@ impl SeedConfig {
             !self.access_token.expose_secret().is_empty(),
             "seed.access_token is required with seed.dataset_id"
         );
-        let key = |key: &SecretString, name: &str| {
-            let length = key.expose_secret().len();
-            ensure!(
-                length == 0 || length >= SHORTEST_KEY,
-                "{name} must have at least {SHORTEST_KEY} characters"
-            );
-            Ok((length > 0).then(|| key.clone()))
-        };
         let country = match self.default_country.as_str() {
             "" => None,
             code => Some(
@@ -150,7 +166,7 @@ impl SeedConfig {
                 Some((code.to_owned(), until))
             }
         };
-        Ok(Some(Seed {
+        Ok(Some(DatasetSeed {
             test_event_code,
             dataset_id: self.dataset_id.parse().context("seed.dataset_id")?,
             name: self.name.clone(),
@@ -160,6 +176,16 @@ impl SeedConfig {
             defaults: DatasetDefaults { country, currency },
         }))
     }
+}
+
+fn key(key: &SecretString, name: &str) -> anyhow::Result<Option<SecretString>> {
+    const SHORTEST: usize = 20;
+    let length = key.expose_secret().len();
+    ensure!(
+        length == 0 || length >= SHORTEST,
+        "{name} must have at least {SHORTEST} characters"
+    );
+    Ok((length > 0).then(|| key.clone()))
 }
 
 #[cfg(test)]
@@ -180,7 +206,8 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_a_valid_configuration() {
         let config = load(&[]).unwrap();
-        assert!(config.seed.read().unwrap().is_none());
+        let seed = config.seed.read().unwrap();
+        assert!(seed.dataset.is_none() && seed.admin_key.is_none());
         assert_eq!(config.gateway.trusted_proxies.len(), 2);
     }
 
@@ -216,7 +243,13 @@ mod tests {
         let until = ("RASTRO__SEED__TEST_EVENT_CODE_UNTIL", "2026-12-31T23:59:59Z");
         assert!(with(&[code]).is_err());
         assert!(with(&[until]).is_err());
-        let seed = with(&[code, until]).unwrap().seed.read().unwrap().unwrap();
+        let seed = with(&[code, until])
+            .unwrap()
+            .seed
+            .read()
+            .unwrap()
+            .dataset
+            .unwrap();
         assert_eq!(seed.test_event_code.unwrap().0, "TEST1");
     }
 
@@ -242,7 +275,26 @@ mod tests {
             ("RASTRO__SEED__SECRET_KEY", "sk_0123456789abcdef0123"),
         ])
         .unwrap();
-        let seed = config.seed.read().unwrap().unwrap();
+        let seed = config.seed.read().unwrap().dataset.unwrap();
         assert!(seed.secret_key.is_some() && seed.publishable_key.is_none());
+    }
+
+    #[test]
+    fn an_admin_key_needs_no_dataset_and_is_no_other_key() {
+        let key = "ak_0123456789abcdef0123";
+        let seed = load(&[("RASTRO__SEED__ADMIN_KEY", key)])
+            .unwrap()
+            .seed
+            .read()
+            .unwrap();
+        assert!(seed.dataset.is_none() && seed.admin_key.is_some());
+        assert!(load(&[("RASTRO__SEED__ADMIN_KEY", "short")]).is_err());
+        assert!(
+            load(&[
+                ("RASTRO__SEED__ADMIN_KEY", key),
+                ("RASTRO__SEED__SECRET_KEY", key)
+            ])
+            .is_err()
+        );
     }
 }

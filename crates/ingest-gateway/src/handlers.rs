@@ -1,3 +1,79 @@
 //! One file per resource. A handler reads the request, calls one thing, and writes the answer.
 
+pub(crate) mod breaker;
 pub(crate) mod conversions;
+pub(crate) mod dead_letters;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::web::{Bytes, Payload};
+use rastro_core::finding::Finding;
+use rastro_service::telemetry::ErrorChain;
+use rastro_store::StoreError;
+use tracing::warn;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::problem::Problem;
+use crate::wire::fields::line;
+
+/// Who at the desk holds the admin key: optional, and taken at its word.
+const OPERATOR_HEADER: &str = "x-operator";
+const LONGEST_OPERATOR: usize = 100;
+
+/// The request's `Authorization`.
+fn authorization(request: &HttpRequest) -> Option<&str> {
+    request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+}
+
+/// Who asks, for the log: the label of the admin key, behind the name in `X-Operator` if there is one.
+async fn operator(app: &App, request: &HttpRequest) -> Result<String, Problem> {
+    let label = app.keyring.operator(authorization(request)).await?;
+    let Some(name) = request.headers().get(OPERATOR_HEADER) else {
+        return Ok(label.to_string());
+    };
+    let name = std::str::from_utf8(name.as_bytes())
+        .ok()
+        .and_then(|name| line(name, LONGEST_OPERATOR));
+    let name = name.ok_or_else(|| {
+        Problem::invalid_request(vec![Finding {
+            pointer: "/X-Operator".to_owned(),
+            detail: format!("must be a name of 1 to {LONGEST_OPERATOR} characters").into(),
+        }])
+    })?;
+    Ok(format!("{name} ({label})"))
+}
+
+/// What an operator is told when the database does not answer. It is logged here: the cause is none of the answer's.
+fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
+    warn!(request.id = %request_id, "an operator's request failed: {}", ErrorChain(error));
+    Problem::try_again("the database did not do it just now; asking again is safe")
+}
+
+/// The body of a request that brings JSON, within the limits of size and time.
+async fn read_body(app: &App, request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let media_type = header(CONTENT_TYPE)
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
+    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
+        return Err(Problem::unsupported_media_type());
+    }
+    let reading = payload.to_bytes_limited(app.max_body_bytes);
+    match tokio::time::timeout(app.request_timeout, reading).await {
+        Ok(Ok(Ok(text))) => Ok(text),
+        Ok(Ok(Err(_))) => Err(Problem::malformed("the body broke off")),
+        Ok(Err(_)) => Err(Problem::too_large(format!(
+            "the body may have at most {} bytes",
+            app.max_body_bytes
+        ))),
+        Err(_) => Err(Problem::too_slow()),
+    }
+}

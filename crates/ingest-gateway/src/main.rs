@@ -4,10 +4,10 @@ use anyhow::{Context, bail};
 use ingest_gateway::config::Config;
 use ingest_gateway::{GatewayMetrics, openapi};
 use rastro_service::clock::Clock;
-use rastro_service::health::{self, Readiness};
+use rastro_service::health;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry::{self, ErrorChain};
+use rastro_service::telemetry;
 use rastro_store::{Migrator, Store};
 
 const USAGE: &str = "usage: ingest-gateway            serve
@@ -41,33 +41,19 @@ async fn serve() -> anyhow::Result<()> {
         env!("CARGO_PKG_VERSION"),
         GatewayMetrics::register,
     );
-    let _health = health::serve(&config.health, metrics, readiness(&store), shutdown.clone())?;
-    tokio::spawn(ingest_gateway::keep_partitions_ahead(
-        store.clone(),
+    let _health = health::serve(
+        &config.health,
+        metrics,
+        ingest_gateway::readiness(&store),
         shutdown.clone(),
-    ));
-    if let Some(seed) = config.seed.read()? {
-        ingest_gateway::seed_until_done(&store, &seed, &shutdown).await;
-    }
+    )?;
+    ingest_gateway::seed_until_done(&store, &config.seed.read()?, &shutdown).await;
     let traces = config.telemetry.exports_traces();
     ingest_gateway::run(&config.gateway, store, Clock::system(), own, traces, shutdown)?
         .stopped()
         .await?;
     telemetry.flush();
     Ok(())
-}
-
-fn readiness(store: &Store) -> Readiness {
-    let store = store.clone();
-    Readiness::new().check("database", move || {
-        let store = store.clone();
-        async move {
-            store
-                .check_ready()
-                .await
-                .map_err(|error| ErrorChain(&error).to_string())
-        }
-    })
 }
 
 fn migrate() -> anyhow::Result<()> {

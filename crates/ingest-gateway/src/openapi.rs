@@ -10,6 +10,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::{FieldError, Problem};
+use crate::wire::breaker::{BreakerEvidence, BreakerStatus, Probe};
+use crate::wire::dead_letters::{FailedEvent, FailedEvents, FailedGroup, RetryReceipt};
 use crate::wire::{BatchReceipt, ItemResult, Receipt};
 
 #[derive(OpenApi)]
@@ -19,13 +21,23 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         description = "Takes conversion events in for Meta's Conversions API. An answer of 202 means that the event is durable.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(crate::handlers::conversions::receive),
+    paths(
+        crate::handlers::conversions::receive,
+        crate::handlers::dead_letters::list,
+        crate::handlers::dead_letters::retry,
+        crate::handlers::breaker::show,
+        crate::handlers::breaker::put
+    ),
     components(schemas(
         ConversionsBody, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
-        Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>
+        Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
+        FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe
     )),
     modifiers(&ApiKey),
-    tags((name = "events", description = "Conversion events"))
+    tags(
+        (name = "events", description = "Conversion events"),
+        (name = "operators", description = "What became of events, and a say in it. proto-docs/runbook.md says when to use which.")
+    )
 )]
 struct Document;
 
@@ -41,6 +53,9 @@ impl Modify for ApiKey {
         );
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("apiKey", SecurityScheme::Http(scheme));
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some("An operator's key, for all datasets. It sends no events.".to_owned());
+        components.add_security_scheme("adminKey", SecurityScheme::Http(scheme));
     }
 }
 
@@ -203,6 +218,48 @@ pub(crate) struct Content {
     quantity: Option<i64>,
     item_price: Option<f64>,
     delivery_category: Option<String>,
+}
+
+/// Which dead letters to send again. At least one condition, or all.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct RetryFailedBody {
+    #[schema(example = "123456789012345")]
+    dataset_id: Option<String>,
+    /// Our numbers of the events.
+    #[schema(max_items = 10000)]
+    event_numbers: Option<Vec<i64>>,
+    /// The clients' ids of the events.
+    #[schema(max_items = 10000)]
+    event_ids: Option<Vec<String>>,
+    /// Meta's code.
+    #[schema(example = 100)]
+    error_code: Option<i32>,
+    /// refused or exhausted.
+    reason: Option<String>,
+    failed_from: Option<chrono::DateTime<chrono::Utc>>,
+    failed_before: Option<chrono::DateTime<chrono::Utc>>,
+    /// Every dead letter there is. Instead of conditions.
+    all: Option<bool>,
+    /// Only counts.
+    dry_run: Option<bool>,
+    #[schema(minimum = 1, maximum = 100000, default = 10000)]
+    limit: Option<i64>,
+    /// Over how long the events become due, so that they do not all come at once.
+    #[schema(minimum = 0, maximum = 86400, default = 10)]
+    spread_seconds: Option<i64>,
+}
+
+/// What the breaker shall do from now on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BreakerBody {
+    /// automatic, forced_open (nothing is sent) or forced_closed (everything is sent).
+    #[schema(example = "forced_open")]
+    mode: String,
+    /// When a forced mode ends by itself; without it, never.
+    until: Option<chrono::DateTime<chrono::Utc>>,
+    /// Why. Required with a forced mode.
+    #[schema(max_length = 500, example = "Meta support asked us to pause")]
+    note: Option<String>,
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(crate) struct Problem {
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes rastro_core's Finding in the OpenAPI document")]
 pub(crate) struct FieldError {
-    /// JSON pointer (RFC 6901) into the request's body.
+    /// JSON pointer (RFC 6901) into the request's body, or `/` and the name of a parameter.
     #[schema(example = "/custom_data/currency")]
     pointer: String,
     #[schema(example = "is required for a Purchase, such as \"BRL\"")]
@@ -93,13 +93,24 @@ impl Problem {
         )
     }
 
+    /// The key is known, but it is not for this.
+    pub(crate) fn forbidden(detail: &'static str) -> Self {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not for this key", detail)
+    }
+
     pub(crate) fn not_found() -> Self {
         let detail = "there is nothing at this address; see proto-docs/openapi.yaml";
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    pub(crate) fn method_not_allowed() -> Self {
-        let detail = "events are sent with POST";
+    pub(crate) fn unknown_dataset() -> Self {
+        let detail = "there is no dataset of this id here";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// `allowed`: the methods that the address answers to.
+    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("this address answers to {allowed}");
         Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method-not-allowed",
@@ -147,11 +158,20 @@ impl Problem {
     }
 
     pub(crate) fn invalid(title: &'static str, errors: Vec<Finding>) -> Self {
+        Problem::with_errors("invalid-event", title, errors)
+    }
+
+    /// A request that brings no event.
+    pub(crate) fn invalid_request(errors: Vec<Finding>) -> Self {
+        Problem::with_errors("invalid-request", "The request is not valid", errors)
+    }
+
+    fn with_errors(kind: &'static str, title: &'static str, errors: Vec<Finding>) -> Self {
         let detail = match errors.len() {
             1 => "1 field is wrong".to_owned(),
             count => format!("{count} fields are wrong"),
         };
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-event", title, detail);
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail);
         Problem { errors, ..problem }
     }
 
@@ -171,7 +191,11 @@ impl Problem {
 
     /// Nothing is known to be stored. Sending the same again is safe, and is the right thing to do.
     pub(crate) fn unavailable() -> Self {
-        let detail = "the events could not be stored just now; send them again";
+        Problem::try_again("the events could not be stored just now; send them again")
+    }
+
+    /// It could not be done just now. Asking for the same again is safe.
+    pub(crate) fn try_again(detail: &'static str) -> Self {
         let problem = Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",

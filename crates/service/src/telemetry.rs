@@ -73,7 +73,9 @@ impl TryFrom<String> for LogFormat {
 impl TelemetryConfig {
     /// Whether there is anywhere to send traces to. If not, making spans for them is wasted work.
     pub fn exports_traces(&self) -> bool {
-        self.otlp_endpoint.as_deref().is_some_and(|endpoint| !endpoint.is_empty())
+        self.otlp_endpoint
+            .as_deref()
+            .is_some_and(|endpoint| !endpoint.is_empty())
     }
 
     fn log_filter(&self) -> anyhow::Result<EnvFilter> {
@@ -147,7 +149,9 @@ where
 {
     let filter = config.log_filter()?;
     let sample_ratio = config.sample_ratio()?;
-    let logs = fmt::layer().with_writer(writer).with_ansi(std::io::stdout().is_terminal());
+    let logs = fmt::layer()
+        .with_writer(writer)
+        .with_ansi(std::io::stdout().is_terminal());
     let logs = match config.log_format {
         LogFormat::Pretty => logs.boxed(),
         LogFormat::Json => json::layer(logs).boxed(),

@@ -69,6 +69,12 @@ impl From<QueryError> for StoreError {
                 _,
             )
             | QueryError::BrokenTransactionManager => StoreError::Unreachable(error.into()),
+            // diesel has no kind for 57P01 and 57P02: the server's last words on a connection that it closes.
+            QueryError::DatabaseError(DatabaseErrorKind::Unknown, ref info)
+                if info.message().starts_with("terminating connection") =>
+            {
+                StoreError::Unreachable(error.into())
+            }
             other => StoreError::Query(other),
         }
     }

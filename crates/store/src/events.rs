@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::statement::statement;
+use crate::statement::{only_row, statement};
 
 /// An event as it is stored: what is needed to claim its key, find it again, and send it.
 #[derive(Clone, Debug)]
@@ -105,10 +105,11 @@ impl EventWriter {
             traceparents: column(events, |event| event.traceparent.as_deref()),
             lifetime: PhantomData,
         };
-        let running = statement.get_result::<Vec<Uuid>>(&mut self.connection);
-        let mut fresh = tokio::time::timeout(self.patience, running)
+        let running = statement.load::<Vec<Uuid>>(&mut self.connection);
+        let rows = tokio::time::timeout(self.patience, running)
             .await
             .map_err(|_| StoreError::TimedOut)??;
+        let mut fresh = only_row(rows)?;
         if fresh.len() == events.len() {
             return Ok(vec![true; events.len()]);
         }

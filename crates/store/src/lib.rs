@@ -7,13 +7,15 @@
 
 mod account;
 mod api_keys;
+mod circuit_breakers;
 mod connection;
 mod datasets;
 mod error;
 mod events;
+mod maintenance;
 mod meta_events_log;
+mod meta_retry_queue;
 mod migrations;
-mod partitions;
 mod schema;
 mod seal;
 mod send_batches;
@@ -21,12 +23,15 @@ mod send_queue;
 mod statement;
 
 pub use account::Account;
-pub use api_keys::{ApiKeyKind, Caller, KeyHash};
+pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};
+pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
 pub use datasets::{Dataset, DatasetSettings};
 pub use error::StoreError;
 pub use events::{EventWriter, NewEvent};
-pub use meta_events_log::{AttemptRecord, EventOutcome, Outcome};
+pub use maintenance::Leadership;
+pub use meta_events_log::AttemptRecord;
+pub use meta_retry_queue::{DeadLetter, DeadLetterFilter, DeadLetterGroup, RetryCount, RetryRequest};
 pub use migrations::{MigrationError, Migrator, migration_names};
-pub use send_batches::{Batch, BatchId, QueuedEvent};
-pub use send_queue::Lane;
+pub use send_batches::{Batch, BatchId, DeadLetterReason, Evidence, Fate, QueuedEvent};
+pub use send_queue::{Lane, ReadyLane};

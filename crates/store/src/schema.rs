@@ -3,7 +3,7 @@
 diesel::table! {
     api_keys (key_hash) {
         key_hash -> Bytea,
-        dataset_id -> Int8,
+        dataset_id -> Nullable<Int8>,
         kind -> Text,
         label -> Text,
         created_at -> Timestamptz,
@@ -22,6 +22,47 @@ diesel::table! {
         test_event_code_expires_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    circuit_breakers (dataset_id) {
+        dataset_id -> Int8,
+        state -> Text,
+        generation -> Int8,
+        reason -> Nullable<Text>,
+        since -> Timestamptz,
+        open_until -> Nullable<Timestamptz>,
+        outage_since -> Nullable<Timestamptz>,
+        open_count -> Int4,
+        probe_until -> Nullable<Timestamptz>,
+        probe_successes -> Int4,
+        probe_failures -> Int4,
+        manual -> Text,
+        manual_until -> Nullable<Timestamptz>,
+        note -> Text,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    meta_retry_queue (dataset_id, event_number) {
+        dataset_id -> Int8,
+        event_number -> Int8,
+        day -> Date,
+        test_event_code -> Text,
+        event_name -> Text,
+        event_id -> Text,
+        send_by -> Timestamptz,
+        payload -> Text,
+        retry_count -> Int2,
+        next_retry_at -> Nullable<Timestamptz>,
+        last_error -> Text,
+        error_code -> Nullable<Int4>,
+        error_subcode -> Nullable<Int4>,
+        status -> Text,
+        reason -> Nullable<Text>,
+        failed_at -> Timestamptz,
     }
 }
 

@@ -1,19 +1,20 @@
-//! `send_batches`: requests on their way to Meta. Claiming, taking over, finishing and postponing are one statement
-//! each; every one after the claim names the fence, and writes nothing if the batch has a newer owner.
+//! `send_batches`: requests on their way to Meta. Every statement after the claim names the fence, and writes nothing if
+//! the batch has a newer owner.
 
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use diesel::sql_types::{self, Array, BigInt, Bool, Integer, Nullable, SmallInt, Text};
+use chrono::NaiveDate;
+use diesel::sql_types::{self, Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text};
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::meta_events_log::{AttemptRecord, EventOutcome, Outcome};
+use crate::meta_events_log::AttemptRecord;
 use crate::send_queue::Lane;
-use crate::statement::statement;
+use crate::statement::{only_row, statement};
 
 /// A batch and which of its owners one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub struct Batch {
     /// 1 for the first attempt. Counted at the claim, so that a batch that kills its sender is counted too.
     pub attempt: i32,
     pub test_event_code: String,
+    /// In the order of their numbers.
     pub events: Vec<QueuedEvent>,
 }
 
@@ -38,6 +40,10 @@ pub struct Batch {
 #[derive(Clone, Debug)]
 pub struct QueuedEvent {
     pub number: i64,
+    /// The day of receipt, which says where the event is stored.
+    pub day: NaiveDate,
+    /// Retries behind it.
+    pub retries: i16,
     pub name: String,
     pub id: String,
     /// Meta would refuse it for its age, and every other event of the request with it.
@@ -48,6 +54,60 @@ pub struct QueuedEvent {
     pub payload: String,
 }
 
+/// Where an event goes after an attempt of which not everything went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Meta took it.
+    Done,
+    /// Back to the events that are ready, as if it had not been claimed.
+    Release,
+    /// Tried again after the delay, with so many retries behind it.
+    Wait { delay: Duration, retries: i16 },
+    /// Kept for an operator.
+    Dead(DeadLetterReason),
+}
+
+/// Why an event is not tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterReason {
+    /// Meta will never take it as it is.
+    Refused,
+    /// No retry was left.
+    Exhausted,
+    /// It had become too old for Meta.
+    Expired,
+}
+
+impl DeadLetterReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeadLetterReason::Refused => "refused",
+            DeadLetterReason::Exhausted => "exhausted",
+            DeadLetterReason::Expired => "expired",
+        }
+    }
+}
+
+/// How a request counts for the circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Meta answered, if only to refuse an event.
+    Alive,
+    Failing,
+    /// The request says nothing about Meta's health, or there was none.
+    None,
+}
+
+impl Evidence {
+    fn failed(self) -> Option<bool> {
+        match self {
+            Evidence::Alive => Some(false),
+            Evidence::Failing => Some(true),
+            Evidence::None => None,
+        }
+    }
+}
+
 type BatchRow = (
     i64,
     i64,
@@ -55,6 +115,8 @@ type BatchRow = (
     i32,
     String,
     i64,
+    NaiveDate,
+    i16,
     String,
     String,
     bool,
@@ -69,6 +131,8 @@ type BatchSql = (
     Integer,
     Text,
     BigInt,
+    Date,
+    SmallInt,
     Text,
     Text,
     Bool,
@@ -98,7 +162,7 @@ impl Store {
         batch_from_rows(statement.load(&mut self.connection().await?).await?)
     }
 
-    /// Takes over one batch whose lease has ended: its owner died, or its last attempt failed and the wait is over.
+    /// Takes over one batch whose owner let the lease end, of a dataset whose breaker lets it.
     pub async fn take_over_batch(&self, lease: Duration, owner: &str) -> Result<Option<Batch>, StoreError> {
         let statement = TakeOver {
             lease_seconds: seconds(lease),
@@ -108,67 +172,141 @@ impl Store {
         batch_from_rows(statement.load(&mut self.connection().await?).await?)
     }
 
-    /// Ends a batch with an outcome for each of its events. `false`: the lease was lost to another owner, and nothing
-    /// was written.
-    pub async fn finish_batch(
-        &self,
-        batch: BatchId,
-        attempt: &AttemptRecord,
-        outcomes: &[EventOutcome<'_>],
-    ) -> Result<bool, StoreError> {
+    /// Ends a batch all of which Meta took. `false`: the lease was lost to another owner, and nothing was written.
+    pub async fn finish_batch(&self, batch: &Batch, attempt: &AttemptRecord) -> Result<bool, StoreError> {
         let statement = Finish {
-            dataset_id: batch.dataset_id.as_i64(),
-            batch_id: batch.batch_id,
-            fence: batch.fence,
-            numbers: column(outcomes, |outcome| outcome.event.number),
-            names: column(outcomes, |outcome| outcome.event.name.as_str()),
-            ids: column(outcomes, |outcome| outcome.event.id.as_str()),
-            request_ids: column(outcomes, |outcome| outcome.event.request_id),
-            outcomes: column(outcomes, |outcome| outcome.outcome.as_str()),
+            dataset_id: batch.id.dataset_id.as_i64(),
+            batch_id: batch.id.batch_id,
+            fence: batch.id.fence,
+            numbers: column(batch, |event| event.number),
+            names: column(batch, |event| event.name.as_str()),
+            ids: column(batch, |event| event.id.as_str()),
+            request_ids: column(batch, |event| event.request_id),
             http_status: attempt.http_status.and_then(|status| i16::try_from(status).ok()),
-            error_code: attempt.error_code,
-            error_subcode: attempt.error_subcode,
-            error_message: attempt.error_message.as_deref(),
             fbtrace_id: attempt.fbtrace_id.as_deref(),
             latency_ms: attempt.latency_ms,
             lifetime: PhantomData,
         };
-        let owned: i64 = statement.get_result(&mut self.connection().await?).await?;
+        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
         Ok(owned == 1)
     }
 
-    /// Puts a batch aside after a failed attempt: its [`Outcome::Error`] events are due again after `delay`, the others
-    /// leave it. `false`: the lease was lost to another owner, and nothing was written.
-    pub async fn postpone_batch(
+    /// Ends a batch with a fate for each of its events, in their order. `false`: the lease was lost to another owner, and
+    /// nothing was written.
+    pub async fn settle_batch(
         &self,
-        batch: BatchId,
+        batch: &Batch,
         attempt: &AttemptRecord,
-        outcomes: &[EventOutcome<'_>],
-        delay: Duration,
+        fates: &[Fate],
+        evidence: Evidence,
     ) -> Result<bool, StoreError> {
-        let waiting = outcomes
-            .iter()
-            .filter(|outcome| outcome.outcome == Outcome::Error);
-        let statement = Postpone {
-            dataset_id: batch.dataset_id.as_i64(),
-            batch_id: batch.batch_id,
-            fence: batch.fence,
-            numbers: column(outcomes, |outcome| outcome.event.number),
-            names: column(outcomes, |outcome| outcome.event.name.as_str()),
-            ids: column(outcomes, |outcome| outcome.event.id.as_str()),
-            request_ids: column(outcomes, |outcome| outcome.event.request_id),
-            outcomes: column(outcomes, |outcome| outcome.outcome.as_str()),
+        assert_eq!(
+            batch.events.len(),
+            fates.len(),
+            "every event of a batch has a fate"
+        );
+        let fate_names = fates.iter().map(|fate| match fate {
+            Fate::Done => "done",
+            Fate::Release => "release",
+            Fate::Wait { .. } => "wait",
+            Fate::Dead(_) => "dead",
+        });
+        let delays = fates.iter().map(|fate| match fate {
+            Fate::Wait { delay, .. } => Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
+            _ => None,
+        });
+        let retries = batch.events.iter().zip(fates).map(|(event, fate)| match fate {
+            Fate::Wait { retries, .. } => *retries,
+            _ => event.retries,
+        });
+        let reasons = fates.iter().map(|fate| match fate {
+            Fate::Dead(reason) => Some(reason.as_str()),
+            _ => None,
+        });
+        let statement = Settle {
+            dataset_id: batch.id.dataset_id.as_i64(),
+            batch_id: batch.id.batch_id,
+            fence: batch.id.fence,
+            numbers: column(batch, |event| event.number),
+            days: column(batch, |event| event.day),
+            names: column(batch, |event| event.name.as_str()),
+            ids: column(batch, |event| event.id.as_str()),
+            request_ids: column(batch, |event| event.request_id),
+            fates: fate_names.collect(),
+            retries: retries.collect(),
+            delays_ms: delays.collect(),
+            reasons: reasons.collect(),
             http_status: attempt.http_status.and_then(|status| i16::try_from(status).ok()),
             error_code: attempt.error_code,
             error_subcode: attempt.error_subcode,
-            error_message: attempt.error_message.as_deref(),
+            error_message: attempt.error_message.as_deref().unwrap_or_default(),
             fbtrace_id: attempt.fbtrace_id.as_deref(),
             latency_ms: attempt.latency_ms,
-            waiting: waiting.map(|outcome| outcome.event.number).collect(),
-            delay_ms: i64::try_from(delay.as_millis()).unwrap_or(i64::MAX),
+            failed: evidence.failed(),
             lifetime: PhantomData,
         };
-        let owned: i64 = statement.get_result(&mut self.connection().await?).await?;
+        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
+        Ok(owned == 1)
+    }
+
+    /// Cuts a batch of at least two events in halves that are both ours, for a new lease. `None`: the lease was lost to
+    /// another owner, and nothing was written. `answered`: whether Meta refused the whole, and so proved that it is alive.
+    pub async fn split_batch(
+        &self,
+        batch: Batch,
+        answered: bool,
+        lease: Duration,
+    ) -> Result<Option<(Batch, Batch)>, StoreError> {
+        let statement = Split {
+            dataset_id: batch.id.dataset_id.as_i64(),
+            batch_id: batch.id.batch_id,
+            fence: batch.id.fence,
+            answered,
+            lease_seconds: seconds(lease),
+            lifetime: PhantomData,
+        };
+        let halves: Vec<(i64, i64)> = statement.load(&mut self.connection().await?).await?;
+        if halves.is_empty() {
+            return Ok(None);
+        }
+        let Batch {
+            id,
+            attempt,
+            test_event_code,
+            events: mut first,
+        } = batch;
+        let second = first.split_off(first.len() / 2);
+        let half = |events: Vec<QueuedEvent>| {
+            let first_number = events.iter().map(|event| event.number).next();
+            let half = halves.iter().find(|(_, number)| Some(*number) == first_number);
+            let &(batch_id, _) = half.ok_or(StoreError::Invalid {
+                what: "batch: it was not cut in the middle",
+            })?;
+            let id = BatchId {
+                batch_id,
+                fence: 1,
+                ..id
+            };
+            Ok::<_, StoreError>(Batch {
+                id,
+                attempt,
+                test_event_code: test_event_code.clone(),
+                events,
+            })
+        };
+        Ok(Some((half(first)?, half(second)?)))
+    }
+
+    /// Makes a lease last from now again. `false`: it was lost to another owner.
+    pub async fn renew_lease(&self, batch: BatchId, lease: Duration) -> Result<bool, StoreError> {
+        let statement = Renew {
+            dataset_id: batch.dataset_id.as_i64(),
+            batch_id: batch.batch_id,
+            fence: batch.fence,
+            lease_seconds: seconds(lease),
+            lifetime: PhantomData,
+        };
+        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
         Ok(owned == 1)
     }
 }
@@ -177,12 +315,12 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn column<'b, T>(outcomes: &[EventOutcome<'b>], value: impl Fn(&EventOutcome<'b>) -> T) -> Vec<T> {
-    outcomes.iter().map(value).collect()
+fn column<'b, T>(batch: &'b Batch, value: impl Fn(&'b QueuedEvent) -> T) -> Vec<T> {
+    batch.events.iter().map(value).collect()
 }
 
 fn batch_from_rows(rows: Vec<BatchRow>) -> Result<Option<Batch>, StoreError> {
-    let Some((dataset_id, batch_id, fence, attempt, test_event_code, ..)) = rows.as_slice().first() else {
+    let Some((dataset_id, batch_id, fence, attempt, code, ..)) = rows.as_slice().first() else {
         return Ok(None);
     };
     let dataset_id = (*dataset_id)
@@ -196,26 +334,26 @@ fn batch_from_rows(rows: Vec<BatchRow>) -> Result<Option<Batch>, StoreError> {
         },
         *attempt,
     );
-    let test_event_code = test_event_code.clone();
-    let events = rows
-        .into_iter()
-        .map(
-            |(_, _, _, _, _, number, name, id, too_old, request_id, traceparent, payload)| QueuedEvent {
-                number,
-                name,
-                id,
-                too_old,
-                request_id,
-                traceparent,
-                payload,
-            },
-        )
-        .collect();
+    let test_event_code = code.clone();
+    let event = |row: BatchRow| {
+        let (_, _, _, _, _, number, day, retries, name, id, too_old, request_id, traceparent, payload) = row;
+        QueuedEvent {
+            number,
+            day,
+            retries,
+            name,
+            id,
+            too_old,
+            request_id,
+            traceparent,
+            payload,
+        }
+    };
     Ok(Some(Batch {
         id,
         attempt,
         test_event_code,
-        events,
+        events: rows.into_iter().map(event).collect(),
     }))
 }
 
@@ -245,33 +383,51 @@ statement! {
         names: Vec<&'b str> as Array<Text>,
         ids: Vec<&'b str> as Array<Text>,
         request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-        outcomes: Vec<&'static str> as Array<Text>,
         http_status: Option<i16> as Nullable<SmallInt>,
-        error_code: Option<i32> as Nullable<Integer>,
-        error_subcode: Option<i32> as Nullable<Integer>,
-        error_message: Option<&'b str> as Nullable<Text>,
         fbtrace_id: Option<&'b str> as Nullable<Text>,
         latency_ms: Option<i32> as Nullable<Integer>,
     }
 }
 
 statement! {
-    Postpone<'b>("sql/postpone.sql") -> BigInt {
+    Settle<'b>("sql/settle.sql") -> BigInt {
         dataset_id: i64 as BigInt,
         batch_id: i64 as BigInt,
         fence: i32 as Integer,
         numbers: Vec<i64> as Array<BigInt>,
+        days: Vec<NaiveDate> as Array<Date>,
         names: Vec<&'b str> as Array<Text>,
         ids: Vec<&'b str> as Array<Text>,
         request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-        outcomes: Vec<&'static str> as Array<Text>,
+        fates: Vec<&'static str> as Array<Text>,
+        retries: Vec<i16> as Array<SmallInt>,
+        delays_ms: Vec<Option<i64>> as Array<Nullable<BigInt>>,
+        reasons: Vec<Option<&'static str>> as Array<Nullable<Text>>,
         http_status: Option<i16> as Nullable<SmallInt>,
         error_code: Option<i32> as Nullable<Integer>,
         error_subcode: Option<i32> as Nullable<Integer>,
-        error_message: Option<&'b str> as Nullable<Text>,
+        error_message: &'b str as Text,
         fbtrace_id: Option<&'b str> as Nullable<Text>,
         latency_ms: Option<i32> as Nullable<Integer>,
-        waiting: Vec<i64> as Array<BigInt>,
-        delay_ms: i64 as BigInt,
+        failed: Option<bool> as Nullable<Bool>,
+    }
+}
+
+statement! {
+    Split<'b>("sql/split.sql") -> (BigInt, BigInt) {
+        dataset_id: i64 as BigInt,
+        batch_id: i64 as BigInt,
+        fence: i32 as Integer,
+        answered: bool as Bool,
+        lease_seconds: i64 as BigInt,
+    }
+}
+
+statement! {
+    Renew<'b>("sql/renew.sql") -> BigInt {
+        dataset_id: i64 as BigInt,
+        batch_id: i64 as BigInt,
+        fence: i32 as Integer,
+        lease_seconds: i64 as BigInt,
     }
 }

@@ -1,11 +1,15 @@
-//! `send_queue`: events ready to be sent, as ids. Rows come with [`crate::events`] and go with [`crate::send_batches`].
+//! `send_queue`: events ready to be sent, as ids. Rows come with [`crate::events`] and [`crate::meta_retry_queue`], and go
+//! with [`crate::send_batches`].
 
 use std::marker::PhantomData;
 
-use diesel::sql_types::{BigInt, Text};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
+use rastro_core::circuit_breaker::Breaker;
 use rastro_core::dataset::DatasetId;
 
+use crate::circuit_breakers::{BreakerRow, BreakerSql, breaker_from_row};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::statement;
@@ -18,21 +22,35 @@ pub struct Lane {
     pub test_event_code: String,
 }
 
+/// A lane in which something is ready, and whether its dataset may be sent to.
+#[derive(Clone, Debug)]
+pub struct ReadyLane {
+    pub lane: Lane,
+    pub breaker: Breaker,
+    /// The database's time, which the breaker goes by.
+    pub now_ms: i64,
+}
+
 impl Store {
-    /// The lanes in which something is ready, in no order that matters.
-    pub async fn lanes(&self) -> Result<Vec<Lane>, StoreError> {
+    /// The lanes in which something is ready, by dataset.
+    pub async fn ready_lanes(&self) -> Result<Vec<ReadyLane>, StoreError> {
         let statement = Lanes {
             lifetime: PhantomData,
         };
-        let rows: Vec<(i64, String)> = statement.load(&mut self.connection().await?).await?;
+        let rows: Vec<(i64, String, DateTime<Utc>, BreakerRow)> =
+            statement.load(&mut self.connection().await?).await?;
         rows.into_iter()
-            .map(|(dataset_id, test_event_code)| {
+            .map(|(dataset_id, test_event_code, now, breaker)| {
                 let dataset_id = dataset_id
                     .try_into()
                     .map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
-                Ok(Lane {
-                    dataset_id,
-                    test_event_code,
+                Ok(ReadyLane {
+                    lane: Lane {
+                        dataset_id,
+                        test_event_code,
+                    },
+                    breaker: breaker_from_row(breaker, now)?,
+                    now_ms: now.timestamp_millis(),
                 })
             })
             .collect()
@@ -40,5 +58,5 @@ impl Store {
 }
 
 statement! {
-    Lanes<'q>("sql/lanes.sql") -> (BigInt, Text) {}
+    Lanes<'q>("sql/lanes.sql") -> (BigInt, Text, Timestamptz, BreakerSql) {}
 }

@@ -8,6 +8,15 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::AstPass;
 
+/// The one row of a statement that was read to its end, as everything that writes must be.
+///
+/// diesel's `get_result` returns as soon as it has seen a row, which PostgreSQL writes before it commits. Row and commit
+/// usually arrive together; but if the commit fails, or the server dies in it, the row arrives alone, and says that something
+/// was stored which was not. `load` waits for the commit.
+pub(crate) fn only_row<R>(rows: Vec<R>) -> QueryResult<R> {
+    rows.into_iter().next().ok_or(diesel::result::Error::NotFound)
+}
+
 /// Writes the text of a statement, handing each `$n` to `bind`.
 pub(crate) fn walk<'b>(
     text: &'static str,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rastro_core::dedup::EventKey;
-use rastro_store::{AttemptRecord, Batch, BatchId, EventOutcome, Lane, NewEvent, Outcome, Store};
+use rastro_store::{AttemptRecord, Batch, DeadLetterReason, Evidence, Fate, Lane, NewEvent, Store};
 use rastro_test_support::TestDatabase;
 use uuid::Uuid;
 
@@ -59,9 +59,18 @@ impl Queue {
         self.store.take_over_batch(LEASE, "other").await.unwrap()
     }
 
-    async fn finish(&self, id: BatchId, batch: &Batch) -> bool {
+    async fn finish(&self, batch: &Batch) -> bool {
         self.store
-            .finish_batch(id, &AttemptRecord::default(), &all(batch, Outcome::Success))
+            .finish_batch(batch, &AttemptRecord::default())
+            .await
+            .unwrap()
+    }
+
+    async fn settle(&self, batch: &Batch, fate: Fate) -> bool {
+        let fates = vec![fate; batch.events.len()];
+        let record = AttemptRecord::default();
+        self.store
+            .settle_batch(batch, &record, &fates, Evidence::None)
             .await
             .unwrap()
     }
@@ -79,21 +88,18 @@ impl Queue {
     }
 }
 
-fn all(batch: &Batch, outcome: Outcome) -> Vec<EventOutcome<'_>> {
-    batch
-        .events
-        .iter()
-        .map(|event| EventOutcome { event, outcome })
-        .collect()
-}
-
 #[tokio::test]
 async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
     let queue = Queue::with_events(&[(1, "", 25), (1, "TEST1", 5), (2, "", 5)]).await;
-    let lanes = queue.store.lanes().await.unwrap();
+    let lanes = queue.store.ready_lanes().await.unwrap();
     let names: Vec<_> = lanes
         .iter()
-        .map(|lane| (lane.dataset_id.as_i64(), lane.test_event_code.as_str()))
+        .map(|ready| {
+            (
+                ready.lane.dataset_id.as_i64(),
+                ready.lane.test_event_code.as_str(),
+            )
+        })
         .collect();
     assert_eq!(names, [(1, ""), (1, "TEST1"), (2, "")]);
     let batch = queue.claim(1, "", 10).await.unwrap();
@@ -187,44 +193,76 @@ async fn a_batch_is_taken_over_only_when_its_lease_has_ended_and_by_one() {
 
 #[tokio::test]
 async fn no_write_of_a_former_owner_changes_anything() {
-    let queue = Queue::with_events(&[(1, "", 3)]).await;
+    let queue = Queue::with_events(&[(1, "", 4)]).await;
     let zombie = queue.claim(1, "", 10).await.unwrap();
     queue.lapse().await;
     let owner = queue.take_over().await.unwrap();
-    let rows = "SELECT * FROM send_batches";
-    let before = queue.database.query(rows).await;
-    let attempt = AttemptRecord::default();
+    let mut before = Vec::new();
+    for table in [
+        "send_batches",
+        "send_queue",
+        "meta_retry_queue",
+        "meta_events_log",
+        "send_attempts",
+    ] {
+        before.push(queue.database.query(&format!("SELECT * FROM {table}")).await);
+    }
 
-    assert!(!queue.finish(zombie.id, &zombie).await);
-    let outcomes = all(&zombie, Outcome::Error);
+    assert!(!queue.finish(&zombie).await);
+    for fate in [
+        Fate::Done,
+        Fate::Release,
+        Fate::Wait {
+            delay: LEASE,
+            retries: 1,
+        },
+        Fate::Dead(DeadLetterReason::Refused),
+    ] {
+        assert!(!queue.settle(&zombie, fate).await, "{fate:?}");
+    }
+    assert!(!queue.store.renew_lease(zombie.id, LEASE).await.unwrap());
     assert!(
-        !queue
+        queue
             .store
-            .postpone_batch(zombie.id, &attempt, &outcomes, LEASE)
+            .split_batch(zombie, true, LEASE)
             .await
             .unwrap()
+            .is_none()
     );
 
-    assert_eq!(queue.database.query(rows).await, before);
+    let mut after = Vec::new();
+    for table in [
+        "send_batches",
+        "send_queue",
+        "meta_retry_queue",
+        "meta_events_log",
+        "send_attempts",
+    ] {
+        after.push(queue.database.query(&format!("SELECT * FROM {table}")).await);
+    }
+    assert_eq!(after, before);
+    assert!(queue.finish(&owner).await);
+    assert!(!queue.finish(&owner).await, "a batch ends once");
     assert_eq!(
         queue.database.value("SELECT count(*) FROM meta_events_log").await,
-        "0"
-    );
-    assert!(queue.finish(owner.id, &owner).await);
-    assert!(!queue.finish(owner.id, &owner).await, "a batch ends once");
-    assert_eq!(
-        queue.database.value("SELECT count(*) FROM meta_events_log").await,
-        "3"
+        "4"
     );
     queue.assert_nothing_is_lost().await;
 }
 
 #[tokio::test]
-async fn a_postponed_batch_waits_and_keeps_only_what_is_worth_sending() {
-    let queue = Queue::with_events(&[(1, "", 3)]).await;
+async fn each_event_of_a_batch_goes_where_its_fate_says() {
+    let queue = Queue::with_events(&[(1, "", 4)]).await;
     let batch = queue.claim(1, "", 10).await.unwrap();
-    let mut outcomes = all(&batch, Outcome::Error);
-    outcomes[0].outcome = Outcome::Expired;
+    let fates = [
+        Fate::Done,
+        Fate::Release,
+        Fate::Wait {
+            delay: Duration::from_secs(5),
+            retries: 2,
+        },
+        Fate::Dead(DeadLetterReason::Expired),
+    ];
     let attempt = AttemptRecord {
         http_status: Some(503),
         error_code: Some(2),
@@ -236,29 +274,96 @@ async fn a_postponed_batch_waits_and_keeps_only_what_is_worth_sending() {
     assert!(
         queue
             .store
-            .postpone_batch(batch.id, &attempt, &outcomes, LEASE)
+            .settle_batch(&batch, &attempt, &fates, Evidence::Failing)
             .await
             .unwrap()
     );
-    assert!(queue.take_over().await.is_none());
+    let text = |rows: Vec<Vec<Option<String>>>| {
+        let row = |row: Vec<Option<String>>| {
+            row.into_iter()
+                .map(Option::unwrap_or_default)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
     let log = "SELECT outcome, http_status, error_code, error_message, fbtrace_id, latency_ms, attempt
         FROM meta_events_log ORDER BY event_number";
-    let rows = queue.database.query(log).await;
-    let text = |row: &Vec<Option<String>>| {
-        row.iter()
-            .map(|value| value.clone().unwrap_or_default())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(text(&rows[0])[0], "expired");
+    let rows = text(queue.database.query(log).await);
+    assert_eq!(rows[0], "success 503 2  A1 12 1");
+    assert_eq!(rows[1], "error 503 2 HTTP 503, code 2 A1 12 1");
+    assert_eq!(rows[2], rows[1]);
+    assert!(rows[3].starts_with("expired"));
+    let ready = queue.database.value("SELECT event_number FROM send_queue").await;
+    assert_eq!(ready, batch.events[1].number.to_string());
+    let kept = "SELECT event_number, status, retry_count, reason, next_retry_at - failed_at, payload
+        FROM meta_retry_queue ORDER BY event_number";
+    let rows = text(queue.database.query(kept).await);
     assert_eq!(
-        text(&rows[1]),
-        ["error", "503", "2", "HTTP 503, code 2", "A1", "12", "1"]
+        rows[0],
+        format!(
+            "{} waiting 2  00:00:05 {}",
+            batch.events[2].number, batch.events[2].payload
+        )
     );
+    assert_eq!(
+        rows[1],
+        format!(
+            "{} failed 0 expired  {}",
+            batch.events[3].number, batch.events[3].payload
+        )
+    );
+    assert_eq!(
+        queue.database.value("SELECT failed FROM send_attempts").await,
+        "t"
+    );
+    let account = queue.store.account().await.unwrap();
+    assert_eq!(
+        (account.delivered, account.ready, account.waiting, account.failed),
+        (1, 1, 1, 1)
+    );
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_split_batch_is_two_whose_events_are_the_same() {
+    let queue = Queue::with_events(&[(1, "", 7)]).await;
+    queue
+        .database
+        .execute("UPDATE send_queue SET retries = (event_number % 5)::smallint")
+        .await;
+    let batch = queue.claim(1, "", 10).await.unwrap();
+    let all: Vec<_> = batch
+        .events
+        .iter()
+        .map(|event| (event.number, event.retries))
+        .collect();
+    let (first, second) = queue
+        .store
+        .split_batch(batch, true, LEASE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((first.events.len(), second.events.len()), (3, 4));
+    for half in [&first, &second] {
+        let numbers: Vec<i64> = half.events.iter().map(|event| event.number).collect();
+        let stored = format!(
+            "SELECT event_numbers::text FROM send_batches WHERE batch_id = {}",
+            half.id.batch_id
+        );
+        assert_eq!(
+            queue.database.value(&stored).await.replace(['{', '}'], ""),
+            numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+        );
+    }
     queue.lapse().await;
-    let again = queue.take_over().await.unwrap();
-    assert_eq!(again.events.len(), 2);
-    assert_eq!(again.attempt, 2);
-    assert!(queue.finish(again.id, &again).await);
+    let mut taken = Vec::new();
+    while let Some(batch) = queue.take_over().await {
+        taken.extend(batch.events.iter().map(|event| (event.number, event.retries)));
+        assert!(queue.finish(&batch).await);
+    }
+    taken.sort_unstable();
+    assert_eq!(taken, all, "the retries behind an event stay with it");
     queue.assert_nothing_is_lost().await;
 }
 
@@ -287,6 +392,6 @@ async fn numbers_beyond_32_bits_are_carried_everywhere() {
     writer.accept(&[&event]).await.unwrap();
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!(batch.events[0].number, 8_589_934_593);
-    assert!(queue.finish(batch.id, &batch).await);
+    assert!(queue.finish(&batch).await);
     queue.assert_nothing_is_lost().await;
 }

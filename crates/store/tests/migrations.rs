@@ -89,11 +89,11 @@ async fn a_service_can_tell_an_empty_and_an_older_schema_from_its_own() {
     migrate(&database, |migrator| migrator.run().unwrap()).await;
     store.check_ready().await.unwrap();
     database
-        .execute("UPDATE __diesel_schema_migrations SET version = '20200101000000'")
+        .execute("UPDATE __diesel_schema_migrations SET version = '20200101000000' WHERE version = (SELECT max(version) FROM __diesel_schema_migrations)")
         .await;
     assert!(matches!(store.check_ready().await, Err(StoreError::SchemaTooOld)));
     database
-        .execute("UPDATE __diesel_schema_migrations SET version = '20990101000000'")
+        .execute("UPDATE __diesel_schema_migrations SET version = '20990101000000' WHERE version = '20200101000000'")
         .await;
     store.check_ready().await.unwrap();
 }

@@ -72,6 +72,19 @@ impl Process {
         Process::start("capi-forwarder", &[&own, variables].concat())
     }
 
+    /// Starts a retry-worker that looks often.
+    pub fn retry_worker(database: &TestDatabase, variables: &[(&str, &str)]) -> Self {
+        let own = [
+            ("RASTRO__DATABASE__URL", database.url()),
+            ("RASTRO__DATABASE__SEALING_KEY", SEALING_KEY),
+            ("RASTRO__HEALTH__LISTEN", "127.0.0.1:0"),
+            ("RASTRO__TELEMETRY__LOG_FORMAT", "json"),
+            ("RASTRO__SWEEP__INTERVAL_MILLISECONDS", "20"),
+            ("RASTRO__MAINTENANCE__INTERVAL_MILLISECONDS", "20"),
+        ];
+        Process::start("retry-worker", &[&own, variables].concat())
+    }
+
     /// Waits for a log line that contains the text, and returns it.
     pub async fn logged(&self, text: &str) -> String {
         eventually(&format!("the process logs {text:?}"), || async {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use capi_forwarder::ForwarderMetrics;
 use capi_forwarder::config::ForwarderConfig;
+use capi_forwarder::{Courier, ForwarderMetrics};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
 use ingest_gateway::{Gateway, GatewayMetrics};
@@ -13,6 +13,7 @@ use rastro_service::clock::Clock;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
 use rastro_store::{Account, ApiKeyKind, Dataset, DatasetSettings, Store};
+use retry_worker::WorkerMetrics;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -210,19 +211,37 @@ impl World {
         configure(&mut config.forwarder);
         let graph_api = self.graph_api();
         let (_, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
-        let (store, shutdown) = (self.store.clone(), self.shutdown.clone());
         let owner = format!("test forwarder {}", self.forwarders);
-        let running = capi_forwarder::run(
-            store,
+        let courier = Courier {
+            store: self.store.clone(),
             graph_api,
-            config.forwarder,
+            config: config.forwarder,
+            schedule: config.retry,
+            breaker: config.breaker,
             metrics,
-            false,
-            owner,
-            shutdown,
-        );
-        tokio::spawn(running);
+            traces: false,
+        };
+        tokio::spawn(capi_forwarder::run(courier, owner, self.shutdown.clone()));
         self.forwarders += 1;
+    }
+
+    /// Starts a retry-worker that looks often.
+    pub fn start_retry_worker(&self) {
+        self.start_retry_worker_with(|_| {});
+    }
+
+    /// Starts a retry-worker with a configuration of its own.
+    pub fn start_retry_worker_with(&self, configure: impl FnOnce(&mut retry_worker::config::Config)) {
+        let mut config: retry_worker::config::Config =
+            rastro_service::config::load_from(retry_worker::config::DEFAULTS, Vec::<(&str, &str)>::new())
+                .expect("the worker's defaults are valid");
+        config.sweep.interval_milliseconds = 20;
+        config.sweep.spread_after_outage_seconds = 1;
+        config.maintenance.interval_milliseconds = 20;
+        configure(&mut config);
+        let (_, metrics) = Metrics::new("retry-worker", "test", WorkerMetrics::register);
+        let (store, shutdown) = (self.store.clone(), self.shutdown.clone());
+        tokio::spawn(async move { retry_worker::run(store, &config, metrics, shutdown).await });
     }
 
     /// A client of this world's Meta.

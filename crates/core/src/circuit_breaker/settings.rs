@@ -1,7 +1,11 @@
 //! The numbers a breaker goes by.
 
-/// When a breaker opens, how long it waits and when it closes. Times are milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq)]
+use serde::Deserialize;
+
+/// When a breaker opens, how long it waits and when it closes. Times are milliseconds. As read from a configuration it
+/// is still to be [validated](Self::validate).
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BreakerSettings {
     /// How far back [`Evidence`](super::Evidence) looks. A breaker closed for that long has also forgotten its
     /// earlier openings.

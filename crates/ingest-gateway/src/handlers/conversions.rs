@@ -1,6 +1,5 @@
 //! `POST /api/meta/conversions`: conversion events, one or many.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::KnownKey;
 use crate::group_commit::{NotStored, Stored};
+use crate::handlers::{authorization, read_body};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
@@ -34,6 +34,7 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key is an operator's.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
@@ -62,11 +63,7 @@ async fn answer(
     payload: Payload,
     request_id: Uuid,
 ) -> Result<HttpResponse, Problem> {
-    let authorization = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let key = app.keyring.authenticate(authorization).await?;
+    let key = app.keyring.caller(authorization(request)).await?;
     if !app.traces {
         return take_in(app, &key, request, payload, request_id, None).await;
     }
@@ -126,34 +123,6 @@ async fn take_in(
     match body.submission {
         Submission::One(event) => reader.one(event).await,
         Submission::Batch(events) => reader.batch(events).await,
-    }
-}
-
-async fn read_body(
-    app: &App,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<actix_web::web::Bytes, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
-        return Err(Problem::unsupported_media_type());
-    }
-    let reading = payload.to_bytes_limited(app.max_body_bytes);
-    match tokio::time::timeout(app.request_timeout, reading).await {
-        Ok(Ok(Ok(text))) => Ok(text),
-        Ok(Ok(Err(_))) => Err(Problem::malformed("the body broke off")),
-        Ok(Err(_)) => Err(Problem::too_large(format!(
-            "the body may have at most {} bytes",
-            app.max_body_bytes
-        ))),
-        Err(_) => Err(Problem::too_slow()),
     }
 }
 

@@ -3,8 +3,9 @@ SELECT
     (SELECT count(*) FROM events) AS accepted,
     (SELECT count(*) FROM send_queue) AS ready,
     (SELECT coalesce(sum(cardinality(event_numbers)), 0)::bigint FROM send_batches) AS in_flight,
+    (SELECT count(*) FROM meta_retry_queue WHERE status = 'waiting') AS waiting,
+    (SELECT count(*) FROM meta_retry_queue WHERE status = 'failed') AS failed,
     count(DISTINCT event_number) FILTER (WHERE outcome = 'success') AS delivered,
     count(*) FILTER (WHERE outcome = 'success') AS successes,
-    count(DISTINCT event_number) FILTER (WHERE outcome = 'expired') AS expired,
     count(*) FILTER (WHERE outcome = 'duplicate') AS duplicates
 FROM meta_events_log

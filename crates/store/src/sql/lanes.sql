@@ -9,4 +9,8 @@ WITH RECURSIVE lane AS (
         ORDER BY dataset_id, test_event_code LIMIT 1
     ) AS following
 )
-SELECT dataset_id, test_event_code FROM lane
+SELECT lane.dataset_id, lane.test_event_code, rastro_now(),
+    c.state, c.generation, c.reason, c.since, c.open_until, c.open_count, c.probe_until, c.probe_successes, c.probe_failures,
+    c.manual, c.manual_until
+FROM lane LEFT JOIN circuit_breakers c ON c.dataset_id = lane.dataset_id
+ORDER BY lane.dataset_id, lane.test_event_code

@@ -1,0 +1,126 @@
+//! `/api/meta/breaker/{dataset_id}`: whether a dataset's events are sent just now, and an operator's word on it.
+
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use rastro_core::circuit_breaker::BreakerSettings;
+use rastro_core::dataset::DatasetId;
+use tracing::info;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::handlers::{operator, read_body, unavailable};
+use crate::problem::Problem;
+use crate::wire::breaker::{BreakerOrder, BreakerStatus};
+
+/// Shows a breaker.
+#[utoipa::path(
+    get,
+    path = "/api/meta/breaker/{dataset_id}",
+    tag = "operators",
+    operation_id = "getBreaker",
+    summary = "See a dataset's circuit breaker",
+    security(("adminKey" = [])),
+    params(("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel).")),
+    responses(
+        (status = 200, description = "The breaker.", body = BreakerStatus),
+        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such dataset.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database did not answer.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(app: Data<App>, request: HttpRequest, dataset: Path<String>) -> HttpResponse {
+    let request_id = Uuid::now_v7();
+    let shown = async {
+        operator(&app, &request).await?;
+        status(&app, known(&dataset)?, request_id).await
+    };
+    answer(shown.await, request_id)
+}
+
+/// Overrides a breaker, or lets it decide by itself again.
+#[utoipa::path(
+    put,
+    path = "/api/meta/breaker/{dataset_id}",
+    tag = "operators",
+    operation_id = "putBreaker",
+    summary = "Override a dataset's circuit breaker",
+    request_body(content = crate::openapi::BreakerBody, content_type = "application/json"),
+    security(("adminKey" = [])),
+    params(
+        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
+        ("X-Operator" = Option<String>, Header, description = "Your name, for the note."),
+    ),
+    responses(
+        (status = 200, description = "The breaker as it is now.", body = BreakerStatus),
+        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such dataset.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing is known to have changed. Ask again.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn put(
+    app: Data<App>,
+    request: HttpRequest,
+    dataset: Path<String>,
+    payload: Payload,
+) -> HttpResponse {
+    let request_id = Uuid::now_v7();
+    answer(
+        overridden(&app, &request, &dataset, payload, request_id).await,
+        request_id,
+    )
+}
+
+async fn overridden(
+    app: &App,
+    request: &HttpRequest,
+    dataset: &str,
+    payload: Payload,
+    request_id: Uuid,
+) -> Result<BreakerStatus, Problem> {
+    let who = operator(app, request).await?;
+    let dataset = known(dataset)?;
+    let text = read_body(app, request, payload).await?;
+    let BreakerOrder { mode, until_ms, note } = BreakerOrder::parse(&text, app.clock.now())?;
+    status(app, dataset, request_id).await?;
+    let why = note.as_deref().unwrap_or(mode.as_str());
+    let changed = app
+        .store
+        .update_breaker(dataset, Some(&format!("{who}: {why}")), |breaker, _| {
+            Some(breaker.set_manual(mode, until_ms))
+        })
+        .await
+        .map_err(|error| unavailable(&error, request_id))?;
+    if !changed {
+        return Err(Problem::try_again(
+            "the breaker changed too often just now; ask again",
+        ));
+    }
+    info!(request.id = %request_id, dataset_id = %dataset, "the breaker is {} by order of {who}: {why}", mode.as_str());
+    status(app, dataset, request_id).await
+}
+
+async fn status(app: &App, dataset: DatasetId, request_id: Uuid) -> Result<BreakerStatus, Problem> {
+    // What an operator sees need not be the very window that is configured elsewhere; the answer says which it is.
+    let window_ms = BreakerSettings::default().window_ms;
+    let report = app.store.breaker_report(dataset, window_ms).await;
+    let report = report
+        .map_err(|error| unavailable(&error, request_id))?
+        .ok_or_else(Problem::unknown_dataset)?;
+    Ok(BreakerStatus::new(dataset, report, window_ms))
+}
+
+fn known(dataset: &str) -> Result<DatasetId, Problem> {
+    dataset.parse().map_err(|_| Problem::unknown_dataset())
+}
+
+fn answer(status: Result<BreakerStatus, Problem>, request_id: Uuid) -> HttpResponse {
+    match status {
+        Ok(status) => HttpResponse::Ok().json(status),
+        Err(problem) => problem.into_response(request_id),
+    }
+}

@@ -1,0 +1,225 @@
+//! Partitions, expired keys, the one leader, and a database that goes away.
+
+use rastro_store::{Leadership, Store};
+use rastro_test_support::process::Process;
+use rastro_test_support::{TestDatabase, eventually};
+use serde_json::Value;
+
+/// Status and body of a page of the worker's health endpoint.
+async fn get(worker: &Process, path: &str) -> (u16, String) {
+    // An error means that an earlier test of this process did so already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let address = worker.address_after("health endpoint listens on ").await;
+    let response = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+/// The value of a metric of a step; 0 before the first.
+async fn metric(worker: &Process, name: &str, step: &str) -> f64 {
+    let (_, page) = get(worker, "/metrics").await;
+    let series = format!("rastro_retry_step_{name}{{step=\"{step}\"}} ");
+    page.lines()
+        .find_map(|line| line.strip_prefix(&series))
+        .map_or(0.0, |value| value.parse().unwrap())
+}
+
+async fn wait_for(database: &TestDatabase, what: &str, sql: &str, expected: &str) {
+    eventually(what, || async {
+        (database.value(sql).await == expected).then_some(())
+    })
+    .await;
+}
+
+/// The names of the partitions of a day so many days ago, as SQL that counts those that exist.
+fn partitions_of(days_ago: i32) -> String {
+    format!(
+        "SELECT count(*)::text FROM pg_class WHERE relkind = 'r' AND relname IN (
+            'events_' || to_char((now() AT TIME ZONE 'UTC')::date - {days_ago}, 'YYYYMMDD'),
+            'meta_events_log_' || to_char((now() AT TIME ZONE 'UTC')::date - {days_ago}, 'YYYYMMDD'))"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_made_a_week_ahead_and_until_then_readyz_names_them() {
+    let database = TestDatabase::create().await;
+    let mut other_leader = Leadership::new(Store::new(&database.config(), "test").unwrap());
+    assert!(other_leader.take().await.unwrap());
+    database
+        .execute(
+            "DO $$ DECLARE day date; BEGIN
+                FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date + 2, now() + interval '9 days', interval '1 day')
+                LOOP
+                    EXECUTE format('DROP TABLE IF EXISTS %I', 'events_' || to_char(day, 'YYYYMMDD'));
+                    EXECUTE format('DROP TABLE IF EXISTS %I', 'meta_events_log_' || to_char(day, 'YYYYMMDD'));
+                END LOOP;
+            END $$",
+        )
+        .await;
+    let worker = Process::retry_worker(&database, &[]);
+    let (status, body) = get(&worker, "/readyz").await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 503, "{body}");
+    let failing = body["failing"].as_object().unwrap();
+    assert_eq!(failing.keys().collect::<Vec<_>>(), ["partitions"], "{body}");
+    eventually("it asks for the lead in vain", || async {
+        (metric(&worker, "runs_total", "take_the_lead").await >= 3.0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        metric(&worker, "runs_total", "create_partitions").await,
+        0.0,
+        "only the leader makes any"
+    );
+
+    drop(other_leader);
+    eventually("the worker takes the lead and is ready", || async {
+        (get(&worker, "/readyz").await.0 == 200).then_some(())
+    })
+    .await;
+    for days in 0..=7 {
+        assert_eq!(
+            database.value(&partitions_of(-days)).await,
+            "2",
+            "{days} days ahead"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn old_partitions_are_dropped_but_not_while_an_undelivered_event_needs_them() {
+    let database = TestDatabase::create().await;
+    for days_ago in [100, 97, 95, 80] {
+        database
+            .execute(&format!(
+                "CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+                     AS 'SELECT now() - interval ''{days_ago} days''';
+                 SELECT create_day_partitions(0);
+                 CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+                     AS 'SELECT now()'"
+            ))
+            .await;
+    }
+    // One that can still be sent, and one that no operator could: it is too old for Meta.
+    for (number, days_ago, send_by) in [(1, 97, "1 day"), (2, 100, "-1 day")] {
+        database
+            .execute(&format!(
+                "INSERT INTO meta_retry_queue VALUES (1, {number}, (now() AT TIME ZONE 'UTC')::date - {days_ago}, '', 'Lead', 'a',
+                    now() + interval '{send_by}', '{{}}', 0, NULL, 'refused', NULL, NULL, 'failed', 'refused', now())"
+            ))
+            .await;
+    }
+    let worker = Process::retry_worker(
+        &database,
+        &[("RASTRO__MAINTENANCE__PARTITIONS_EVERY_SECONDS", "0")],
+    );
+    wait_for(&database, "the oldest are gone", &partitions_of(100), "0").await;
+    let runs = metric(&worker, "runs_total", "drop_partitions").await;
+    eventually("it looks again", || async {
+        (metric(&worker, "runs_total", "drop_partitions").await > runs + 1.0).then_some(())
+    })
+    .await;
+    for kept in [97, 95, 80] {
+        assert_eq!(database.value(&partitions_of(kept)).await, "2", "{kept} days ago");
+    }
+    database
+        .execute("DELETE FROM meta_retry_queue WHERE event_number = 1")
+        .await;
+    wait_for(&database, "nothing needs them any more", &partitions_of(95), "0").await;
+    wait_for(&database, "nor these", &partitions_of(97), "0").await;
+    assert_eq!(database.value(&partitions_of(80)).await, "2", "90 days are kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expired_event_keys_are_forgotten_in_steps_and_no_others() {
+    let database = TestDatabase::create().await;
+    database
+        .execute(
+            "INSERT INTO meta_events_dedup
+             SELECT gen_random_uuid(), now() - interval '9 days', now() - number * interval '1 minute'
+             FROM generate_series(1, 250) AS number;
+             INSERT INTO meta_events_dedup
+             SELECT gen_random_uuid(), now(), now() + interval '1 hour' FROM generate_series(1, 30);
+             INSERT INTO send_attempts
+             SELECT 1, now() - number * interval '10 minutes', true FROM generate_series(0, 5) AS number",
+        )
+        .await;
+    let worker = Process::retry_worker(&database, &[("RASTRO__MAINTENANCE__DEDUP_STEP", "100")]);
+    wait_for(
+        &database,
+        "the expired ones are gone",
+        "SELECT count(*)::text FROM meta_events_dedup",
+        "30",
+    )
+    .await;
+    eventually("it was counted", || async {
+        (metric(&worker, "rows_total", "expire_dedup_keys").await == 250.0).then_some(())
+    })
+    .await;
+    assert_eq!(
+        metric(&worker, "runs_total", "expire_dedup_keys").await,
+        3.0,
+        "100, 100 and 50"
+    );
+    assert!(metric(&worker, "last_success_timestamp_seconds", "expire_dedup_keys").await > 1.7e9);
+    // The window of five minutes and ten more: now and ten minutes ago.
+    wait_for(
+        &database,
+        "old evidence is gone",
+        "SELECT count(*)::text FROM send_attempts",
+        "2",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_database_goes_away_says_so_once_and_goes_on_when_it_is_back() {
+    let (database, elsewhere) = (TestDatabase::create().await, TestDatabase::create_empty().await);
+    let worker = Process::retry_worker(&database, &[]);
+    worker.logged("this worker does the maintenance now").await;
+    let (name, before) = (
+        database.name(),
+        metric(&worker, "runs_total", "requeue_due").await,
+    );
+    elsewhere
+        .execute(&format!(
+            "ALTER DATABASE {name} ALLOW_CONNECTIONS false;
+             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+        ))
+        .await;
+    for step in ["expire_waiting", "tick_breakers", "take_the_lead"] {
+        eventually("every part has failed and tried again", || async {
+            (metric(&worker, "failures_total", step).await >= 2.0).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(get(&worker, "/readyz").await.0, 503);
+    assert_eq!(get(&worker, "/healthz").await.0, 200);
+    let complaints = |log: Vec<String>| {
+        log.iter()
+            .filter(|line| line.contains("does not work, trying on"))
+            .count()
+    };
+    assert_eq!(
+        complaints(worker.log()),
+        3,
+        "one for each part: {:#?}",
+        worker.log()
+    );
+
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        .await;
+    eventually("it works again", || async {
+        let works = worker
+            .log()
+            .iter()
+            .filter(|line| line.contains("works again"))
+            .count();
+        (works == 3 && metric(&worker, "runs_total", "requeue_due").await > before).then_some(())
+    })
+    .await;
+    eventually("it is ready", || async {
+        (get(&worker, "/readyz").await.0 == 200).then_some(())
+    })
+    .await;
+}

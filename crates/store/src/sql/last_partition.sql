@@ -1,0 +1,15 @@
+-- maintenance::partition_days_ahead: the last day up to which both logs have a partition for every day
+WITH days AS (
+    SELECT i.inhparent, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent IN ('events'::regclass, 'meta_events_log'::regclass)
+), today AS (
+    SELECT (rastro_now() AT TIME ZONE 'UTC')::date AS day
+), complete AS (
+    SELECT day FROM days GROUP BY day HAVING count(*) = 2
+)
+SELECT today.day, (
+    -- The first hole, less one day.
+    SELECT min(candidate)::date - 1 FROM generate_series(today.day, today.day + 400, interval '1 day') AS candidate
+    WHERE candidate::date NOT IN (SELECT day FROM complete)
+) FROM today
