@@ -5,7 +5,6 @@ use std::hash::{Hash, Hasher};
 
 use arrayvec::ArrayString;
 use serde::{Serialize, Serializer};
-use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 
 const SHA256_DIGITS: usize = 64;
@@ -88,42 +87,11 @@ const OF_NOTHING: [&str; 10] = [
 /// SHA-256 in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> HashedKey {
     let mut hex = [0; SHA256_DIGITS];
-    for (digits, byte) in hex.as_chunks_mut().0.iter_mut().zip(sha256(bytes)) {
+    for (digits, byte) in hex.as_chunks_mut().0.iter_mut().zip(Sha256::digest(bytes)) {
         *digits = [hex_digit(byte >> 4), hex_digit(byte & 15)];
     }
     let hex = str::from_utf8(&hex).expect("hex digits are ASCII");
     HashedKey(ArrayString::from(hex).expect("a hash is shorter than one with a suffix"))
-}
-
-/// The digest. An identifier nearly always fits one block of 64 bytes with its padding (a one bit, zeros, the length in
-/// bits; FIPS 180-4, 5.1.1), and is then hashed without the buffer in which longer texts are gathered.
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    /// FIPS 180-4, 5.3.3.
-    const INITIAL: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
-    const LENGTH_AT: usize = 56;
-    if bytes.len() >= LENGTH_AT {
-        return Sha256::digest(bytes).into();
-    }
-    let mut block = [0; 64];
-    block[..bytes.len()].copy_from_slice(bytes);
-    block[bytes.len()] = 0x80;
-    block[LENGTH_AT..].copy_from_slice(&(8 * bytes.len() as u64).to_be_bytes());
-    let mut state = INITIAL;
-    compress256(&mut state, &[block]);
-    let mut digest = [0; 32];
-    for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
-        *bytes = word.to_be_bytes();
-    }
-    digest
 }
 
 /// Calculated and not looked up, so that the compiler can do many at a time.
