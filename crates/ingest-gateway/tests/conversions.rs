@@ -454,3 +454,43 @@ async fn a_database_in_trouble_means_503_and_never_a_false_202() {
     .await;
     assert_eq!(world.account().await.accepted, 3);
 }
+
+#[tokio::test]
+async fn a_full_disk_and_a_read_only_database_mean_503_until_they_are_mended() {
+    let world = World::start().await;
+    let name = world.database.name().to_owned();
+    // What PostgreSQL says when it cannot extend a file.
+    let full_disk = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER full_disk BEFORE INSERT ON send_queue EXECUTE FUNCTION full_disk()";
+    let read_only = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    let cut = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+    );
+    let troubles = [
+        (
+            full_disk.to_owned(),
+            "DROP TRIGGER full_disk ON send_queue".to_owned(),
+        ),
+        (
+            format!("{read_only}; {cut}"),
+            format!("BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"),
+        ),
+    ];
+    for (number, (trouble, remedy)) in troubles.into_iter().enumerate() {
+        world.database.execute(&trouble).await;
+        let id = format!("lead-{number}");
+        for _ in 0..3 {
+            let answer = world.post(Key::Secret, &lead(&id, world.now())).await;
+            assert_eq!(answer.status, 503, "{trouble}: {answer:?}");
+            assert_eq!(answer.headers["retry-after"], "1");
+        }
+        assert_eq!(world.account().await.accepted, i64::try_from(number).unwrap());
+        world.database.execute(&remedy).await;
+        rastro_test_support::eventually("the gateway recovers without a restart", || async {
+            (world.post(Key::Secret, &lead(&id, world.now())).await.status == 202).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(world.account().await.accepted, 2);
+}
