@@ -12,7 +12,7 @@ Usage: rastro-bench --programs FOLDER --out FOLDER [--quick]
 
   --programs FOLDER   the built programs, such as target/release
   --out FOLDER        where report.json and the services' logs go
-  --quick             about two minutes: the same measurements, fewer and shorter rounds
+  --quick             about three minutes: the same measurements, fewer and shorter rounds
   --help              prints this
 
 RASTRO_BENCH_DATABASE_URL names the maintenance database of a PostgreSQL server on this machine, as its superuser.
