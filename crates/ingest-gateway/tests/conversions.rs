@@ -494,3 +494,28 @@ async fn a_full_disk_and_a_read_only_database_mean_503_until_they_are_mended() {
     }
     assert_eq!(world.account().await.accepted, 2);
 }
+
+#[tokio::test]
+async fn a_database_that_hangs_means_503_when_its_time_is_up() {
+    let world = World::start().await;
+    // Longer than any statement may take, and than the test may wait.
+    let hang = "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            PERFORM pg_sleep(3600); RETURN NULL; END $$;
+        CREATE TRIGGER hang BEFORE INSERT ON send_queue EXECUTE FUNCTION hang()";
+    world.database.execute(hang).await;
+    let sends = (0..3).map(|number| {
+        let event = lead(&format!("lead-{number}"), world.now());
+        let world = &world;
+        async move { world.post(Key::Secret, &event).await }
+    });
+    for answer in futures_util::future::join_all(sends).await {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    assert_eq!(world.account().await.accepted, 0);
+    world.database.execute("DROP TRIGGER hang ON send_queue").await;
+    rastro_test_support::eventually("the gateway recovers without a restart", || async {
+        (world.post(Key::Secret, &lead("lead-0", world.now())).await.status == 202).then_some(())
+    })
+    .await;
+}
