@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rastro_bench::baseline::{Mode, NAIVE_SCHEMA};
+use rastro_bench::copy::ROWS_SCHEMA;
 use rastro_bench::database::{SEALING_KEY, Server, connect, store};
 use rastro_bench::http;
 use rastro_bench::load::{Load, Pace};
 use rastro_bench::process::{Programs, Service, free_address};
-use rastro_bench::sample::{Template, lead, stored_lead};
+use rastro_bench::sample::{Template, lead, stored_leads};
 use rastro_bench::usage;
 use rastro_service::clock::Clock;
 use rastro_store::{ApiKeyKind, Dataset, DatasetSettings, Store};
@@ -55,8 +56,8 @@ pub(crate) struct Arena {
     pub(crate) single: Arc<Template>,
     pub(crate) batch: Arc<Template>,
     pub(crate) small: Arc<Template>,
-    /// What is stored of an event, its number open.
-    pub(crate) payload: String,
+    /// What is stored of so many events as fill a segment.
+    pub(crate) stored: Vec<String>,
     /// Length of an event as it is sent.
     pub(crate) event_bytes: usize,
     /// The next number that no event has yet.
@@ -84,6 +85,7 @@ impl Arena {
         let server = Server::connect(&options.database_url).await?;
         let product_url = server.create_migrated("bench_product").await?;
         let copy_url = server.create_migrated("bench_copy").await?;
+        connect(&copy_url).await?.batch_execute(ROWS_SCHEMA).await?;
         let statement_url = server.create_migrated("bench_statement").await?;
         let naive_url = server.create("bench_naive").await?;
         connect(&naive_url).await?.batch_execute(NAIVE_SCHEMA).await?;
@@ -166,7 +168,7 @@ impl Arena {
             single: Arc::new(Template::request(&event, 1, BUSY_KEY)),
             batch: Arc::new(Template::request(&event, BATCH, BUSY_KEY)),
             small: Arc::new(Template::request(&event, 1, SMALL_KEY)),
-            payload: stored_lead(&run, now)?,
+            stored: stored_leads(&run, now, BATCH as u64)?,
             event_bytes: event.len(),
             numbers: Arc::new(AtomicU64::new(1)),
             accepted: Arc::default(),

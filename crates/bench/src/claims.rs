@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rastro_bench::database::{fill_backlog, store};
+use rastro_bench::sample::stored_leads;
+use rastro_service::clock::Clock;
 use rastro_store::{Lane, Store};
 use serde::Serialize;
 
@@ -14,6 +16,8 @@ use crate::say;
 
 /// Claims before those that count: connections open, caches fill.
 const WARM_UP: usize = 5;
+/// Events that were accepted together, as they are under load.
+const SEGMENT: usize = 100;
 const LEASE: Duration = Duration::from_secs(3_600);
 
 /// Milliseconds for the claim of 1,000 events, as the forwarder sees it.
@@ -44,11 +48,14 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
         dataset_id: BUSY.parse()?,
         test_event_code: String::new(),
     };
-    let payload = if plan.quick { "{}" } else { &arena.payload };
+    let payloads = match plan.quick {
+        true => vec!["{}".to_owned(); SEGMENT],
+        false => stored_leads("backlog", Clock::system().now(), SEGMENT as u64)?,
+    };
     let mut stores = Vec::new();
     for (name, events) in [("bench_claims_large", large), ("bench_claims_small", small)] {
         let url = arena.server.create_migrated(name).await?;
-        fill_backlog(&url, lane.dataset_id.as_i64(), payload, events).await?;
+        fill_backlog(&url, lane.dataset_id.as_i64(), &payloads, events).await?;
         stores.push(store(&url)?);
     }
     // In turn, as everything here.

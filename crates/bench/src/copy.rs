@@ -1,7 +1,8 @@
 //! The ceiling: the same rows in the same tables by `COPY ... (FORMAT BINARY)`, a thousand events to a commit.
 //!
-//! COPY asks nothing (no key that might be taken), waits for no client and parses no JSON; there is no faster way into
-//! these tables that keeps their indexes and their durability.
+//! COPY asks nothing (no key that might be taken), waits for no client, parses no JSON and compresses nothing: the body of
+//! its segments is made once. There is no faster way into these tables that keeps their indexes and their durability.
+//! Beside it, a row for each event, which is what these tables spare.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +12,10 @@ use anyhow::Context;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::NaiveDate;
 use futures_util::SinkExt;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 
-use crate::database::{connect, today};
-use crate::sample::Template;
+use crate::database::{connect, segment_body, today};
 
 /// Connections that copy at the same time: as many as the gateway has writers.
 const CONNECTIONS: usize = 2;
@@ -24,11 +25,16 @@ const EVENTS: u64 = 1_000;
 /// Which tables are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tables {
-    /// `events`, `meta_events_dedup` and `send_queue`: what accepting an event writes.
+    /// `meta_events_dedup`, `event_segments` and `send_queue`: what accepting an event writes.
     All,
-    /// `events` alone: the payload and its primary key.
-    Events,
+    /// `meta_events_dedup`, and the event in a row of its own.
+    Rows,
 }
+
+/// A table with a row for each event.
+pub const ROWS_SCHEMA: &str = "CREATE TABLE event_rows (
+    event_number bigint PRIMARY KEY, event_name text NOT NULL, event_id text NOT NULL, request_id uuid NOT NULL,
+    received_at timestamptz NOT NULL, payload text NOT NULL)";
 
 /// What a copy did in its measured time.
 pub struct Copied {
@@ -55,10 +61,11 @@ impl Copying {
     }
 }
 
-/// Starts copying into a database with the product's schema. `payload` is the stored event, its number open.
+/// Starts copying into a database with the product's schema and [`ROWS_SCHEMA`]. `stored` is what is stored of a thousand
+/// events.
 pub async fn start(
     url: &str,
-    payload: &str,
+    stored: &[String],
     tables: Tables,
     numbers: Arc<AtomicU64>,
     warm_up: Duration,
@@ -66,7 +73,7 @@ pub async fn start(
 ) -> anyhow::Result<Copying> {
     let mut copiers = Vec::new();
     for _ in 0..CONNECTIONS {
-        copiers.push(Copier::new(url, payload, tables).await?);
+        copiers.push(Copier::new(url, stored, tables).await?);
     }
     let from = Instant::now() + warm_up;
     let until = from + measured;
@@ -86,15 +93,17 @@ pub async fn start(
 struct Copier {
     client: Client,
     tables: Vec<(Table, Statement)>,
-    payload: Template,
+    stored: Vec<String>,
+    body: Vec<u8>,
     today: i32,
 }
 
 #[derive(Clone, Copy)]
 enum Table {
     Dedup,
-    Events,
+    Segments,
     Queue,
+    Rows,
 }
 
 impl Table {
@@ -103,24 +112,33 @@ impl Table {
             Table::Dedup => {
                 "COPY meta_events_dedup (event_key, created_at, expires_at) FROM STDIN (FORMAT BINARY)"
             }
-            Table::Events => {
-                "COPY events (dataset_id, day, event_number, event_name, event_id, event_time, send_by,
-                    test_event_code, payload, request_id, received_at) FROM STDIN (FORMAT BINARY)"
+            Table::Segments => {
+                "COPY event_segments (dataset_id, day, segment_number, test_event_code, event_count, event_numbers,
+                    event_names, event_ids, send_by, request_ids, body, received_at) FROM STDIN (FORMAT BINARY)"
             }
             Table::Queue => {
-                "COPY send_queue (dataset_id, test_event_code, event_number, day) FROM STDIN (FORMAT BINARY)"
+                "COPY send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
+                    FROM STDIN (FORMAT BINARY)"
+            }
+            Table::Rows => {
+                "COPY event_rows (event_number, event_name, event_id, request_id, received_at, payload)
+                    FROM STDIN (FORMAT BINARY)"
             }
         }
     }
 }
 
 impl Copier {
-    async fn new(url: &str, payload: &str, tables: Tables) -> anyhow::Result<Self> {
+    async fn new(url: &str, stored: &[String], tables: Tables) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            stored.len() as u64 == EVENTS,
+            "a segment of {EVENTS} events is copied"
+        );
         let client = connect(url).await?;
         let mut prepared = Vec::new();
         let tables: &[Table] = match tables {
-            Tables::All => &[Table::Dedup, Table::Events, Table::Queue],
-            Tables::Events => &[Table::Events],
+            Tables::All => &[Table::Dedup, Table::Segments, Table::Queue],
+            Tables::Rows => &[Table::Dedup, Table::Rows],
         };
         for table in tables {
             prepared.push((*table, client.prepare(table.sql()).await?));
@@ -130,20 +148,21 @@ impl Copier {
         Ok(Copier {
             client,
             tables: prepared,
-            payload: Template::new(payload),
+            stored: stored.to_vec(),
+            body: segment_body(stored)?,
             today: i32::try_from(today)?,
         })
     }
 
     /// Copies until the time is over; returns the events of commits that ended in the measured time.
     async fn run(self, numbers: Arc<AtomicU64>, from: Instant, until: Instant) -> anyhow::Result<u64> {
-        let mut payload = self.payload.text();
         let mut copied = 0;
         while Instant::now() < until {
-            let first = numbers.fetch_add(EVENTS, Ordering::Relaxed);
+            // Numbers of events in segments are multiples of a thousand and what follows.
+            let first = numbers.fetch_add(EVENTS, Ordering::Relaxed) * 1_000;
             self.client.batch_execute("BEGIN").await?;
             for (table, statement) in &self.tables {
-                let rows = self.rows(*table, first, &mut payload);
+                let rows = self.rows(*table, first);
                 let sink = self.client.copy_in(statement).await?;
                 let mut sink = std::pin::pin!(sink);
                 sink.send(rows).await?;
@@ -157,49 +176,102 @@ impl Copier {
         Ok(copied)
     }
 
-    /// A thousand rows as PostgreSQL's binary COPY format has them (its manual, "COPY", "Binary Format").
-    fn rows(&self, table: Table, first: u64, payload: &mut [u8]) -> Bytes {
+    /// A thousand events as PostgreSQL's binary COPY format has them (its manual, "COPY", "Binary Format").
+    fn rows(&self, table: Table, first: u64) -> Bytes {
+        let numbers = first..first + EVENTS;
+        let first = signed(first);
         // The times do not matter to the cost: noon of the day.
-        let now = (i64::from(self.today) * 24 + 12) * 3_600 * 1_000_000;
+        let now = ((i64::from(self.today) * 24 + 12) * 3_600 * 1_000_000).to_be_bytes();
+        let count = i32::try_from(EVENTS).unwrap_or(i32::MAX).to_be_bytes();
         let mut rows = BytesMut::with_capacity(2 << 20);
         rows.put_slice(b"PGCOPY\n\xff\r\n\0");
         rows.put_u64(0);
-        for number in first..first + EVENTS {
-            let event_number = i64::try_from(number).unwrap_or(i64::MAX);
-            match table {
-                Table::Dedup => {
+        match table {
+            Table::Dedup => {
+                for number in numbers {
                     rows.put_i16(3);
                     field(&mut rows, &scattered(number));
-                    field(&mut rows, &now.to_be_bytes());
-                    field(&mut rows, &now.to_be_bytes());
+                    field(&mut rows, &now);
+                    field(&mut rows, &now);
                 }
-                Table::Events => {
-                    self.payload.fill(payload, number);
-                    rows.put_i16(11);
-                    field(&mut rows, &1_i64.to_be_bytes());
-                    field(&mut rows, &self.today.to_be_bytes());
-                    field(&mut rows, &event_number.to_be_bytes());
+            }
+            Table::Segments => {
+                rows.put_i16(12);
+                field(&mut rows, &1_i64.to_be_bytes());
+                field(&mut rows, &self.today.to_be_bytes());
+                field(&mut rows, &first.to_be_bytes());
+                field(&mut rows, b"");
+                field(&mut rows, &count);
+                field(&mut rows, &range(first));
+                array(&mut rows, Type::TEXT, numbers.clone().map(|_| b"Lead"));
+                array(&mut rows, Type::TEXT, numbers.clone().map(event_id));
+                array(&mut rows, Type::TIMESTAMPTZ, numbers.clone().map(|_| now));
+                array(&mut rows, Type::UUID, numbers.map(scattered));
+                field(&mut rows, &self.body);
+                field(&mut rows, &now);
+            }
+            Table::Queue => {
+                rows.put_i16(6);
+                field(&mut rows, &1_i64.to_be_bytes());
+                field(&mut rows, b"");
+                field(&mut rows, &first.to_be_bytes());
+                field(&mut rows, &self.today.to_be_bytes());
+                field(&mut rows, &count);
+                field(&mut rows, &range(first));
+            }
+            Table::Rows => {
+                for (number, payload) in numbers.zip(&self.stored) {
+                    rows.put_i16(6);
+                    field(&mut rows, &signed(number).to_be_bytes());
                     field(&mut rows, b"Lead");
-                    field(&mut rows, format!("bench-{number:012}").as_bytes());
-                    field(&mut rows, &now.to_be_bytes());
-                    field(&mut rows, &now.to_be_bytes());
-                    field(&mut rows, b"");
-                    field(&mut rows, payload);
+                    field(&mut rows, event_id(number).as_bytes());
                     field(&mut rows, &scattered(number));
-                    field(&mut rows, &now.to_be_bytes());
-                }
-                Table::Queue => {
-                    rows.put_i16(4);
-                    field(&mut rows, &1_i64.to_be_bytes());
-                    field(&mut rows, b"");
-                    field(&mut rows, &event_number.to_be_bytes());
-                    field(&mut rows, &self.today.to_be_bytes());
+                    field(&mut rows, &now);
+                    field(&mut rows, payload.as_bytes());
                 }
             }
         }
         rows.put_i16(-1);
         rows.freeze()
     }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn event_id(number: u64) -> String {
+    format!("bench-{number:015}")
+}
+
+/// The multirange of a thousand numbers: one range that holds its lower bound and not its upper one.
+fn range(first: i64) -> Vec<u8> {
+    let mut range = BytesMut::new();
+    range.put_u8(0x02);
+    field(&mut range, &first.to_be_bytes());
+    field(&mut range, &(first + 1_000).to_be_bytes());
+    let mut ranges = BytesMut::new();
+    ranges.put_i32(1);
+    field(&mut ranges, &range);
+    ranges.to_vec()
+}
+
+/// A field that is an array of one dimension, without NULLs.
+fn array<V: AsRef<[u8]>>(row: &mut BytesMut, element: Type, values: impl Iterator<Item = V>) {
+    let mut elements = BytesMut::new();
+    let mut count = 0;
+    for value in values {
+        field(&mut elements, value.as_ref());
+        count += 1;
+    }
+    let mut array = BytesMut::new();
+    array.put_i32(1);
+    array.put_i32(0);
+    array.put_u32(element.oid());
+    array.put_i32(count);
+    array.put_i32(1);
+    array.put_slice(&elements);
+    field(row, &array);
 }
 
 fn field(row: &mut BytesMut, value: &[u8]) {

@@ -128,38 +128,50 @@ pub fn store(url: &str) -> anyhow::Result<Store> {
     Ok(Store::new(&config, "rastro-bench")?)
 }
 
-/// Puts events that are ready to be sent straight into the tables: a backlog of any size in little time. `payload` is
-/// the stored event with `############` where its number belongs. The tables end up as autovacuum would leave them.
-pub async fn fill_backlog(url: &str, dataset: i64, payload: &str, events: i64) -> anyhow::Result<()> {
+/// Puts events that are ready to be sent straight into the tables: a backlog of any size in little time, in segments of
+/// these payloads. The tables end up as autovacuum would leave them.
+pub async fn fill_backlog(url: &str, dataset: i64, payloads: &[String], events: i64) -> anyhow::Result<()> {
     const CONNECTIONS: i64 = 2;
+    let body = &segment_body(payloads)?;
+    let lines = i64::try_from(payloads.len())?;
+    ensure!(events % lines == 0, "the last segment would not be full");
+    let segments = events / lines;
     let filling = (0..CONNECTIONS).map(|part| async move {
         let client = connect(url).await?;
-        let (first, last) = (events * part / CONNECTIONS + 1, events * (part + 1) / CONNECTIONS);
-        let sql = "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, send_by,
-                test_event_code, payload, request_id, received_at)
-            SELECT $1, (rastro_now() AT TIME ZONE 'UTC')::date, n, 'Lead', 'filled-' || lpad(n::text, 12, '0'),
-                rastro_now(), rastro_now() + interval '7 days', '', replace($2, '############', lpad(n::text, 12, '0')),
-                gen_random_uuid(), rastro_now()
-            FROM generate_series($3::bigint, $4::bigint) AS n";
-        let inserted = client.execute(sql, &[&dataset, &payload, &first, &last]).await?;
-        ensure!(inserted == u64::try_from(last - first + 1)?, "events are missing");
-        let sql = "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day)
-            SELECT $1, '', n, (rastro_now() AT TIME ZONE 'UTC')::date FROM generate_series($2::bigint, $3::bigint) AS n";
-        client.execute(sql, &[&dataset, &first, &last]).await?;
+        let (first, last) = (segments * part / CONNECTIONS + 1, segments * (part + 1) / CONNECTIONS);
+        let sql = "INSERT INTO event_segments (dataset_id, day, segment_number, test_event_code, event_count, event_numbers,
+                event_names, event_ids, send_by, request_ids, body, received_at)
+            SELECT $1, (rastro_now() AT TIME ZONE 'UTC')::date, n * 1000, '', $4,
+                int8multirange(int8range(n * 1000, n * 1000 + $4)), array_fill('Lead'::text, ARRAY[$4]),
+                ARRAY(SELECT 'filled-' || n * 1000 + line FROM generate_series(1, $4) AS line),
+                array_fill(rastro_now() + interval '7 days', ARRAY[$4]),
+                ARRAY(SELECT gen_random_uuid() FROM generate_series(1, $4)), $5, rastro_now()
+            FROM generate_series($2::bigint, $3::bigint) AS n";
+        let lines = i32::try_from(lines)?;
+        let inserted = client.execute(sql, &[&dataset, &first, &last, &lines, body]).await?;
+        ensure!(inserted == u64::try_from(last - first + 1)?, "segments are missing");
+        let sql = "INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
+            SELECT $1, '', n * 1000, (rastro_now() AT TIME ZONE 'UTC')::date, $4,
+                int8multirange(int8range(n * 1000, n * 1000 + $4))
+            FROM generate_series($2::bigint, $3::bigint) AS n";
+        client.execute(sql, &[&dataset, &first, &last, &lines]).await?;
         Ok(())
     });
     futures_util::future::try_join_all(filling)
         .await
         .context("the backlog could not be made")?;
     let client = connect(url).await?;
-    for statement in [
-        "SELECT setval('event_numbers', (SELECT max(event_number) FROM send_queue))",
-        "VACUUM (ANALYZE) events",
-        "VACUUM (ANALYZE) send_queue",
-    ] {
+    for statement in ["VACUUM (ANALYZE) event_segments", "VACUUM (ANALYZE) send_queue"] {
         client.batch_execute(statement).await?;
     }
     Ok(())
+}
+
+/// The body of a segment of these events, as the gateway makes it.
+pub fn segment_body(payloads: &[String]) -> anyhow::Result<Vec<u8>> {
+    let mut lines = payloads.join("\n");
+    lines.push('\n');
+    zstd::bulk::compress(lines.as_bytes(), 1).context("a body could not be compressed")
 }
 
 /// The day in UTC, as the server has it.

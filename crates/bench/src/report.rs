@@ -55,11 +55,7 @@ const RATIOS: [(&str, &str, &str); 8] = [
     ("ratio_single_vs_no_database", rounds::SINGLE, rounds::NO_DATABASE),
     ("ratio_batch_vs_naive", rounds::BATCH, rounds::NAIVE),
     ("ratio_batch_vs_copy", rounds::BATCH, rounds::COPY),
-    (
-        "ratio_batch_vs_copy_events_only",
-        rounds::BATCH,
-        rounds::COPY_EVENTS,
-    ),
+    ("ratio_batch_vs_copy_rows", rounds::BATCH, rounds::COPY_ROWS),
     ("ratio_statement_vs_naive", rounds::STATEMENT, rounds::NAIVE),
     ("ratio_drain_vs_single", rounds::DRAIN, rounds::SINGLE),
 ];
@@ -71,7 +67,7 @@ impl Report {
             machine: usage::machine()?,
             settings: arena.server.describe().await?,
             event_bytes: arena.event_bytes,
-            stored_bytes: arena.payload.len(),
+            stored_bytes: arena.stored.iter().map(String::len).sum::<usize>() / arena.stored.len(),
             gateway_rss_idle: arena.gateway_rss_idle,
             gateway_rss_peak: 0,
             everyday: None,

@@ -5,10 +5,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use rastro_core::dedup::EventKey;
 use rastro_sandbox::{EventFilter, Fault, FaultKind};
+use rastro_store::NewEvent;
 use rastro_test_support::events::{lead, purchase};
 use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, World, eventually};
 use serde_json::json;
+use uuid::Uuid;
 
 async fn accept(world: &World, ids: &[&str]) {
     let events: Vec<_> = ids.iter().map(|id| lead(id, world.now())).collect();
@@ -26,8 +29,12 @@ async fn an_event_arrives_as_it_was_accepted_and_its_outcome_is_logged() {
 
     let received = world.sandbox.events(&EventFilter::default());
     assert_eq!(received.len(), 1);
-    let payload = world.database.value("SELECT payload FROM events").await;
-    assert_eq!(received[0].event.get(), payload, "Meta gets the stored bytes");
+    let payloads = world.database.payloads().await;
+    assert_eq!(
+        received[0].event.get(),
+        payloads[0].1,
+        "Meta gets the stored bytes"
+    );
     assert_eq!(received[0].json()["custom_data"]["value"], json!(129.9));
 
     let rows = world
@@ -132,17 +139,19 @@ async fn a_failed_event_waits_in_the_retry_queue_with_what_meta_said() {
     let rows = world
         .database
         .query(
-            "SELECT q.event_id, q.status, q.retry_count, q.error_code, q.last_error LIKE '%503%', q.payload = e.payload,
+            "SELECT q.event_id, q.status, q.retry_count, q.error_code, q.last_error LIKE '%503%', q.payload,
                 extract(epoch FROM q.next_retry_at - q.failed_at)
              FROM meta_retry_queue q JOIN events e USING (event_number) ORDER BY q.event_id",
         )
         .await;
+    let payloads = world.database.payloads().await;
     for (row, id) in rows.iter().zip(["a", "b"]) {
         let row: Vec<&str> = row
             .iter()
             .map(|value| value.as_deref().unwrap_or("NULL"))
             .collect();
-        assert_eq!(row[..6], [id, "waiting", "1", "2", "t", "t"]);
+        let (_, accepted) = payloads.iter().find(|(event_id, _)| event_id == id).unwrap();
+        assert_eq!(row[..6], [id, "waiting", "1", "2", "t", accepted]);
         let wait: f64 = row[6].parse().unwrap();
         assert!((1.0..=1.2).contains(&wait), "{wait}");
     }
@@ -356,10 +365,21 @@ async fn a_dataset_with_a_backlog_does_not_keep_another_waiting() {
         (world.sandbox.counts().requests > 4).then_some(())
     })
     .await;
-    let queue = "WITH e AS (INSERT INTO events SELECT 1, day, nextval('event_numbers'), event_name, event_id, event_time, send_by,
-            test_event_code, payload, request_id, traceparent, received_at FROM events LIMIT 1 RETURNING *)
-        INSERT INTO send_queue SELECT dataset_id, test_event_code, event_number, day FROM e";
-    world.database.execute(queue).await;
+    let dataset_id = 1.try_into().unwrap();
+    let event = NewEvent {
+        key: EventKey::new(dataset_id, "Lead", "small"),
+        dataset_id,
+        name: "Lead".into(),
+        id: "small".into(),
+        send_by: world.now() + 86_400,
+        dedup_window_seconds: 86_400,
+        test_event_code: String::new(),
+        payload: "{}".into(),
+        request_id: Uuid::nil(),
+        traceparent: None,
+    };
+    let mut writer = world.store.event_writer().await.unwrap();
+    assert_eq!(writer.accept(&[&event]).await.unwrap(), [true]);
     // Its token is sealed for the other dataset, so the attempt fails; that it came, and when, is the question.
     let attempted = "SELECT 1 FROM meta_events_log WHERE dataset_id = 1";
     eventually("the small dataset has its turn", || async {
@@ -390,8 +410,16 @@ async fn no_token_and_no_raw_identifier_reaches_a_log_row_or_an_error() {
     all_waiting(&world, 1).await;
     let everything: HashSet<String> = {
         let mut texts = HashSet::new();
+        texts.extend(
+            world
+                .database
+                .payloads()
+                .await
+                .into_iter()
+                .map(|(_, payload)| payload),
+        );
         for table in [
-            "events",
+            "event_segments",
             "meta_events_log",
             "send_queue",
             "send_batches",

@@ -50,7 +50,7 @@ pub(crate) fn report(options: &Options, account: &Account) -> String {
     );
     line(
         "",
-        "SELECT event_name, event_id, payload FROM events ORDER BY event_number DESC LIMIT 3;",
+        "SELECT event_number, event_name, event_id, received_at FROM events ORDER BY event_number DESC LIMIT 3;",
     );
     text
 }

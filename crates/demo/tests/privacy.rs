@@ -63,6 +63,12 @@ async fn no_personal_value_of_the_demo_is_in_the_database_or_in_any_log_line() {
                 .map(|row| (table.clone(), row)),
         );
     }
+    let payloads = world.database.payloads().await;
+    places.extend(
+        payloads
+            .into_iter()
+            .map(|(_, payload)| ("a segment's body".to_owned(), payload)),
+    );
     assert!(places.len() > 1_000, "the demo left only {} rows", places.len());
     for (name, process) in [("gateway log", gateway), ("forwarder log", forwarder)] {
         let log = process.terminate().await.1;

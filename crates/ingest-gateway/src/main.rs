@@ -12,6 +12,7 @@ use rastro_store::{Migrator, Store};
 
 const USAGE: &str = "usage: ingest-gateway            serve
        ingest-gateway migrate    bring the database to the newest schema
+       ingest-gateway event N    print the accepted event of number N, as it goes to Meta
        ingest-gateway openapi    print the OpenAPI document";
 
 fn main() -> anyhow::Result<()> {
@@ -24,6 +25,7 @@ fn main() -> anyhow::Result<()> {
     {
         [] => serve(),
         ["migrate"] => migrate(),
+        ["event", number] => event(number),
         ["openapi"] => print(openapi::document()?.trim_end()),
         ["--help" | "-h" | "help"] => print(USAGE),
         _ => bail!(USAGE),
@@ -71,6 +73,16 @@ fn migrate() -> anyhow::Result<()> {
         [] => print("the schema is current"),
         applied => print(&format!("applied {}", applied.join(", "))),
     }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn event(number: &str) -> anyhow::Result<()> {
+    let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
+    config.database.check()?;
+    let number = number.parse().context("an event's number is a whole number")?;
+    let store = Store::new(&config.database, "ingest-gateway")?;
+    let payload = store.payload(number).await?;
+    print(&payload.with_context(|| format!("there is no event {number}"))?)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]

@@ -20,13 +20,9 @@ fn pointers(problem: &Value) -> Vec<&str> {
 }
 
 async fn stored_payload(world: &World, event_id: &str) -> Value {
-    let payload = world
-        .database
-        .value(&format!(
-            "SELECT payload FROM events WHERE event_id = '{event_id}'"
-        ))
-        .await;
-    serde_json::from_str(&payload).unwrap()
+    let payloads = world.database.payloads().await;
+    let (_, payload) = payloads.iter().find(|(id, _)| id == event_id).unwrap();
+    serde_json::from_str(payload).unwrap()
 }
 
 #[tokio::test]
@@ -427,15 +423,17 @@ async fn a_database_in_trouble_means_503_and_never_a_false_202() {
     // No partition for today.
     let partition = world
         .database
-        .value("SELECT 'events_' || to_char(rastro_now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
+        .value("SELECT 'event_segments_' || to_char(rastro_now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
         .await;
     world
         .database
-        .execute(&format!("ALTER TABLE events DETACH PARTITION {partition}"))
+        .execute(&format!(
+            "ALTER TABLE event_segments DETACH PARTITION {partition}"
+        ))
         .await;
     refused(world.post(Key::Secret, &event("b")).await);
     let bounds = "FOR VALUES FROM (current_date) TO (current_date + 1)";
-    let attach = format!("ALTER TABLE events ATTACH PARTITION {partition} {bounds}");
+    let attach = format!("ALTER TABLE event_segments ATTACH PARTITION {partition} {bounds}");
     world.database.execute(&format!("DO $$ BEGIN EXECUTE replace(replace('{attach}', 'current_date + 1', quote_literal(current_date + 1)), 'current_date', quote_literal(current_date)); END $$")).await;
     assert_eq!(world.post(Key::Secret, &event("c")).await.status, 202);
     // Every connection cut, as a restart does: whatever that one request hears, asking again is enough.

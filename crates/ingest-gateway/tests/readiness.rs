@@ -11,10 +11,12 @@ async fn drop_partitions_from(database: &TestDatabase, days_ahead: i32) {
     database
         .execute(&format!(
             "DO $$ DECLARE partition regclass; BEGIN
-                FOR partition IN SELECT inhrelid FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
-                    WHERE inhparent IN ('events'::regclass, 'meta_events_log'::regclass)
-                    AND to_date(right(relname, 8), 'YYYYMMDD') >= (now() AT TIME ZONE 'UTC')::date + {days_ahead}
-                LOOP EXECUTE 'DROP TABLE ' || partition; END LOOP;
+                FOR partition IN SELECT inhrelid FROM pg_inherits
+                    WHERE inhparent IN ('event_segments'::regclass, 'meta_events_log'::regclass)
+                LOOP
+                    CONTINUE WHEN to_date(right(partition::text, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date + {days_ahead};
+                    EXECUTE 'DROP TABLE ' || partition;
+                END LOOP;
             END $$"
         ))
         .await;

@@ -1,10 +1,12 @@
-//! Accepting events: the claim of their keys, `events`, and the first row in `send_queue`, in one statement.
+//! Accepting events: the claim of their keys, their segment in `event_segments`, and its row in `send_queue`, in one
+//! statement.
 
+use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{self, Array, BigInt, Nullable, Text, Timestamptz};
+use diesel::sql_types::{self, Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
@@ -13,6 +15,7 @@ use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::segment_body::{self, BodyWriter, SEGMENT_LINES};
 use crate::statement::{only_row, statement};
 
 /// An event as it is stored: what is needed to claim its key, find it again, and send it.
@@ -22,10 +25,8 @@ pub struct NewEvent {
     pub dataset_id: DatasetId,
     pub name: String,
     pub id: String,
-    /// When it happened, in seconds since 1970.
-    pub time: i64,
-    /// How old it may be when Meta gets it, in seconds.
-    pub max_age_seconds: i64,
+    /// From then on Meta would refuse it, in seconds since 1970.
+    pub send_by: i64,
     /// How long its key is remembered, in seconds.
     pub dedup_window_seconds: i64,
     /// Empty for real events.
@@ -52,8 +53,7 @@ impl NewEvent {
             dataset_id,
             name: event.name.clone().into_owned(),
             id: event.id.clone().into_owned(),
-            time: event.time,
-            max_age_seconds: event.action_source.max_age_seconds(),
+            send_by: event.time + event.action_source.max_age_seconds(),
             dedup_window_seconds: event.dedup_window_seconds(),
             test_event_code,
             payload: event.to_json(),
@@ -66,6 +66,7 @@ impl NewEvent {
 /// Writes groups of events over a connection of its own, whose statements keep their plans.
 pub struct EventWriter {
     connection: AsyncPgConnection,
+    bodies: BodyWriter,
     patience: Duration,
 }
 
@@ -74,8 +75,27 @@ impl Store {
     pub async fn event_writer(&self) -> Result<EventWriter, StoreError> {
         Ok(EventWriter {
             connection: self.dedicated_connection().await?,
+            bodies: BodyWriter::new()?,
             patience: self.patience(),
         })
+    }
+}
+
+impl Store {
+    /// What is stored of an accepted event: the server event as it goes to Meta. `None`: there is no such event, or it is
+    /// older than what is kept. For people: it looks into every day.
+    pub async fn payload(&self, event_number: i64) -> Result<Option<String>, StoreError> {
+        let statement = Payload {
+            event_number,
+            lifetime: PhantomData,
+        };
+        let rows: Vec<(i64, Vec<u8>)> = statement.load(&mut self.connection().await?).await?;
+        let Some((first, body)) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        let line = usize::try_from(event_number - first).ok();
+        let text = segment_body::read(body)?;
+        Ok(line.and_then(|line| Some(text.split('\n').nth(line)?.to_owned())))
     }
 }
 
@@ -91,18 +111,27 @@ impl EventWriter {
             "the events are not sorted by key"
         );
         let keys: Vec<Uuid> = events.iter().map(|event| event.key.0).collect();
+        let (segments, places) = segments_of(events);
+        let bodies: Vec<Vec<u8>> = segments
+            .iter()
+            .map(|segment| self.bodies.write(&segment.events))
+            .collect::<Result<_, _>>()?;
         let statement = Accept {
             keys: &keys,
-            dataset_ids: column(events, |event| event.dataset_id.as_i64()),
+            segments: places.iter().map(|place| place.segment).collect(),
+            lines: places.iter().map(|place| place.line).collect(),
+            windows: column(events, |event| event.dedup_window_seconds),
             names: column(events, |event| event.name.as_str()),
             ids: column(events, |event| event.id.as_str()),
-            times: column(events, |event| event.time),
-            max_ages: column(events, |event| event.max_age_seconds),
-            windows: column(events, |event| event.dedup_window_seconds),
-            test_event_codes: column(events, |event| event.test_event_code.as_str()),
-            payloads: column(events, |event| event.payload.as_str()),
+            send_by: column(events, |event| event.send_by),
             request_ids: column(events, |event| event.request_id),
             traceparents: column(events, |event| event.traceparent.as_deref()),
+            dataset_ids: segments
+                .iter()
+                .map(|segment| segment.dataset_id.as_i64())
+                .collect(),
+            test_event_codes: segments.iter().map(|segment| segment.test_event_code).collect(),
+            bodies: bodies.iter().map(Vec::as_slice).collect(),
             lifetime: PhantomData,
         };
         let running = statement.load::<Vec<Uuid>>(&mut self.connection);
@@ -151,20 +180,70 @@ fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> 
     events.iter().map(|event| value(event)).collect()
 }
 
+/// Events that will be stored together: those of one lane, as many as fit.
+struct Segment<'e> {
+    dataset_id: DatasetId,
+    test_event_code: &'e str,
+    events: Vec<&'e str>,
+}
+
+/// Where an event stands: which segment of the group, and which line of it.
+struct Place {
+    segment: i32,
+    line: i32,
+}
+
+/// Puts the events of a group into segments. The places are in the order of the events.
+fn segments_of<'e>(events: &[&'e NewEvent]) -> (Vec<Segment<'e>>, Vec<Place>) {
+    let mut segments: Vec<Segment<'e>> = Vec::new();
+    // The segment of each lane that is not full.
+    let mut open: HashMap<(DatasetId, &str), usize> = HashMap::new();
+    let place = |event: &&'e NewEvent| {
+        let lane = (event.dataset_id, event.test_event_code.as_str());
+        let begin = |segments: &mut Vec<Segment<'e>>| {
+            segments.push(Segment {
+                dataset_id: lane.0,
+                test_event_code: lane.1,
+                events: Vec::new(),
+            });
+            segments.len() - 1
+        };
+        let index = open.entry(lane).or_insert_with(|| begin(&mut segments));
+        if segments[*index].events.len() == SEGMENT_LINES {
+            *index = begin(&mut segments);
+        }
+        let lines = &mut segments[*index].events;
+        lines.push(&event.payload);
+        Place {
+            segment: i32::try_from(*index).expect("a group has fewer segments than events"),
+            line: i32::try_from(lines.len() - 1).expect("a segment has at most a thousand lines"),
+        }
+    };
+    let places = events.iter().map(place).collect();
+    (segments, places)
+}
+
 statement! {
     /// One commit for a whole group, whatever its size.
     Accept<'e>("sql/accept.sql") -> Array<sql_types::Uuid> {
         keys: &'e [Uuid] as Array<sql_types::Uuid>,
-        dataset_ids: Vec<i64> as Array<BigInt>,
+        segments: Vec<i32> as Array<Integer>,
+        lines: Vec<i32> as Array<Integer>,
+        windows: Vec<i64> as Array<BigInt>,
         names: Vec<&'e str> as Array<Text>,
         ids: Vec<&'e str> as Array<Text>,
-        times: Vec<i64> as Array<BigInt>,
-        max_ages: Vec<i64> as Array<BigInt>,
-        windows: Vec<i64> as Array<BigInt>,
-        test_event_codes: Vec<&'e str> as Array<Text>,
-        payloads: Vec<&'e str> as Array<Text>,
+        send_by: Vec<i64> as Array<BigInt>,
         request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
         traceparents: Vec<Option<&'e str>> as Array<Nullable<Text>>,
+        dataset_ids: Vec<i64> as Array<BigInt>,
+        test_event_codes: Vec<&'e str> as Array<Text>,
+        bodies: Vec<&'e [u8]> as Array<Binary>,
+    }
+}
+
+statement! {
+    Payload<'e>("sql/payload.sql") -> (BigInt, Binary) {
+        event_number: i64 as BigInt,
     }
 }
 

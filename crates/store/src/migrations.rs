@@ -48,6 +48,12 @@ impl Migrator {
         Ok(applied.into_iter().map(|version| version.to_string()).collect())
     }
 
+    /// Reverts the newest.
+    pub fn revert_last(&mut self) -> Result<(), MigrationError> {
+        self.connection.revert_last_migration(MIGRATIONS)?;
+        Ok(())
+    }
+
     /// Reverts everything, newest first.
     pub fn revert_all(&mut self) -> Result<(), MigrationError> {
         self.connection.revert_all_migrations(MIGRATIONS)?;

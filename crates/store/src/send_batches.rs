@@ -4,8 +4,10 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use diesel::sql_types::{self, Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{
+    self, Array, BigInt, Binary, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz,
+};
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
@@ -13,6 +15,7 @@ use uuid::Uuid;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::meta_events_log::AttemptRecord;
+use crate::segment_body;
 use crate::send_queue::Lane;
 use crate::statement::{only_row, statement};
 
@@ -46,7 +49,9 @@ pub struct QueuedEvent {
     pub retries: i16,
     pub name: String,
     pub id: String,
-    /// Meta would refuse it for its age, and every other event of the request with it.
+    /// From then on Meta would refuse it.
+    pub send_by: DateTime<Utc>,
+    /// It is: Meta would refuse it for its age, and every other event of the request with it.
     pub too_old: bool,
     pub request_id: Uuid,
     pub traceparent: Option<String>,
@@ -108,37 +113,36 @@ impl Evidence {
     }
 }
 
-type BatchRow = (
-    i64,
-    i64,
-    i32,
-    i32,
-    String,
+/// A batch with one of its segments. In the last column of the first: the database's time.
+type BatchRow = ((i64, i64, i32, i32, String, DateTime<Utc>), SegmentRow);
+type BatchSql = ((BigInt, BigInt, Integer, Integer, Text, Timestamptz), SegmentSql);
+
+/// A segment and which of its events are meant, with the retries behind each.
+type SegmentRow = (
     i64,
     NaiveDate,
-    i16,
-    String,
-    String,
-    bool,
-    Uuid,
-    Option<String>,
-    String,
+    Vec<i64>,
+    Vec<i16>,
+    Vec<i64>,
+    Vec<String>,
+    Vec<String>,
+    Vec<DateTime<Utc>>,
+    Vec<Uuid>,
+    Option<Vec<Option<String>>>,
+    Vec<u8>,
 );
-type BatchSql = (
-    BigInt,
-    BigInt,
-    Integer,
-    Integer,
-    Text,
+type SegmentSql = (
     BigInt,
     Date,
-    SmallInt,
-    Text,
-    Text,
-    Bool,
-    sql_types::Uuid,
-    Nullable<Text>,
-    Text,
+    Array<BigInt>,
+    Array<SmallInt>,
+    Array<BigInt>,
+    Array<Text>,
+    Array<Text>,
+    Array<Timestamptz>,
+    Array<sql_types::Uuid>,
+    Nullable<Array<Nullable<Text>>>,
+    Binary,
 );
 
 impl Store {
@@ -223,6 +227,11 @@ impl Store {
             Fate::Dead(reason) => Some(reason.as_str()),
             _ => None,
         });
+        // What is kept for another attempt, or for an operator.
+        let kept = batch.events.iter().zip(fates).map(|(event, fate)| match fate {
+            Fate::Wait { .. } | Fate::Dead(_) => Some(event.payload.as_str()),
+            Fate::Done | Fate::Release => None,
+        });
         let statement = Settle {
             dataset_id: batch.id.dataset_id.as_i64(),
             batch_id: batch.id.batch_id,
@@ -243,6 +252,8 @@ impl Store {
             fbtrace_id: attempt.fbtrace_id.as_deref(),
             latency_ms: attempt.latency_ms,
             failed: evidence.failed(),
+            send_by: column(batch, |event| event.send_by),
+            payloads: kept.collect(),
             lifetime: PhantomData,
         };
         let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
@@ -265,21 +276,25 @@ impl Store {
             lease_seconds: seconds(lease),
             lifetime: PhantomData,
         };
-        let halves: Vec<(i64, i64)> = statement.load(&mut self.connection().await?).await?;
-        if halves.is_empty() {
+        let halves: Vec<(i64, i64, DateTime<Utc>)> = statement.load(&mut self.connection().await?).await?;
+        let Some((_, _, now)) = halves.as_slice().first() else {
             return Ok(None);
-        }
+        };
         let Batch {
             id,
             attempt,
             test_event_code,
             events: mut first,
         } = batch;
+        // The parts before it may have taken their time.
+        for event in &mut first {
+            event.too_old = event.send_by <= *now;
+        }
         let second = first.split_off(first.len() / 2);
         let half = |events: Vec<QueuedEvent>| {
             let first_number = events.iter().map(|event| event.number).next();
-            let half = halves.iter().find(|(_, number)| Some(*number) == first_number);
-            let &(batch_id, _) = half.ok_or(StoreError::Invalid {
+            let half = halves.iter().find(|(_, number, _)| Some(*number) == first_number);
+            let &(batch_id, _, _) = half.ok_or(StoreError::Invalid {
                 what: "batch: it was not cut in the middle",
             })?;
             let id = BatchId {
@@ -320,41 +335,59 @@ fn column<'b, T>(batch: &'b Batch, value: impl Fn(&'b QueuedEvent) -> T) -> Vec<
 }
 
 fn batch_from_rows(rows: Vec<BatchRow>) -> Result<Option<Batch>, StoreError> {
-    let Some((dataset_id, batch_id, fence, attempt, code, ..)) = rows.as_slice().first() else {
+    let Some(((dataset_id, batch_id, fence, attempt, test_event_code, now), _)) = rows.as_slice().first()
+    else {
         return Ok(None);
     };
     let dataset_id = (*dataset_id)
         .try_into()
         .map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
-    let (id, attempt) = (
-        BatchId {
-            dataset_id,
-            batch_id: *batch_id,
-            fence: *fence,
+    let (now, mut batch) = (
+        *now,
+        Batch {
+            id: BatchId {
+                dataset_id,
+                batch_id: *batch_id,
+                fence: *fence,
+            },
+            attempt: *attempt,
+            test_event_code: test_event_code.clone(),
+            events: Vec::new(),
         },
-        *attempt,
     );
-    let test_event_code = code.clone();
-    let event = |row: BatchRow| {
-        let (_, _, _, _, _, number, day, retries, name, id, too_old, request_id, traceparent, payload) = row;
-        QueuedEvent {
+    for (_, segment) in rows {
+        add_events(&mut batch.events, segment, now)?;
+    }
+    batch.events.sort_unstable_by_key(|event| event.number);
+    Ok(Some(batch))
+}
+
+/// Adds the events of one segment that belong to the batch.
+fn add_events(events: &mut Vec<QueuedEvent>, row: SegmentRow, now: DateTime<Utc>) -> Result<(), StoreError> {
+    const INVALID: StoreError = StoreError::Invalid { what: "segment" };
+    let (first, day, numbers, retries, all, mut names, mut ids, send_by, request_ids, traceparents, body) =
+        row;
+    let text = segment_body::read(body)?;
+    let lines: Vec<&str> = text.split('\n').collect();
+    for (number, retries) in numbers.into_iter().zip(retries) {
+        let index = all.binary_search(&number).map_err(|_| INVALID)?;
+        let line = usize::try_from(number - first).map_err(|_| INVALID)?;
+        let send_by = *send_by.get(index).ok_or(INVALID)?;
+        let traceparent = traceparents.as_ref().and_then(|all| all.get(index)?.clone());
+        events.push(QueuedEvent {
             number,
             day,
             retries,
-            name,
-            id,
-            too_old,
-            request_id,
+            name: std::mem::take(names.get_mut(index).ok_or(INVALID)?),
+            id: std::mem::take(ids.get_mut(index).ok_or(INVALID)?),
+            send_by,
+            too_old: send_by <= now,
+            request_id: *request_ids.get(index).ok_or(INVALID)?,
             traceparent,
-            payload,
-        }
-    };
-    Ok(Some(Batch {
-        id,
-        attempt,
-        test_event_code,
-        events: rows.into_iter().map(event).collect(),
-    }))
+            payload: (*lines.get(line).ok_or(INVALID)?).to_owned(),
+        });
+    }
+    Ok(())
 }
 
 statement! {
@@ -410,11 +443,13 @@ statement! {
         fbtrace_id: Option<&'b str> as Nullable<Text>,
         latency_ms: Option<i32> as Nullable<Integer>,
         failed: Option<bool> as Nullable<Bool>,
+        send_by: Vec<DateTime<Utc>> as Array<Timestamptz>,
+        payloads: Vec<Option<&'b str>> as Array<Nullable<Text>>,
     }
 }
 
 statement! {
-    Split<'b>("sql/split.sql") -> (BigInt, BigInt) {
+    Split<'b>("sql/split.sql") -> (BigInt, BigInt, Timestamptz) {
         dataset_id: i64 as BigInt,
         batch_id: i64 as BigInt,
         fence: i32 as Integer,

@@ -18,8 +18,7 @@ fn event(id: &str) -> NewEvent {
         dataset_id,
         name: "Lead".into(),
         id: id.into(),
-        time: 1_790_000_000,
-        max_age_seconds: 7 * 86_400,
+        send_by: 1_790_604_800,
         dedup_window_seconds: 8 * 86_400,
         test_event_code: String::new(),
         payload: format!(r#"{{"event_name":"Lead","event_id":"{id}"}}"#),
@@ -64,7 +63,7 @@ async fn of_two_concurrent_claims_exactly_one_wins_a_thousand_times_over() {
         assert!(one ^ other, "round {round}: {one} and {other}");
     }
     assert!(one.contains(&true) && other.contains(&true), "the two never met");
-    for table in ["meta_events_dedup", "events", "send_queue"] {
+    for table in ["meta_events_dedup", "events", "event_segments", "send_queue"] {
         assert_eq!(
             database.value(&format!("SELECT count(*) FROM {table}")).await,
             "1000",
@@ -135,4 +134,53 @@ async fn a_key_outlives_the_age_at_which_meta_would_take_the_event() {
         .value("SELECT expires_at - created_at FROM meta_events_dedup")
         .await;
     assert_eq!(kept, "8 days");
+}
+
+#[tokio::test]
+async fn events_of_many_lanes_and_duplicates_among_them_each_keep_what_they_say() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    // More than a segment holds of one lane, some of another, and every tenth was there before.
+    let group: Vec<NewEvent> = sorted(&(0..2_600).map(|id| id.to_string()).collect::<Vec<_>>())
+        .into_iter()
+        .map(|event| NewEvent {
+            test_event_code: if event.id.ends_with('7') { "TEST1" } else { "" }.to_owned(),
+            traceparent: event.id.ends_with('3').then(|| format!("00-{}", event.id)),
+            ..event
+        })
+        .collect();
+    let earlier: Vec<NewEvent> = group
+        .iter()
+        .filter(|event| event.id.ends_with('0'))
+        .cloned()
+        .collect();
+    assert_eq!(accept(&mut writer, &earlier).await, 260);
+    assert_eq!(accept(&mut writer, &group).await, 2_340);
+
+    let stored = database.payloads().await;
+    assert_eq!(stored.len(), 2_600);
+    for (id, payload) in stored {
+        assert_eq!(payload, event(&id).payload);
+    }
+    let wrong = "SELECT count(*) FROM events WHERE (test_event_code = 'TEST1') <> (event_id LIKE '%7')
+        OR coalesce(traceparent, '') <> CASE WHEN event_id LIKE '%3' THEN '00-' || event_id ELSE '' END";
+    assert_eq!(database.value(wrong).await, "0");
+    let request = "SELECT request_id::text FROM events WHERE event_id = '1234'";
+    let sent = group.iter().find(|event| event.id == "1234").unwrap();
+    assert_eq!(database.value(request).await, sent.request_id.to_string());
+
+    let number = database
+        .value("SELECT event_number FROM events WHERE event_id = '1234'")
+        .await;
+    let payload = store.payload(number.parse().unwrap()).await.unwrap();
+    assert_eq!(payload.as_deref(), Some(sent.payload.as_str()));
+    // The line of a duplicate is no event.
+    let of_duplicate =
+        "SELECT n FROM event_segments, generate_series(segment_number, segment_number + 999) AS n
+        WHERE NOT event_numbers @> n AND n < upper(event_numbers) LIMIT 1";
+    let number = database.value(of_duplicate).await;
+    assert_eq!(store.payload(number.parse().unwrap()).await.unwrap(), None);
+    let account = store.account().await.unwrap();
+    assert_eq!((account.accepted, account.ready), (2_600, 2_600));
 }

@@ -32,8 +32,7 @@ impl Queue {
                         name: "Lead".into(),
                         payload: format!(r#"{{"event_id":"{id}"}}"#),
                         id,
-                        time: 4_000_000_000,
-                        max_age_seconds: 0,
+                        send_by: 4_000_000_000,
                         dedup_window_seconds: 1,
                         test_event_code: (*code).into(),
                         request_id: Uuid::now_v7(),
@@ -107,7 +106,7 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
     assert!(batch.events.is_sorted_by_key(|event| event.number));
     let left = queue
         .database
-        .value("SELECT min(event_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''");
+        .value("SELECT min(first_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''");
     assert!(batch.events[9].number < left.await.parse().unwrap());
     assert!(
         batch
@@ -294,8 +293,12 @@ async fn each_event_of_a_batch_goes_where_its_fate_says() {
     assert_eq!(rows[1], "error 503 2 HTTP 503, code 2 A1 12 1");
     assert_eq!(rows[2], rows[1]);
     assert!(rows[3].starts_with("expired"));
-    let ready = queue.database.value("SELECT event_number FROM send_queue").await;
-    assert_eq!(ready, batch.events[1].number.to_string());
+    let ready = queue
+        .database
+        .value("SELECT event_numbers::text FROM send_queue")
+        .await;
+    let released = batch.events[1].number;
+    assert_eq!(ready, format!("{{[{released},{})}}", released + 1));
     let kept = "SELECT event_number, status, retry_count, reason, next_retry_at - failed_at, payload
         FROM meta_retry_queue ORDER BY event_number";
     let rows = text(queue.database.query(kept).await);
@@ -330,9 +333,15 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
     let queue = Queue::with_events(&[(1, "", 7)]).await;
     queue
         .database
-        .execute("UPDATE send_queue SET retries = (event_number % 5)::smallint")
+        .execute(
+            "WITH old AS (DELETE FROM send_queue RETURNING *)
+             INSERT INTO send_queue
+             SELECT dataset_id, test_event_code, n, day, 1, ranges_of(ARRAY[n]), (n % 5)::smallint
+             FROM old CROSS JOIN unnest(numbers_in(event_numbers)) AS n",
+        )
         .await;
     let batch = queue.claim(1, "", 10).await.unwrap();
+    assert_eq!(batch.events.len(), 7);
     let all: Vec<_> = batch
         .events
         .iter()
@@ -372,7 +381,7 @@ async fn numbers_beyond_32_bits_are_carried_everywhere() {
     let queue = Queue::with_events(&[]).await;
     queue
         .database
-        .execute("SELECT setval('event_numbers', 8589934592)")
+        .execute("SELECT setval('event_numbers', 8589934000)")
         .await;
     let mut writer = queue.store.event_writer().await.unwrap();
     let dataset_id = 1.try_into().unwrap();
@@ -381,8 +390,7 @@ async fn numbers_beyond_32_bits_are_carried_everywhere() {
         dataset_id,
         name: "Lead".into(),
         id: "big".into(),
-        time: 4_000_000_000,
-        max_age_seconds: 0,
+        send_by: 4_000_000_000,
         dedup_window_seconds: 1,
         test_event_code: String::new(),
         payload: "{}".into(),
@@ -391,7 +399,7 @@ async fn numbers_beyond_32_bits_are_carried_everywhere() {
     };
     writer.accept(&[&event]).await.unwrap();
     let batch = queue.claim(1, "", 10).await.unwrap();
-    assert_eq!(batch.events[0].number, 8_589_934_593);
+    assert_eq!(batch.events[0].number, 8_589_935_000);
     assert!(queue.finish(&batch).await);
     queue.assert_nothing_is_lost().await;
 }

@@ -21,8 +21,7 @@ fn event(number: usize) -> NewEvent {
         name: "Lead".into(),
         payload: format!(r#"{{"event_id":"{id}"}}"#),
         id,
-        time: 4_000_000_000,
-        max_age_seconds: 0,
+        send_by: 4_000_000_000,
         dedup_window_seconds: 1_000,
         test_event_code: String::new(),
         request_id: Uuid::nil(),
@@ -30,18 +29,14 @@ fn event(number: usize) -> NewEvent {
     }
 }
 
+/// So many events, each accepted by itself: each has a row of the queue to itself.
 async fn with_events(count: usize) -> (TestDatabase, Store) {
     let database = TestDatabase::create().await;
     let store = Store::new(&database.config(), "test").unwrap();
-    let mut events: Vec<NewEvent> = (0..count).map(event).collect();
-    events.sort_by_key(|event| event.key);
-    store
-        .event_writer()
-        .await
-        .unwrap()
-        .accept(&events.iter().collect::<Vec<_>>())
-        .await
-        .unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    for number in 0..count {
+        writer.accept(&[&event(number)]).await.unwrap();
+    }
     (database, store)
 }
 
@@ -130,7 +125,7 @@ async fn what_cannot_be_moved_stays_where_it_was() {
 async fn a_claim_passes_by_what_another_claim_is_taking() {
     let (database, store) = with_events(30).await;
     let other = connect(&database).await;
-    let first_ten = "BEGIN; SELECT FROM send_queue ORDER BY event_number LIMIT 10 FOR UPDATE";
+    let first_ten = "BEGIN; SELECT FROM send_queue ORDER BY first_number LIMIT 10 FOR UPDATE";
     other.batch_execute(first_ten).await.unwrap();
     // Were it to wait for the other, it would be stopped by the server first.
     let batch = claim(&store, 15).await.unwrap();
@@ -149,7 +144,7 @@ async fn a_claim_passes_by_what_another_claim_is_taking() {
 async fn a_batch_never_holds_an_event_that_another_claim_took_meanwhile() {
     let (database, store) = with_events(30).await;
     let other = connect(&database).await;
-    let take = "BEGIN; DELETE FROM send_queue WHERE event_number IN (SELECT event_number FROM send_queue ORDER BY 1 LIMIT 10)";
+    let take = "BEGIN; DELETE FROM send_queue WHERE first_number IN (SELECT first_number FROM send_queue ORDER BY 1 LIMIT 10)";
     other.batch_execute(take).await.unwrap();
     let claiming = tokio::spawn({
         let store = store.clone();

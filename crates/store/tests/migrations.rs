@@ -1,7 +1,9 @@
 //! The schema comes, goes and comes back the same, however many want to bring it.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
-use rastro_store::{Migrator, Store, StoreError};
+use std::time::Duration;
+
+use rastro_store::{AttemptRecord, Batch, Lane, Migrator, Store, StoreError};
 use rastro_test_support::TestDatabase;
 use secrecy::SecretString;
 
@@ -108,7 +110,104 @@ async fn partitions_are_made_ahead_once_by_however_many_try() {
     assert_eq!(created, 2 * 23);
     assert_eq!(store.create_partitions_ahead(30).await.unwrap(), 0);
     let partitions = database
-        .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass")
+        .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_segments'::regclass")
         .await;
     assert_eq!(partitions, "32");
+}
+
+/// Events as they were stored before segments: two lanes taking turns in the numbers, one of them delivered.
+const OLD_EVENTS: &str = "
+    INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, send_by, test_event_code, payload,
+        request_id, traceparent, received_at)
+    SELECT 1, (now() AT TIME ZONE 'UTC')::date, n, 'Lead', 'e' || n, now(), now() + interval '7 days',
+        CASE WHEN n % 2 = 0 THEN 'TEST1' ELSE '' END, format('{\"event_id\":\"e%s\"}', n), gen_random_uuid(),
+        CASE WHEN n = 999 THEN '00-trace' END, now()
+    FROM generate_series(995, 1004) AS n;
+    SELECT setval('event_numbers', 1004);
+    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries)
+    SELECT dataset_id, test_event_code, event_number, day, CASE WHEN event_number = 999 THEN 2 ELSE 0 END
+    FROM events WHERE event_number <> 995;
+    INSERT INTO meta_events_log (day, dataset_id, event_name, event_id, event_number, outcome, request_id, created_at)
+    SELECT day, dataset_id, event_name, event_id, event_number, 'success', request_id, now() FROM events WHERE event_number = 995";
+
+async fn claim(store: &Store, code: &str) -> Batch {
+    let lane = Lane {
+        dataset_id: 1.try_into().unwrap(),
+        test_event_code: code.into(),
+    };
+    let lease = Duration::from_secs(60);
+    store
+        .claim_batch(&lane, 1_000, lease, "test")
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn events_from_before_segments_keep_their_numbers_and_are_delivered_as_they_were_stored() {
+    let database = TestDatabase::create_empty().await;
+    migrate(&database, |migrator| {
+        migrator.run().unwrap();
+        migrator.revert_last().unwrap();
+    })
+    .await;
+    database.execute(OLD_EVENTS).await;
+    migrate(&database, |migrator| migrator.run().unwrap()).await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let account = store.account().await.unwrap();
+    assert_eq!((account.accepted, account.ready, account.delivered), (10, 9, 1));
+
+    let real = claim(&store, "").await;
+    let found: Vec<_> = real
+        .events
+        .iter()
+        .map(|event| (event.number, event.id.as_str(), event.retries))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (997, "e997", 0),
+            (999, "e999", 2),
+            (1_001, "e1001", 0),
+            (1_003, "e1003", 0)
+        ]
+    );
+    assert_eq!(real.events[1].traceparent.as_deref(), Some("00-trace"));
+    for event in real.events.iter().chain(&claim(&store, "TEST1").await.events) {
+        assert_eq!(event.payload, format!(r#"{{"event_id":"{}"}}"#, event.id));
+        assert!(!event.too_old);
+    }
+    assert_eq!(database.value("SELECT nextval('event_numbers')").await, "2000");
+}
+
+#[tokio::test]
+async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_is_lost() {
+    let database = TestDatabase::create_empty().await;
+    migrate(&database, |migrator| {
+        migrator.run().unwrap();
+        migrator.revert_last().unwrap();
+    })
+    .await;
+    database.execute(OLD_EVENTS).await;
+    let books = "SELECT count(*), sum(event_number), min(request_id::text) FROM events";
+    let before = database.query(books).await;
+    migrate(&database, |migrator| migrator.run().unwrap()).await;
+
+    let refused = migrate(&database, |migrator| {
+        migrator.revert_last().unwrap_err().to_string()
+    })
+    .await;
+    assert!(refused.contains("on their way"), "{refused}");
+    let store = Store::new(&database.config(), "test").unwrap();
+    for code in ["", "TEST1"] {
+        let batch = claim(&store, code).await;
+        assert!(
+            store
+                .finish_batch(&batch, &AttemptRecord::default())
+                .await
+                .unwrap()
+        );
+    }
+    migrate(&database, |migrator| migrator.revert_last().unwrap()).await;
+    assert_eq!(database.query(books).await, before);
 }

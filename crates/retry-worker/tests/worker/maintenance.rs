@@ -34,7 +34,7 @@ async fn wait_for(database: &TestDatabase, what: &str, sql: &str, expected: &str
 fn partitions_of(days_ago: i32) -> String {
     format!(
         "SELECT count(*)::text FROM pg_class WHERE relkind = 'r' AND relname IN (
-            'events_' || to_char((now() AT TIME ZONE 'UTC')::date - {days_ago}, 'YYYYMMDD'),
+            'event_segments_' || to_char((now() AT TIME ZONE 'UTC')::date - {days_ago}, 'YYYYMMDD'),
             'meta_events_log_' || to_char((now() AT TIME ZONE 'UTC')::date - {days_ago}, 'YYYYMMDD'))"
     )
 }
@@ -49,7 +49,7 @@ async fn partitions_are_made_a_week_ahead_and_until_then_readyz_names_them() {
             "DO $$ DECLARE day date; BEGIN
                 FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date + 2, now() + interval '9 days', interval '1 day')
                 LOOP
-                    EXECUTE format('DROP TABLE IF EXISTS %I', 'events_' || to_char(day, 'YYYYMMDD'));
+                    EXECUTE format('DROP TABLE IF EXISTS %I', 'event_segments_' || to_char(day, 'YYYYMMDD'));
                     EXECUTE format('DROP TABLE IF EXISTS %I', 'meta_events_log_' || to_char(day, 'YYYYMMDD'));
                 END LOOP;
             END $$",

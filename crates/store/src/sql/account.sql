@@ -1,7 +1,7 @@
 -- account: where every accepted event is, in one snapshot
 SELECT
-    (SELECT count(*) FROM events) AS accepted,
-    (SELECT count(*) FROM send_queue) AS ready,
+    (SELECT coalesce(sum(event_count), 0)::bigint FROM event_segments) AS accepted,
+    (SELECT coalesce(sum(event_count), 0)::bigint FROM send_queue) AS ready,
     (SELECT coalesce(sum(cardinality(event_numbers)), 0)::bigint FROM send_batches) AS in_flight,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'waiting') AS waiting,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'failed') AS failed,

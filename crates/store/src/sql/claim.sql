@@ -1,25 +1,49 @@
 -- send_batches::claim: the oldest ready events of one lane become one batch that is ours until the lease ends
-WITH due AS MATERIALIZED (
-    SELECT ctid, event_number, day, retries FROM send_queue
+WITH wanted AS (
+    -- How many of the oldest rows hold as many events as are wanted.
+    SELECT count(*) AS row_count FROM (
+        SELECT sum(event_count) OVER (ORDER BY first_number) - event_count AS before FROM (
+            SELECT first_number, event_count FROM send_queue
+            WHERE dataset_id = $1 AND test_event_code = $2
+            ORDER BY first_number LIMIT $3
+        ) AS oldest
+    ) AS counted
+    WHERE before < $3
+), locked AS MATERIALIZED (
+    SELECT ctid, first_number, day, event_count, event_numbers, retries FROM send_queue
     WHERE dataset_id = $1 AND test_event_code = $2
-    ORDER BY event_number LIMIT $3
+    ORDER BY first_number LIMIT (SELECT row_count FROM wanted)
     FOR UPDATE SKIP LOCKED
+), counted AS (
+    -- Others may have taken the rows that were counted, so these may hold more.
+    SELECT *, sum(event_count) OVER (ORDER BY first_number) - event_count AS before FROM locked
+), due AS MATERIALIZED (
+    SELECT ctid, first_number, day, retries, numbers[:$3 - before] AS numbers, numbers[$3 - before + 1:] AS rest
+    FROM (SELECT counted.*, numbers_in(event_numbers) AS numbers FROM counted WHERE before < $3) AS listed
 ), taken AS (
     -- By position in the table: the rows are locked, so they stay where they are, and no plan can scan the backlog.
     DELETE FROM send_queue WHERE ctid = ANY (ARRAY(SELECT ctid FROM due))
-    RETURNING event_number, day, retries
+    RETURNING first_number
+), ours AS MATERIALIZED (
+    SELECT due.* FROM due JOIN taken USING (first_number)
+), left_over AS (
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers, retries)
+    SELECT $1, $2, rest[1], day, cardinality(rest), ranges_of(rest), retries FROM ours WHERE rest <> '{}'
 ), batch AS (
     INSERT INTO send_batches (
         dataset_id, test_event_code, event_numbers, retries, first_day, last_day, lease_expires_at, owner, claimed_at
     )
-    SELECT $1, $2, array_agg(event_number ORDER BY event_number), array_agg(retries ORDER BY event_number),
+    SELECT $1, $2, array_agg(n ORDER BY n), CASE WHEN max(retries) > 0 THEN array_agg(retries ORDER BY n) ELSE '{}' END,
         min(day), max(day), rastro_now() + $4 * interval '1 second', $5, rastro_now()
-    FROM taken HAVING count(*) > 0
+    FROM ours CROSS JOIN unnest(numbers) AS n HAVING count(*) > 0
     RETURNING dataset_id, batch_id, fence, attempt, test_event_code
 )
-SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code,
-    e.event_number, e.day, due.retries, e.event_name, e.event_id, e.send_by <= rastro_now() AS too_old, e.request_id,
-    e.traceparent, e.payload
-FROM batch CROSS JOIN due JOIN events e
-    ON e.dataset_id = $1 AND e.day = due.day AND e.event_number = due.event_number
-ORDER BY e.event_number
+SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code, rastro_now(),
+    s.segment_number, s.day, ours.numbers, array_fill(ours.retries, ARRAY[cardinality(ours.numbers)]),
+    numbers_in(s.event_numbers), s.event_names, s.event_ids, s.send_by, s.request_ids, s.traceparents, s.body
+FROM batch CROSS JOIN ours CROSS JOIN LATERAL (
+    -- One look-up a segment, whatever the planner thinks of the size of the table.
+    SELECT * FROM event_segments
+    WHERE dataset_id = $1 AND day = ours.day AND segment_number = ours.first_number / 1000 * 1000 AND test_event_code = $2
+    OFFSET 0
+) AS s

@@ -13,11 +13,8 @@ WITH old AS MATERIALIZED (
         day, dataset_id, event_number, event_name, event_id, request_id, outcome, error_message, created_at
     )
     SELECT (rastro_now() AT TIME ZONE 'UTC')::date, q.dataset_id, q.event_number, q.event_name, q.event_id,
-        coalesce(e.request_id, '00000000-0000-0000-0000-000000000000'), 'expired', 'too old for Meta; last: ' || q.last_error,
+        coalesce(q.request_id, '00000000-0000-0000-0000-000000000000'), 'expired', 'too old for Meta; last: ' || q.last_error,
         rastro_now()
-    FROM expired q LEFT JOIN LATERAL (
-        SELECT request_id FROM events
-        WHERE dataset_id = q.dataset_id AND day = q.day AND event_number = q.event_number OFFSET 0
-    ) AS e ON true
+    FROM expired q
 )
 SELECT count(*) FROM expired

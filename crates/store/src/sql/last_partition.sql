@@ -2,7 +2,7 @@
 WITH days AS (
     SELECT i.inhparent, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent IN ('events'::regclass, 'meta_events_log'::regclass)
+    WHERE i.inhparent IN ('event_segments'::regclass, 'meta_events_log'::regclass)
 ), today AS (
     SELECT (rastro_now() AT TIME ZONE 'UTC')::date AS day
 ), complete AS (

@@ -13,7 +13,9 @@ WITH due AS MATERIALIZED (
     WHERE q.dataset_id = due.dataset_id AND q.event_number = due.event_number
     RETURNING q.dataset_id, q.test_event_code, q.event_number, q.day, q.retry_count
 ), ready AS (
-    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries)
-    SELECT dataset_id, test_event_code, event_number, day, retry_count FROM moved
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers, retries)
+    SELECT dataset_id, test_event_code, min(event_number), day, count(*), ranges_of(array_agg(event_number)), retry_count
+    FROM moved
+    GROUP BY dataset_id, test_event_code, day, event_number / 1000, retry_count
 )
 SELECT count(*) FROM moved

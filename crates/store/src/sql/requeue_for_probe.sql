@@ -22,7 +22,8 @@ WITH probed AS MATERIALIZED (
     WHERE q.dataset_id = chosen.dataset_id AND q.event_number = chosen.event_number
     RETURNING q.dataset_id, q.test_event_code, q.event_number, q.day
 ), ready AS (
-    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day)
-    SELECT dataset_id, test_event_code, event_number, day FROM moved
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
+    SELECT dataset_id, test_event_code, min(event_number), day, count(*), ranges_of(array_agg(event_number)) FROM moved
+    GROUP BY dataset_id, test_event_code, day, event_number / 1000
 )
 SELECT count(*) FROM moved

@@ -7,8 +7,9 @@ WITH batch AS (
 ), o AS MATERIALIZED (
     SELECT batch.dataset_id, batch.attempt, batch.test_event_code, t.*
     FROM batch CROSS JOIN unnest(
-        $4::bigint[], $5::date[], $6::text[], $7::text[], $8::uuid[], $9::text[], $10::smallint[], $11::bigint[], $12::text[]
-    ) AS t (event_number, day, event_name, event_id, request_id, fate, retries, delay_ms, reason)
+        $4::bigint[], $5::date[], $6::text[], $7::text[], $8::uuid[], $9::text[], $10::smallint[], $11::bigint[], $12::text[],
+        $20::timestamptz[], $21::text[]
+    ) AS t (event_number, day, event_name, event_id, request_id, fate, retries, delay_ms, reason, send_by, payload)
 ), logged AS (
     INSERT INTO meta_events_log (
         day, dataset_id, event_number, event_name, event_id, request_id, outcome, attempt, http_status, error_code,
@@ -19,23 +20,20 @@ WITH batch AS (
         attempt, $13, $14, $15, CASE WHEN fate <> 'done' THEN $16 END, $17, $18, rastro_now()
     FROM o
 ), released AS (
-    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries)
-    SELECT dataset_id, test_event_code, event_number, day, retries FROM o WHERE fate = 'release'
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers, retries)
+    SELECT dataset_id, test_event_code, min(event_number), day, count(*), ranges_of(array_agg(event_number)), retries
+    FROM o WHERE fate = 'release'
+    GROUP BY dataset_id, test_event_code, day, event_number / 1000, retries
 ), kept AS (
     INSERT INTO meta_retry_queue (
-        dataset_id, event_number, day, test_event_code, event_name, event_id, send_by, payload, retry_count,
+        dataset_id, event_number, day, test_event_code, event_name, event_id, request_id, send_by, payload, retry_count,
         next_retry_at, last_error, error_code, error_subcode, status, reason, failed_at
     )
-    SELECT o.dataset_id, o.event_number, o.day, o.test_event_code, o.event_name, o.event_id, e.send_by, e.payload, o.retries,
-        CASE WHEN fate = 'wait' THEN rastro_now() + o.delay_ms * interval '1 millisecond' END,
+    SELECT dataset_id, event_number, day, test_event_code, event_name, event_id, request_id, send_by, payload, retries,
+        CASE WHEN fate = 'wait' THEN rastro_now() + delay_ms * interval '1 millisecond' END,
         CASE WHEN reason = 'expired' THEN 'too old for Meta when its turn came' ELSE $16 END, $14, $15,
-        CASE WHEN fate = 'wait' THEN 'waiting' ELSE 'failed' END, o.reason, rastro_now()
-    FROM o CROSS JOIN LATERAL (
-        -- One look-up an event, whatever the planner thinks of the size of the table.
-        SELECT send_by, payload FROM events
-        WHERE dataset_id = o.dataset_id AND day = o.day AND event_number = o.event_number OFFSET 0
-    ) AS e
-    WHERE o.fate IN ('wait', 'dead')
+        CASE WHEN fate = 'wait' THEN 'waiting' ELSE 'failed' END, reason, rastro_now()
+    FROM o WHERE fate IN ('wait', 'dead')
 ), evidence AS (
     INSERT INTO send_attempts (dataset_id, attempted_at, failed)
     SELECT dataset_id, rastro_now(), $19 FROM batch WHERE $19 IS NOT NULL

@@ -16,4 +16,4 @@ FROM batch CROSS JOIN LATERAL (VALUES
     (event_numbers[:cardinality(event_numbers) / 2], retries[:cardinality(event_numbers) / 2]),
     (event_numbers[cardinality(event_numbers) / 2 + 1:], retries[cardinality(event_numbers) / 2 + 1:])
 ) AS half (event_numbers, retries)
-RETURNING batch_id, event_numbers[1]
+RETURNING batch_id, event_numbers[1], rastro_now()

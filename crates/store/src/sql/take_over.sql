@@ -17,10 +17,17 @@ WITH lapsed AS MATERIALIZED (
     RETURNING b.dataset_id, b.batch_id, b.fence, b.attempt, b.test_event_code, b.event_numbers, b.retries, b.first_day,
         b.last_day
 )
-SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code,
-    e.event_number, e.day, coalesce(batch.retries[owned.position], 0::smallint), e.event_name, e.event_id,
-    e.send_by <= rastro_now() AS too_old, e.request_id, e.traceparent, e.payload
-FROM batch CROSS JOIN LATERAL unnest(batch.event_numbers) WITH ORDINALITY AS owned (event_number, position) JOIN events e
-    ON e.dataset_id = batch.dataset_id AND e.day BETWEEN batch.first_day AND batch.last_day
-    AND e.event_number = owned.event_number
-ORDER BY e.event_number
+SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code, rastro_now(),
+    s.segment_number, s.day, part.numbers, part.retries,
+    numbers_in(s.event_numbers), s.event_names, s.event_ids, s.send_by, s.request_ids, s.traceparents, s.body
+FROM batch CROSS JOIN LATERAL (
+    SELECT n / 1000 * 1000 AS segment_number, array_agg(n ORDER BY n) AS numbers,
+        array_agg(coalesce(r, 0::smallint) ORDER BY n) AS retries
+    FROM unnest(batch.event_numbers, batch.retries) AS t (n, r) GROUP BY 1
+) AS part CROSS JOIN LATERAL (
+    -- One look-up a segment, whatever the planner thinks of the size of the table.
+    SELECT * FROM event_segments
+    WHERE dataset_id = batch.dataset_id AND day BETWEEN batch.first_day AND batch.last_day
+        AND segment_number = part.segment_number AND test_event_code = batch.test_event_code
+    OFFSET 0
+) AS s

@@ -227,7 +227,7 @@ impl<'b> History<'b> {
             let send_by_ms = events
                 .iter()
                 .find(|event| event.id == id)
-                .map(|event| event.time * 1_000);
+                .map(|event| event.send_by * 1_000);
             if let (false, Some(send_by_ms)) = (self.memory.events.contains_key(&id), send_by_ms) {
                 let event = memory::Event {
                     number,
@@ -480,8 +480,7 @@ fn new_event(number: u8, began_ms: i64) -> NewEvent {
         name: "Lead".into(),
         payload: payload(&id),
         id,
-        time: send_by,
-        max_age_seconds: 0,
+        send_by,
         dedup_window_seconds: 10_000_000,
         test_event_code: String::new(),
         request_id: Uuid::nil(),

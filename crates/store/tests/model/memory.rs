@@ -356,7 +356,8 @@ impl Memory {
 
 /// Where every event is and what is remembered of the requests, as [`Memory::lines`] has it.
 pub(crate) const LINES: &str = "
-    SELECT e.event_id || ' ready ' || q.retries FROM send_queue q JOIN events e USING (dataset_id, day, event_number)
+    SELECT e.event_id || ' ready ' || q.retries FROM send_queue q
+    JOIN events e ON e.dataset_id = q.dataset_id AND e.day = q.day AND q.event_numbers @> e.event_number
     UNION ALL
     SELECT format('%s batch %s fence %s attempt %s until %s %s', e.event_id, b.batch_id, b.fence, b.attempt,
         (extract(epoch FROM b.lease_expires_at) * 1000)::bigint, coalesce(b.retries[o.position], 0))
