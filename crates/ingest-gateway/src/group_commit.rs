@@ -119,11 +119,24 @@ struct Writer {
 
 impl Writer {
     async fn run(mut self, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>) {
+        self.warm_up().await;
         let mut group = Vec::new();
         while gather(&receiver, &mut group).await {
             if !group.is_empty() {
                 self.write(std::mem::take(&mut group)).await;
             }
+        }
+    }
+
+    /// Connects and prepares the statement by storing nothing, so that the first request need not wait for that. A database
+    /// that is away is asked again by the first group.
+    async fn warm_up(&mut self) {
+        let stored = match self.connection().await {
+            Ok(connection) => connection.accept(&[]).await,
+            Err(error) => Err(error),
+        };
+        if stored.is_err() {
+            self.connection = None;
         }
     }
 

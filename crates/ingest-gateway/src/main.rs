@@ -10,10 +10,10 @@ use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry;
 use rastro_store::{Migrator, Store};
 
-const USAGE: &str = "usage: ingest-gateway            serve
-       ingest-gateway migrate    bring the database to the newest schema
-       ingest-gateway event N    print the accepted event of number N, as it goes to Meta
-       ingest-gateway openapi    print the OpenAPI document";
+const USAGE: &str = "usage: ingest-gateway                 serve
+       ingest-gateway migrate         bring the database to the newest schema
+       ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
+       ingest-gateway openapi         print the OpenAPI document";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     {
         [] => serve(),
         ["migrate"] => migrate(),
-        ["event", number] => event(number),
+        ["event", dataset, number] => event(dataset, number),
         ["openapi"] => print(openapi::document()?.trim_end()),
         ["--help" | "-h" | "help"] => print(USAGE),
         _ => bail!(USAGE),
@@ -76,13 +76,13 @@ fn migrate() -> anyhow::Result<()> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn event(number: &str) -> anyhow::Result<()> {
+async fn event(dataset: &str, number: &str) -> anyhow::Result<()> {
     let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
     config.database.check()?;
     let number = number.parse().context("an event's number is a whole number")?;
     let store = Store::new(&config.database, "ingest-gateway")?;
-    let payload = store.payload(number).await?;
-    print(&payload.with_context(|| format!("there is no event {number}"))?)
+    let payload = store.payload(dataset.parse()?, number).await?;
+    print(&payload.with_context(|| format!("dataset {dataset} has no event {number}"))?)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]

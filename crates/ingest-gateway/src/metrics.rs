@@ -45,7 +45,7 @@ impl GatewayMetrics {
             requests: Family::default(),
             group_size: Histogram::new([1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0]),
             commit_seconds: Histogram::new([
-                0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
+                0.000_5, 0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
             ]),
             commit_failures: Counter::default(),
         };

@@ -83,9 +83,14 @@ impl Store {
 
 impl Store {
     /// What is stored of an accepted event: the server event as it goes to Meta. `None`: there is no such event, or it is
-    /// older than what is kept. For people: it looks into every day.
-    pub async fn payload(&self, event_number: i64) -> Result<Option<String>, StoreError> {
+    /// older than what is kept.
+    pub async fn payload(
+        &self,
+        dataset_id: DatasetId,
+        event_number: i64,
+    ) -> Result<Option<String>, StoreError> {
         let statement = Payload {
+            dataset_id: dataset_id.as_i64(),
             event_number,
             lifetime: PhantomData,
         };
@@ -243,6 +248,7 @@ statement! {
 
 statement! {
     Payload<'e>("sql/payload.sql") -> (BigInt, Binary) {
+        dataset_id: i64 as BigInt,
         event_number: i64 as BigInt,
     }
 }

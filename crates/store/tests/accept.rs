@@ -173,14 +173,23 @@ async fn events_of_many_lanes_and_duplicates_among_them_each_keep_what_they_say(
     let number = database
         .value("SELECT event_number FROM events WHERE event_id = '1234'")
         .await;
-    let payload = store.payload(number.parse().unwrap()).await.unwrap();
+    let payload = store
+        .payload(DATASET.try_into().unwrap(), number.parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(payload.as_deref(), Some(sent.payload.as_str()));
     // The line of a duplicate is no event.
     let of_duplicate =
         "SELECT n FROM event_segments, generate_series(segment_number, segment_number + 999) AS n
         WHERE NOT event_numbers @> n AND n < upper(event_numbers) LIMIT 1";
     let number = database.value(of_duplicate).await;
-    assert_eq!(store.payload(number.parse().unwrap()).await.unwrap(), None);
+    assert_eq!(
+        store
+            .payload(DATASET.try_into().unwrap(), number.parse().unwrap())
+            .await
+            .unwrap(),
+        None
+    );
     let account = store.account().await.unwrap();
     assert_eq!((account.accepted, account.ready), (2_600, 2_600));
 }

@@ -158,14 +158,14 @@ impl<'r> Reader<'r> {
 
     async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
-        let read: Vec<_> = events
+        let mut valid = Vec::with_capacity(events.len());
+        let mut read: Vec<Result<_, Option<Vec<Finding>>>> = events
             .into_iter()
-            .map(|event| Event::read(event, &self.intake))
-            .collect();
-        let valid: Vec<NewEvent> = read
-            .iter()
-            .flatten()
-            .map(|(event, _)| self.new_event(event))
+            .map(|event| {
+                let (event, warnings) = Event::read(event, &self.intake).map_err(Some)?;
+                valid.push(self.new_event(&event));
+                Ok((event.name, event.id, warnings))
+            })
             .collect();
         let mut stored = if valid.is_empty() {
             Vec::new()
@@ -181,11 +181,7 @@ impl<'r> Reader<'r> {
             rejected: 0,
             results: Vec::with_capacity(read.len()),
         };
-        let mut events = Vec::with_capacity(read.len());
-        for result in read {
-            events.push(result.map_err(Some));
-        }
-        for (index, event) in events.iter_mut().enumerate() {
+        for (index, event) in read.iter_mut().enumerate() {
             let result = match event {
                 Err(errors) => {
                     receipt.rejected += 1;
@@ -194,10 +190,10 @@ impl<'r> Reader<'r> {
                         ..ItemResult::new(index, "rejected")
                     }
                 }
-                Ok((event, warnings)) => {
+                Ok((name, id, warnings)) => {
                     let described = ItemResult {
-                        event_name: Some(&event.name),
-                        event_id: Some(&event.id),
+                        event_name: Some(name),
+                        event_id: Some(id),
                         ..ItemResult::new(index, "accepted")
                     };
                     match stored.next() {
