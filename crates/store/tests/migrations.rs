@@ -130,6 +130,17 @@ const OLD_EVENTS: &str = "
     INSERT INTO meta_events_log (day, dataset_id, event_name, event_id, event_number, outcome, request_id, created_at)
     SELECT day, dataset_id, event_name, event_id, event_number, 'success', request_id, now() FROM events WHERE event_number = 995";
 
+async fn with_old_events() -> TestDatabase {
+    let database = TestDatabase::create_empty().await;
+    migrate(&database, |migrator| {
+        migrator.run().unwrap();
+        migrator.revert_last().unwrap();
+    })
+    .await;
+    database.execute(OLD_EVENTS).await;
+    database
+}
+
 async fn claim(store: &Store, code: &str) -> Batch {
     let lane = Lane {
         dataset_id: 1.try_into().unwrap(),
@@ -145,13 +156,7 @@ async fn claim(store: &Store, code: &str) -> Batch {
 
 #[tokio::test]
 async fn events_from_before_segments_keep_their_numbers_and_are_delivered_as_they_were_stored() {
-    let database = TestDatabase::create_empty().await;
-    migrate(&database, |migrator| {
-        migrator.run().unwrap();
-        migrator.revert_last().unwrap();
-    })
-    .await;
-    database.execute(OLD_EVENTS).await;
+    let database = with_old_events().await;
     migrate(&database, |migrator| migrator.run().unwrap()).await;
     let store = Store::new(&database.config(), "test").unwrap();
     let account = store.account().await.unwrap();
@@ -182,13 +187,7 @@ async fn events_from_before_segments_keep_their_numbers_and_are_delivered_as_the
 
 #[tokio::test]
 async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_is_lost() {
-    let database = TestDatabase::create_empty().await;
-    migrate(&database, |migrator| {
-        migrator.run().unwrap();
-        migrator.revert_last().unwrap();
-    })
-    .await;
-    database.execute(OLD_EVENTS).await;
+    let database = with_old_events().await;
     let books = "SELECT count(*), sum(event_number), min(request_id::text) FROM events";
     let before = database.query(books).await;
     migrate(&database, |migrator| migrator.run().unwrap()).await;
