@@ -79,9 +79,7 @@ impl Store {
             patience: self.patience(),
         })
     }
-}
 
-impl Store {
     /// What is stored of an accepted event: the server event as it goes to Meta. `None`: there is no such event, or it is
     /// older than what is kept.
     pub async fn payload(

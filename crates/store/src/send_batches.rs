@@ -51,7 +51,7 @@ pub struct QueuedEvent {
     pub id: String,
     /// From then on Meta would refuse it.
     pub send_by: DateTime<Utc>,
-    /// It is: Meta would refuse it for its age, and every other event of the request with it.
+    /// Whether that was so when its batch was claimed or cut: it would cost every other event of the request as well.
     pub too_old: bool,
     pub request_id: Uuid,
     pub traceparent: Option<String>,
@@ -113,7 +113,7 @@ impl Evidence {
     }
 }
 
-/// A batch with one of its segments. In the last column of the first: the database's time.
+/// A batch, the database's time, and one of the batch's segments.
 type BatchRow = ((i64, i64, i32, i32, String, DateTime<Utc>), SegmentRow);
 type BatchSql = ((BigInt, BigInt, Integer, Integer, Text, Timestamptz), SegmentSql);
 

@@ -10,7 +10,7 @@ WITH input AS MATERIALIZED (
     ON CONFLICT DO NOTHING
     RETURNING event_key
 ), taken AS (
-    -- In the order of lines, which the sums below keep.
+    -- Each array in the order of the lines: the rows come sorted, and aggregates keep that.
     SELECT segment, count(*) AS event_count, range_agg(int8range(line, line + 1)) AS lines,
         array_agg(event_name) AS event_names, array_agg(event_id) AS event_ids,
         array_agg(to_timestamp(send_by_seconds)) AS send_by, array_agg(request_id) AS request_ids,
