@@ -4,6 +4,7 @@
 //! its segments is made once. There is no faster way into these tables that keeps their indexes and their durability.
 //! Beside it, a row for each event, which is what these tables spare.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use anyhow::Context;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::NaiveDate;
 use futures_util::SinkExt;
-use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
+use uuid::Uuid;
 
 use crate::database::{connect, segment_body, today};
 
@@ -114,7 +115,7 @@ impl Table {
             }
             Table::Segments => {
                 "COPY event_segments (dataset_id, day, segment_number, test_event_code, event_count, event_numbers,
-                    event_names, event_ids, send_by, request_ids, body, received_at) FROM STDIN (FORMAT BINARY)"
+                    heads, body, received_at) FROM STDIN (FORMAT BINARY)"
             }
             Table::Queue => {
                 "COPY send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
@@ -196,17 +197,14 @@ impl Copier {
                 }
             }
             Table::Segments => {
-                rows.put_i16(12);
+                rows.put_i16(9);
                 field(&mut rows, &1_i64.to_be_bytes());
                 field(&mut rows, &self.today.to_be_bytes());
                 field(&mut rows, &first.to_be_bytes());
                 field(&mut rows, b"");
                 field(&mut rows, &count);
                 field(&mut rows, &range(first));
-                array(&mut rows, Type::TEXT, numbers.clone().map(|_| b"Lead"));
-                array(&mut rows, Type::TEXT, numbers.clone().map(event_id));
-                array(&mut rows, Type::TIMESTAMPTZ, numbers.clone().map(|_| now));
-                array(&mut rows, Type::UUID, numbers.map(scattered));
+                field(&mut rows, heads(numbers).as_bytes());
                 field(&mut rows, &self.body);
                 field(&mut rows, &now);
             }
@@ -256,22 +254,16 @@ fn range(first: i64) -> Vec<u8> {
     ranges.to_vec()
 }
 
-/// A field that is an array of one dimension, without NULLs.
-fn array<V: AsRef<[u8]>>(row: &mut BytesMut, element: Type, values: impl Iterator<Item = V>) {
-    let mut elements = BytesMut::new();
-    let mut count = 0;
-    for value in values {
-        field(&mut elements, value.as_ref());
-        count += 1;
-    }
-    let mut array = BytesMut::new();
-    array.put_i32(1);
-    array.put_i32(0);
-    array.put_u32(element.oid());
-    array.put_i32(count);
-    array.put_i32(1);
-    array.put_slice(&elements);
-    field(row, &array);
+/// As the gateway makes them, each event with a request of its own.
+fn heads(numbers: Range<u64>) -> String {
+    let head = |number| {
+        let request_id = Uuid::from_bytes(scattered(number));
+        format!(
+            r#"[1795000000,"{request_id}",null,"Lead","{}"]"#,
+            event_id(number)
+        )
+    };
+    format!("[{}]", numbers.map(head).collect::<Vec<_>>().join(","))
 }
 
 fn field(row: &mut BytesMut, value: &[u8]) {

@@ -140,12 +140,13 @@ pub async fn fill_backlog(url: &str, dataset: i64, payloads: &[String], events: 
         let client = connect(url).await?;
         let (first, last) = (segments * part / CONNECTIONS + 1, segments * (part + 1) / CONNECTIONS);
         let sql = "INSERT INTO event_segments (dataset_id, day, segment_number, test_event_code, event_count, event_numbers,
-                event_names, event_ids, send_by, request_ids, body, received_at)
+                heads, body, received_at)
             SELECT $1, (rastro_now() AT TIME ZONE 'UTC')::date, n * 1000, '', $4::integer,
-                int8multirange(int8range(n * 1000, n * 1000 + $4::integer)), array_fill('Lead'::text, ARRAY[$4::integer]),
-                ARRAY(SELECT 'filled-' || n * 1000 + line FROM generate_series(1, $4) AS line),
-                array_fill(rastro_now() + interval '7 days', ARRAY[$4::integer]),
-                ARRAY(SELECT gen_random_uuid() FROM generate_series(1, $4)), $5, rastro_now()
+                int8multirange(int8range(n * 1000, n * 1000 + $4::integer)), (
+                    SELECT json_agg(json_build_array(extract(epoch FROM rastro_now())::bigint + 604800, gen_random_uuid(), NULL,
+                        'Lead', 'filled-' || n * 1000 + line))
+                    FROM generate_series(1, $4) AS line
+                ), $5, rastro_now()
             FROM generate_series($2::bigint, $3::bigint) AS n";
         let lines = i32::try_from(lines)?;
         let inserted = client.execute(sql, &[&dataset, &first, &last, &lines, body]).await?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::segment_body::{self, BodyWriter, SEGMENT_LINES};
+use crate::segment::{self, BodyWriter, SEGMENT_LINES};
 use crate::statement::{only_row, statement};
 
 /// An event as it is stored: what is needed to claim its key, find it again, and send it.
@@ -97,7 +97,7 @@ impl Store {
             return Ok(None);
         };
         let line = usize::try_from(event_number - first).ok();
-        let text = segment_body::read(body)?;
+        let text = segment::read_body(body)?;
         Ok(line.and_then(|line| Some(text.split('\n').nth(line)?.to_owned())))
     }
 }
@@ -115,36 +115,38 @@ impl EventWriter {
         );
         let keys: Vec<Uuid> = events.iter().map(|event| event.key.0).collect();
         let (segments, places) = segments_of(events);
-        let bodies: Vec<Vec<u8>> = segments
-            .iter()
-            .map(|segment| self.bodies.write(&segment.events))
-            .collect::<Result<_, _>>()?;
+        let mut heads = Vec::with_capacity(segments.len());
+        let mut bodies = Vec::with_capacity(segments.len());
+        for segment in &segments {
+            heads.push(segment::write_heads(&segment.events)?);
+            let payloads = segment.events.iter().map(|event| event.payload.as_str());
+            bodies.push(self.bodies.write(payloads)?);
+        }
         let statement = Accept {
             keys: &keys,
             segments: places.iter().map(|place| place.segment).collect(),
             lines: places.iter().map(|place| place.line).collect(),
             windows: column(events, |event| event.dedup_window_seconds),
-            names: column(events, |event| event.name.as_str()),
-            ids: column(events, |event| event.id.as_str()),
-            send_by: column(events, |event| event.send_by),
-            request_ids: column(events, |event| event.request_id),
-            traceparents: column(events, |event| event.traceparent.as_deref()),
             dataset_ids: segments
                 .iter()
                 .map(|segment| segment.dataset_id.as_i64())
                 .collect(),
             test_event_codes: segments.iter().map(|segment| segment.test_event_code).collect(),
-            bodies: bodies.iter().map(Vec::as_slice).collect(),
+            line_counts: segments
+                .iter()
+                .map(|segment| index(segment.events.len()))
+                .collect(),
+            heads,
+            bodies,
             lifetime: PhantomData,
         };
-        let running = statement.load::<Vec<Uuid>>(&mut self.connection);
+        let running = statement.load::<Option<Vec<Uuid>>>(&mut self.connection);
         let rows = tokio::time::timeout(self.patience, running)
             .await
             .map_err(|_| StoreError::TimedOut)??;
-        let mut fresh = only_row(rows)?;
-        if fresh.len() == events.len() {
+        let Some(mut fresh) = only_row(rows)? else {
             return Ok(vec![true; events.len()]);
-        }
+        };
         fresh.sort_unstable();
         Ok(keys.iter().map(|key| fresh.binary_search(key).is_ok()).collect())
     }
@@ -187,7 +189,7 @@ fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> 
 struct Segment<'e> {
     dataset_id: DatasetId,
     test_event_code: &'e str,
-    events: Vec<&'e str>,
+    events: Vec<&'e NewEvent>,
 }
 
 /// Where an event stands: which segment of the group, and which line of it.
@@ -201,7 +203,7 @@ fn segments_of<'e>(events: &[&'e NewEvent]) -> (Vec<Segment<'e>>, Vec<Place>) {
     let mut segments: Vec<Segment<'e>> = Vec::new();
     // The segment of each lane that is not full.
     let mut open: HashMap<(DatasetId, &str), usize> = HashMap::new();
-    let place = |event: &&'e NewEvent| {
+    let place = |&event: &&'e NewEvent| {
         let lane = (event.dataset_id, event.test_event_code.as_str());
         let begin = |segments: &mut Vec<Segment<'e>>| {
             segments.push(Segment {
@@ -211,36 +213,38 @@ fn segments_of<'e>(events: &[&'e NewEvent]) -> (Vec<Segment<'e>>, Vec<Place>) {
             });
             segments.len() - 1
         };
-        let index = open.entry(lane).or_insert_with(|| begin(&mut segments));
-        if segments[*index].events.len() == SEGMENT_LINES {
-            *index = begin(&mut segments);
+        let segment = open.entry(lane).or_insert_with(|| begin(&mut segments));
+        if segments[*segment].events.len() == SEGMENT_LINES {
+            *segment = begin(&mut segments);
         }
-        let lines = &mut segments[*index].events;
-        lines.push(&event.payload);
+        let lines = &mut segments[*segment].events;
+        lines.push(event);
         Place {
-            segment: i32::try_from(*index).expect("a group has fewer segments than events"),
-            line: i32::try_from(lines.len() - 1).expect("a segment has at most a thousand lines"),
+            segment: index(*segment),
+            line: index(lines.len() - 1),
         }
     };
     let places = events.iter().map(place).collect();
     (segments, places)
 }
 
+/// A position in a group, or a number of its events, for PostgreSQL.
+fn index(value: usize) -> i32 {
+    i32::try_from(value).expect("a group has far less than two billion events")
+}
+
 statement! {
     /// One commit for a whole group, whatever its size.
-    Accept<'e>("sql/accept.sql") -> Array<sql_types::Uuid> {
+    Accept<'e>("sql/accept.sql") -> Nullable<Array<sql_types::Uuid>> {
         keys: &'e [Uuid] as Array<sql_types::Uuid>,
         segments: Vec<i32> as Array<Integer>,
         lines: Vec<i32> as Array<Integer>,
         windows: Vec<i64> as Array<BigInt>,
-        names: Vec<&'e str> as Array<Text>,
-        ids: Vec<&'e str> as Array<Text>,
-        send_by: Vec<i64> as Array<BigInt>,
-        request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-        traceparents: Vec<Option<&'e str>> as Array<Nullable<Text>>,
         dataset_ids: Vec<i64> as Array<BigInt>,
         test_event_codes: Vec<&'e str> as Array<Text>,
-        bodies: Vec<&'e [u8]> as Array<Binary>,
+        line_counts: Vec<i32> as Array<Integer>,
+        heads: Vec<String> as Array<Text>,
+        bodies: Vec<Vec<u8>> as Array<Binary>,
     }
 }
 

@@ -18,7 +18,7 @@ mod meta_retry_queue;
 mod migrations;
 mod schema;
 mod seal;
-mod segment_body;
+mod segment;
 mod send_batches;
 mod send_queue;
 mod statement;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::meta_events_log::AttemptRecord;
-use crate::segment_body;
+use crate::segment;
 use crate::send_queue::Lane;
 use crate::statement::{only_row, statement};
 
@@ -117,33 +117,9 @@ impl Evidence {
 type BatchRow = ((i64, i64, i32, i32, String, DateTime<Utc>), SegmentRow);
 type BatchSql = ((BigInt, BigInt, Integer, Integer, Text, Timestamptz), SegmentSql);
 
-/// A segment and which of its events are meant, with the retries behind each.
-type SegmentRow = (
-    i64,
-    NaiveDate,
-    Vec<i64>,
-    Vec<i16>,
-    Vec<i64>,
-    Vec<String>,
-    Vec<String>,
-    Vec<DateTime<Utc>>,
-    Vec<Uuid>,
-    Option<Vec<Option<String>>>,
-    Vec<u8>,
-);
-type SegmentSql = (
-    BigInt,
-    Date,
-    Array<BigInt>,
-    Array<SmallInt>,
-    Array<BigInt>,
-    Array<Text>,
-    Array<Text>,
-    Array<Timestamptz>,
-    Array<sql_types::Uuid>,
-    Nullable<Array<Nullable<Text>>>,
-    Binary,
-);
+/// A segment's number and day, which of its events are meant with the retries behind each, its heads and its body.
+type SegmentRow = (i64, NaiveDate, Vec<i64>, Vec<i16>, String, Vec<u8>);
+type SegmentSql = (BigInt, Date, Array<BigInt>, Array<SmallInt>, Text, Binary);
 
 impl Store {
     /// Makes the oldest ready events of a lane, at most `limit`, into a batch that is ours for the length of the lease.
@@ -365,26 +341,26 @@ fn batch_from_rows(rows: Vec<BatchRow>) -> Result<Option<Batch>, StoreError> {
 /// Adds the events of one segment that belong to the batch.
 fn add_events(events: &mut Vec<QueuedEvent>, row: SegmentRow, now: DateTime<Utc>) -> Result<(), StoreError> {
     const INVALID: StoreError = StoreError::Invalid { what: "segment" };
-    let (first, day, numbers, retries, all, mut names, mut ids, send_by, request_ids, traceparents, body) =
-        row;
-    let text = segment_body::read(body)?;
-    let lines: Vec<&str> = text.split('\n').collect();
+    let (segment_number, day, numbers, retries, heads, body) = row;
+    let mut heads = segment::read_heads(&heads)?;
+    let body = segment::read_body(body)?;
+    let payloads: Vec<&str> = body.split('\n').collect();
     for (number, retries) in numbers.into_iter().zip(retries) {
-        let index = all.binary_search(&number).map_err(|_| INVALID)?;
-        let line = usize::try_from(number - first).map_err(|_| INVALID)?;
-        let send_by = *send_by.get(index).ok_or(INVALID)?;
-        let traceparent = traceparents.as_ref().and_then(|all| all.get(index)?.clone());
+        let line = usize::try_from(number - segment_number).map_err(|_| INVALID)?;
+        let head = heads.get_mut(line).and_then(Option::take).ok_or(INVALID)?;
+        let payload = *payloads.get(line).ok_or(INVALID)?;
+        let send_by = DateTime::from_timestamp(head.send_by, 0).ok_or(INVALID)?;
         events.push(QueuedEvent {
             number,
             day,
             retries,
-            name: std::mem::take(names.get_mut(index).ok_or(INVALID)?),
-            id: std::mem::take(ids.get_mut(index).ok_or(INVALID)?),
+            name: head.name,
+            id: head.id,
             send_by,
             too_old: send_by <= now,
-            request_id: *request_ids.get(index).ok_or(INVALID)?,
-            traceparent,
-            payload: (*lines.get(line).ok_or(INVALID)?).to_owned(),
+            request_id: head.request_id,
+            traceparent: head.traceparent,
+            payload: payload.to_owned(),
         });
     }
     Ok(())

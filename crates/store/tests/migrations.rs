@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use rastro_store::{AttemptRecord, Batch, Lane, Migrator, Store, StoreError};
+use rastro_core::dedup::EventKey;
+use rastro_store::{AttemptRecord, Batch, Lane, Migrator, NewEvent, Store, StoreError};
 use rastro_test_support::TestDatabase;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 /// Everything that makes up a schema, as text in a fixed order.
 const SCHEMA: &str = "
@@ -135,6 +137,7 @@ async fn with_old_events() -> TestDatabase {
     migrate(&database, |migrator| {
         migrator.run().unwrap();
         migrator.revert_last().unwrap();
+        migrator.revert_last().unwrap();
     })
     .await;
     database.execute(OLD_EVENTS).await;
@@ -193,7 +196,10 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
     migrate(&database, |migrator| migrator.run().unwrap()).await;
 
     let refused = migrate(&database, |migrator| {
-        migrator.revert_last().unwrap_err().to_string()
+        migrator.revert_last().unwrap();
+        let refused = migrator.revert_last().unwrap_err().to_string();
+        migrator.run().unwrap();
+        refused
     })
     .await;
     assert!(refused.contains("on their way"), "{refused}");
@@ -207,6 +213,55 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
                 .unwrap()
         );
     }
-    migrate(&database, |migrator| migrator.revert_last().unwrap()).await;
+    migrate(&database, |migrator| {
+        migrator.revert_last().unwrap();
+        migrator.revert_last().unwrap();
+    })
+    .await;
     assert_eq!(database.query(books).await, before);
+}
+
+#[tokio::test]
+async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    let event = |number: u8| NewEvent {
+        key: EventKey(Uuid::from_u128(number.into())),
+        dataset_id: 1.try_into().unwrap(),
+        name: "Lead".into(),
+        id: format!("lead \"{number}\""),
+        send_by: 4_000_000_000 + i64::from(number),
+        dedup_window_seconds: 3_600,
+        test_event_code: String::new(),
+        payload: format!("{{\"n\":{number}}}"),
+        request_id: Uuid::from_u128(u128::from(number) << 8),
+        traceparent: (number == 5).then(|| "00-trace".into()),
+    };
+    let events: Vec<NewEvent> = (1..=6).map(event).collect();
+    writer.accept(&[&events[2]]).await.unwrap();
+    // The third line of this segment is a duplicate, and no event.
+    writer.accept(&events.iter().collect::<Vec<_>>()).await.unwrap();
+
+    let all = "SELECT * FROM events ORDER BY event_number";
+    let before = database.query(all).await;
+    assert_eq!(before.len(), 6);
+    migrate(&database, |migrator| migrator.revert_last().unwrap()).await;
+    assert_eq!(database.query(all).await, before);
+    migrate(&database, |migrator| migrator.run().unwrap()).await;
+    assert_eq!(database.query(all).await, before);
+    let claimed = claim(&store, "").await.events;
+    assert_eq!(claimed.len(), 6);
+    for found in claimed {
+        let sent = events.iter().find(|event| event.id == found.id).unwrap();
+        assert_eq!(
+            (
+                &found.payload,
+                found.request_id,
+                &found.traceparent,
+                found.send_by.timestamp()
+            ),
+            (&sent.payload, sent.request_id, &sent.traceparent, sent.send_by)
+        );
+    }
 }

@@ -39,8 +39,7 @@ WITH wanted AS (
     RETURNING dataset_id, batch_id, fence, attempt, test_event_code
 )
 SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code, rastro_now(),
-    s.segment_number, s.day, ours.numbers, array_fill(ours.retries, ARRAY[cardinality(ours.numbers)]),
-    numbers_in(s.event_numbers), s.event_names, s.event_ids, s.send_by, s.request_ids, s.traceparents, s.body
+    s.segment_number, s.day, ours.numbers, array_fill(ours.retries, ARRAY[cardinality(ours.numbers)]), s.heads, s.body
 FROM batch CROSS JOIN ours CROSS JOIN LATERAL (
     -- One look-up a segment, whatever the planner thinks of the size of the table.
     SELECT * FROM event_segments

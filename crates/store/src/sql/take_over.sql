@@ -18,8 +18,7 @@ WITH lapsed AS MATERIALIZED (
         b.last_day
 )
 SELECT batch.dataset_id, batch.batch_id, batch.fence, batch.attempt, batch.test_event_code, rastro_now(),
-    s.segment_number, s.day, part.numbers, part.retries,
-    numbers_in(s.event_numbers), s.event_names, s.event_ids, s.send_by, s.request_ids, s.traceparents, s.body
+    s.segment_number, s.day, part.numbers, part.retries, s.heads, s.body
 FROM batch CROSS JOIN LATERAL (
     SELECT n / 1000 * 1000 AS segment_number, array_agg(n ORDER BY n) AS numbers,
         array_agg(coalesce(r, 0::smallint) ORDER BY n) AS retries
