@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::auth::Keyring;
 use crate::config::GatewayConfig;
-use crate::group_commit::GroupCommit;
+use crate::group_commit::{GroupCommit, Turns};
 use crate::handlers::{breaker, conversions, dead_letters};
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
@@ -62,6 +62,7 @@ pub fn run(
     tokio::spawn(keyring.clone().keep_fresh(refresh, shutdown.clone()));
 
     let settings = config.clone();
+    let turns = Turns::new();
     let timeout = Duration::from_secs(config.request_timeout_seconds);
     let server = HttpServer::new(move || {
         // Called once in each worker's own thread, whose runtime then runs its writers: a request is parsed, stored
@@ -69,7 +70,13 @@ pub fn run(
         let app = App {
             store: store.clone(),
             keyring: keyring.clone(),
-            group_commit: GroupCommit::start(&store, settings.writers, settings.max_waiting_bytes, &metrics),
+            group_commit: GroupCommit::start(
+                &store,
+                settings.writers,
+                &turns,
+                settings.max_waiting_bytes,
+                &metrics,
+            ),
             metrics: metrics.clone(),
             clock: clock.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),

@@ -5,6 +5,9 @@
 //! then answers each request. There is no timer: while one commit is under way the next group gathers. At rest a group
 //! is one event, and nothing is slower for it; under load it is hundreds.
 //!
+//! Each of the server's threads has writers of its own. Of their small groups only one is stored at a time, so that they
+//! grow instead of sharing the events between them; a large group waits for nobody.
+//!
 //! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
 
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{EventWriter, NewEvent, Store, StoreError};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -21,6 +24,11 @@ use crate::metrics::GatewayMetrics;
 
 /// A writer stops gathering at so many events. A request is never split, so a group may hold more.
 const GROUP_EVENTS: usize = 1_000;
+/// A group of so many events is worth a commit of its own while another is under way: what a statement costs by itself is
+/// then little for each of them.
+const LARGE_GROUP_EVENTS: usize = 64;
+/// A commit that takes longer than this holds up nobody else's.
+const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// How often a group that lost against a concurrent one (a deadlock) is tried again.
 const CONFLICT_RETRIES: usize = 3;
 /// A statement refused for its rows is refused within this time.
@@ -57,6 +65,16 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
+/// Whose turn it is to store a small group, for all writers of the process.
+#[derive(Clone)]
+pub(crate) struct Turns(Arc<Semaphore>);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Turns(Arc::new(Semaphore::new(1)))
+    }
+}
+
 /// The way to the writers. Clones share them; the writers end when the last clone is gone and all is answered.
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
@@ -69,6 +87,7 @@ impl GroupCommit {
     pub(crate) fn start(
         store: &Store,
         writers: usize,
+        turns: &Turns,
         max_waiting_bytes: usize,
         metrics: &GatewayMetrics,
     ) -> Self {
@@ -80,7 +99,7 @@ impl GroupCommit {
                 connection: None,
                 metrics: metrics.clone(),
             };
-            tokio::spawn(writer.run(receiver.clone()));
+            tokio::spawn(writer.run(receiver.clone(), turns.clone()));
         }
         GroupCommit {
             waiting: sender,
@@ -118,12 +137,11 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>) {
+    async fn run(mut self, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>, turns: Turns) {
         self.warm_up().await;
-        let mut group = Vec::new();
-        while gather(&receiver, &mut group).await {
+        while let Some((group, _turn)) = gather(&receiver, &turns).await {
             if !group.is_empty() {
-                self.write(std::mem::take(&mut group)).await;
+                self.write(group).await;
             }
         }
     }
@@ -272,27 +290,48 @@ impl Writer {
     }
 }
 
-/// Waits for a request and takes everything that waits behind it. `false` when there will be no more.
-async fn gather(receiver: &Mutex<mpsc::UnboundedReceiver<Waiting>>, group: &mut Vec<Waiting>) -> bool {
+/// Waits for a request, and for its turn if there are few, and takes everything that waits by then. `None` when there will be
+/// no more.
+async fn gather<'t>(
+    receiver: &Mutex<mpsc::UnboundedReceiver<Waiting>>,
+    turns: &'t Turns,
+) -> Option<(Vec<Waiting>, Option<SemaphorePermit<'t>>)> {
     let mut receiver = receiver.lock().await;
-    let Some(mut next) = receiver.recv().await else {
-        return false;
-    };
+    let mut group = Vec::new();
     let mut events = 0;
-    loop {
+    let mut add = |waiting: Waiting| {
         // Nobody waits for a request whose client went away; it will come again if it matters.
-        if !next.answer.is_closed() {
-            events += next.events.len();
-            group.push(next);
+        if !waiting.answer.is_closed() {
+            events += waiting.events.len();
+            group.push(waiting);
         }
-        if events >= GROUP_EVENTS {
-            return true;
-        }
-        match receiver.try_recv() {
-            Ok(following) => next = following,
-            Err(_) => return true,
+        events
+    };
+
+    let mut gathered = add(receiver.recv().await?);
+    let mut turn = None;
+    let waiting_for_turn = tokio::time::timeout(LONGEST_TURN, turns.0.acquire());
+    tokio::pin!(waiting_for_turn);
+    while gathered < LARGE_GROUP_EVENTS {
+        tokio::select! {
+            biased;
+            next = &mut waiting_for_turn => {
+                turn = next.ok().and_then(Result::ok);
+                break;
+            }
+            next = receiver.recv() => match next {
+                Some(next) => gathered = add(next),
+                None => break,
+            },
         }
     }
+    while gathered < GROUP_EVENTS {
+        match receiver.try_recv() {
+            Ok(next) => gathered = add(next),
+            Err(_) => break,
+        }
+    }
+    Some((group, turn))
 }
 
 fn refuse(group: impl IntoIterator<Item = Waiting>, reason: NotStored) {

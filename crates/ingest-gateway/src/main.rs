@@ -10,6 +10,10 @@ use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry;
 use rastro_store::{Migrator, Store};
 
+/// 3 to 7 % of a request's processor time less than with the C library's (proto-docs/performance.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway migrate         bring the database to the newest schema
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta

@@ -1,6 +1,8 @@
 //! `POST /api/meta/conversions`, as a client sees it, and what is stored.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use rastro_core::dataset::{Currency, DatasetDefaults};
 use rastro_core::match_keys::CountryCode;
 use rastro_store::DatasetSettings;
@@ -516,4 +518,35 @@ async fn a_database_that_hangs_means_503_when_its_time_is_up() {
         (world.post(Key::Secret, &lead("lead-0", world.now())).await.status == 202).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_commit_that_hangs_does_not_hold_up_those_of_other_threads() {
+    let settings = DatasetSettings {
+        name: "test".into(),
+        defaults: DatasetDefaults::default(),
+        test_event_code: None,
+    };
+    let world = World::with(settings, |config| config.workers = 4).await;
+    // Hangs only the first that comes.
+    let hang = "CREATE SEQUENCE inserts;
+        CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('inserts') = 1 THEN PERFORM pg_sleep(3600); END IF; RETURN NEW; END $$;
+        CREATE TRIGGER hang BEFORE INSERT ON send_queue FOR EACH ROW EXECUTE FUNCTION hang()";
+    world.database.execute(hang).await;
+    let send = async |number: usize| {
+        world
+            .post(Key::Secret, &lead(&format!("lead-{number}"), world.now()))
+            .await
+            .status
+    };
+    let mut answers: FuturesUnordered<_> = (0..16).map(send).collect();
+    // Where it hangs, requests of the same thread wait with it until its time is up: 503. The others do not.
+    assert_eq!(answers.next().await, Some(202));
+    let release = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    assert_eq!(world.database.value(release).await, "1");
+    while let Some(status) = answers.next().await {
+        assert!([202, 503].contains(&status), "{status}");
+    }
 }

@@ -6,6 +6,10 @@ use rastro_bench::baseline::{self, Mode};
 const USAGE: &str = "usage: rastro-bench-baseline naive|statement|no-database ADDRESS DATASET_ID
 The database is named by RASTRO_BENCH_DATABASE_URL.";
 
+/// The gateway's own, so that what is compared is how events are stored.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[actix_web::main]
 #[expect(
     clippy::disallowed_methods,
