@@ -16,7 +16,7 @@ flock -n 9 || die "another benchmark is under way in this checkout."
 "$ROOT/scripts/install.sh" cc
 
 heading "build, optimised (the first time takes minutes)"
-cargo build --release --locked -p ingest-gateway -p capi-forwarder -p rastro-sandbox -p rastro-bench 9>&-
+cargo build --release --locked -p ingest-gateway -p capi-forwarder -p retry-worker -p rastro-sandbox -p rastro-bench 9>&-
 target="$(target_dir)"
 
 heading "database"

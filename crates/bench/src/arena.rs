@@ -42,7 +42,7 @@ pub(crate) struct Arena {
     pub(crate) server: Server,
     /// The product's database.
     pub(crate) store: Store,
-    product_url: String,
+    pub(crate) product_url: String,
     /// A database with the product's schema into which only COPY writes.
     pub(crate) copy_url: String,
     programs: PathBuf,
@@ -54,6 +54,7 @@ pub(crate) struct Arena {
     sandbox_process: Service,
     pub(crate) sandbox: Sandbox,
     pub(crate) single: Arc<Template>,
+    pub(crate) hundred: Arc<Template>,
     pub(crate) batch: Arc<Template>,
     pub(crate) small: Arc<Template>,
     /// What is stored of so many events as fill a segment.
@@ -166,6 +167,7 @@ impl Arena {
             sandbox_process,
             sandbox: Sandbox { address: sandbox },
             single: Arc::new(Template::request(&event, 1, BUSY_KEY)),
+            hundred: Arc::new(Template::request(&event, 100, BUSY_KEY)),
             batch: Arc::new(Template::request(&event, BATCH, BUSY_KEY)),
             small: Arc::new(Template::request(&event, 1, SMALL_KEY)),
             stored: stored_leads(&run, now, BATCH as u64)?,
@@ -217,23 +219,30 @@ impl Arena {
 
     /// Starts a forwarder with the defaults it is shipped with.
     pub(crate) async fn start_forwarder(&self) -> anyhow::Result<Service> {
+        let graph_api = format!("http://{}", self.sandbox.address);
+        self.start("capi-forwarder", &[("RASTRO__GRAPH_API__URL", &graph_api)])
+            .await
+    }
+
+    /// Starts a worker with the defaults it is shipped with.
+    pub(crate) async fn start_worker(&self) -> anyhow::Result<Service> {
+        self.start("retry-worker", &[]).await
+    }
+
+    async fn start(&self, name: &'static str, own: &[(&str, &str)]) -> anyhow::Result<Service> {
         let health = free_address()?;
-        let variables = [
+        let listen = health.to_string();
+        let mut variables = vec![
             ("RASTRO__DATABASE__URL", self.product_url.as_str()),
             ("RASTRO__DATABASE__SEALING_KEY", SEALING_KEY),
-            ("RASTRO__HEALTH__LISTEN", &health.to_string()),
-            (
-                "RASTRO__GRAPH_API__URL",
-                &format!("http://{}", self.sandbox.address),
-            ),
+            ("RASTRO__HEALTH__LISTEN", &listen),
         ];
+        variables.extend(own);
         let programs = Programs {
             folder: &self.programs,
             logs: &self.logs,
         };
-        programs
-            .start("capi-forwarder", &[], &variables, (health, "/readyz"))
-            .await
+        programs.start(name, &[], &variables, (health, "/readyz")).await
     }
 
     pub(crate) fn accepted(&self) -> u64 {

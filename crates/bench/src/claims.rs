@@ -44,10 +44,6 @@ impl Claims {
 pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims> {
     let (large, small) = plan.backlogs;
     say(&format!("claims from backlogs of {large} and {small}"));
-    let lane = Lane {
-        dataset_id: BUSY.parse()?,
-        test_event_code: String::new(),
-    };
     let payloads = match plan.quick {
         true => vec!["{}".to_owned(); SEGMENT],
         false => stored_leads("backlog", Clock::system().now(), SEGMENT as u64)?,
@@ -55,14 +51,14 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
     let mut stores = Vec::new();
     for (name, events) in [("bench_claims_large", large), ("bench_claims_small", small)] {
         let url = arena.server.create_migrated(name).await?;
-        fill_backlog(&url, lane.dataset_id.as_i64(), &payloads, events).await?;
+        fill_backlog(&url, BUSY.parse()?, &payloads, events).await?;
         stores.push(store(&url)?);
     }
     // In turn, as everything here.
     let mut times = [Vec::new(), Vec::new()];
     for number in 0..WARM_UP + plan.claims {
         for (store, times) in stores.iter().zip(&mut times) {
-            let time = claim(store, &lane).await?;
+            let time = claim(store, LEASE).await?;
             if number >= WARM_UP {
                 times.push(time);
             }
@@ -76,18 +72,36 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
     })
 }
 
+/// Events that are claimed when so many claims are timed.
+pub(crate) fn needed(plan: &Plan) -> u64 {
+    ((WARM_UP + plan.claims) * BATCH) as u64
+}
+
+/// Milliseconds of each claim from the busy dataset's backlog.
+pub(crate) async fn times(store: &Store, plan: &Plan, lease: Duration) -> anyhow::Result<Vec<f64>> {
+    let mut times = Vec::new();
+    for _ in 0..WARM_UP + plan.claims {
+        times.push(claim(store, lease).await?);
+    }
+    Ok(times.split_off(WARM_UP))
+}
+
 /// Claims a batch and returns how long that took, in milliseconds.
-async fn claim(store: &Store, lane: &Lane) -> anyhow::Result<f64> {
+async fn claim(store: &Store, lease: Duration) -> anyhow::Result<f64> {
+    let lane = Lane {
+        dataset_id: BUSY.parse()?,
+        test_event_code: String::new(),
+    };
     let limit = u16::try_from(BATCH)?;
     let started = Instant::now();
-    let batch = store.claim_batch(lane, limit, LEASE, "benchmark").await?;
+    let batch = store.claim_batch(&lane, limit, lease, "benchmark").await?;
     let took = started.elapsed();
     let batch = batch.context("the backlog ran out")?;
     anyhow::ensure!(batch.events.len() == BATCH, "a claim was not full");
     Ok(took.as_secs_f64() * 1_000.0)
 }
 
-fn backlog(events: i64, mut times: Vec<f64>) -> Backlog {
+pub(crate) fn backlog(events: i64, mut times: Vec<f64>) -> Backlog {
     times.sort_by(f64::total_cmp);
     let p95 = (times.len() * 95).div_ceil(100).max(1) - 1;
     Backlog {

@@ -3,6 +3,7 @@
 
 mod arena;
 mod books;
+mod churn;
 mod claims;
 mod fairness;
 mod measure;
@@ -41,6 +42,7 @@ async fn run() -> anyhow::Result<bool> {
     let mut report = Report::new(&arena, &plan).await?;
 
     report.everyday = Some(steady::thousand_a_minute(&mut arena, &plan).await?);
+    let claims_before = churn::time_claims(&mut arena, &plan).await?;
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));
         report.rounds.push(rounds::round(&mut arena, &plan).await?);
@@ -48,6 +50,7 @@ async fn run() -> anyhow::Result<bool> {
     report.million = Some(steady::million_a_minute(&mut arena, &plan).await?);
     report.fairness = Some(fairness::measure(&mut arena, &plan).await?);
     report.claims = Some(claims::measure(&arena, &plan).await?);
+    report.churn = Some(churn::measure(&mut arena, &plan, claims_before).await?);
     say("the sum of all events");
     report.books = Some(books::draw_up(&mut arena).await?);
     report.gateway_rss_peak = arena.gateway_memory()?.1;

@@ -44,6 +44,13 @@ pub(crate) struct Plan {
     /// The large backlog whose claims are timed, and the small one.
     pub(crate) backlogs: (i64, i64),
     pub(crate) claims: usize,
+    /// So many events have passed through the tables when what they cost is looked at again.
+    pub(crate) churn_events: u64,
+    /// At most so many wait meanwhile.
+    pub(crate) churn_backlog: u64,
+    /// A transaction that somebody left open.
+    pub(crate) open_transaction: Duration,
+    pub(crate) keys_to_expire: u64,
     /// How long the whole run may wait for other processes to leave the machine alone.
     pub(crate) patience: Duration,
 }
@@ -89,6 +96,10 @@ impl Options {
                 small_events: 10,
                 backlogs: (5_000_000, 100_000),
                 claims: 40,
+                churn_events: 0,
+                churn_backlog: 300_000,
+                open_transaction: seconds(10),
+                keys_to_expire: 50_000,
                 patience: seconds(20),
             };
         }
@@ -103,6 +114,10 @@ impl Options {
             small_events: 30,
             backlogs: (5_000_000, 100_000),
             claims: 80,
+            churn_events: 10_000_000,
+            churn_backlog: 1_000_000,
+            open_transaction: seconds(60),
+            keys_to_expire: 500_000,
             patience: seconds(300),
         }
     }

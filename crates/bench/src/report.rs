@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::arena::Arena;
 use crate::books::Books;
+use crate::churn::Churn;
 use crate::claims::Claims;
 use crate::fairness::Fairness;
 use crate::measure::{Measurement, Processors, median};
@@ -38,6 +39,7 @@ pub(crate) struct Report {
     pub(crate) million: Option<Million>,
     pub(crate) fairness: Option<Fairness>,
     pub(crate) claims: Option<Claims>,
+    pub(crate) churn: Option<Churn>,
     pub(crate) books: Option<Books>,
 }
 
@@ -75,6 +77,7 @@ impl Report {
             million: None,
             fairness: None,
             claims: None,
+            churn: None,
             books: None,
         })
     }
@@ -188,6 +191,13 @@ impl Report {
         if let Some(claims) = &self.claims {
             put("ratio_claim_5m_vs_100k", json!(rounded(claims.ratio())));
             put("claims", json!(claims));
+        }
+        if let Some(churn) = &self.churn {
+            let (open, after) = churn.claim_ratios();
+            put("ratio_claim_after_churn", json!(rounded(after)));
+            put("ratio_claim_open_transaction", json!(rounded(open)));
+            put("ratio_queue_files_vs_fresh", json!(rounded(churn.queue_ratio())));
+            put("churn", json!(churn));
         }
         if let Some(million) = &self.million {
             put("million_a_minute", json!(million));

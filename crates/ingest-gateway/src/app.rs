@@ -23,7 +23,7 @@ use crate::handlers::{breaker, conversions, dead_letters};
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
 
-/// What handlers share. Each worker has its own, with its own writers.
+/// What handlers share. Each worker has its own, with its own writer.
 pub(crate) struct App {
     /// For operators. Events go through `group_commit`.
     pub(crate) store: Store,
@@ -65,18 +65,12 @@ pub fn run(
     let turns = Turns::new();
     let timeout = Duration::from_secs(config.request_timeout_seconds);
     let server = HttpServer::new(move || {
-        // Called once in each worker's own thread, whose runtime then runs its writers: a request is parsed, stored
+        // Called once in each worker's own thread, whose runtime then runs its writer: a request is parsed, stored
         // and answered without crossing threads.
         let app = App {
             store: store.clone(),
             keyring: keyring.clone(),
-            group_commit: GroupCommit::start(
-                &store,
-                settings.writers,
-                &turns,
-                settings.max_waiting_bytes,
-                &metrics,
-            ),
+            group_commit: GroupCommit::start(&store, &turns, settings.max_waiting_bytes, &metrics),
             metrics: metrics.clone(),
             clock: clock.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),

@@ -31,8 +31,6 @@ pub struct Config {
 pub struct GatewayConfig {
     pub listen: SocketAddr,
     pub workers: usize,
-    /// Per worker.
-    pub writers: usize,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
     pub max_body_bytes: usize,
@@ -95,10 +93,7 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.database.check()?;
         let gateway = &self.gateway;
-        ensure!(
-            gateway.workers > 0 && gateway.writers > 0,
-            "gateway.workers and gateway.writers must be at least 1"
-        );
+        ensure!(gateway.workers > 0, "gateway.workers must be at least 1");
         ensure!(
             gateway.max_waiting_bytes >= 2 * gateway.max_body_bytes,
             "gateway.max_waiting_bytes must hold at least two bodies of gateway.max_body_bytes"

@@ -5,7 +5,7 @@
 //! then answers each request. There is no timer: while one commit is under way the next group gathers. At rest a group
 //! is one event, and nothing is slower for it; under load it is hundreds.
 //!
-//! Each of the server's threads has writers of its own. Of their small groups only one is stored at a time, so that they
+//! Each of the server's threads has a writer of its own. Of their small groups only one is stored at a time, so that they
 //! grow instead of sharing the events between them; a large group waits for nobody.
 //!
 //! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
@@ -16,7 +16,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{EventWriter, NewEvent, Store, StoreError};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -75,7 +75,7 @@ impl Turns {
     }
 }
 
-/// The way to the writers. Clones share them; the writers end when the last clone is gone and all is answered.
+/// The way to a writer. Clones share it; it ends when the last clone is gone and all is answered.
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
     waiting: mpsc::UnboundedSender<Waiting>,
@@ -83,24 +83,20 @@ pub(crate) struct GroupCommit {
 }
 
 impl GroupCommit {
-    /// Starts writers on the current runtime, each with a connection of its own.
+    /// Starts a writer on the current runtime, with a connection of its own.
     pub(crate) fn start(
         store: &Store,
-        writers: usize,
         turns: &Turns,
         max_waiting_bytes: usize,
         metrics: &GatewayMetrics,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..writers {
-            let writer = Writer {
-                store: store.clone(),
-                connection: None,
-                metrics: metrics.clone(),
-            };
-            tokio::spawn(writer.run(receiver.clone(), turns.clone()));
-        }
+        let writer = Writer {
+            store: store.clone(),
+            connection: None,
+            metrics: metrics.clone(),
+        };
+        tokio::spawn(writer.run(receiver, turns.clone()));
         GroupCommit {
             waiting: sender,
             room: Arc::new(Semaphore::new(max_waiting_bytes)),
@@ -137,9 +133,9 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>, turns: Turns) {
+    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Waiting>, turns: Turns) {
         self.warm_up().await;
-        while let Some((group, _turn)) = gather(&receiver, &turns).await {
+        while let Some((group, _turn)) = gather(&mut receiver, &turns).await {
             if !group.is_empty() {
                 self.write(group).await;
             }
@@ -293,10 +289,9 @@ impl Writer {
 /// Waits for a request, and for its turn if there are few, and takes everything that waits by then. `None` when there will be
 /// no more.
 async fn gather<'t>(
-    receiver: &Mutex<mpsc::UnboundedReceiver<Waiting>>,
+    receiver: &mut mpsc::UnboundedReceiver<Waiting>,
     turns: &'t Turns,
 ) -> Option<(Vec<Waiting>, Option<SemaphorePermit<'t>>)> {
-    let mut receiver = receiver.lock().await;
     let mut group = Vec::new();
     let mut events = 0;
     let mut add = |waiting: Waiting| {

@@ -59,6 +59,8 @@ impl Leader<'_> {
         } else {
             Ok(())
         };
+        let queues = self.store.vacuum_queues();
+        let queues = self.rounds.step(Step::vacuum_queues, queues).await;
         let dedup = if self.dedup_at <= now {
             self.expire_dedup_keys().await
         } else {
@@ -69,7 +71,7 @@ impl Leader<'_> {
         } else {
             Ok(())
         };
-        partitions.and(dedup).and(attempts)
+        partitions.and(queues.map(|_| ())).and(dedup).and(attempts)
     }
 
     async fn take_the_lead(&mut self) -> Result<bool, StoreError> {

@@ -39,6 +39,7 @@ pub(crate) enum Step {
     take_the_lead,
     create_partitions,
     drop_partitions,
+    vacuum_queues,
     expire_dedup_keys,
     forget_attempts,
 }

@@ -21,7 +21,7 @@ pub struct DatabaseConfig {
     pub url: SecretString,
     /// 32 bytes in base64. Access tokens are sealed with it; whoever loses it enters the tokens again.
     pub sealing_key: SecretString,
-    /// Connections of this process beside the gateway's writers.
+    /// Connections of this process beside those over which the gateway stores events.
     pub max_connections: usize,
     pub connect_timeout_seconds: u64,
     /// No statement of ours runs long; one that does is stopped by the server.

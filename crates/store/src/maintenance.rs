@@ -4,8 +4,8 @@
 use std::marker::PhantomData;
 
 use chrono::NaiveDate;
-use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -109,6 +109,25 @@ impl Store {
         Ok(only_row(statement.load(&mut self.connection().await?).await?)?)
     }
 
+    /// Frees the room of rows that have left the queues, where they are many; returns how many queues were seen to.
+    ///
+    /// Autovacuum does so too, but comes by once a minute (`autovacuum_naptime`, which no table can set for itself), and a
+    /// busy queue's files would grow by a minute's rows.
+    pub async fn vacuum_queues(&self) -> Result<i64, StoreError> {
+        let statement = QueuesToVacuum {
+            lifetime: PhantomData,
+        };
+        let mut connection = self.connection().await?;
+        let queues: Vec<String> = statement.load(&mut connection).await?;
+        for queue in &queues {
+            // Not where autovacuum is at work already.
+            connection
+                .batch_execute(&format!("VACUUM (SKIP_LOCKED) {queue}"))
+                .await?;
+        }
+        Ok(i64::try_from(queues.len()).unwrap_or(i64::MAX))
+    }
+
     /// Forgets how requests went that no breaker looks back to any more.
     pub async fn forget_attempts(&self, older_than_ms: i64) -> Result<i64, StoreError> {
         let statement = ForgetAttempts {
@@ -121,6 +140,10 @@ impl Store {
 
 statement! {
     LastPartition<'q>("sql/last_partition.sql") -> (Date, Nullable<Date>) {}
+}
+
+statement! {
+    QueuesToVacuum<'q>("sql/queues_to_vacuum.sql") -> Text {}
 }
 
 statement! {

@@ -76,6 +76,7 @@ pub(super) fn targets(report: &Report) -> Vec<Target> {
             reached: claims.ratio() <= 1.3,
         });
     }
+    churn(report, &mut targets);
     let cores = report.median(rounds::MILLION, |found| found.serving_cores_at(MILLION_A_MINUTE));
     targets.push(Target {
         what: "gateway + PostgreSQL at 1 M a minute, taking in",
@@ -110,6 +111,47 @@ pub(super) fn targets(report: &Report) -> Vec<Target> {
         });
     }
     targets
+}
+
+/// What must not grow with the events that have passed.
+fn churn(report: &Report, targets: &mut Vec<Target>) {
+    let Some(churn) = &report.churn else { return };
+    let (open, after) = churn.claim_ratios();
+    for (what, ratio, backlog) in [
+        (
+            "claim while a transaction is left open",
+            open,
+            churn.claims_open_transaction,
+        ),
+        ("claim after millions of events", after, churn.claims_after),
+    ] {
+        targets.push(Target {
+            what,
+            aim: "at most 1.3x of before".to_owned(),
+            found: format!(
+                "{ratio:.2}x ({:.1} / {:.1} ms)",
+                backlog.median_ms, churn.claims_before.median_ms
+            ),
+            reached: ratio <= 1.3,
+        });
+    }
+    targets.push(Target {
+        what: "queue files after millions of events",
+        aim: "at most 2x of its largest".to_owned(),
+        found: format!(
+            "{:.2}x ({:.1} / {:.1} MB)",
+            churn.queue_ratio(),
+            churn.queue_bytes as f64 / 1e6,
+            churn.queue_fresh_bytes as f64 / 1e6
+        ),
+        reached: churn.queue_ratio() <= 2.0,
+    });
+    targets.push(Target {
+        what: "expired keys, old partitions left",
+        aim: "0, 0".to_owned(),
+        found: format!("{}, {}", churn.keys_left, churn.partitions_left),
+        reached: churn.keys_left == 0 && churn.partitions_left == 0,
+    });
 }
 
 /// A million a minute for a minute, delivered meanwhile.

@@ -30,6 +30,10 @@ fn report() -> Report {
             small_events: 0,
             backlogs: (0, 0),
             claims: 0,
+            churn_events: 0,
+            churn_backlog: 0,
+            open_transaction: Duration::ZERO,
+            keys_to_expire: 0,
             patience: Duration::ZERO,
         },
         machine: (2, 1, "a processor".to_owned()),
@@ -48,6 +52,7 @@ fn report() -> Report {
         million: None,
         fairness: None,
         claims: None,
+        churn: None,
         books: Some(Books {
             accepted: 10,
             stored: 10,

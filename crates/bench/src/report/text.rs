@@ -198,6 +198,24 @@ impl Report {
                 claims.small.events
             )?;
         }
+        if let Some(churn) = &self.churn {
+            writeln!(
+                text,
+                "  after {} events (at most {} waiting; {} keys expired and old partitions dropped meanwhile): queue files {:.1} MB,\n    \
+                 {:.1} MB after a transaction was left open for {:.0} s; claim {:.1} ms before, {:.1} while it was open, {:.1} after;\n    \
+                 forwarder {:.1} MB at its most",
+                churn.events,
+                churn.backlog,
+                churn.keys_to_expire - churn.keys_left,
+                churn.queue_bytes as f64 / 1e6,
+                churn.queue_bytes_open_transaction as f64 / 1e6,
+                churn.open_transaction_seconds,
+                churn.claims_before.median_ms,
+                churn.claims_open_transaction.median_ms,
+                churn.claims_after.median_ms,
+                churn.forwarder_rss_mb
+            )?;
+        }
         writeln!(
             text,
             "  gateway memory: {:.1} MB just started, {:.1} MB at its most in this run",

@@ -172,6 +172,33 @@ async fn expired_event_keys_are_forgotten_in_steps_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_queue_does_not_grow_by_the_rows_that_have_left_it() {
+    let database = TestDatabase::create().await;
+    let pass_through = "
+        INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
+        SELECT 1, '', n * 1000, current_date, 1000, int8multirange(int8range(n * 1000, n * 1000 + 1000))
+        FROM generate_series(1, 2000) AS n;
+        DELETE FROM send_queue";
+    database
+        .execute("ALTER TABLE send_queue SET (autovacuum_enabled = off)")
+        .await;
+    database.execute(pass_through).await;
+    let size = "SELECT pg_table_size('send_queue')::text";
+    let before: u64 = database.value(size).await.parse().unwrap();
+    let _worker = Process::retry_worker(&database, &[]);
+    for round in 1..=3 {
+        let vacuumed = format!(
+            "SELECT (vacuum_count >= {round})::text FROM pg_stat_user_tables WHERE relname = 'send_queue'"
+        );
+        wait_for(&database, "it is vacuumed", &vacuumed, "true").await;
+        database.execute(pass_through).await;
+    }
+    let after: u64 = database.value(size).await.parse().unwrap();
+    // The maps of free and of visible pages are new.
+    assert!(after <= before + 64 * 1024, "{before} bytes became {after}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_whose_database_goes_away_says_so_once_and_goes_on_when_it_is_back() {
     let (database, elsewhere) = (TestDatabase::create().await, TestDatabase::create_empty().await);
     let worker = Process::retry_worker(&database, &[]);

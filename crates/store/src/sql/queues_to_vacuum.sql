@@ -1,0 +1,3 @@
+-- maintenance::vacuum_queues: the queues in which dead rows have become many
+SELECT relname::text FROM pg_stat_user_tables
+WHERE relid IN ('send_queue'::regclass, 'send_batches'::regclass) AND n_dead_tup > 500 AND n_dead_tup > n_live_tup / 4
