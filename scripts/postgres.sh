@@ -198,8 +198,6 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 shared_buffers = 256MB
 max_wal_size = 2GB
-autovacuum_naptime = 5s
-jit = off
 CONF
     if [ "$mode" = scratch ]; then
         printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 300'

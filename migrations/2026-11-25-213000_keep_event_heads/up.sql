@@ -8,7 +8,8 @@ SET LOCAL lock_timeout = '5s';
 LOCK TABLE event_segments IN ACCESS EXCLUSIVE MODE;
 DROP VIEW events;
 
--- A head for each line of the body: [send_by in seconds since 1970, request_id, traceparent, event_name, event_id].
+-- A list with a head for each line of the body: [send_by in seconds since 1970, request_id, traceparent, event_name, event_id],
+-- or null where an older segment has no event.
 --   send_by: from then on Meta would refuse it, and the whole request with it
 --   request_id: the request to us that brought it
 --   traceparent: W3C trace context of that request, null if it was not traced

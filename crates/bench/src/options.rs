@@ -97,8 +97,8 @@ impl Options {
                 backlogs: (5_000_000, 100_000),
                 claims: 40,
                 churn_events: 0,
-                churn_backlog: 300_000,
-                open_transaction: seconds(10),
+                churn_backlog: 200_000,
+                open_transaction: seconds(5),
                 keys_to_expire: 50_000,
                 patience: seconds(20),
             };

@@ -99,6 +99,16 @@ impl Report {
                 }
             }
         }
+        if let Some(refused) = self
+            .churn
+            .as_ref()
+            .map(|churn| churn.refused)
+            .filter(|refused| *refused > 0)
+        {
+            problems.push(format!(
+                "{refused} requests of a hundred events were refused or got no answer"
+            ));
+        }
         let single = self.rounds.iter().flat_map(Round::values);
         let steady = self.everyday.iter().map(|everyday| &everyday.measurement);
         let million = self.million.iter().map(|million| &million.measurement);

@@ -62,7 +62,7 @@ pub fn run(
     tokio::spawn(keyring.clone().keep_fresh(refresh, shutdown.clone()));
 
     let settings = config.clone();
-    let turns = Turns::new();
+    let turns = Turns::new(config.workers);
     let timeout = Duration::from_secs(config.request_timeout_seconds);
     let server = HttpServer::new(move || {
         // Called once in each worker's own thread, whose runtime then runs its writer: a request is parsed, stored

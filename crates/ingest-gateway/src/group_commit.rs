@@ -5,8 +5,8 @@
 //! then answers each request. There is no timer: while one commit is under way the next group gathers. At rest a group
 //! is one event, and nothing is slower for it; under load it is hundreds.
 //!
-//! Each of the server's threads has a writer of its own. Of their small groups only one is stored at a time, so that they
-//! grow instead of sharing the events between them; a large group waits for nobody.
+//! Each of the server's threads has a writer of its own. Only half of them store small groups at a time, so that these grow
+//! instead of sharing the events between them; a large group waits for nobody.
 //!
 //! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
 
@@ -27,7 +27,7 @@ const GROUP_EVENTS: usize = 1_000;
 /// A group of so many events is worth a commit of its own while another is under way: what a statement costs by itself is
 /// then little for each of them.
 const LARGE_GROUP_EVENTS: usize = 64;
-/// A commit that takes longer than this holds up nobody else's.
+/// A commit that takes longer than this gives up its turn: the database may hang.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// How often a group that lost against a concurrent one (a deadlock) is tried again.
 const CONFLICT_RETRIES: usize = 3;
@@ -65,13 +65,13 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
-/// Whose turn it is to store a small group, for all writers of the process.
+/// Who may store a small group: half of the writers of a process at a time.
 #[derive(Clone)]
 pub(crate) struct Turns(Arc<Semaphore>);
 
 impl Turns {
-    pub(crate) fn new() -> Self {
-        Turns(Arc::new(Semaphore::new(1)))
+    pub(crate) fn new(writers: usize) -> Self {
+        Turns(Arc::new(Semaphore::new(writers.div_ceil(2))))
     }
 }
 
@@ -135,9 +135,11 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Waiting>, turns: Turns) {
         self.warm_up().await;
-        while let Some((group, _turn)) = gather(&mut receiver, &turns).await {
-            if !group.is_empty() {
-                self.write(group).await;
+        while let Some((group, turn)) = gather(&mut receiver, &turns).await {
+            let mut writing = std::pin::pin!(self.write(group));
+            if tokio::time::timeout(LONGEST_TURN, &mut writing).await.is_err() {
+                drop(turn);
+                writing.await;
             }
         }
     }
@@ -156,6 +158,9 @@ impl Writer {
 
     /// Stores a group and answers everyone in it.
     async fn write(&mut self, mut group: Vec<Waiting>) {
+        if group.is_empty() {
+            return;
+        }
         // A group that the database refuses at once is cut in half, so that only the request at fault fails. What took long
         // failed for another reason, and halves would only take as long again.
         let mut rest = Vec::new();
@@ -286,8 +291,8 @@ impl Writer {
     }
 }
 
-/// Waits for a request, and for its turn if there are few, and takes everything that waits by then. `None` when there will be
-/// no more.
+/// Waits for a request, and for a turn while there are few, and takes everything that waits by then. `None` when there will
+/// be no more.
 async fn gather<'t>(
     receiver: &mut mpsc::UnboundedReceiver<Waiting>,
     turns: &'t Turns,
@@ -305,13 +310,12 @@ async fn gather<'t>(
 
     let mut gathered = add(receiver.recv().await?);
     let mut turn = None;
-    let waiting_for_turn = tokio::time::timeout(LONGEST_TURN, turns.0.acquire());
-    tokio::pin!(waiting_for_turn);
+    let mut waiting_for_turn = std::pin::pin!(turns.0.acquire());
     while gathered < LARGE_GROUP_EVENTS {
         tokio::select! {
             biased;
-            next = &mut waiting_for_turn => {
-                turn = next.ok().and_then(Result::ok);
+            acquired = &mut waiting_for_turn => {
+                turn = acquired.ok();
                 break;
             }
             next = receiver.recv() => match next {
@@ -326,7 +330,8 @@ async fn gather<'t>(
             Err(_) => break,
         }
     }
-    Some((group, turn))
+    // A large group does not keep small ones waiting either.
+    Some((group, turn.filter(|_| gathered < LARGE_GROUP_EVENTS)))
 }
 
 fn refuse(group: impl IntoIterator<Item = Waiting>, reason: NotStored) {
@@ -338,4 +343,90 @@ fn refuse(group: impl IntoIterator<Item = Waiting>, reason: NotStored) {
 fn reply(to: oneshot::Sender<Answer>, answer: Answer) {
     // A client that went away meanwhile hears nothing. If it asks again it is told "duplicate".
     let _ = to.send(answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use rastro_core::dedup::EventKey;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Requests of an event each, left at the returned receiver; their answers are waited for as long as the senders are kept.
+    fn requests(
+        count: usize,
+    ) -> (
+        mpsc::UnboundedReceiver<Waiting>,
+        mpsc::UnboundedSender<Waiting>,
+        Vec<oneshot::Receiver<Answer>>,
+    ) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let answers = (0..count).map(|_| send(&sender)).collect();
+        (receiver, sender, answers)
+    }
+
+    fn send(to: &mpsc::UnboundedSender<Waiting>) -> oneshot::Receiver<Answer> {
+        let (answer, answered) = oneshot::channel();
+        let event = NewEvent {
+            key: EventKey(Uuid::nil()),
+            dataset_id: 1.try_into().unwrap(),
+            name: String::new(),
+            id: String::new(),
+            send_by: 0,
+            dedup_window_seconds: 0,
+            test_event_code: String::new(),
+            payload: String::new(),
+            request_id: Uuid::nil(),
+            traceparent: None,
+        };
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let waiting = Waiting {
+            events: vec![event],
+            answer,
+            _room: room,
+        };
+        assert!(to.send(waiting).is_ok());
+        answered
+    }
+
+    #[tokio::test]
+    async fn a_small_group_grows_until_it_is_its_turn() {
+        let turns = Turns::new(2);
+        let (mut receiver, sender, mut answers) = requests(3);
+        let others = turns.0.acquire().await.unwrap();
+        let mut gathering = std::pin::pin!(gather(&mut receiver, &turns));
+        assert!(futures_util::poll!(&mut gathering).is_pending());
+        answers.extend([send(&sender), send(&sender)]);
+        assert!(futures_util::poll!(&mut gathering).is_pending());
+        drop(others);
+        let (group, turn) = gathering.await.unwrap();
+        assert_eq!(group.len(), 5);
+        assert!(turn.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_large_group_neither_waits_for_a_turn_nor_takes_one() {
+        let turns = Turns::new(2);
+        let (mut receiver, _sender, _answers) = requests(LARGE_GROUP_EVENTS);
+        let (group, turn) = gather(&mut receiver, &turns).await.unwrap();
+        assert_eq!(group.len(), LARGE_GROUP_EVENTS);
+        assert!(turn.is_none());
+
+        let _others = turns.0.acquire().await.unwrap();
+        let (mut receiver, sender, mut answers) = requests(1);
+        let mut gathering = std::pin::pin!(gather(&mut receiver, &turns));
+        assert!(futures_util::poll!(&mut gathering).is_pending());
+        answers.extend((1..LARGE_GROUP_EVENTS).map(|_| send(&sender)));
+        assert_eq!(gathering.await.unwrap().0.len(), LARGE_GROUP_EVENTS);
+    }
+
+    #[tokio::test]
+    async fn what_waits_when_the_last_request_has_come_is_still_gathered() {
+        let turns = Turns::new(1);
+        let (mut receiver, sender, _answers) = requests(2);
+        drop(sender);
+        let _others = turns.0.acquire().await.unwrap();
+        assert_eq!(gather(&mut receiver, &turns).await.unwrap().0.len(), 2);
+        assert!(gather(&mut receiver, &turns).await.is_none());
+    }
 }

@@ -41,6 +41,7 @@ pub struct MaintenanceConfig {
     pub partition_days_ahead: i32,
     pub partitions_every_seconds: u64,
     pub keep_days: i32,
+    pub vacuum_every_seconds: u64,
     pub dedup_step: u32,
     pub tidy_every_seconds: u64,
 }

@@ -24,6 +24,7 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
         leadership: Leadership::new(store.clone()),
         leads: false,
         partitions_at: Instant::now(),
+        vacuum_at: Instant::now(),
         dedup_at: Instant::now(),
         attempts_at: Instant::now(),
     };
@@ -43,6 +44,7 @@ struct Leader<'m> {
     leads: bool,
     /// When each step is next due.
     partitions_at: Instant,
+    vacuum_at: Instant,
     dedup_at: Instant,
     attempts_at: Instant,
 }
@@ -59,8 +61,11 @@ impl Leader<'_> {
         } else {
             Ok(())
         };
-        let queues = self.store.vacuum_queues();
-        let queues = self.rounds.step(Step::vacuum_queues, queues).await;
+        let queues = if self.vacuum_at <= now {
+            self.vacuum_queues().await
+        } else {
+            Ok(())
+        };
         let dedup = if self.dedup_at <= now {
             self.expire_dedup_keys().await
         } else {
@@ -71,7 +76,7 @@ impl Leader<'_> {
         } else {
             Ok(())
         };
-        partitions.and(queues.map(|_| ())).and(dedup).and(attempts)
+        partitions.and(queues).and(dedup).and(attempts)
     }
 
     async fn take_the_lead(&mut self) -> Result<bool, StoreError> {
@@ -105,6 +110,15 @@ impl Leader<'_> {
             info!("made {created} partitions for the coming days, dropped {dropped} old ones");
         }
         self.partitions_at = Instant::now() + Duration::from_secs(self.config.partitions_every_seconds);
+        Ok(())
+    }
+
+    async fn vacuum_queues(&mut self) -> Result<(), StoreError> {
+        self.rounds
+            .step(Step::vacuum_queues, self.store.vacuum_queues())
+            .await?;
+        // While somebody's transaction keeps the rows from being freed, this is tried for nothing, so not at once again.
+        self.vacuum_at = Instant::now() + Duration::from_secs(self.config.vacuum_every_seconds);
         Ok(())
     }
 

@@ -81,7 +81,7 @@ impl WorkerMetrics {
         );
         registry.register(
             "step_rows",
-            "What steps changed: events, breakers, keys, partitions",
+            "What steps changed: events, breakers, keys, partitions, queues",
             metrics.rows.clone(),
         );
         registry.register_with_unit(

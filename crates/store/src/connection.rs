@@ -155,15 +155,19 @@ impl Connector {
         let mut config = (*self.config).clone();
         let plans = match plans {
             // The arrays of a group are estimated at ten rows, for which a nested loop looks good; they may hold a thousand.
-            // And PostgreSQL would plan small groups anew each time, which costs them half as much again.
-            Plans::Kept => "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off",
+            // An empty table is best read whole; it does not stay empty. And without being told, PostgreSQL would plan small
+            // groups anew each time, which costs them half as much again.
+            Plans::Kept => {
+                "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off -c enable_seqscan=off"
+            }
             Plans::ForEachCall => "-c plan_cache_mode=force_custom_plan",
         };
         let timeout = self.statement_timeout.as_millis();
+        // Compiling a statement takes longer than running any of ours.
         let own = config.get_options().unwrap_or_default().to_owned();
         config.options(format!(
             "-c statement_timeout={timeout} -c lock_timeout={timeout} -c idle_in_transaction_session_timeout=30s \
-             -c synchronous_commit=on {plans} {own}"
+             -c synchronous_commit=on -c jit=off {plans} {own}"
         ));
         // tokio-postgres limits each TCP connect; the handshake after it needs a limit too.
         let opening = async {

@@ -112,7 +112,7 @@ impl Store {
     /// Frees the room of rows that have left the queues, where they are many; returns how many queues were seen to.
     ///
     /// Autovacuum does so too, but comes by once a minute (`autovacuum_naptime`, which no table can set for itself), and a
-    /// busy queue's files would grow by a minute's rows.
+    /// busy queue's files would grow by a minute's rows. Large queues are left to it: a statement here has its time limit.
     pub async fn vacuum_queues(&self) -> Result<i64, StoreError> {
         let statement = QueuesToVacuum {
             lifetime: PhantomData,

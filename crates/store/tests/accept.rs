@@ -193,3 +193,34 @@ async fn events_of_many_lanes_and_duplicates_among_them_each_keep_what_they_say(
     let account = store.account().await.unwrap();
     assert_eq!((account.accepted, account.ready), (2_600, 2_600));
 }
+
+#[tokio::test]
+async fn a_lane_of_duplicates_beside_a_new_event_stores_and_queues_nothing_and_draws_no_number() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    let trial = |id: &str| NewEvent {
+        test_event_code: "TEST1".into(),
+        ..event(id)
+    };
+    assert_eq!(accept(&mut writer, &[trial("a")]).await, 1);
+    let mut group = vec![trial("a"), event("b"), event("c")];
+    group.sort_by_key(|event| event.key);
+    assert_eq!(accept(&mut writer, &group).await, 2);
+    // All of a group.
+    assert_eq!(accept(&mut writer, &group).await, 0);
+    assert_eq!(accept(&mut writer, &[event("d")]).await, 1);
+
+    let segments =
+        "SELECT test_event_code, event_count, (segment_number - min(segment_number) OVER ()) / 1000
+        FROM event_segments ORDER BY segment_number";
+    let found: Vec<Vec<String>> = database
+        .query(segments)
+        .await
+        .into_iter()
+        .map(|row| row.into_iter().flatten().collect())
+        .collect();
+    assert_eq!(found, [["TEST1", "1", "0"], ["", "2", "1"], ["", "1", "2"]]);
+    let account = store.account().await.unwrap();
+    assert_eq!((account.accepted, account.ready), (4, 4));
+}

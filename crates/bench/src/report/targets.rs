@@ -137,7 +137,7 @@ fn churn(report: &Report, targets: &mut Vec<Target>) {
     }
     targets.push(Target {
         what: "queue files after millions of events",
-        aim: "at most 2x of its largest".to_owned(),
+        aim: "at most 2x of what waits".to_owned(),
         found: format!(
             "{:.2}x ({:.1} / {:.1} MB)",
             churn.queue_ratio(),

@@ -201,18 +201,22 @@ impl Report {
         if let Some(churn) = &self.churn {
             writeln!(
                 text,
-                "  after {} events (at most {} waiting; {} keys expired and old partitions dropped meanwhile): queue files {:.1} MB,\n    \
-                 {:.1} MB after a transaction was left open for {:.0} s; claim {:.1} ms before, {:.1} while it was open, {:.1} after;\n    \
-                 forwarder {:.1} MB at its most",
+                "  {} events had passed through the tables, {} waiting in {} rows ({:.1} MB): queue files {:.1} MB, {:.1} MB\n    \
+                 after a transaction was left open for {:.0} s; claim {:.1} ms before it all, {:.1} ms while that was open, {:.1} ms\n    \
+                 after; of {} expired keys and 2 old partitions {} and {} left; forwarder {:.1} MB at its most",
                 churn.events,
                 churn.backlog,
-                churn.keys_to_expire - churn.keys_left,
+                churn.queue_rows,
+                churn.queue_fresh_bytes as f64 / 1e6,
                 churn.queue_bytes as f64 / 1e6,
                 churn.queue_bytes_open_transaction as f64 / 1e6,
                 churn.open_transaction_seconds,
                 churn.claims_before.median_ms,
                 churn.claims_open_transaction.median_ms,
                 churn.claims_after.median_ms,
+                churn.keys_to_expire,
+                churn.keys_left,
+                churn.partitions_left,
                 churn.forwarder_rss_mb
             )?;
         }

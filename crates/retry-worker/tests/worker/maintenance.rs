@@ -183,19 +183,20 @@ async fn a_busy_queue_does_not_grow_by_the_rows_that_have_left_it() {
         .execute("ALTER TABLE send_queue SET (autovacuum_enabled = off)")
         .await;
     database.execute(pass_through).await;
-    let size = "SELECT pg_table_size('send_queue')::text";
+    let size = "SELECT pg_total_relation_size('send_queue')::text";
     let before: u64 = database.value(size).await.parse().unwrap();
-    let _worker = Process::retry_worker(&database, &[]);
+    let _worker = Process::retry_worker(&database, &[("RASTRO__MAINTENANCE__VACUUM_EVERY_SECONDS", "0")]);
     for round in 1..=3 {
         let vacuumed = format!(
-            "SELECT (vacuum_count >= {round})::text FROM pg_stat_user_tables WHERE relname = 'send_queue'"
+            "SELECT (n_tup_del >= {round} * 2000 AND n_dead_tup = 0)::text FROM pg_stat_user_tables
+             WHERE relname = 'send_queue'"
         );
         wait_for(&database, "it is vacuumed", &vacuumed, "true").await;
         database.execute(pass_through).await;
     }
     let after: u64 = database.value(size).await.parse().unwrap();
-    // The maps of free and of visible pages are new.
-    assert!(after <= before + 64 * 1024, "{before} bytes became {after}");
+    // Four times as many rows have been there. An emptied page of the index waits for the next vacuum but one.
+    assert!(after < 2 * before + 64 * 1024, "{before} bytes became {after}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
