@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::claims::Backlog;
 
 fn measured(events_per_second: f64) -> Measurement {
     Measurement {
@@ -107,4 +108,53 @@ fn the_text_says_what_was_shortened_and_which_targets_were_missed() {
     };
     assert!(verdict_of("single requests against naive").starts_with("ok"));
     assert!(verdict_of("requests of 1,000, events against naive").starts_with("MISSED"));
+}
+
+#[test]
+fn what_passed_events_leave_behind_is_compared_with_what_was_there_before() {
+    let claims = |median_ms| Backlog {
+        events: 45_000,
+        median_ms,
+        p95_ms: 20.0,
+    };
+    let mut report = report();
+    report.churn = Some(Churn {
+        events: 10_000_000,
+        backlog: 1_000_000,
+        queue_rows: 10_000,
+        queue_fresh_bytes: 1_000_000,
+        queue_bytes: 1_500_000,
+        queue_bytes_open_transaction: 3_000_000,
+        open_transaction_seconds: 60.0,
+        claims_before: claims(8.0),
+        claims_open_transaction: claims(12.0),
+        claims_after: claims(8.8),
+        forwarder_rss_mb: 26.0,
+        keys_to_expire: 500,
+        keys_left: 2,
+        partitions_left: 0,
+        refused: 0,
+    });
+    assert!(report.problems().is_empty());
+    let json = report.json().unwrap();
+    assert_eq!(json["ratio_claim_open_transaction"], 1.5);
+    assert_eq!(json["ratio_claim_after_churn"], 1.1);
+    assert_eq!(json["ratio_queue_files_vs_fresh"], 1.5);
+    let verdicts: Vec<(&str, bool)> = targets::targets(&report)
+        .into_iter()
+        .map(|target| (target.what, target.reached))
+        .collect();
+    for (what, reached) in [
+        ("claim while a transaction is left open", false),
+        ("claim after millions of events", true),
+        ("queue files after millions of events", true),
+        ("expired keys, old partitions left", false),
+    ] {
+        assert!(verdicts.contains(&(what, reached)), "{what}: {verdicts:?}");
+    }
+    report.churn.as_mut().unwrap().refused = 4;
+    assert_eq!(
+        report.problems(),
+        ["4 requests of a hundred events were refused or got no answer"]
+    );
 }
