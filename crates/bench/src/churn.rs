@@ -53,7 +53,7 @@ pub(crate) struct Churn {
 }
 
 impl Churn {
-    /// The queue's files against what its largest backlog needs.
+    /// The queue's files against those of a queue just filled with what waits.
     pub(crate) fn queue_ratio(&self) -> f64 {
         self.queue_bytes as f64 / self.queue_fresh_bytes as f64
     }
@@ -70,7 +70,11 @@ impl Churn {
 
 /// Times claims from a backlog made for it, and has it delivered.
 pub(crate) async fn time_claims(arena: &mut Arena, plan: &Plan) -> anyhow::Result<Backlog> {
-    fill(arena, plan, claims::needed(plan), 1).await?;
+    let refused = fill(arena, plan, claims::needed(plan), 1).await?;
+    ensure!(
+        refused == 0,
+        "{refused} requests of a hundred events were refused or got no answer"
+    );
     arena.await_quiet().await?;
     let events = i64::try_from(arena.backlog().await?)?;
     let times = claims::times(&arena.store, plan, LEASE).await?;

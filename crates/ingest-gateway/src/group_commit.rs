@@ -352,7 +352,7 @@ mod tests {
 
     use super::*;
 
-    /// Requests of an event each, left at the returned receiver; their answers are waited for as long as the senders are kept.
+    /// Requests of an event each that wait at the returned receiver, for as long as somebody keeps the way back to their callers.
     fn requests(
         count: usize,
     ) -> (

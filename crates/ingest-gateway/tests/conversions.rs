@@ -21,6 +21,14 @@ fn pointers(problem: &Value) -> Vec<&str> {
         .collect()
 }
 
+fn settings(defaults: DatasetDefaults) -> DatasetSettings {
+    DatasetSettings {
+        name: "test".into(),
+        defaults,
+        test_event_code: None,
+    }
+}
+
 async fn stored_payload(world: &World, event_id: &str) -> Value {
     let payloads = world.database.payloads().await;
     let (_, payload) = payloads.iter().find(|(id, _)| id == event_id).unwrap();
@@ -139,14 +147,9 @@ async fn one_bad_event_never_costs_its_batch() {
 
 #[tokio::test]
 async fn each_refusal_has_its_own_status_and_tells_why() {
-    let world = World::with(
-        DatasetSettings {
-            name: "test".into(),
-            defaults: DatasetDefaults::default(),
-            test_event_code: None,
-        },
-        |config| config.max_body_bytes = 2_000,
-    )
+    let world = World::with(settings(DatasetDefaults::default()), |config| {
+        config.max_body_bytes = 2_000;
+    })
     .await;
     let url = world.conversions_url();
     let post = || world.client.post(&url).bearer_auth(Key::Secret.as_str());
@@ -231,12 +234,10 @@ async fn each_refusal_has_its_own_status_and_tells_why() {
 
 #[tokio::test]
 async fn a_key_that_sends_too_much_is_told_when_to_go_on() {
-    let settings = DatasetSettings {
-        name: "test".into(),
-        defaults: DatasetDefaults::default(),
-        test_event_code: None,
-    };
-    let world = World::with(settings, |config| config.max_events_per_second_per_key = 3).await;
+    let world = World::with(settings(DatasetDefaults::default()), |config| {
+        config.max_events_per_second_per_key = 3;
+    })
+    .await;
     let batch = |prefix: &str| json!({"events": (0..3).map(|n| lead(&format!("{prefix}{n}"), world.now())).collect::<Vec<_>>()});
     assert_eq!(world.post(Key::Secret, &batch("a")).await.status, 200);
     let refused = world.post(Key::Secret, &batch("b")).await;
@@ -298,12 +299,7 @@ async fn currency_and_country_are_assumed_only_where_the_owner_said_so() {
         country: CountryCode::parse("br"),
         currency: Currency::parse("BRL"),
     };
-    let settings = DatasetSettings {
-        name: "test".into(),
-        defaults,
-        test_event_code: None,
-    };
-    let world = World::with(settings, |_| {}).await;
+    let world = World::with(settings(defaults), |_| {}).await;
     event["user_data"]["ph"] = json!("(11) 91234-5678");
     assert_eq!(world.post(Key::Secret, &event).await.status, 202);
     let payload = stored_payload(&world, "p-1").await;
@@ -355,12 +351,10 @@ async fn an_event_without_an_id_gets_one_from_its_content() {
 
 #[tokio::test]
 async fn a_new_key_works_at_once_and_a_revoked_one_stops_working() {
-    let settings = DatasetSettings {
-        name: "test".into(),
-        defaults: DatasetDefaults::default(),
-        test_event_code: None,
-    };
-    let world = World::with(settings, |config| config.key_refresh_seconds = 1).await;
+    let world = World::with(settings(DatasetDefaults::default()), |config| {
+        config.key_refresh_seconds = 1;
+    })
+    .await;
     assert_eq!(world.post(Key::Secret, &lead("a", world.now())).await.status, 202);
     world
         .database
@@ -522,12 +516,7 @@ async fn a_database_that_hangs_means_503_when_its_time_is_up() {
 
 #[tokio::test]
 async fn a_commit_that_hangs_does_not_hold_up_those_of_other_threads() {
-    let settings = DatasetSettings {
-        name: "test".into(),
-        defaults: DatasetDefaults::default(),
-        test_event_code: None,
-    };
-    let world = World::with(settings, |config| config.workers = 2).await;
+    let world = World::with(settings(DatasetDefaults::default()), |config| config.workers = 2).await;
     // Hangs only the first that comes.
     let hang = "CREATE SEQUENCE inserts;
         CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
