@@ -26,6 +26,20 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const OLD_DAYS: i32 = 100;
 const QUEUE_BYTES: &str = "SELECT pg_total_relation_size('send_queue')";
 
+/// Claims from the product's tables, and in turn with them from new ones.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Aged {
+    pub(crate) product: Backlog,
+    pub(crate) fresh: Backlog,
+}
+
+impl Aged {
+    /// Times as long as from new tables.
+    pub(crate) fn ratio(&self) -> f64 {
+        self.product.median_ms / self.fresh.median_ms
+    }
+}
+
 /// What was found, before and after.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Churn {
@@ -40,9 +54,9 @@ pub(crate) struct Churn {
     pub(crate) queue_bytes_open_transaction: u64,
     pub(crate) open_transaction_seconds: f64,
     /// Claims before all this, at the end of the open transaction, and after it.
-    pub(crate) claims_before: Backlog,
-    pub(crate) claims_open_transaction: Backlog,
-    pub(crate) claims_after: Backlog,
+    pub(crate) claims_before: Aged,
+    pub(crate) claims_open_transaction: Aged,
+    pub(crate) claims_after: Aged,
     pub(crate) forwarder_rss_mb: f64,
     /// Keys and partitions that the worker had to forget meanwhile, and those that are left of them.
     pub(crate) keys_to_expire: u64,
@@ -57,19 +71,10 @@ impl Churn {
     pub(crate) fn queue_ratio(&self) -> f64 {
         self.queue_bytes as f64 / self.queue_fresh_bytes as f64
     }
-
-    /// Claims afterwards against claims before, while a transaction was open and after it.
-    pub(crate) fn claim_ratios(&self) -> (f64, f64) {
-        let before = self.claims_before.median_ms;
-        (
-            self.claims_open_transaction.median_ms / before,
-            self.claims_after.median_ms / before,
-        )
-    }
 }
 
 /// Times claims from a backlog made for it, and has it delivered.
-pub(crate) async fn time_claims(arena: &mut Arena, plan: &Plan) -> anyhow::Result<Backlog> {
+pub(crate) async fn time_claims(arena: &mut Arena, plan: &Plan) -> anyhow::Result<Aged> {
     let refused = fill(arena, plan, claims::needed(plan), 1).await?;
     ensure!(
         refused == 0,
@@ -77,14 +82,14 @@ pub(crate) async fn time_claims(arena: &mut Arena, plan: &Plan) -> anyhow::Resul
     );
     arena.await_quiet().await?;
     let events = i64::try_from(arena.backlog().await?)?;
-    let times = claims::times(&arena.store, plan, LEASE).await?;
+    let [product, fresh] = claims::against_fresh(arena, plan, events, LEASE).await?;
     let forwarder = arena.start_forwarder().await?;
     arena.await_delivery().await?;
     forwarder.stop().await?;
-    Ok(claims::backlog(events, times))
+    Ok(Aged { product, fresh })
 }
 
-pub(crate) async fn measure(arena: &mut Arena, plan: &Plan, claims_before: Backlog) -> anyhow::Result<Churn> {
+pub(crate) async fn measure(arena: &mut Arena, plan: &Plan, claims_before: Aged) -> anyhow::Result<Churn> {
     let enough = plan.churn_events.max(arena.accepted() + 2 * plan.churn_backlog);
     say(&format!(
         "{enough} events through the same tables, then a transaction left open for {:?}",

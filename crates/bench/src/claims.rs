@@ -6,7 +6,7 @@ use anyhow::Context;
 use rastro_bench::database::{fill_backlog, store};
 use rastro_bench::sample::stored_leads;
 use rastro_service::clock::Clock;
-use rastro_store::{Lane, Store};
+use rastro_store::{ReadyLane, Store};
 use serde::Serialize;
 
 use crate::arena::{Arena, BATCH, BUSY};
@@ -16,6 +16,8 @@ use crate::say;
 
 /// Claims before those that count: connections open, caches fill.
 const WARM_UP: usize = 5;
+/// Looks at the whole queue, of which the forwarder makes many a second while that is cheap.
+const LOOKS: usize = 5;
 /// Events that were accepted together, as they are under load.
 const SEGMENT: usize = 100;
 const LEASE: Duration = Duration::from_secs(3_600);
@@ -33,6 +35,8 @@ pub(crate) struct Backlog {
     pub(crate) events: i64,
     pub(crate) median_ms: f64,
     pub(crate) p95_ms: f64,
+    /// A look at the whole queue, which tells claims where to begin.
+    pub(crate) look_ms: f64,
 }
 
 impl Claims {
@@ -46,30 +50,32 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
     say(&format!("claims from backlogs of {large} and {small}"));
     let payloads = match plan.quick {
         true => vec!["{}".to_owned(); SEGMENT],
-        false => stored_leads("backlog", Clock::system().now(), SEGMENT as u64)?,
+        false => leads()?,
     };
     let mut stores = Vec::new();
     for (name, events) in [("bench_claims_large", large), ("bench_claims_small", small)] {
-        let url = arena.server.create_migrated(name).await?;
-        fill_backlog(&url, BUSY.parse()?, &payloads, events).await?;
-        stores.push(store(&url)?);
+        stores.push(filled(arena, name, &payloads, events).await?);
     }
-    // In turn, as everything here.
-    let mut times = [Vec::new(), Vec::new()];
-    for number in 0..WARM_UP + plan.claims {
-        for (store, times) in stores.iter().zip(&mut times) {
-            let time = claim(store, LEASE).await?;
-            if number >= WARM_UP {
-                times.push(time);
-            }
-        }
-    }
-    let [large_times, small_times] = times;
+    let [large_times, small_times] = in_turn([&stores[0], &stores[1]], plan, LEASE).await?;
     Ok(Claims {
         claims: plan.claims,
-        large: backlog(large, large_times),
-        small: backlog(small, small_times),
+        large: large_times.of(large),
+        small: small_times.of(small),
     })
+}
+
+/// Claims from what waits in the product's tables, in turn with claims from just as much in new tables: what became of the machine
+/// since the last time became of both.
+pub(crate) async fn against_fresh(
+    arena: &Arena,
+    plan: &Plan,
+    events: i64,
+    lease: Duration,
+) -> anyhow::Result<[Backlog; 2]> {
+    let segment = i64::try_from(SEGMENT)?;
+    let fresh = filled(arena, "bench_claims_fresh", &leads()?, events / segment * segment).await?;
+    let times = in_turn([&arena.store, &fresh], plan, lease).await?;
+    Ok(times.map(|times| times.of(events)))
 }
 
 /// Events that are claimed when so many claims are timed.
@@ -77,36 +83,80 @@ pub(crate) fn needed(plan: &Plan) -> u64 {
     ((WARM_UP + plan.claims) * BATCH) as u64
 }
 
-/// Milliseconds of each claim from the busy dataset's backlog.
-pub(crate) async fn times(store: &Store, plan: &Plan, lease: Duration) -> anyhow::Result<Vec<f64>> {
-    let mut times = Vec::new();
-    for _ in 0..WARM_UP + plan.claims {
-        times.push(claim(store, lease).await?);
+fn leads() -> anyhow::Result<Vec<String>> {
+    stored_leads("backlog", Clock::system().now(), SEGMENT as u64)
+}
+
+/// New tables with so many events of the busy dataset.
+async fn filled(arena: &Arena, database: &str, payloads: &[String], events: i64) -> anyhow::Result<Store> {
+    let url = arena.server.create_migrated(database).await?;
+    fill_backlog(&url, BUSY.parse()?, payloads, events).await?;
+    store(&url)
+}
+
+/// Claims from two backlogs of the busy dataset, all with what one look found: the forwarder looks again at least once a
+/// second.
+async fn in_turn(stores: [&Store; 2], plan: &Plan, lease: Duration) -> anyhow::Result<[Times; 2]> {
+    let mut times = [Times::default(), Times::default()];
+    let mut lanes = Vec::new();
+    for (store, times) in stores.iter().zip(&mut times) {
+        lanes.push(look(store, times).await?);
     }
-    Ok(times.split_off(WARM_UP))
+    for number in 0..WARM_UP + plan.claims {
+        for ((store, lane), times) in stores.iter().zip(&lanes).zip(&mut times) {
+            let time = claim(store, lane, lease).await?;
+            if number >= WARM_UP {
+                times.claims.push(time);
+            }
+        }
+    }
+    Ok(times)
+}
+
+/// Looks at the queue as the forwarder does, a few times, and returns the busy dataset's lane.
+async fn look(store: &Store, times: &mut Times) -> anyhow::Result<ReadyLane> {
+    let mut lanes = Vec::new();
+    for _ in 0..LOOKS {
+        let started = Instant::now();
+        lanes = store.ready_lanes().await?;
+        times.looks.push(milliseconds(started.elapsed()));
+    }
+    let busy = BUSY.parse()?;
+    let lane = lanes.into_iter().find(|ready| ready.lane.dataset_id == busy);
+    lane.context("nothing waits")
 }
 
 /// Claims a batch and returns how long that took, in milliseconds.
-async fn claim(store: &Store, lease: Duration) -> anyhow::Result<f64> {
-    let lane = Lane {
-        dataset_id: BUSY.parse()?,
-        test_event_code: String::new(),
-    };
+async fn claim(store: &Store, busy: &ReadyLane, lease: Duration) -> anyhow::Result<f64> {
     let limit = u16::try_from(BATCH)?;
     let started = Instant::now();
-    let batch = store.claim_batch(&lane, limit, lease, "benchmark").await?;
+    let batch = store.claim_batch(busy, limit, lease, "benchmark").await?;
     let took = started.elapsed();
     let batch = batch.context("the backlog ran out")?;
     anyhow::ensure!(batch.events.len() == BATCH, "a claim was not full");
-    Ok(took.as_secs_f64() * 1_000.0)
+    Ok(milliseconds(took))
 }
 
-pub(crate) fn backlog(events: i64, mut times: Vec<f64>) -> Backlog {
-    times.sort_by(f64::total_cmp);
-    let p95 = (times.len() * 95).div_ceil(100).max(1) - 1;
-    Backlog {
-        events,
-        p95_ms: times.get(p95).copied().unwrap_or_default(),
-        median_ms: median(times).unwrap_or_default(),
+fn milliseconds(took: Duration) -> f64 {
+    took.as_secs_f64() * 1_000.0
+}
+
+/// Milliseconds that looks and claims took.
+#[derive(Default)]
+struct Times {
+    looks: Vec<f64>,
+    claims: Vec<f64>,
+}
+
+impl Times {
+    fn of(mut self, events: i64) -> Backlog {
+        self.claims.sort_by(f64::total_cmp);
+        let p95 = (self.claims.len() * 95).div_ceil(100).max(1) - 1;
+        Backlog {
+            events,
+            p95_ms: self.claims.get(p95).copied().unwrap_or_default(),
+            median_ms: median(self.claims).unwrap_or_default(),
+            look_ms: median(self.looks).unwrap_or_default(),
+        }
     }
 }

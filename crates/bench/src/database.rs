@@ -44,9 +44,12 @@ impl Server {
 
     /// Makes an empty database, in place of one that is left of an earlier run.
     pub async fn create(&self, database: &str) -> anyhow::Result<String> {
-        for statement in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"),
+            format!("CREATE DATABASE {database}"),
+        ] {
             self.admin
-                .batch_execute(&format!("{statement} {database}"))
+                .batch_execute(&statement)
                 .await
                 .with_context(|| format!("cannot make database {database}"))?;
         }

@@ -203,9 +203,13 @@ impl Report {
             put("claims", json!(claims));
         }
         if let Some(churn) = &self.churn {
-            let (open, after) = churn.claim_ratios();
-            put("ratio_claim_after_churn", json!(rounded(after)));
-            put("ratio_claim_open_transaction", json!(rounded(open)));
+            for (key, claims) in [
+                ("ratio_claim_before_churn", churn.claims_before),
+                ("ratio_claim_open_transaction", churn.claims_open_transaction),
+                ("ratio_claim_after_churn", churn.claims_after),
+            ] {
+                put(key, json!(rounded(claims.ratio())));
+            }
             put("ratio_queue_files_vs_fresh", json!(rounded(churn.queue_ratio())));
             put("churn", json!(churn));
         }

@@ -3,6 +3,11 @@
 //! One loop hands out the work: each round it takes over batches whose lease has ended, then gives every lane (dataset
 //! and test event code) with something ready one batch at a time, in turn, until all requests that may be in flight
 //! are. A busy dataset gets what the others leave, never their share.
+//!
+//! Which lanes these are, where each begins and whether its dataset may be sent to is looked up in the whole queue. While
+//! somebody's transaction is left open anywhere in the database, the rows that left the queue stay in the way of that look,
+//! more and more of them. So a look that took long is followed by a while in which what it found has to do: claims begin
+//! where it found the lane's first event, cost what they always do, and take nothing if the breaker has changed since.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,6 +27,11 @@ use crate::delivery::Courier;
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(1);
 /// Events in a probe: enough to learn from, few enough to lose time with.
 const PROBE_EVENTS: u16 = 10;
+/// How many times as long as it took does a look at the whole queue have to do for: at most a twentieth of the time is spent
+/// looking.
+const LOOK_PAUSE: u32 = 20;
+/// But no longer, so that a lane with something new and an event that came back are seen in time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for a database that is away.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
@@ -33,6 +43,8 @@ pub async fn run(courier: Courier, owner: String, shutdown: Shutdown) {
         owner,
         deliveries: JoinSet::new(),
         datasets: HashMap::new(),
+        ready: Vec::new(),
+        look_at: Instant::now(),
         resting: HashMap::new(),
         take_over_at: Instant::now(),
     };
@@ -60,6 +72,11 @@ struct Forwarder {
     deliveries: JoinSet<()>,
     /// The dataset of each of them.
     datasets: HashMap<Id, DatasetId>,
+    /// Lanes in which something was ready when the queue was last looked at, without those of which nothing could be claimed
+    /// since.
+    ready: Vec<ReadyLane>,
+    /// When it is looked at again.
+    look_at: Instant,
     /// Lanes whose last batch was not full, and until when they gather.
     resting: HashMap<Lane, Instant>,
     take_over_at: Instant,
@@ -90,14 +107,15 @@ impl Forwarder {
                 self.start(batch, None);
             }
         }
+        let idle =
+            Duration::from_millis(config.idle_poll_milliseconds).mul_f64(0.8 + 0.4 * rand::random::<f64>());
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
-        let mut lanes = if self.has_room() {
-            self.courier.store.ready_lanes().await?
-        } else {
-            Vec::new()
-        };
-        lanes.retain(|ready| !self.resting.contains_key(&ready.lane));
+        if self.has_room() && self.look_at <= now {
+            self.look(idle).await?;
+        }
+        let awake = |ready: &&ReadyLane| !self.resting.contains_key(&ready.lane);
+        let mut lanes: Vec<ReadyLane> = self.ready.iter().filter(awake).cloned().collect();
         let found_work = !lanes.is_empty();
         // In turn: one batch for each lane, then another for those that have more.
         while !lanes.is_empty() && self.has_room() {
@@ -108,9 +126,9 @@ impl Forwarder {
                 }
                 match ready.breaker.permission(ready.now_ms) {
                     Permission::Nothing => {}
-                    Permission::Probe => self.probe(&ready).await?,
+                    Permission::Probe => self.probe(ready).await?,
                     Permission::Freely => {
-                        if self.claim(&ready.lane).await? {
+                        if self.claim(&ready).await? {
                             unfinished.push(ready);
                         }
                     }
@@ -118,8 +136,6 @@ impl Forwarder {
             }
             lanes = unfinished;
         }
-        let idle =
-            Duration::from_millis(config.idle_poll_milliseconds).mul_f64(0.8 + 0.4 * rand::random::<f64>());
         let gathered = self
             .resting
             .values()
@@ -129,12 +145,25 @@ impl Forwarder {
             Some(gathered) => gathered.min(idle),
             // Something was there that others took, or for which there is no room.
             None if found_work => Duration::from_millis(config.gather_milliseconds),
-            None => idle,
+            None => self.look_at.saturating_duration_since(Instant::now()),
         })
     }
 
+    /// Looks up what is ready in the whole queue. If nothing is, the next look is after `idle`.
+    async fn look(&mut self, idle: Duration) -> Result<(), StoreError> {
+        let started = Instant::now();
+        self.ready = self.courier.store.ready_lanes().await?;
+        let pause = (started.elapsed() * LOOK_PAUSE).min(LOOK_EVERY);
+        self.look_at = Instant::now()
+            + match self.ready.is_empty() {
+                true => pause.max(idle),
+                false => pause,
+            };
+        Ok(())
+    }
+
     /// Starts a delivery of what is ready in a lane. Whether there may be more.
-    async fn claim(&mut self, lane: &Lane) -> Result<bool, StoreError> {
+    async fn claim(&mut self, ready: &ReadyLane) -> Result<bool, StoreError> {
         let config = &self.courier.config;
         let (limit, gather) = (
             config.batch_size,
@@ -143,23 +172,28 @@ impl Forwarder {
         let claimed = self
             .courier
             .store
-            .claim_batch(lane, limit, config.lease(), &self.owner)
+            .claim_batch(ready, limit, config.lease(), &self.owner)
             .await?;
-        let Some(batch) = claimed else { return Ok(false) };
+        let Some(batch) = claimed else {
+            self.ready.retain(|other| other.lane != ready.lane);
+            return Ok(false);
+        };
         let full = batch.events.len() >= usize::from(limit);
         self.start(batch, None);
         if !full {
-            self.resting.insert(lane.clone(), Instant::now() + gather);
+            self.resting.insert(ready.lane.clone(), Instant::now() + gather);
         }
         Ok(full)
     }
 
     /// Starts a delivery of a few events, unless another forwarder has the one probe that there may be.
-    async fn probe(&mut self, ready: &ReadyLane) -> Result<(), StoreError> {
+    async fn probe(&mut self, ready: ReadyLane) -> Result<(), StoreError> {
         let (courier, dataset) = (&self.courier, ready.lane.dataset_id);
         let Some(probe) = ready.breaker.take_probe(ready.now_ms, &courier.breaker) else {
             return Ok(());
         };
+        // Whoever gets it: the breaker is another then.
+        self.look_at = Instant::now();
         if !courier
             .store
             .change_breaker(dataset, &ready.breaker, &probe, None)
@@ -167,10 +201,14 @@ impl Forwarder {
         {
             return Ok(());
         }
+        let ready = ReadyLane {
+            breaker: probe,
+            ..ready
+        };
         let lease = courier.config.lease();
         match courier
             .store
-            .claim_batch(&ready.lane, PROBE_EVENTS, lease, &self.owner)
+            .claim_batch(&ready, PROBE_EVENTS, lease, &self.owner)
             .await?
         {
             Some(batch) => {

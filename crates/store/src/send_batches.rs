@@ -16,7 +16,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::meta_events_log::AttemptRecord;
 use crate::segment;
-use crate::send_queue::Lane;
+use crate::send_queue::ReadyLane;
 use crate::statement::{only_row, statement};
 
 /// A batch and which of its owners one is.
@@ -122,21 +122,26 @@ type SegmentRow = (i64, NaiveDate, Vec<i64>, Vec<i16>, String, Vec<u8>);
 type SegmentSql = (BigInt, Date, Array<BigInt>, Array<SmallInt>, Text, Binary);
 
 impl Store {
-    /// Makes the oldest ready events of a lane, at most `limit`, into a batch that is ours for the length of the lease.
-    /// `None` if nothing was ready. `owner` is for people to read.
+    /// Makes the oldest ready events of a lane, at most `limit`, into a batch that is ours for the length of the lease. `owner`
+    /// is for people to read.
+    ///
+    /// `None` if nothing was ready from the lane's [`first_number`](ReadyLane) on, or its breaker is no longer the one that let
+    /// it. The cost depends neither on what waits behind the batch, nor on rows before it that cannot be cleaned up yet.
     pub async fn claim_batch(
         &self,
-        lane: &Lane,
+        ready: &ReadyLane,
         limit: u16,
         lease: Duration,
         owner: &str,
     ) -> Result<Option<Batch>, StoreError> {
         let statement = Claim {
-            dataset_id: lane.dataset_id.as_i64(),
-            test_event_code: &lane.test_event_code,
+            dataset_id: ready.lane.dataset_id.as_i64(),
+            test_event_code: &ready.lane.test_event_code,
             limit: i64::from(limit),
             lease_seconds: seconds(lease),
             owner,
+            first_number: ready.first_number,
+            generation: ready.breaker.generation,
             lifetime: PhantomData,
         };
         batch_from_rows(statement.load(&mut self.connection().await?).await?)
@@ -373,6 +378,8 @@ statement! {
         limit: i64 as BigInt,
         lease_seconds: i64 as BigInt,
         owner: &'b str as Text,
+        first_number: i64 as BigInt,
+        generation: i64 as BigInt,
     }
 }
 

@@ -26,6 +26,9 @@ pub struct Lane {
 #[derive(Clone, Debug)]
 pub struct ReadyLane {
     pub lane: Lane,
+    /// The number of its oldest event that was ready. One of a lower number may still become ready: accepts commit in any
+    /// order, and events come back.
+    pub first_number: i64,
     pub breaker: Breaker,
     /// The database's time, which the breaker goes by.
     pub now_ms: i64,
@@ -37,10 +40,10 @@ impl Store {
         let statement = Lanes {
             lifetime: PhantomData,
         };
-        let rows: Vec<(i64, String, DateTime<Utc>, BreakerRow)> =
+        let rows: Vec<(i64, String, i64, DateTime<Utc>, BreakerRow)> =
             statement.load(&mut self.connection().await?).await?;
         rows.into_iter()
-            .map(|(dataset_id, test_event_code, now, breaker)| {
+            .map(|(dataset_id, test_event_code, first_number, now, breaker)| {
                 let dataset_id = dataset_id
                     .try_into()
                     .map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
@@ -49,6 +52,7 @@ impl Store {
                         dataset_id,
                         test_event_code,
                     },
+                    first_number,
                     breaker: breaker_from_row(breaker, now)?,
                     now_ms: now.timestamp_millis(),
                 })
@@ -58,5 +62,5 @@ impl Store {
 }
 
 statement! {
-    Lanes<'q>("sql/lanes.sql") -> (BigInt, Text, Timestamptz, BreakerSql) {}
+    Lanes<'q>("sql/lanes.sql") -> (BigInt, Text, BigInt, Timestamptz, BreakerSql) {}
 }

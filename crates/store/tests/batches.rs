@@ -4,8 +4,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use rastro_core::circuit_breaker::{Breaker, State};
 use rastro_core::dedup::EventKey;
-use rastro_store::{AttemptRecord, Batch, DeadLetterReason, Evidence, Fate, Lane, NewEvent, Store};
+use rastro_store::{
+    AttemptRecord, Batch, Dataset, DatasetSettings, DeadLetterReason, Evidence, Fate, Lane, NewEvent,
+    ReadyLane, Store,
+};
 use rastro_test_support::TestDatabase;
 use uuid::Uuid;
 
@@ -47,11 +51,17 @@ impl Queue {
     }
 
     async fn claim(&self, dataset: i64, code: &str, limit: u16) -> Option<Batch> {
+        let ready = self.look(dataset, code).await?;
+        self.store.claim_batch(&ready, limit, LEASE, "one").await.unwrap()
+    }
+
+    async fn look(&self, dataset: i64, code: &str) -> Option<ReadyLane> {
         let lane = Lane {
             dataset_id: dataset.try_into().unwrap(),
             test_event_code: code.into(),
         };
-        self.store.claim_batch(&lane, limit, LEASE, "one").await.unwrap()
+        let lanes = self.store.ready_lanes().await.unwrap();
+        lanes.into_iter().find(|ready| ready.lane == lane)
     }
 
     async fn take_over(&self) -> Option<Batch> {
@@ -120,6 +130,62 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
 }
 
 #[tokio::test]
+async fn a_claim_leaves_what_came_back_before_its_lane_began_to_the_next_look() {
+    let queue = Queue::with_events(&[(1, "", 10)]).await;
+    let first = queue.claim(1, "", 5).await.unwrap();
+    let ready = queue.look(1, "").await.unwrap();
+    assert!(queue.settle(&first, Fate::Release).await);
+
+    let second = queue
+        .store
+        .claim_batch(&ready, 1_000, LEASE, "one")
+        .await
+        .unwrap();
+    let second = second.unwrap();
+    assert_eq!(second.events.len(), 5);
+    assert_eq!(second.events[0].number, ready.first_number);
+    let third = queue
+        .store
+        .claim_batch(&ready, 1_000, LEASE, "one")
+        .await
+        .unwrap();
+    assert!(third.is_none());
+
+    let again = queue.claim(1, "", 1_000).await.unwrap();
+    let numbers = |batch: &Batch| batch.events.iter().map(|event| event.number).collect::<Vec<_>>();
+    assert_eq!(numbers(&again), numbers(&first));
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_by_one_who_has_not_seen_that_the_breaker_changed() {
+    let queue = Queue::with_events(&[(1, "", 5)]).await;
+    let dataset = Dataset {
+        id: 1.try_into().unwrap(),
+        settings: DatasetSettings {
+            name: "test".into(),
+            defaults: Default::default(),
+            test_event_code: None,
+        },
+        access_token: "EAAtest".to_owned().into(),
+    };
+    queue.store.put_dataset(&dataset).await.unwrap();
+    let ready = queue.look(1, "").await.unwrap();
+    let stopped = Breaker {
+        generation: ready.breaker.generation + 1,
+        state: State::Open,
+        ..ready.breaker
+    };
+    let change = queue
+        .store
+        .change_breaker(dataset.id, &ready.breaker, &stopped, None);
+    assert!(change.await.unwrap());
+    let claimed = queue.store.claim_batch(&ready, 10, LEASE, "one").await.unwrap();
+    assert!(claimed.is_none());
+    assert_eq!(queue.claim(1, "", 10).await.unwrap().events.len(), 5);
+}
+
+#[tokio::test]
 async fn concurrent_claims_never_share_an_event() {
     let queue = Queue::with_events(&[(1, "", 1_000)]).await;
     let claims = (0..10).map(|_| queue.claim(1, "", 100));
@@ -156,11 +222,9 @@ async fn a_claim_stays_within_its_limit_under_every_plan() {
             .execute(&format!("ALTER DATABASE {name} SET {setting} = off"))
             .await;
         let store = Store::new(&queue.database.config(), "test").unwrap();
-        let lane = Lane {
-            dataset_id: 1.try_into().unwrap(),
-            test_event_code: String::new(),
-        };
-        let batch = store.claim_batch(&lane, 10, LEASE, "one").await.unwrap().unwrap();
+        let lanes = store.ready_lanes().await.unwrap();
+        let batch = store.claim_batch(&lanes[0], 10, LEASE, "one").await.unwrap();
+        let batch = batch.unwrap();
         assert_eq!(batch.events.len(), 10, "{setting}");
         queue.assert_nothing_is_lost().await;
     }

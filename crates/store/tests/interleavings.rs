@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use rastro_core::dedup::EventKey;
-use rastro_store::{AttemptRecord, Batch, Evidence, Fate, Lane, NewEvent, Store};
+use rastro_store::{AttemptRecord, Batch, Evidence, Fate, NewEvent, Store};
 use rastro_test_support::{TestDatabase, eventually};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -47,11 +47,11 @@ async fn connect(database: &TestDatabase) -> Client {
 }
 
 async fn claim(store: &Store, limit: u16) -> Option<Batch> {
-    let lane = Lane {
-        dataset_id: 1.try_into().unwrap(),
-        test_event_code: String::new(),
-    };
-    store.claim_batch(&lane, limit, LEASE, "one").await.unwrap()
+    let lanes = store.ready_lanes().await.unwrap();
+    store
+        .claim_batch(lanes.first()?, limit, LEASE, "one")
+        .await
+        .unwrap()
 }
 
 /// From now on every transaction that inserts into the table fails, and only when it commits: after its statement has given

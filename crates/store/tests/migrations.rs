@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use rastro_core::dedup::EventKey;
-use rastro_store::{AttemptRecord, Batch, Lane, Migrator, NewEvent, Store, StoreError};
+use rastro_store::{AttemptRecord, Batch, Migrator, NewEvent, Store, StoreError};
 use rastro_test_support::TestDatabase;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -146,16 +146,11 @@ async fn with_old_events() -> TestDatabase {
 }
 
 async fn claim(store: &Store, code: &str) -> Batch {
-    let lane = Lane {
-        dataset_id: 1.try_into().unwrap(),
-        test_event_code: code.into(),
-    };
+    let lanes = store.ready_lanes().await.unwrap();
+    let ready = lanes.iter().find(|ready| ready.lane.test_event_code == code);
     let lease = Duration::from_secs(60);
-    store
-        .claim_batch(&lane, 1_000, lease, "test")
-        .await
-        .unwrap()
-        .unwrap()
+    let claimed = store.claim_batch(ready.unwrap(), 1_000, lease, "test").await;
+    claimed.unwrap().unwrap()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::churn::Aged;
 use crate::claims::Backlog;
 
 fn measured(events_per_second: f64) -> Measurement {
@@ -112,10 +113,16 @@ fn the_text_says_what_was_shortened_and_which_targets_were_missed() {
 
 #[test]
 fn what_passed_events_leave_behind_is_compared_with_what_was_there_before() {
-    let claims = |median_ms| Backlog {
+    let backlog = |median_ms| Backlog {
         events: 45_000,
         median_ms,
         p95_ms: 20.0,
+        look_ms: 0.5,
+    };
+    // On a machine that became slower meanwhile.
+    let claims = |product, fresh| Aged {
+        product: backlog(product),
+        fresh: backlog(fresh),
     };
     let mut report = report();
     report.churn = Some(Churn {
@@ -126,9 +133,9 @@ fn what_passed_events_leave_behind_is_compared_with_what_was_there_before() {
         queue_bytes: 1_500_000,
         queue_bytes_open_transaction: 3_000_000,
         open_transaction_seconds: 60.0,
-        claims_before: claims(8.0),
-        claims_open_transaction: claims(12.0),
-        claims_after: claims(8.8),
+        claims_before: claims(8.0, 7.9),
+        claims_open_transaction: claims(12.0, 8.0),
+        claims_after: claims(8.8, 8.0),
         forwarder_rss_mb: 26.0,
         keys_to_expire: 500,
         keys_left: 2,

@@ -202,8 +202,8 @@ impl Report {
             writeln!(
                 text,
                 "  {} events had passed through the tables, {} waiting in {} rows ({:.1} MB): queue files {:.1} MB, {:.1} MB\n    \
-                 after a transaction was left open for {:.0} s; claim {:.1} ms before it all, {:.1} ms while that was open, {:.1} ms\n    \
-                 after; of {} expired keys and 2 old partitions {} and {} left; forwarder {:.1} MB at its most",
+                 after a transaction was left open for {:.0} s; of {} expired keys and 2 old partitions {} and {} left; forwarder\n    \
+                 {:.1} MB at its most",
                 churn.events,
                 churn.backlog,
                 churn.queue_rows,
@@ -211,14 +211,22 @@ impl Report {
                 churn.queue_bytes as f64 / 1e6,
                 churn.queue_bytes_open_transaction as f64 / 1e6,
                 churn.open_transaction_seconds,
-                churn.claims_before.median_ms,
-                churn.claims_open_transaction.median_ms,
-                churn.claims_after.median_ms,
                 churn.keys_to_expire,
                 churn.keys_left,
                 churn.partitions_left,
                 churn.forwarder_rss_mb
             )?;
+            for (when, claims) in [
+                ("before all that", &churn.claims_before),
+                ("while that transaction was open", &churn.claims_open_transaction),
+                ("after it", &churn.claims_after),
+            ] {
+                writeln!(
+                    text,
+                    "    {when}: claim {:.1} ms, in turn with {:.1} ms from new tables; look at the whole queue {:.2} ms",
+                    claims.product.median_ms, claims.fresh.median_ms, claims.product.look_ms
+                )?;
+            }
         }
         writeln!(
             text,

@@ -1,17 +1,21 @@
--- send_batches::claim: the oldest ready events of one lane become one batch that is ours until the lease ends
-WITH wanted AS (
+-- send_batches::claim: the oldest ready events of one lane become one batch that is ours until the lease ends.
+-- $6 only shortens the way: where a lane begins, rows may lie that are gone but cannot be cleaned up yet. What came back
+-- because the breaker changed ($7) is not claimed by one who has not seen that change
+WITH permitted AS MATERIALIZED (
+    SELECT coalesce((SELECT generation FROM circuit_breakers WHERE dataset_id = $1), 0) = $7 AS permitted
+), wanted AS (
     -- How many of the oldest rows hold as many events as are wanted.
     SELECT count(*) AS row_count FROM (
         SELECT sum(event_count) OVER (ORDER BY first_number) - event_count AS before FROM (
             SELECT first_number, event_count FROM send_queue
-            WHERE dataset_id = $1 AND test_event_code = $2
+            WHERE dataset_id = $1 AND test_event_code = $2 AND first_number >= $6
             ORDER BY first_number LIMIT $3
         ) AS oldest
     ) AS counted
-    WHERE before < $3
+    WHERE before < $3 AND (SELECT permitted FROM permitted)
 ), locked AS MATERIALIZED (
     SELECT ctid, first_number, day, event_count, event_numbers, retries FROM send_queue
-    WHERE dataset_id = $1 AND test_event_code = $2
+    WHERE dataset_id = $1 AND test_event_code = $2 AND first_number >= $6
     ORDER BY first_number LIMIT (SELECT row_count FROM wanted)
     FOR UPDATE SKIP LOCKED
 ), counted AS (

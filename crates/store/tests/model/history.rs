@@ -7,7 +7,7 @@ use proptest::test_runner::TestCaseError;
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Manual, Permission};
 use rastro_core::dedup::EventKey;
 use rastro_store::{
-    AttemptRecord, Batch, DeadLetterFilter, Evidence, Fate, Lane, NewEvent, RetryRequest, Store,
+    AttemptRecord, Batch, DeadLetterFilter, Evidence, Fate, NewEvent, ReadyLane, RetryRequest, Store,
 };
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
@@ -254,18 +254,22 @@ impl<'b> History<'b> {
         prop_assert_eq!(lane.now_ms, self.memory.now_ms);
         match lane.breaker.permission(lane.now_ms) {
             Permission::Nothing => Ok(()),
-            Permission::Freely => self.claim(&lane.lane, limit).await,
+            Permission::Freely => self.claim(lane, limit).await,
             Permission::Probe => {
                 let (now_ms, settings) = (self.memory.now_ms, self.settings);
                 self.change(|breaker| breaker.take_probe(now_ms, &settings))
                     .await?;
                 self.probe = Some(self.memory.breaker().generation);
-                self.claim(&lane.lane, PROBE_EVENTS).await
+                let lane = ReadyLane {
+                    breaker: self.memory.breaker(),
+                    ..lane.clone()
+                };
+                self.claim(&lane, PROBE_EVENTS).await
             }
         }
     }
 
-    async fn claim(&mut self, lane: &Lane, limit: u16) -> Result<(), TestCaseError> {
+    async fn claim(&mut self, lane: &ReadyLane, limit: u16) -> Result<(), TestCaseError> {
         let expected = self.memory.oldest_ready(usize::from(limit));
         let batch = self.store().claim_batch(lane, limit, LEASE, "one").await.unwrap();
         let Some(batch) = batch else {
