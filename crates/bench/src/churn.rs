@@ -200,7 +200,7 @@ async fn leave_old_things(client: &Client, keys: u64) -> anyhow::Result<()> {
                 parent text;
                 old_day date := (rastro_now() AT TIME ZONE 'UTC')::date - {OLD_DAYS};
             BEGIN
-                FOREACH parent IN ARRAY ARRAY['event_segments', 'meta_events_log'] LOOP
+                FOREACH parent IN ARRAY day_tables() LOOP
                     EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
                         parent || to_char(old_day, '_YYYYMMDD'), parent, old_day, old_day + 1);
                 END LOOP;
@@ -214,7 +214,7 @@ async fn leave_old_things(client: &Client, keys: u64) -> anyhow::Result<()> {
 async fn await_tidiness(client: &Client) -> anyhow::Result<(u64, u64)> {
     let keys = "SELECT count(*) FROM meta_events_dedup WHERE expires_at < rastro_now()";
     let partitions = format!(
-        "SELECT count(*) FROM pg_inherits WHERE inhparent IN ('event_segments'::regclass, 'meta_events_log'::regclass)
+        "SELECT count(*) FROM pg_inherits WHERE inhparent = ANY (day_tables()::regclass[])
         AND right(inhrelid::regclass::text, 8) = to_char((rastro_now() AT TIME ZONE 'UTC')::date - {OLD_DAYS}, 'YYYYMMDD')"
     );
     let started = Instant::now();

@@ -69,7 +69,7 @@ async fn no_personal_value_of_the_demo_is_in_the_database_or_in_any_log_line() {
             .into_iter()
             .map(|(_, payload)| ("a segment's body".to_owned(), payload)),
     );
-    assert!(places.len() > 1_000, "the demo left only {} rows", places.len());
+    assert!(places.len() > 500, "the demo left only {} rows", places.len());
     for (name, process) in [("gateway log", gateway), ("forwarder log", forwarder)] {
         let log = process.terminate().await.1;
         assert!(!log.is_empty());

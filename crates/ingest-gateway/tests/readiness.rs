@@ -12,7 +12,7 @@ async fn drop_partitions_from(database: &TestDatabase, days_ahead: i32) {
         .execute(&format!(
             "DO $$ DECLARE partition regclass; BEGIN
                 FOR partition IN SELECT inhrelid FROM pg_inherits
-                    WHERE inhparent IN ('event_segments'::regclass, 'meta_events_log'::regclass)
+                    WHERE inhparent = ANY (day_tables()::regclass[])
                 LOOP
                     CONTINUE WHEN to_date(right(partition::text, 8), 'YYYYMMDD') < (now() AT TIME ZONE 'UTC')::date + {days_ahead};
                     EXECUTE 'DROP TABLE ' || partition;

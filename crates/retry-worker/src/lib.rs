@@ -46,7 +46,12 @@ pub fn readiness(store: &Store) -> Readiness {
     Readiness::new()
         .check("database", move || {
             let store = database.clone();
-            async move { store.check_ready().await.map_err(|error| ErrorChain(&error).to_string()) }
+            async move {
+                store
+                    .check_ready()
+                    .await
+                    .map_err(|error| ErrorChain(&error).to_string())
+            }
         })
         .check("partitions", move || {
             let store = partitions.clone();
@@ -54,7 +59,7 @@ pub fn readiness(store: &Store) -> Readiness {
                 match store.partition_days_ahead().await {
                     Ok(days) if days >= LEAST_DAYS_AHEAD => Ok(()),
                     Ok(days) => Err(format!(
-                        "partitions of events and meta_events_log reach {days} days ahead, less than {LEAST_DAYS_AHEAD}"
+                        "daily partitions reach {days} days ahead, less than {LEAST_DAYS_AHEAD}"
                     )),
                     Err(error) => Err(ErrorChain(&error).to_string()),
                 }

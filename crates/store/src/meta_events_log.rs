@@ -1,4 +1,5 @@
-//! `meta_events_log`: what came of every event. Rows are written by the statements that decide an outcome
+//! `meta_events_log`: what came of every event, a view of `deliveries` (requests all of which Meta took) and `event_outcomes` (all
+//! else, an event a row). Rows are written by the statements that decide an outcome
 //! ([`crate::events`], [`crate::send_batches`], [`crate::meta_retry_queue`]), never after them: here is what they say of
 //! an attempt.
 

@@ -46,6 +46,17 @@ async fn migrate<T: Send + 'static>(
         .unwrap()
 }
 
+/// Migrations from the one that stores events in segments on, and from the one that keeps heads.
+const SINCE_SEGMENTS: usize = 3;
+const SINCE_HEADS: usize = 2;
+
+/// Reverts the newest migrations.
+fn revert(migrator: &mut Migrator, count: usize) {
+    for _ in 0..count {
+        migrator.revert_last().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn up_down_and_up_again_gives_the_same_schema() {
     let database = TestDatabase::create_empty().await;
@@ -109,8 +120,8 @@ async fn partitions_are_made_ahead_once_by_however_many_try() {
     let store = Store::new(&database.config(), "test").unwrap();
     let attempts = futures_util::future::join_all((0..5).map(|_| store.create_partitions_ahead(30))).await;
     let created: i32 = attempts.into_iter().map(Result::unwrap).sum();
-    // Two tables; the migration made yesterday, today and seven days ahead.
-    assert_eq!(created, 2 * 23);
+    // Three tables; the migration made yesterday, today and seven days ahead.
+    assert_eq!(created, 3 * 23);
     assert_eq!(store.create_partitions_ahead(30).await.unwrap(), 0);
     let partitions = database
         .value("SELECT count(*) FROM pg_inherits WHERE inhparent = 'event_segments'::regclass")
@@ -137,8 +148,7 @@ async fn with_old_events() -> TestDatabase {
     let database = TestDatabase::create_empty().await;
     migrate(&database, |migrator| {
         migrator.run().unwrap();
-        migrator.revert_last().unwrap();
-        migrator.revert_last().unwrap();
+        revert(migrator, SINCE_SEGMENTS);
     })
     .await;
     database.execute(OLD_EVENTS).await;
@@ -192,7 +202,7 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
     migrate(&database, |migrator| migrator.run().unwrap()).await;
 
     let refused = migrate(&database, |migrator| {
-        migrator.revert_last().unwrap();
+        revert(migrator, SINCE_SEGMENTS - 1);
         let refused = migrator.revert_last().unwrap_err().to_string();
         migrator.run().unwrap();
         refused
@@ -209,20 +219,12 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
                 .unwrap()
         );
     }
-    migrate(&database, |migrator| {
-        migrator.revert_last().unwrap();
-        migrator.revert_last().unwrap();
-    })
-    .await;
+    migrate(&database, |migrator| revert(migrator, SINCE_SEGMENTS)).await;
     assert_eq!(database.query(books).await, before);
 }
 
-#[tokio::test]
-async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
-    let database = TestDatabase::create().await;
-    let store = Store::new(&database.config(), "test").unwrap();
-    let mut writer = store.event_writer().await.unwrap();
-    let event = |number: u8| NewEvent {
+fn lead(number: u8) -> NewEvent {
+    NewEvent {
         key: EventKey(Uuid::from_u128(number.into())),
         dataset_id: 1.try_into().unwrap(),
         name: "Lead".into(),
@@ -233,8 +235,15 @@ async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
         payload: format!("{{\"n\":{number}}}"),
         request_id: Uuid::from_u128(u128::from(number) << 8),
         traceparent: (number == 5).then(|| "00-trace".into()),
-    };
-    let events: Vec<NewEvent> = (1..=6).map(event).collect();
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    let events: Vec<NewEvent> = (1..=6).map(lead).collect();
     writer.accept(&[&events[2]]).await.unwrap();
     // The third line of this segment is a duplicate, and no event.
     writer.accept(&events.iter().collect::<Vec<_>>()).await.unwrap();
@@ -242,7 +251,7 @@ async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
     let all = "SELECT * FROM events ORDER BY event_number";
     let before = database.query(all).await;
     assert_eq!(before.len(), 6);
-    migrate(&database, |migrator| migrator.revert_last().unwrap()).await;
+    migrate(&database, |migrator| revert(migrator, SINCE_HEADS)).await;
     assert_eq!(database.query(all).await, before);
     migrate(&database, |migrator| migrator.run().unwrap()).await;
     assert_eq!(database.query(all).await, before);
@@ -260,4 +269,31 @@ async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
             (&sent.payload, sent.request_id, &sent.traceparent, sent.send_by)
         );
     }
+}
+
+#[tokio::test]
+async fn outcomes_survive_the_way_to_deliveries_and_back() {
+    let database = TestDatabase::create().await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    let events: Vec<NewEvent> = (1..=6).map(lead).collect();
+    writer.accept(&events.iter().collect::<Vec<_>>()).await.unwrap();
+    writer.record_duplicates(&[&events[0]]).await.unwrap();
+    let batch = claim(&store, "").await;
+    let answer = AttemptRecord {
+        http_status: Some(200),
+        fbtrace_id: Some("A1".into()),
+        latency_ms: Some(50),
+        ..AttemptRecord::default()
+    };
+    assert!(store.finish_batch(&batch, &answer).await.unwrap());
+
+    let all = "SELECT day, dataset_id, event_name, event_id, event_number, outcome, request_id, attempt, http_status, fbtrace_id,
+        latency_ms, created_at FROM meta_events_log ORDER BY outcome, event_number";
+    let before = database.query(all).await;
+    assert_eq!(before.len(), 7);
+    migrate(&database, |migrator| migrator.revert_last().unwrap()).await;
+    assert_eq!(database.query(all).await, before);
+    migrate(&database, |migrator| migrator.run().unwrap()).await;
+    assert_eq!(database.query(all).await, before);
 }

@@ -202,7 +202,7 @@ impl Report {
             writeln!(
                 text,
                 "  {} events had passed through the tables, {} waiting in {} rows ({:.1} MB): queue files {:.1} MB, {:.1} MB\n    \
-                 after a transaction was left open for {:.0} s; of {} expired keys and 2 old partitions {} and {} left; forwarder\n    \
+                 after a transaction was left open for {:.0} s; of {} expired keys and an old day's partitions {} and {} left; forwarder\n    \
                  {:.1} MB at its most",
                 churn.events,
                 churn.backlog,

@@ -9,7 +9,7 @@ WITH old AS MATERIALIZED (
     FROM old WHERE q.dataset_id = old.dataset_id AND q.event_number = old.event_number
     RETURNING q.*
 ), logged AS (
-    INSERT INTO meta_events_log (
+    INSERT INTO event_outcomes (
         day, dataset_id, event_number, event_name, event_id, request_id, outcome, error_message, created_at
     )
     SELECT (rastro_now() AT TIME ZONE 'UTC')::date, q.dataset_id, q.event_number, q.event_name, q.event_id,

@@ -4,14 +4,15 @@ WITH batch AS (
     WHERE dataset_id = $1 AND batch_id = $2 AND fence = $3
     RETURNING dataset_id, attempt
 ), logged AS (
-    INSERT INTO meta_events_log (
-        day, dataset_id, event_number, event_name, event_id, request_id, outcome, attempt, http_status, fbtrace_id,
+    INSERT INTO deliveries (
+        day, dataset_id, event_count, event_numbers, event_names, event_ids, request_ids, attempt, http_status, fbtrace_id,
         latency_ms, created_at
     )
-    SELECT (rastro_now() AT TIME ZONE 'UTC')::date, batch.dataset_id, o.event_number, o.event_name, o.event_id,
-        o.request_id, 'success', batch.attempt, $8, $9, $10, rastro_now()
-    FROM batch CROSS JOIN unnest($4::bigint[], $5::text[], $6::text[], $7::uuid[])
-        AS o (event_number, event_name, event_id, request_id)
+    SELECT (rastro_now() AT TIME ZONE 'UTC')::date, batch.dataset_id, cardinality(event_numbers), event_numbers, event_names,
+        event_ids, request_ids, batch.attempt, $8, $9, $10, rastro_now()
+    FROM batch CROSS JOIN (
+        SELECT $4::bigint[] AS event_numbers, $5::text[] AS event_names, $6::text[] AS event_ids, $7::uuid[] AS request_ids
+    ) AS sent
 ), evidence AS (
     INSERT INTO send_attempts (dataset_id, attempted_at, failed) SELECT dataset_id, rastro_now(), false FROM batch
 )

@@ -1,12 +1,12 @@
--- maintenance::partition_days_ahead: the last day up to which both logs have a partition for every day
+-- maintenance::partition_days_ahead: the last day up to which every table of days has its partition
 WITH days AS (
     SELECT i.inhparent, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent IN ('event_segments'::regclass, 'meta_events_log'::regclass)
+    WHERE i.inhparent = ANY (day_tables()::regclass[])
 ), today AS (
     SELECT (rastro_now() AT TIME ZONE 'UTC')::date AS day
 ), complete AS (
-    SELECT day FROM days GROUP BY day HAVING count(*) = 2
+    SELECT day FROM days GROUP BY day HAVING count(*) = cardinality(day_tables())
 )
 SELECT today.day, (
     -- The first hole, less one day.

@@ -1,6 +1,6 @@
 -- events::record_duplicates: logs events whose key was taken, and says since when
 WITH logged AS (
-    INSERT INTO meta_events_log (
+    INSERT INTO event_outcomes (
         day, dataset_id, event_name, event_id, outcome, request_id, created_at
     )
     SELECT (rastro_now() AT TIME ZONE 'UTC')::date, dataset_id, event_name, event_id, 'duplicate', request_id, rastro_now()

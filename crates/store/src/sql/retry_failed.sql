@@ -24,7 +24,7 @@ WITH matching AS MATERIALIZED (
     WHERE q.dataset_id = chosen.dataset_id AND q.event_number = chosen.event_number
     RETURNING q.*
 ), logged AS (
-    INSERT INTO meta_events_log (
+    INSERT INTO event_outcomes (
         day, dataset_id, event_number, event_name, event_id, request_id, outcome, error_code, error_subcode, error_message,
         created_at
     )

@@ -11,7 +11,7 @@ WITH batch AS (
         $20::timestamptz[], $21::text[]
     ) AS t (event_number, day, event_name, event_id, request_id, fate, retries, delay_ms, reason, send_by, payload)
 ), logged AS (
-    INSERT INTO meta_events_log (
+    INSERT INTO event_outcomes (
         day, dataset_id, event_number, event_name, event_id, request_id, outcome, attempt, http_status, error_code,
         error_subcode, error_message, fbtrace_id, latency_ms, created_at
     )
