@@ -26,7 +26,7 @@ chaos: ## break everything at random under load, then account for every event (S
 coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the whole
 	@scripts/coverage.sh
 
-bench: ## measure throughput, latency and cost against baselines, about twenty minutes (QUICK=1: three)
+bench: ## measure throughput, latency and cost against baselines, about twenty minutes (QUICK=1: two to three)
 	@scripts/bench.sh
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The benchmark: the services in release mode against baselines, on a durable PostgreSQL of its own, in one run.
-# Prints tables, writes target/bench/report.json, and fails if an event was lost or doubled. QUICK=1: about three minutes.
+# Prints tables, writes target/bench/report.json, and fails if an event was lost or doubled. QUICK=1: two to three minutes.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -18,8 +18,8 @@ use crate::say;
 /// Connections that fill the queue, with requests of a hundred events: its rows are then many and small.
 const CONNECTIONS: usize = 4;
 const SLICE: Duration = Duration::from_millis(500);
-/// Long enough for the claims that are timed. Then the forwarder takes over what nobody sends.
-const LEASE: Duration = Duration::from_secs(5);
+/// Soon after the claims that are timed the forwarder takes over what nobody sends.
+const LEASE: Duration = Duration::from_secs(1);
 /// A step that makes no progress for so long has broken down.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Days ago, beyond those that the worker keeps by default.

@@ -12,7 +12,7 @@ Usage: rastro-bench --programs FOLDER --out FOLDER [--quick]
 
   --programs FOLDER   the built programs, such as target/release
   --out FOLDER        where report.json and the services' logs go
-  --quick             about three minutes: the same measurements, fewer and shorter rounds
+  --quick             two to three minutes: the same measurements, fewer and shorter rounds
   --help              prints this
 
 RASTRO_BENCH_DATABASE_URL names the maintenance database of a PostgreSQL server on this machine, as its superuser.
@@ -88,16 +88,16 @@ impl Options {
             return Plan {
                 quick: true,
                 rounds: 3,
-                warm_up: Duration::from_millis(400),
-                measured: Duration::from_millis(1_500),
-                everyday: seconds(10),
+                warm_up: Duration::from_millis(300),
+                measured: Duration::from_millis(1_200),
+                everyday: seconds(6),
                 million: seconds(10),
                 busy_backlog: 150_000,
                 small_events: 10,
                 backlogs: (5_000_000, 100_000),
-                claims: 40,
+                claims: 30,
                 churn_events: 0,
-                churn_backlog: 200_000,
+                churn_backlog: 120_000,
                 open_transaction: seconds(5),
                 keys_to_expire: 50_000,
                 patience: seconds(20),
