@@ -2,12 +2,14 @@
 //!
 //! One loop hands out the work: each round it takes over batches whose lease has ended, then gives every lane (dataset
 //! and test event code) with something ready one batch at a time, in turn, until all requests that may be in flight
-//! are. A busy dataset gets what the others leave, never their share.
+//! are. The next turn is that of the lane after the one that had the last. A busy dataset gets what the others leave, never
+//! their share.
 //!
 //! Which lanes these are, where each begins and whether its dataset may be sent to is looked up in the whole queue. While
 //! somebody's transaction is left open anywhere in the database, the rows that left the queue stay in the way of that look,
 //! more and more of them. So a look that took long is followed by a while in which what it found has to do: claims begin
-//! where it found the lane's first event, cost what they always do, and take nothing if the breaker has changed since.
+//! where it found the lane's first event, do not pass by what left the queue before, and take nothing if the breaker has
+//! changed since.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,10 +29,9 @@ use crate::delivery::Courier;
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(1);
 /// Events in a probe: enough to learn from, few enough to lose time with.
 const PROBE_EVENTS: u16 = 10;
-/// How many times as long as it took does a look at the whole queue have to do for: at most a twentieth of the time is spent
-/// looking.
+/// A look at the whole queue has to do for so many times as long as it took: a twentieth of the time is spent looking.
 const LOOK_PAUSE: u32 = 20;
-/// But no longer, so that a lane with something new and an event that came back are seen in time.
+/// But no longer, so that a lane with something new and an event that came back are seen in time, whatever it costs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for a database that is away.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
@@ -45,6 +46,7 @@ pub async fn run(courier: Courier, owner: String, shutdown: Shutdown) {
         datasets: HashMap::new(),
         ready: Vec::new(),
         look_at: Instant::now(),
+        served: None,
         resting: HashMap::new(),
         take_over_at: Instant::now(),
     };
@@ -77,6 +79,8 @@ struct Forwarder {
     ready: Vec<ReadyLane>,
     /// When it is looked at again.
     look_at: Instant,
+    /// The lane that had the last turn.
+    served: Option<Lane>,
     /// Lanes whose last batch was not full, and until when they gather.
     resting: HashMap<Lane, Instant>,
     take_over_at: Instant,
@@ -112,11 +116,13 @@ impl Forwarder {
         let now = Instant::now();
         self.resting.retain(|_, until| *until > now);
         if self.has_room() && self.look_at <= now {
-            self.look(idle).await?;
+            self.look().await?;
         }
         let awake = |ready: &&ReadyLane| !self.resting.contains_key(&ready.lane);
         let mut lanes: Vec<ReadyLane> = self.ready.iter().filter(awake).cloned().collect();
         let found_work = !lanes.is_empty();
+        // First those after the lane that had the last turn.
+        lanes.sort_by_key(|ready| Some(&ready.lane) <= self.served.as_ref());
         // In turn: one batch for each lane, then another for those that have more.
         while !lanes.is_empty() && self.has_room() {
             let mut unfinished = Vec::new();
@@ -145,25 +151,23 @@ impl Forwarder {
             Some(gathered) => gathered.min(idle),
             // Something was there that others took, or for which there is no room.
             None if found_work => Duration::from_millis(config.gather_milliseconds),
-            None => self.look_at.saturating_duration_since(Instant::now()),
+            None => idle.max(self.look_at.saturating_duration_since(Instant::now())),
         })
     }
 
-    /// Looks up what is ready in the whole queue. If nothing is, the next look is after `idle`.
-    async fn look(&mut self, idle: Duration) -> Result<(), StoreError> {
+    /// Looks up what is ready in the whole queue.
+    async fn look(&mut self) -> Result<(), StoreError> {
         let started = Instant::now();
+        // If it fails, what was found before has to do for longer.
+        self.look_at = started + LOOK_EVERY;
         self.ready = self.courier.store.ready_lanes().await?;
-        let pause = (started.elapsed() * LOOK_PAUSE).min(LOOK_EVERY);
-        self.look_at = Instant::now()
-            + match self.ready.is_empty() {
-                true => pause.max(idle),
-                false => pause,
-            };
+        self.look_at = Instant::now() + (started.elapsed() * LOOK_PAUSE).min(LOOK_EVERY);
         Ok(())
     }
 
     /// Starts a delivery of what is ready in a lane. Whether there may be more.
     async fn claim(&mut self, ready: &ReadyLane) -> Result<bool, StoreError> {
+        self.served = Some(ready.lane.clone());
         let config = &self.courier.config;
         let (limit, gather) = (
             config.batch_size,

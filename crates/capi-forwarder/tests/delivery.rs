@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rastro_core::dedup::EventKey;
 use rastro_sandbox::{EventFilter, Fault, FaultKind};
-use rastro_store::NewEvent;
+use rastro_store::{AttemptRecord, Evidence, Fate, NewEvent};
 use rastro_test_support::events::{lead, purchase};
 use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, World, eventually};
 use serde_json::json;
@@ -396,6 +396,92 @@ async fn a_dataset_with_a_backlog_does_not_keep_another_waiting() {
         (left.delivered == 400).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_test_event_has_its_turn_while_its_own_dataset_has_a_backlog() {
+    let mut world = World::start().await;
+    world
+        .sandbox
+        .fail_with(Fault::new(FaultKind::Latency { ms: 100 }))
+        .unwrap();
+    for batch in 0..10 {
+        let ids: Vec<String> = (0..100).map(|id| format!("{batch}-{id}")).collect();
+        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    world.start_forwarder_with(|config| (config.batch_size, config.max_in_flight_per_dataset) = (10, 1));
+    eventually("the backlog is being sent", || async {
+        (world.sandbox.counts().requests > 4).then_some(())
+    })
+    .await;
+    let mut test_event = lead("t", world.now());
+    test_event["test_event_code"] = json!("TEST123");
+    assert_eq!(world.post(Key::Secret, &test_event).await.status, 202);
+    let sent = "SELECT 1 FROM meta_events_log WHERE event_id = 't'";
+    eventually("the test event has its turn", || async {
+        world.database.query(sent).await.pop()
+    })
+    .await;
+    assert!(
+        world.account().await.ready > 0,
+        "the backlog was already gone: this proves nothing"
+    );
+    world.sandbox.clear_faults();
+    assert_eq!(world.settle().await.delivered, 1_001);
+}
+
+#[tokio::test]
+async fn while_a_transaction_is_left_open_what_is_new_and_what_comes_back_is_sent() {
+    /// So many rows that have left the queue and cannot be cleaned up that the forwarder seldom looks at all of it.
+    const GONE: &str = "
+        INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
+        SELECT 1, '', n * 1000, '2026-01-01', 1, int8multirange(int8range(n * 1000, n * 1000 + 1))
+        FROM generate_series(-200000, -1) AS n;
+        DELETE FROM send_queue WHERE dataset_id = 1";
+    let mut world = World::start().await;
+    accept(&world, &["back"]).await;
+    let lanes = world.store.ready_lanes().await.unwrap();
+    let lease = Duration::from_secs(60);
+    let claimed = world.store.claim_batch(&lanes[0], 1, lease, "another").await;
+    let claimed = claimed.unwrap().unwrap();
+    world.start_forwarder();
+
+    let left_open = world.database.execute("SELECT pg_sleep(60)");
+    let work = async {
+        let is_open = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT pg_sleep(60)'";
+        eventually("the transaction is open", || async {
+            world.database.query(is_open).await.pop()
+        })
+        .await;
+        world.database.execute(GONE).await;
+        accept(&world, &["a"]).await;
+        eventually("the first is sent", || async {
+            (world.account().await.delivered == 1).then_some(())
+        })
+        .await;
+        // Its number is lower than that of the event with which its lane began.
+        let released = world
+            .store
+            .settle_batch(
+                &claimed,
+                &AttemptRecord::default(),
+                &[Fate::Release],
+                Evidence::None,
+            )
+            .await;
+        assert!(released.unwrap());
+        let mut test_event = lead("t", world.now());
+        test_event["test_event_code"] = json!("TEST123");
+        assert_eq!(world.post(Key::Secret, &test_event).await.status, 202);
+        accept(&world, &["b", "c"]).await;
+        assert_eq!(world.settle().await.delivered, 5);
+    };
+    tokio::select! {
+        () = left_open => panic!("the transaction has ended"),
+        () = work => {}
+    }
+    let counts = world.sandbox.counts();
+    assert_eq!((counts.unique, counts.repeated), (5, 0));
 }
 
 #[tokio::test]
