@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio_postgres::Client;
 
 use crate::arena::Arena;
-use crate::claims::{self, Backlog};
+use crate::claims::{self, Aged};
 use crate::options::Plan;
 use crate::say;
 
@@ -25,20 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Days ago, beyond those that the worker keeps by default.
 const OLD_DAYS: i32 = 100;
 const QUEUE_BYTES: &str = "SELECT pg_total_relation_size('send_queue')";
-
-/// Claims from the product's tables, and in turn with them from new ones.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Aged {
-    pub(crate) product: Backlog,
-    pub(crate) fresh: Backlog,
-}
-
-impl Aged {
-    /// Times as long as from new tables.
-    pub(crate) fn ratio(&self) -> f64 {
-        self.product.median_ms / self.fresh.median_ms
-    }
-}
 
 /// What was found, before and after.
 #[derive(Clone, Debug, Serialize)]
@@ -82,11 +68,11 @@ pub(crate) async fn time_claims(arena: &mut Arena, plan: &Plan) -> anyhow::Resul
     );
     arena.await_quiet().await?;
     let events = i64::try_from(arena.backlog().await?)?;
-    let [product, fresh] = claims::against_fresh(arena, plan, events, LEASE).await?;
+    let aged = claims::against_fresh(arena, plan, events, LEASE).await?;
     let forwarder = arena.start_forwarder().await?;
     arena.await_delivery().await?;
     forwarder.stop().await?;
-    Ok(Aged { product, fresh })
+    Ok(aged)
 }
 
 pub(crate) async fn measure(arena: &mut Arena, plan: &Plan, claims_before: Aged) -> anyhow::Result<Churn> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use rastro_bench::database::{fill_backlog, store};
+use rastro_bench::database::{connect, fill_backlog, store};
 use rastro_bench::sample::stored_leads;
 use rastro_service::clock::Clock;
 use rastro_store::{ReadyLane, Store};
@@ -39,6 +39,15 @@ pub(crate) struct Backlog {
     pub(crate) look_ms: f64,
 }
 
+/// Claims from the product's tables, and in turn with them from new ones.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Aged {
+    /// How many times as long as from new ones: the median of each pair's own.
+    pub(crate) ratio: f64,
+    pub(crate) product: Backlog,
+    pub(crate) fresh: Backlog,
+}
+
 impl Claims {
     pub(crate) fn ratio(&self) -> f64 {
         self.large.median_ms / self.small.median_ms
@@ -54,7 +63,15 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
     };
     let mut stores = Vec::new();
     for (name, events) in [("bench_claims_large", large), ("bench_claims_small", small)] {
-        stores.push(filled(arena, name, &payloads, events).await?);
+        let (url, store) = filled(arena, name, &payloads, events).await?;
+        // As autovacuum would leave them, which would come by while claims are timed.
+        for table in ["event_segments", "send_queue"] {
+            connect(&url)
+                .await?
+                .batch_execute(&format!("VACUUM (ANALYZE) {table}"))
+                .await?;
+        }
+        stores.push(store);
     }
     let [large_times, small_times] = in_turn([&stores[0], &stores[1]], plan, LEASE).await?;
     Ok(Claims {
@@ -65,17 +82,30 @@ pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims
 }
 
 /// Claims from what waits in the product's tables, in turn with claims from just as much in new tables: what became of the machine
-/// since the last time became of both.
+/// since the last time became of both. What was inserted last is as it was inserted in both, and PostgreSQL knows of it.
 pub(crate) async fn against_fresh(
     arena: &Arena,
     plan: &Plan,
     events: i64,
     lease: Duration,
-) -> anyhow::Result<[Backlog; 2]> {
+) -> anyhow::Result<Aged> {
     let segment = i64::try_from(SEGMENT)?;
-    let fresh = filled(arena, "bench_claims_fresh", &leads()?, events / segment * segment).await?;
-    let times = in_turn([&arena.store, &fresh], plan, lease).await?;
-    Ok(times.map(|times| times.of(events)))
+    let (url, fresh) = filled(arena, "bench_claims_fresh", &leads()?, events / segment * segment).await?;
+    for url in [&url, &arena.product_url] {
+        let client = connect(url).await?;
+        client.batch_execute("ANALYZE event_segments, send_queue").await?;
+    }
+    let [product, fresh] = in_turn([&arena.store, &fresh], plan, lease).await?;
+    let ratios = product
+        .claims
+        .iter()
+        .zip(&fresh.claims)
+        .map(|(product, fresh)| product / fresh);
+    Ok(Aged {
+        ratio: median(ratios.collect()).unwrap_or_default(),
+        product: product.of(events),
+        fresh: fresh.of(events),
+    })
 }
 
 /// Events that are claimed when so many claims are timed.
@@ -88,10 +118,16 @@ fn leads() -> anyhow::Result<Vec<String>> {
 }
 
 /// New tables with so many events of the busy dataset.
-async fn filled(arena: &Arena, database: &str, payloads: &[String], events: i64) -> anyhow::Result<Store> {
+async fn filled(
+    arena: &Arena,
+    database: &str,
+    payloads: &[String],
+    events: i64,
+) -> anyhow::Result<(String, Store)> {
     let url = arena.server.create_migrated(database).await?;
     fill_backlog(&url, BUSY.parse()?, payloads, events).await?;
-    store(&url)
+    let store = store(&url)?;
+    Ok((url, store))
 }
 
 /// Claims from two backlogs of the busy dataset, all with what one look found: the forwarder looks again at least once a
@@ -103,10 +139,11 @@ async fn in_turn(stores: [&Store; 2], plan: &Plan, lease: Duration) -> anyhow::R
         lanes.push(look(store, times).await?);
     }
     for number in 0..WARM_UP + plan.claims {
-        for ((store, lane), times) in stores.iter().zip(&lanes).zip(&mut times) {
-            let time = claim(store, lane, lease).await?;
+        // Each goes first as often as the other.
+        for index in [number % 2, 1 - number % 2] {
+            let time = claim(stores[index], &lanes[index], lease).await?;
             if number >= WARM_UP {
-                times.claims.push(time);
+                times[index].claims.push(time);
             }
         }
     }

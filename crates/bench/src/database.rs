@@ -132,7 +132,7 @@ pub fn store(url: &str) -> anyhow::Result<Store> {
 }
 
 /// Puts events that are ready to be sent straight into the tables: a backlog of any size in little time, in segments of
-/// these payloads. The tables end up as autovacuum would leave them.
+/// these payloads.
 pub async fn fill_backlog(url: &str, dataset: i64, payloads: &[String], events: i64) -> anyhow::Result<()> {
     const CONNECTIONS: i64 = 2;
     let body = &segment_body(payloads)?;
@@ -164,10 +164,6 @@ pub async fn fill_backlog(url: &str, dataset: i64, payloads: &[String], events: 
     futures_util::future::try_join_all(filling)
         .await
         .context("the backlog could not be made")?;
-    let client = connect(url).await?;
-    for statement in ["VACUUM (ANALYZE) event_segments", "VACUUM (ANALYZE) send_queue"] {
-        client.batch_execute(statement).await?;
-    }
     Ok(())
 }
 

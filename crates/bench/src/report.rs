@@ -208,7 +208,7 @@ impl Report {
                 ("ratio_claim_open_transaction", churn.claims_open_transaction),
                 ("ratio_claim_after_churn", churn.claims_after),
             ] {
-                put(key, json!(rounded(claims.ratio())));
+                put(key, json!(rounded(claims.ratio)));
             }
             put("ratio_queue_files_vs_fresh", json!(rounded(churn.queue_ratio())));
             put("churn", json!(churn));

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::churn::Aged;
-use crate::claims::Backlog;
+use crate::claims::{Aged, Backlog};
 
 fn measured(events_per_second: f64) -> Measurement {
     Measurement {
@@ -121,6 +120,7 @@ fn what_passed_events_leave_behind_is_compared_with_what_was_there_before() {
     };
     // On a machine that became slower meanwhile.
     let claims = |product, fresh| Aged {
+        ratio: product / fresh,
         product: backlog(product),
         fresh: backlog(fresh),
     };
@@ -153,6 +153,7 @@ fn what_passed_events_leave_behind_is_compared_with_what_was_there_before() {
         .collect();
     for (what, reached) in [
         ("claim while a transaction is left open", false),
+        ("look while a transaction is left open", true),
         ("claim after millions of events", true),
         ("queue files after millions of events", true),
         ("expired keys, old partitions left", false),

@@ -188,14 +188,17 @@ impl Report {
         if let Some(claims) = &self.claims {
             writeln!(
                 text,
-                "  claim of 1,000 events, median / p95 of {}: {:.1} / {:.1} ms from {} waiting, {:.1} / {:.1} ms from {}",
+                "  claim of 1,000 events, median / p95 of {}: {:.1} / {:.1} ms from {} waiting, {:.1} / {:.1} ms from {};\n    \
+                 look at the whole queue {:.2} / {:.2} ms",
                 claims.claims,
                 claims.large.median_ms,
                 claims.large.p95_ms,
                 claims.large.events,
                 claims.small.median_ms,
                 claims.small.p95_ms,
-                claims.small.events
+                claims.small.events,
+                claims.large.look_ms,
+                claims.small.look_ms
             )?;
         }
         if let Some(churn) = &self.churn {
