@@ -1,19 +1,22 @@
 SET LOCAL lock_timeout = '5s';
 
-LOCK TABLE event_outcomes, deliveries IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE event_outcomes, delivered_batches IN ACCESS EXCLUSIVE MODE;
 INSERT INTO event_outcomes (
     day, dataset_id, event_name, event_id, event_number, outcome, request_id, attempt, http_status, fbtrace_id, latency_ms,
     created_at
 )
 SELECT d.day, d.dataset_id, e.event_name, e.event_id, e.event_number, 'success', e.request_id, d.attempt, d.http_status,
     d.fbtrace_id, d.latency_ms, d.created_at
-FROM deliveries d CROSS JOIN LATERAL unnest(d.event_numbers, d.event_names, d.event_ids, d.request_ids)
+FROM delivered_batches d CROSS JOIN LATERAL unnest(d.event_numbers, d.event_names, d.event_ids, d.request_ids)
     AS e (event_number, event_name, event_id, request_id);
 DROP VIEW meta_events_log;
-DROP TABLE deliveries;
+DROP TABLE delivered_batches;
 
 ALTER TABLE event_outcomes RENAME TO meta_events_log;
 ALTER INDEX event_outcomes_by_time RENAME TO meta_events_log_by_time;
+ALTER TABLE meta_events_log RENAME CONSTRAINT event_outcomes_outcome_check TO meta_events_log_outcome_check;
+ALTER TABLE meta_events_log RENAME CONSTRAINT event_outcomes_check TO meta_events_log_check;
+ALTER TABLE meta_events_log RENAME CONSTRAINT event_outcomes_latency_ms_check TO meta_events_log_latency_ms_check;
 DO $$
 DECLARE
     part record;

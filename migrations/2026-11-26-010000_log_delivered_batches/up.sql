@@ -1,13 +1,16 @@
 -- A request all of which Meta took is logged as one row with its events in arrays, instead of one row for each of them: the
 -- same is said at a tenth of the cost. proto-docs/performance.md has the figures.
 --
--- The programs of before cannot write to meta_events_log, which becomes a view: until they are replaced they answer 503, or
--- wait; what an old forwarder sends meanwhile is sent once more when its lease has ended, and Meta drops the repeat.
+-- The programs of before cannot write to meta_events_log, which becomes a view. A forwarder that goes on running sends without
+-- being able to record it, again whenever its lease ends: stop the forwarders before, start the new ones after.
 SET LOCAL lock_timeout = '5s';
 
 LOCK TABLE meta_events_log IN ACCESS EXCLUSIVE MODE;
 ALTER TABLE meta_events_log RENAME TO event_outcomes;
 ALTER INDEX meta_events_log_by_time RENAME TO event_outcomes_by_time;
+ALTER TABLE event_outcomes RENAME CONSTRAINT meta_events_log_outcome_check TO event_outcomes_outcome_check;
+ALTER TABLE event_outcomes RENAME CONSTRAINT meta_events_log_check TO event_outcomes_check;
+ALTER TABLE event_outcomes RENAME CONSTRAINT meta_events_log_latency_ms_check TO event_outcomes_latency_ms_check;
 DO $$
 DECLARE
     part record;
@@ -22,17 +25,16 @@ BEGIN
     END LOOP;
 END $$;
 
--- Requests all of whose events Meta took, append-only. Dropped a day at a time.
-CREATE TABLE deliveries (
+-- Batches all of whose events Meta took, append-only. Dropped a day at a time.
+CREATE TABLE delivered_batches (
     day date NOT NULL,
     dataset_id bigint NOT NULL,
-    event_count integer NOT NULL CHECK (event_count > 0),
     -- Of one event each, in the same order.
-    event_numbers bigint[] NOT NULL CHECK (cardinality(event_numbers) = event_count),
-    event_names text[] NOT NULL CHECK (cardinality(event_names) = event_count),
-    event_ids text[] NOT NULL CHECK (cardinality(event_ids) = event_count),
+    event_numbers bigint[] NOT NULL CHECK (event_numbers <> '{}'),
+    event_names text[] NOT NULL CHECK (cardinality(event_names) = cardinality(event_numbers)),
+    event_ids text[] NOT NULL CHECK (cardinality(event_ids) = cardinality(event_numbers)),
     -- The requests to us that brought them.
-    request_ids uuid[] NOT NULL CHECK (cardinality(request_ids) = event_count),
+    request_ids uuid[] NOT NULL CHECK (cardinality(request_ids) = cardinality(event_numbers)),
     attempt integer NOT NULL,
     http_status smallint,
     fbtrace_id text,
@@ -40,9 +42,9 @@ CREATE TABLE deliveries (
     latency_ms integer CHECK (latency_ms >= 0),
     created_at timestamptz NOT NULL
 ) PARTITION BY RANGE (day);
-CREATE INDEX deliveries_by_time ON deliveries USING brin (created_at) WITH (pages_per_range = 32);
+CREATE INDEX delivered_batches_by_time ON delivered_batches USING brin (created_at) WITH (pages_per_range = 32);
 -- Numbers and random ids do not get smaller, and names and ids are worth less than the time.
-ALTER TABLE deliveries ALTER event_numbers SET STORAGE EXTERNAL, ALTER event_ids SET STORAGE EXTERNAL,
+ALTER TABLE delivered_batches ALTER event_numbers SET STORAGE EXTERNAL, ALTER event_ids SET STORAGE EXTERNAL,
     ALTER request_ids SET STORAGE EXTERNAL;
 
 -- What came of every event, an outcome a row.
@@ -53,12 +55,12 @@ FROM event_outcomes
 UNION ALL
 SELECT d.day, d.dataset_id, e.event_name, e.event_id, e.event_number, 'success', e.request_id, d.attempt, d.http_status, NULL,
     NULL, NULL, d.fbtrace_id, d.latency_ms, d.created_at
-FROM deliveries d CROSS JOIN LATERAL unnest(d.event_numbers, d.event_names, d.event_ids, d.request_ids)
+FROM delivered_batches d CROSS JOIN LATERAL unnest(d.event_numbers, d.event_names, d.event_ids, d.request_ids)
     AS e (event_number, event_name, event_id, request_id);
 
 -- The tables that have a partition for each day.
 CREATE FUNCTION day_tables() RETURNS text[] LANGUAGE sql STABLE AS $$
-    SELECT ARRAY['event_segments', 'event_outcomes', 'deliveries']
+    SELECT ARRAY['event_segments', 'event_outcomes', 'delivered_batches']
 $$;
 
 CREATE OR REPLACE FUNCTION create_day_partitions(days_ahead integer) RETURNS integer LANGUAGE plpgsql AS $$

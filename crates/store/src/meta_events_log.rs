@@ -1,4 +1,4 @@
-//! `meta_events_log`: what came of every event, a view of `deliveries` (requests all of which Meta took) and `event_outcomes` (all
+//! `meta_events_log`: what came of every event, a view of `delivered_batches` (all of which Meta took) and `event_outcomes` (all
 //! else, an event a row). Rows are written by the statements that decide an outcome
 //! ([`crate::events`], [`crate::send_batches`], [`crate::meta_retry_queue`]), never after them: here is what they say of
 //! an attempt.

@@ -126,7 +126,8 @@ impl Store {
     /// is for people to read.
     ///
     /// `None` if nothing was ready from the lane's [`first_number`](ReadyLane) on, or its breaker is no longer the one that let
-    /// it. The cost depends neither on what waits behind the batch, nor on rows before it that cannot be cleaned up yet.
+    /// it. The cost does not depend on what waits behind the batch. Of the rows that have left the queue and cannot be cleaned up
+    /// yet, only those of since that look are in the way.
     pub async fn claim_batch(
         &self,
         ready: &ReadyLane,

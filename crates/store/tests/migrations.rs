@@ -272,7 +272,7 @@ async fn what_is_known_of_events_survives_the_way_to_heads_and_back() {
 }
 
 #[tokio::test]
-async fn outcomes_survive_the_way_to_deliveries_and_back() {
+async fn outcomes_survive_the_way_to_batches_and_back() {
     let database = TestDatabase::create().await;
     let store = Store::new(&database.config(), "test").unwrap();
     let mut writer = store.event_writer().await.unwrap();

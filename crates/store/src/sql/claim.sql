@@ -1,8 +1,8 @@
 -- send_batches::claim: the oldest ready events of one lane become one batch that is ours until the lease ends.
 -- $6 only shortens the way: where a lane begins, rows may lie that are gone but cannot be cleaned up yet. What came back
 -- because the breaker changed ($7) is not claimed by one who has not seen that change
-WITH permitted AS MATERIALIZED (
-    SELECT coalesce((SELECT generation FROM circuit_breakers WHERE dataset_id = $1), 0) = $7 AS permitted
+WITH breaker AS MATERIALIZED (
+    SELECT coalesce((SELECT generation FROM circuit_breakers WHERE dataset_id = $1), 0) = $7 AS is_known
 ), wanted AS (
     -- How many of the oldest rows hold as many events as are wanted.
     SELECT count(*) AS row_count FROM (
@@ -12,7 +12,7 @@ WITH permitted AS MATERIALIZED (
             ORDER BY first_number LIMIT $3
         ) AS oldest
     ) AS counted
-    WHERE before < $3 AND (SELECT permitted FROM permitted)
+    WHERE before < $3 AND (SELECT is_known FROM breaker)
 ), locked AS MATERIALIZED (
     SELECT ctid, first_number, day, event_count, event_numbers, retries FROM send_queue
     WHERE dataset_id = $1 AND test_event_code = $2 AND first_number >= $6
@@ -24,7 +24,7 @@ WITH permitted AS MATERIALIZED (
 ), due AS MATERIALIZED (
     SELECT ctid, first_number, day, retries, numbers[:$3 - before] AS numbers, numbers[$3 - before + 1:] AS rest
     FROM counted CROSS JOIN LATERAL (
-        -- numbers_in, but without the price of calling a function of SQL for each row.
+        -- In place: a function of SQL would be called for each row.
         SELECT array_agg(n ORDER BY n) AS numbers
         FROM unnest(event_numbers) AS r, generate_series(lower(r), upper(r) - 1) AS n
     ) AS listed

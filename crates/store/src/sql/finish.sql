@@ -4,11 +4,11 @@ WITH batch AS (
     WHERE dataset_id = $1 AND batch_id = $2 AND fence = $3
     RETURNING dataset_id, attempt
 ), logged AS (
-    INSERT INTO deliveries (
-        day, dataset_id, event_count, event_numbers, event_names, event_ids, request_ids, attempt, http_status, fbtrace_id,
+    INSERT INTO delivered_batches (
+        day, dataset_id, event_numbers, event_names, event_ids, request_ids, attempt, http_status, fbtrace_id,
         latency_ms, created_at
     )
-    SELECT (rastro_now() AT TIME ZONE 'UTC')::date, batch.dataset_id, cardinality(event_numbers), event_numbers, event_names,
+    SELECT (rastro_now() AT TIME ZONE 'UTC')::date, batch.dataset_id, event_numbers, event_names,
         event_ids, request_ids, batch.attempt, $8, $9, $10, rastro_now()
     FROM batch CROSS JOIN (
         SELECT $4::bigint[] AS event_numbers, $5::text[] AS event_names, $6::text[] AS event_ids, $7::uuid[] AS request_ids

@@ -84,7 +84,7 @@ impl Bench {
     async fn replay(&mut self, steps: &[Step]) -> Result<(), TestCaseError> {
         self.sql
             .batch_execute(
-                "DELETE FROM event_segments; DELETE FROM meta_events_dedup; DELETE FROM event_outcomes; DELETE FROM deliveries;
+                "DELETE FROM event_segments; DELETE FROM meta_events_dedup; DELETE FROM event_outcomes; DELETE FROM delivered_batches;
                  DELETE FROM send_queue; DELETE FROM send_batches; DELETE FROM meta_retry_queue; DELETE FROM circuit_breakers;
                  DELETE FROM send_attempts",
             )
