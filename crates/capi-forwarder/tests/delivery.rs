@@ -19,6 +19,13 @@ async fn accept(world: &World, ids: &[&str]) {
     assert_eq!(answer.json["accepted"], ids.len(), "{answer:?}");
 }
 
+async fn accept_many(world: &World, requests: u32, events: u32) {
+    for request in 0..requests {
+        let ids: Vec<String> = (0..events).map(|event| format!("{request}-{event}")).collect();
+        accept(world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+}
+
 #[tokio::test]
 async fn an_event_arrives_as_it_was_accepted_and_its_outcome_is_logged() {
     let mut world = World::start().await;
@@ -83,10 +90,7 @@ async fn a_batch_is_one_request_and_test_events_go_apart() {
 #[tokio::test]
 async fn more_events_than_fit_in_a_request_become_several_and_arrive_once() {
     let mut world = World::start().await;
-    for batch in 0..5 {
-        let ids: Vec<String> = (0..500).map(|id| format!("{batch}-{id}")).collect();
-        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    }
+    accept_many(&world, 5, 500).await;
     world.start_forwarder();
     world.start_forwarder();
     world.settle().await;
@@ -354,10 +358,7 @@ async fn a_dataset_with_a_backlog_does_not_keep_another_waiting() {
         .sandbox
         .fail_with(Fault::new(FaultKind::Latency { ms: 100 }).on_dataset(DATASET_ID))
         .unwrap();
-    for batch in 0..4 {
-        let ids: Vec<String> = (0..100).map(|id| format!("{batch}-{id}")).collect();
-        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    }
+    accept_many(&world, 4, 100).await;
     let small = "INSERT INTO datasets (dataset_id, name, access_token_sealed) SELECT 1, 'small', access_token_sealed FROM datasets";
     world.database.execute(small).await;
     world.start_forwarder_with(|config| config.batch_size = 10);
@@ -405,10 +406,7 @@ async fn a_test_event_has_its_turn_while_its_own_dataset_has_a_backlog() {
         .sandbox
         .fail_with(Fault::new(FaultKind::Latency { ms: 100 }))
         .unwrap();
-    for batch in 0..10 {
-        let ids: Vec<String> = (0..100).map(|id| format!("{batch}-{id}")).collect();
-        accept(&world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    }
+    accept_many(&world, 10, 100).await;
     world.start_forwarder_with(|config| (config.batch_size, config.max_in_flight_per_dataset) = (10, 1));
     eventually("the backlog is being sent", || async {
         (world.sandbox.counts().requests > 4).then_some(())
