@@ -90,7 +90,7 @@ impl Options {
                 rounds: 3,
                 warm_up: Duration::from_millis(300),
                 measured: Duration::from_millis(1_200),
-                everyday: seconds(6),
+                everyday: seconds(10),
                 million: seconds(10),
                 busy_backlog: 150_000,
                 small_events: 10,
