@@ -140,7 +140,10 @@ impl Courier {
                 self.settle(&batch, &record, &fates, Evidence::Alive, ProbeOutcome::Succeeded)
                     .await?
             }
-            Err(failure) if failure.class == FailureClass::Refused && batch.events.len() > 1 => {
+            Err(failure)
+                if matches!(failure.class, FailureClass::Refused | FailureClass::TooLarge)
+                    && batch.events.len() > 1 =>
+            {
                 self.split(batch, true).await?
             }
             Err(failure) => self.after(&batch, &record, &failure, probing).await?,
@@ -159,7 +162,7 @@ impl Courier {
     ) -> Result<Verdict, StoreError> {
         let (dataset, count, message) = (batch.id.dataset_id, batch.events.len(), &failure.message);
         match failure.class {
-            FailureClass::Transient | FailureClass::Unknown => {
+            FailureClass::Transient | FailureClass::Unknown | FailureClass::TooLarge => {
                 warn!(dataset_id = %dataset, batch.id = batch.id.batch_id, "{count} events wait after a failed attempt: {message}");
                 let fates = fates(batch, |event| self.fate_after_failure(event, failure, probing));
                 self.settle(batch, record, &fates, Evidence::Failing, ProbeOutcome::Failed)
@@ -280,7 +283,7 @@ impl Courier {
                 FailureClass::Unknown => RequestResult::unknown,
                 FailureClass::Throttled => RequestResult::throttled,
                 FailureClass::Blocked => RequestResult::blocked,
-                FailureClass::Refused => RequestResult::refused,
+                FailureClass::Refused | FailureClass::TooLarge => RequestResult::refused,
             },
         };
         self.metrics

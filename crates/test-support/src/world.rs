@@ -248,6 +248,7 @@ impl World {
     pub fn graph_api(&self) -> GraphApi {
         let config = GraphApiConfig {
             url: self.sandbox.url(),
+            allow_insecure_http: false,
             version: "v24.0".into(),
             connect_timeout_seconds: 5,
             request_timeout_seconds: 5,
