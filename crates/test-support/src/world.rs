@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capi_forwarder::config::ForwarderConfig;
-use capi_forwarder::{Courier, ForwarderMetrics};
+use capi_forwarder::{ForwarderMetrics, Sender};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
 use ingest_gateway::{Gateway, GatewayMetrics};
@@ -212,16 +212,8 @@ impl World {
         let graph_api = self.graph_api();
         let (_, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
         let owner = format!("test forwarder {}", self.forwarders);
-        let courier = Courier {
-            store: self.store.clone(),
-            graph_api,
-            config: config.forwarder,
-            schedule: config.retry,
-            breaker: config.breaker,
-            metrics,
-            traces: false,
-        };
-        tokio::spawn(capi_forwarder::run(courier, owner, self.shutdown.clone()));
+        let sender = Sender::new(self.store.clone(), graph_api, &config, metrics);
+        tokio::spawn(capi_forwarder::run(sender, owner, self.shutdown.clone()));
         self.forwarders += 1;
     }
 
