@@ -66,8 +66,8 @@ impl Config {
             forwarder.refusals_in_a_row > 0,
             "forwarder.refusals_in_a_row must be at least 1"
         );
-        // Or a second forwarder would send what the first is still sending. Waiting for a connection and making one each
-        // take the connect timeout.
+        // Or a second forwarder would send what the first is still sending. Waiting for a connection and
+        // making one each take the connect timeout.
         let database = 2 * self.database.connect_timeout_seconds + self.database.statement_timeout_seconds;
         let busy = database + self.graph_api.request_timeout_seconds + database;
         ensure!(

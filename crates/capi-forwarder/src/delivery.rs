@@ -1,9 +1,9 @@
 //! One batch on its way: to Meta, and its outcome into the tables.
 //!
-//! Where is an event if the process dies here? Until the last statement commits it is in `send_batches`, under a
-//! lease that ends by itself; then another forwarder sends it again with the same ids. Meta does not promise to
-//! drop such a repeat, so an outcome that is known is recorded again and again until it is recorded or the lease
-//! ends: a database that restarts costs no repeat.
+//! Where is an event if the process dies here? Until the last statement commits it is in `send_batches`,
+//! under a lease that ends by itself; then another forwarder sends it again with the same ids. Meta does not
+//! promise to drop such a repeat, so an outcome that is known is recorded again and again until it is
+//! recorded or the lease ends: a database that restarts costs no repeat.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -25,7 +25,8 @@ use crate::config::{Config, ForwarderConfig};
 use crate::metrics::{EventLabels, EventOutcome, ForwarderMetrics, RequestLabels, RequestResult};
 use crate::refusals::Refusals;
 
-/// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in halves.
+/// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in
+/// halves.
 const SUSPICIOUS_ATTEMPT: i32 = 3;
 /// How often a change of a breaker is tried against others who change it.
 const CONTESTED_CHANGES: usize = 5;
@@ -38,8 +39,8 @@ const TIME_TO_RECORD: Duration = Duration::from_secs(15);
 /// The waits between tries of a database call, doubled from the first to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
-/// For how long nothing of a dataset is claimed here that was just stopped. The breaker says more, but not while an
-/// operator has forced it closed.
+/// For how long nothing of a dataset is claimed here that was just stopped. The breaker says more, but not
+/// while an operator has forced it closed.
 const PAUSE_WHEN_STOPPED: Duration = Duration::from_secs(1);
 /// The same for one whose access token this process cannot open.
 const PAUSE_WHEN_SEALED: Duration = Duration::from_secs(60);
@@ -83,7 +84,7 @@ enum NextStep<'a> {
 /// What came of a batch, or of a part of it.
 enum SendResult {
     Settled(ProbeOutcome),
-    Split(Leased, Leased),
+    Split(Box<[Leased; 2]>),
     /// The dataset is left alone, and what is left of the batch is parked.
     Stopped(Stop),
     /// This process cannot send for this dataset, and others may: what is left of the batch is ready again.
@@ -130,8 +131,8 @@ impl Sender {
         }
     }
 
-    /// Sends a batch and records what came of it. With `probe`, tells the breaker, which let only this one through.
-    /// Returns for how long nothing more of the dataset should be claimed here.
+    /// Sends a batch and records what came of it. With `probe`, tells the breaker, which let only this one
+    /// through. Returns for how long nothing more of the dataset should be claimed here.
     pub(crate) async fn deliver(
         self,
         batch: Leased,
@@ -162,8 +163,8 @@ impl Sender {
         delivery.pause
     }
 
-    /// Sends a batch, and whatever it is cut into until the culprits stand alone. An error means that the database
-    /// was away until the lease ended; what was not settled is then taken over.
+    /// Sends a batch, and whatever it is cut into until the culprits stand alone. An error means that the
+    /// database was away until the lease ended; what was not settled is then taken over.
     async fn send_parts(
         &self,
         batch: Leased,
@@ -195,10 +196,9 @@ impl Sender {
             });
             match self.send(part, probe).await? {
                 SendResult::Settled(outcome) => delivery.probe = worse(delivery.probe, outcome),
-                SendResult::Split(first, second) => {
+                SendResult::Split(halves) => {
                     is_cut = true;
-                    parts.push_front(second);
-                    parts.push_front(first);
+                    halves.into_iter().rev().for_each(|half| parts.push_front(half));
                 }
                 SendResult::Stopped(stop) => {
                     self.park(parts, &stop).await?;
@@ -246,7 +246,8 @@ impl Sender {
                 return Ok(SendResult::NotSent);
             }
         };
-        // However long it was until here: what is sent is ours, and stays ours for the request and for recording.
+        // However long it was until here: what is sent is ours, and stays ours for the request and for
+        // recording.
         if part.until.saturating_duration_since(Instant::now()) < self.request_timeout + TIME_TO_RECORD {
             let mut parts = VecDeque::from([part]);
             self.renew(&mut parts).await?;
@@ -284,7 +285,9 @@ impl Sender {
         match step {
             NextStep::Finish => {
                 self.refusals.delivered(dataset);
-                let short = answer.events_received.filter(|received| usize::try_from(*received) != Ok(sent));
+                let short = answer
+                    .events_received
+                    .filter(|received| usize::try_from(*received) != Ok(sent));
                 if let Some(received) = short {
                     error!(
                         dataset_id = %dataset, batch.id = batch_id, fbtrace_id = answer.fbtrace_id,
@@ -314,19 +317,25 @@ impl Sender {
                         "the dataset is left alone, somebody has to act: {}", failure.message
                     );
                 }
-                // First: if the process dies in between, the batch waits for its lease, and the dataset is left
-                // alone.
+                // First: if the process dies in between, the batch waits for its lease, and the dataset is
+                // left alone.
                 let stop = self.stop(&part, reason, failure.wait, probe.is_some()).await?;
-                self.settle(&part, &parked(&part.batch, &stop), Some(record), ProbeOutcome::Released)
-                    .await?;
+                self.settle(
+                    &part,
+                    &parked(&part.batch, &stop),
+                    Some(record),
+                    ProbeOutcome::Released,
+                )
+                .await?;
                 Ok(SendResult::Stopped(stop))
             }
             NextStep::DeadLetter(failure) => self.refused(part, failure, record, probe).await,
         }
     }
 
-    /// Meta refuses an event that stood alone. When that happens again and again, and it takes none in between, it
-    /// is not the events' fault: then the dataset is left alone before all of them are dead letters.
+    /// Meta refuses an event that stood alone. When that happens again and again, and it takes none in
+    /// between, it is not the events' fault: then the dataset is left alone before all of them are dead
+    /// letters.
     async fn refused(
         &self,
         part: Leased,
@@ -407,7 +416,10 @@ impl Sender {
                 record => self.store.settle_batch(batch, fates, record).await,
             }
         };
-        if !self.record(part, settling, |is_written| *is_written, |_| true).await? {
+        if !self
+            .record(part, settling, |is_written| *is_written, |_| true)
+            .await?
+        {
             return Ok(SendResult::LeaseLost);
         }
         for (event, fate) in batch.events.iter().zip(fates) {
@@ -427,7 +439,9 @@ impl Sender {
         let begun = Instant::now();
         let splitting = || self.store.split_batch(part.batch.clone(), record, lease);
         // Halves that were made by a try whose answer was lost wait for the end of their leases.
-        let halves = self.record(&part, splitting, Option::is_some, |halves| halves).await?;
+        let halves = self
+            .record(&part, splitting, Option::is_some, |halves| halves)
+            .await?;
         let Some((first, second)) = halves else {
             return Ok(SendResult::LeaseLost);
         };
@@ -437,7 +451,7 @@ impl Sender {
             batch: Batch { attempt: 1, ..batch },
             until: begun + lease,
         };
-        Ok(SendResult::Split(half(first), half(second)))
+        Ok(SendResult::Split(Box::new([half(first), half(second)])))
     }
 
     /// Keeps back the parts of a batch that were not sent any more.
@@ -453,7 +467,8 @@ impl Sender {
     async fn release(&self, parts: VecDeque<Leased>) -> Result<(), StoreError> {
         for part in parts {
             let releasing = || self.store.release_batch(&part.batch);
-            self.record(&part, releasing, |is_written| *is_written, |_| true).await?;
+            self.record(&part, releasing, |is_written| *is_written, |_| true)
+                .await?;
         }
         Ok(())
     }
@@ -462,7 +477,11 @@ impl Sender {
     async fn renew(&self, parts: &mut VecDeque<Leased>) -> Result<(), StoreError> {
         let ids: Vec<BatchId> = parts.iter().map(|part| part.batch.id).collect();
         let lease = self.config.lease();
-        let until = parts.iter().map(|part| part.until).min().unwrap_or_else(Instant::now);
+        let until = parts
+            .iter()
+            .map(|part| part.until)
+            .min()
+            .unwrap_or_else(Instant::now);
         let renewing = || async {
             let begun = Instant::now();
             Ok((begun, self.store.renew_leases(&ids, lease).await?))
@@ -482,8 +501,9 @@ impl Sender {
         Ok(())
     }
 
-    /// Records something until it is recorded or the lease ends. Whether it was recorded: `is_written` says it of
-    /// one try; if none was after one that failed, the failed one may have been, which `unsure` makes the best of.
+    /// Records something until it is recorded or the lease ends. Whether it was recorded: `is_written` says
+    /// it of one try; if none was after one that failed, the failed one may have been, which `unsure` makes
+    /// the best of.
     async fn record<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         part: &Leased,
@@ -499,7 +519,10 @@ impl Sender {
             }
             Ok(result)
         } else if failed_before {
-            info!(batch.id = id, "what came of a batch was recorded by an earlier try, or its lease had ended");
+            info!(
+                batch.id = id,
+                "what came of a batch was recorded by an earlier try, or its lease had ended"
+            );
             Ok(unsure(result))
         } else {
             self.count_lost_lease(id);
@@ -507,8 +530,8 @@ impl Sender {
         }
     }
 
-    /// Calls the database until it answers or the time is up, and says whether it failed before. Each try takes a
-    /// connection anew, so a server that restarts is found as soon as it is back.
+    /// Calls the database until it answers or the time is up, and says whether it failed before. Each try
+    /// takes a connection anew, so a server that restarts is found as soon as it is back.
     async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         until: Instant,
@@ -526,7 +549,10 @@ impl Sender {
                 return Err(error);
             }
             if !failed {
-                warn!("the database did not take what came of a batch, trying on: {}", ErrorChain(&error));
+                warn!(
+                    "the database did not take what came of a batch, trying on: {}",
+                    ErrorChain(&error)
+                );
             }
             failed = true;
             self.metrics.database_retries.inc();
@@ -587,8 +613,8 @@ impl Sender {
 
     /// Leaves the dataset of a batch alone, and says until when.
     ///
-    /// A probe's outcome says it by itself, and gives the probe back; stopped here, the breaker would have moved on
-    /// before its probe is settled, and the next one would have to wait for this one's lease.
+    /// A probe's outcome says it by itself, and gives the probe back; stopped here, the breaker would have
+    /// moved on before its probe is settled, and the next one would have to wait for this one's lease.
     async fn stop(
         &self,
         part: &Leased,
@@ -828,8 +854,11 @@ mod tests {
 
     #[test]
     fn of_the_parts_of_a_probe_the_worst_counts() {
-        let (released, succeeded, failed) =
-            (ProbeOutcome::Released, ProbeOutcome::Succeeded, ProbeOutcome::Failed);
+        let (released, succeeded, failed) = (
+            ProbeOutcome::Released,
+            ProbeOutcome::Succeeded,
+            ProbeOutcome::Failed,
+        );
         assert_eq!(worse(released, succeeded), succeeded);
         assert_eq!(worse(failed, succeeded), failed);
         assert_eq!(worse(succeeded, released), succeeded);

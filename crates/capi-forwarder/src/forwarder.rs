@@ -1,14 +1,14 @@
 //! What is sent next.
 //!
-//! One loop hands out the work. Each round takes over batches whose lease has ended, then gives every lane (dataset and
-//! test event code) with something ready one batch at a time, in turn, until as many requests are in flight as may be.
-//! The next turn goes to the lane after the one that had the last. A dataset has at most its share of the requests, so
-//! a busy one gets what the others leave.
+//! One loop hands out the work. Each round takes over batches whose lease has ended, then gives every lane
+//! (dataset and test event code) with something ready one batch at a time, in turn, until as many requests
+//! are in flight as may be. The next turn goes to the lane after the one that had the last. A dataset has at
+//! most its share of the requests, so a busy one gets what the others leave.
 //!
-//! Rows that were deleted from the queue stay as dead tuples until they are vacuumed, and an old snapshot anywhere in
-//! the database keeps them for hours. Polling the whole queue passes all of them. So it is polled for at most a
-//! twentieth of the time, and claims begin at the first event that the poll found in their lane. A claim finds nothing
-//! if the breaker has changed since the poll.
+//! Rows that were deleted from the queue stay as dead tuples until they are vacuumed, and an old snapshot
+//! anywhere in the database keeps them for hours. Polling the whole queue passes all of them. So it is polled
+//! for at most a twentieth of the time, and claims begin at the first event that the poll found in their
+//! lane. A claim finds nothing if the breaker has changed since the poll.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -35,7 +35,8 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait for a database that is away.
 const DATABASE_RETRY: Duration = Duration::from_secs(1);
 
-/// Sends what is ready until shutdown, then lets the requests in flight finish. `owner` names this process to people.
+/// Sends what is ready until shutdown, then lets the requests in flight finish. `owner` names this process to
+/// people.
 pub async fn run(sender: Sender, owner: String, shutdown: Shutdown) {
     let patience = Duration::from_secs(sender.config.shutdown_timeout_seconds);
     let mut forwarder = Forwarder {
@@ -72,12 +73,13 @@ struct Forwarder {
     sender: Sender,
     owner: String,
     shutdown: Shutdown,
-    /// Batches on their way, each a task that always runs to its end: dropped half way, its connection would be lost.
-    /// Each returns for how long its dataset is paused.
+    /// Batches on their way, each a task that always runs to its end: dropped half way, its connection would
+    /// be lost. Each returns for how long its dataset is paused.
     deliveries: JoinSet<Option<Duration>>,
     /// The dataset of each of them.
     datasets: HashMap<Id, DatasetId>,
-    /// Lanes in which something was ready at the last poll, without those in which nothing could be claimed since.
+    /// Lanes in which something was ready at the last poll, without those in which nothing could be claimed
+    /// since.
     ready: Vec<ReadyLane>,
     poll_at: Instant,
     /// The lane that had the last turn.
@@ -147,8 +149,8 @@ impl Forwarder {
         Ok(())
     }
 
-    /// Gives each lane one batch, then another to those that have more, while there is room. Whether any lane had
-    /// something.
+    /// Gives each lane one batch, then another to those that have more, while there is room. Whether any lane
+    /// had something.
     async fn serve_lanes(&mut self) -> Result<bool, StoreError> {
         let may_be_served = |ready: &&ReadyLane| {
             !self.gathering.contains_key(&ready.lane) && !self.paused.contains_key(&ready.lane.dataset_id)
@@ -235,7 +237,8 @@ impl Forwarder {
         Ok(claimed.await?.map(|batch| Leased { batch, until }))
     }
 
-    /// Waits, but not beyond a delivery that makes room for another; while there is no room, for nothing else.
+    /// Waits, but not beyond a delivery that makes room for another; while there is no room, for nothing
+    /// else.
     async fn wait(&mut self, wait: Duration) {
         let is_full = !self.has_room();
         tokio::select! {

@@ -1,8 +1,8 @@
-//! The capi-forwarder: sends stored events to Meta and records what came of each. It is the only sender, so it is the
-//! only place for batching, limits and fairness.
+//! The capi-forwarder: sends stored events to Meta and records what came of each. It is the only sender, so
+//! it is the only place for batching, limits and fairness.
 //!
-//! [`forwarder`] decides what is sent next; [`delivery`] sends one batch and records what came of it; [`refusals`]
-//! tells refused events from a Meta that refuses everything.
+//! [`forwarder`] decides what is sent next; [`delivery`] sends one batch and records what came of it;
+//! [`refusals`] tells refused events from a Meta that refuses everything.
 
 pub mod config;
 

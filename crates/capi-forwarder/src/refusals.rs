@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rastro_core::dataset::DatasetId;
 
-/// Counts, for each dataset, the events that Meta refused standing alone, with the same code and without a delivery
-/// in between. Clones share it.
+/// Counts, for each dataset, the events that Meta refused standing alone, with the same code and without a
+/// delivery in between. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Refusals {
     limit: u32,
@@ -36,8 +36,8 @@ impl Refusals {
         self.runs().remove(&dataset);
     }
 
-    /// Meta refused an event that stood alone. Whether that is systematic by now; then the count begins anew, because
-    /// the breaker knows.
+    /// Meta refused an event that stood alone. Whether that is systematic by now; then the count begins anew,
+    /// because the breaker knows.
     pub(crate) fn refused(&self, dataset: DatasetId, code: Code) -> bool {
         let mut runs = self.runs();
         let run = runs.entry(dataset).or_insert(Run { code, length: 0 });
@@ -75,7 +75,10 @@ mod tests {
         refusals.delivered(dataset(1));
         assert_eq!([refused(CODE), refused(CODE)], [false, false]);
         let other = (Some(100), Some(2_804_003));
-        assert_eq!([refused(other), refused(CODE), refused(CODE)], [false, false, false]);
+        assert_eq!(
+            [refused(other), refused(CODE), refused(CODE)],
+            [false, false, false]
+        );
         assert!(refused(CODE));
         assert!(!refused(CODE), "it begins anew");
     }

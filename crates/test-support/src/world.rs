@@ -12,7 +12,7 @@ use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
-use rastro_store::{Account, ApiKeyKind, Dataset, DatasetSettings, Store};
+use rastro_store::{ApiKeyKind, Census, Dataset, DatasetSettings, Store};
 use retry_worker::WorkerMetrics;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -249,17 +249,17 @@ impl World {
         GraphApi::new(&config).expect("the client's configuration is valid")
     }
 
-    /// Waits until nothing is on its way any more, and returns the account.
-    pub async fn settle(&self) -> Account {
+    /// Waits until nothing is on its way any more, and returns where everything is.
+    pub async fn settle(&self) -> Census {
         eventually("everything is sent", || async {
-            let account = self.account().await;
-            (account.pending() == 0).then_some(account)
+            let census = self.census().await;
+            (census.pending() == 0).then_some(census)
         })
         .await
     }
 
-    pub async fn account(&self) -> Account {
-        self.store.account().await.expect("the database can be counted")
+    pub async fn census(&self) -> Census {
+        self.store.census().await.expect("the database can be counted")
     }
 }
 
@@ -274,20 +274,20 @@ impl Drop for World {
             block_on(async {
                 Store::new(&config, "test")
                     .expect("a valid configuration")
-                    .account()
+                    .census()
                     .await
                     .expect("it can be counted")
             })
         });
-        let account = counting.join().expect("the database can be counted");
+        let census = counting.join().expect("the database can be counted");
         assert_eq!(
-            account.lost(),
+            census.lost(),
             0,
-            "every accepted event must be somewhere: {account:?}"
+            "every accepted event must be somewhere: {census:?}"
         );
         assert_eq!(
-            account.confirmations, account.delivered,
-            "no event may be finished twice: {account:?}"
+            census.confirmations, census.delivered,
+            "no event may be finished twice: {census:?}"
         );
     }
 }
