@@ -21,7 +21,7 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
 
 async fn round(store: &Store, config: &Config, rounds: &Rounds) -> Result<(), StoreError> {
     rounds
-        .step(Step::tick_breakers, tick(store, &config.breaker, rounds))
+        .step(Step::tick_breakers, tick(store, &config.common.breaker, rounds))
         .await?;
     // Whoever closed the breaker: the forwarder does, after the last probe.
     let spread = Duration::from_secs(config.sweep.spread_after_outage_seconds);

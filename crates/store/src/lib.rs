@@ -22,6 +22,7 @@ mod segment;
 mod send_batches;
 mod send_queue;
 mod statement;
+mod tls;
 
 pub use account::Account;
 pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};
