@@ -122,11 +122,9 @@ pub async fn connect(url: &str) -> anyhow::Result<Client> {
 /// The product's store over a database. Its limits are those of a benchmark that counts whole tables.
 pub fn store(url: &str) -> anyhow::Result<Store> {
     let config = DatabaseConfig {
-        url: url.to_owned().into(),
-        sealing_key: SEALING_KEY.to_owned().into(),
-        max_connections: 4,
         connect_timeout_seconds: 10,
         statement_timeout_seconds: 600,
+        ..DatabaseConfig::new(url.into(), SEALING_KEY.into())
     };
     Ok(Store::new(&config, "rastro-bench")?)
 }

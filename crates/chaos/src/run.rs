@@ -202,11 +202,10 @@ async fn retry_what_was_given_up(store: &Store) -> anyhow::Result<u64> {
 
 fn store(database_url: &str) -> anyhow::Result<Store> {
     let config = DatabaseConfig {
-        url: database_url.to_owned().into(),
-        sealing_key: SEALING_KEY.to_owned().into(),
         max_connections: 2,
         connect_timeout_seconds: 2,
         statement_timeout_seconds: 20,
+        ..DatabaseConfig::new(database_url.into(), SEALING_KEY.into())
     };
     Ok(Store::new(&config, "chaos")?)
 }

@@ -33,11 +33,9 @@ async fn run() -> anyhow::Result<bool> {
         return Ok(true);
     };
     let database = DatabaseConfig {
-        url: options.database_url.clone(),
-        sealing_key: options.sealing_key.clone(),
         max_connections: 1,
-        connect_timeout_seconds: 5,
         statement_timeout_seconds: 30,
+        ..DatabaseConfig::new(options.database_url.clone(), options.sealing_key.clone())
     };
     let http = client::http()?;
     let (publishable_key, secret_key) = (options.publishable_key.clone(), options.secret_key.clone());

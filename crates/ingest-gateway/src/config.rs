@@ -5,23 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
+use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
-use rastro_service::health::HealthConfig;
-use rastro_service::telemetry::TelemetryConfig;
-use rastro_store::DatabaseConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-
-/// The defaults, with a comment for every key.
-pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub database: DatabaseConfig,
-    pub telemetry: TelemetryConfig,
-    pub health: HealthConfig,
+    pub common: CommonConfig,
     pub gateway: GatewayConfig,
     pub seed: SeedConfig,
 }
@@ -82,16 +75,14 @@ pub struct DatasetSeed {
     pub test_event_code: Option<(String, DateTime<Utc>)>,
 }
 
-impl Config {
-    /// Reads and checks the configuration.
-    pub fn load() -> anyhow::Result<Self> {
-        let config: Config = rastro_service::config::load(DEFAULTS)?;
-        config.check()?;
-        Ok(config)
+impl ServiceConfig for Config {
+    const DEFAULTS: &'static str = include_str!("../config.default.toml");
+
+    fn common(&self) -> &CommonConfig {
+        &self.common
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        self.database.check()?;
         let gateway = &self.gateway;
         ensure!(gateway.workers > 0, "gateway.workers must be at least 1");
         ensure!(
@@ -185,17 +176,12 @@ fn key(key: &SecretString, name: &str) -> anyhow::Result<Option<SecretString>> {
 
 #[cfg(test)]
 mod tests {
+    use rastro_boot::testing;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let required = [
-            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
-            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
-        ];
-        let variables = required.iter().chain(variables).copied();
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
-        config.check()?;
-        Ok(config)
+        testing::config(variables)
     }
 
     #[test]
@@ -204,13 +190,6 @@ mod tests {
         let seed = config.seed.read().unwrap();
         assert!(seed.dataset.is_none() && seed.admin_key.is_none());
         assert_eq!(config.gateway.trusted_proxies.len(), 2);
-    }
-
-    #[test]
-    fn without_a_database_nothing_starts_and_the_variable_is_named() {
-        let config: Config = rastro_service::config::load_from(DEFAULTS, Vec::<(&str, &str)>::new()).unwrap();
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("RASTRO__DATABASE__URL"), "{error}");
     }
 
     #[test]

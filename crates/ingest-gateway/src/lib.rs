@@ -12,12 +12,10 @@ mod group_commit;
 mod handlers;
 mod metrics;
 mod problem;
-mod readiness;
 mod seed;
 mod visitor;
 mod wire;
 
 pub use app::{Gateway, run};
 pub use metrics::GatewayMetrics;
-pub use readiness::readiness;
 pub use seed::{seed, seed_until_done};

@@ -1,14 +1,12 @@
-//! The ingest-gateway's process. Without arguments it serves; see `usage` for the rest.
+//! The ingest-gateway's process. Without arguments it serves; see `USAGE` for the rest.
 
-use anyhow::{Context, bail};
+mod commands;
+
+use anyhow::bail;
+use ingest_gateway::GatewayMetrics;
 use ingest_gateway::config::Config;
-use ingest_gateway::{GatewayMetrics, openapi};
-use rastro_service::clock::Clock;
-use rastro_service::health;
-use rastro_service::metrics::Metrics;
-use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry;
-use rastro_store::{Migrator, Store};
+use rastro_boot::Service;
+use rastro_service::health::Routes;
 
 /// 3 to 7 % of a request's processor time less than with the C library's (proto-docs/performance.md).
 #[global_allocator]
@@ -21,76 +19,40 @@ const USAGE: &str = "usage: ingest-gateway                 serve
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .as_slice()
-    {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
         [] => serve(),
-        ["migrate"] => migrate(),
-        ["event", dataset, number] => event(dataset, number),
-        ["openapi"] => print(openapi::document()?.trim_end()),
-        ["--help" | "-h" | "help"] => print(USAGE),
+        ["migrate"] => commands::migrate(),
+        ["event", dataset, number] => commands::event(dataset, number),
+        ["openapi"] => commands::openapi(),
+        ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn serve() -> anyhow::Result<()> {
-    let config = Config::load()?;
-    let telemetry = telemetry::init("ingest-gateway", &config.telemetry)?;
-    let shutdown = Shutdown::on_signal()?;
-    let store = Store::new(&config.database, "ingest-gateway")?;
-    let (metrics, own) = Metrics::new(
+    let config: Config = rastro_boot::load()?;
+    let version = env!("CARGO_PKG_VERSION");
+    let service = Service::start(
         "ingest-gateway",
-        env!("CARGO_PKG_VERSION"),
+        version,
+        &config.common,
         GatewayMetrics::register,
-    );
-    let _health = health::serve(
-        &config.health,
-        metrics,
-        ingest_gateway::readiness(&store),
-        shutdown.clone(),
     )?;
-    ingest_gateway::seed_until_done(&store, &config.seed.read()?, &shutdown).await;
-    let traces = config.telemetry.exports_traces();
-    ingest_gateway::run(&config.gateway, store, Clock::system(), own, traces, shutdown)?
-        .stopped()
-        .await?;
-    telemetry.flush();
-    Ok(())
-}
-
-fn migrate() -> anyhow::Result<()> {
-    let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
-    let url = &config.database.url;
-    config.database.check()?;
-    let mut migrator = Migrator::connect(url)
-        .map_err(anyhow::Error::from_boxed)
-        .context("cannot connect")?;
-    let applied = migrator
-        .run()
-        .map_err(anyhow::Error::from_boxed)
-        .context("a migration failed")?;
-    match applied.as_slice() {
-        [] => print("the schema is current"),
-        applied => print(&format!("applied {}", applied.join(", "))),
-    }
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn event(dataset: &str, number: &str) -> anyhow::Result<()> {
-    let config: Config = rastro_service::config::load(ingest_gateway::config::DEFAULTS)?;
-    config.database.check()?;
-    let number = number.parse().context("an event's number is a whole number")?;
-    let store = Store::new(&config.database, "ingest-gateway")?;
-    let payload = store.payload(dataset.parse()?, number).await?;
-    print(&payload.with_context(|| format!("dataset {dataset} has no event {number}"))?)
-}
-
-#[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]
-fn print(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
+    let _health = service.serve_health(service.readiness(), Routes::default())?;
+    service.database_opens().await?;
+    ingest_gateway::seed_until_done(&service.store, &config.seed.read()?, &service.shutdown).await;
+    ingest_gateway::run(
+        &config.gateway,
+        service.store.clone(),
+        service.clock.clone(),
+        service.metrics.clone(),
+        service.traces,
+        service.shutdown.clone(),
+    )?
+    .stopped()
+    .await?;
+    service.end();
     Ok(())
 }

@@ -24,6 +24,7 @@ mod send_attempts;
 mod send_batches;
 mod send_queue;
 mod statement;
+mod tls;
 mod unknown_words;
 
 pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};

@@ -109,8 +109,7 @@ impl World {
         }
         let clock = Clock::manual(Clock::system().now());
         let mut config: ingest_gateway::config::Config =
-            rastro_service::config::load_from(ingest_gateway::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the gateway's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the gateway's defaults are valid");
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
         configure(&mut config.gateway);
         let shutdown = Shutdown::new();
@@ -204,8 +203,7 @@ impl World {
     /// Starts a forwarder with a configuration of its own.
     pub fn start_forwarder_with(&mut self, configure: impl FnOnce(&mut ForwarderConfig)) {
         let mut config: capi_forwarder::config::Config =
-            rastro_service::config::load_from(capi_forwarder::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the forwarder's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the forwarder's defaults are valid");
         config.forwarder.idle_poll_milliseconds = 20;
         config.forwarder.gather_milliseconds = 5;
         configure(&mut config.forwarder);
@@ -225,8 +223,7 @@ impl World {
     /// Starts a retry-worker with a configuration of its own.
     pub fn start_retry_worker_with(&self, configure: impl FnOnce(&mut retry_worker::config::Config)) {
         let mut config: retry_worker::config::Config =
-            rastro_service::config::load_from(retry_worker::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the worker's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the worker's defaults are valid");
         config.sweep.interval_milliseconds = 20;
         config.sweep.spread_after_outage_seconds = 1;
         config.maintenance.interval_milliseconds = 20;
