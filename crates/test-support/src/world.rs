@@ -65,22 +65,31 @@ pub struct World {
 impl World {
     /// A world with a dataset that assumes nothing.
     pub async fn start() -> Self {
-        World::with(
-            DatasetSettings {
-                name: "test".into(),
-                defaults: Default::default(),
-                test_event_code: None,
-            },
-            |_| {},
-        )
-        .await
+        World::on(TestDatabase::create().await).await
+    }
+
+    /// The same in a database that was made elsewhere.
+    pub async fn on(database: TestDatabase) -> Self {
+        let settings = DatasetSettings {
+            name: "test".into(),
+            defaults: Default::default(),
+            test_event_code: None,
+        };
+        World::build(database, settings, |_| {}).await
     }
 
     /// A world with a dataset of these settings, and a gateway configured by `configure`.
     pub async fn with(settings: DatasetSettings, configure: impl FnOnce(&mut GatewayConfig)) -> Self {
+        World::build(TestDatabase::create().await, settings, configure).await
+    }
+
+    async fn build(
+        database: TestDatabase,
+        settings: DatasetSettings,
+        configure: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         // An error means that an earlier test of this process did so already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let database = TestDatabase::create().await;
         let sandbox = Sandbox::start(SandboxConfig::default().with_token(DATASET_ID, ACCESS_TOKEN));
         let sandbox = sandbox.await.expect("the sandbox starts");
         let store = Store::new(&database.config(), "test").expect("the store's configuration is valid");
