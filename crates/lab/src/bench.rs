@@ -1,0 +1,4 @@
+pub mod baseline;
+pub async fn bench() -> anyhow::Result<bool> {
+    Ok(true)
+}
