@@ -32,6 +32,7 @@ pub struct ForwarderConfig {
     pub batch_size: u16,
     pub max_in_flight: usize,
     pub max_in_flight_per_dataset: usize,
+    pub refusals_in_a_row: u32,
     pub lease_seconds: u64,
     pub idle_poll_milliseconds: u64,
     pub gather_milliseconds: u64,
@@ -57,13 +58,26 @@ impl Config {
             forwarder.max_in_flight > 0 && forwarder.max_in_flight_per_dataset > 0,
             "forwarder.max_in_flight and forwarder.max_in_flight_per_dataset must be at least 1"
         );
-        // Or a second forwarder would send what the first is still sending.
-        let busy = self.graph_api.request_timeout_seconds
-            + self.database.connect_timeout_seconds
-            + self.database.statement_timeout_seconds;
+        ensure!(
+            forwarder.idle_poll_milliseconds > 0 && forwarder.gather_milliseconds > 0,
+            "forwarder.idle_poll_milliseconds and forwarder.gather_milliseconds must be at least 1, or it never rests"
+        );
+        ensure!(
+            forwarder.refusals_in_a_row > 0,
+            "forwarder.refusals_in_a_row must be at least 1"
+        );
+        // Or a second forwarder would send what the first is still sending. Waiting for a connection and
+        // making one each take the connect timeout.
+        let database = 2 * self.database.connect_timeout_seconds + self.database.statement_timeout_seconds;
+        let busy = database + self.graph_api.request_timeout_seconds + database;
         ensure!(
             forwarder.lease_seconds > busy,
-            "forwarder.lease_seconds must be more than {busy}: the request to Meta and the statement after it"
+            "forwarder.lease_seconds must be more than {busy}: the request to Meta and a statement before and after it"
+        );
+        let request_ms = i64::try_from(self.graph_api.request_timeout_seconds.saturating_mul(1_000));
+        ensure!(
+            request_ms.is_ok_and(|request_ms| self.breaker.probe_lease_ms > request_ms),
+            "breaker.probe_lease_ms must outlast graph_api.request_timeout_seconds, or there are two probes at once"
         );
         self.breaker.validate()?;
         Ok(())
@@ -104,7 +118,19 @@ mod tests {
 
     #[test]
     fn a_lease_that_ends_before_the_request_may_is_refused() {
-        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "45")]).is_err());
-        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "46")]).is_ok());
+        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "70")]).is_err());
+        assert!(load(&[("RASTRO__FORWARDER__LEASE_SECONDS", "71")]).is_ok());
+    }
+
+    #[test]
+    fn what_would_spin_or_probe_twice_is_refused() {
+        for (variable, value) in [
+            ("RASTRO__FORWARDER__GATHER_MILLISECONDS", "0"),
+            ("RASTRO__FORWARDER__IDLE_POLL_MILLISECONDS", "0"),
+            ("RASTRO__FORWARDER__REFUSALS_IN_A_ROW", "0"),
+            ("RASTRO__BREAKER__PROBE_LEASE_MS", "30000"),
+        ] {
+            assert!(load(&[(variable, value)]).is_err(), "{variable}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The capi-forwarder's process.
 
 use capi_forwarder::config::Config;
-use capi_forwarder::{Courier, ForwarderMetrics};
+use capi_forwarder::{ForwarderMetrics, Sender};
 use rastro_graph_api::GraphApi;
 use rastro_service::health::{self, Readiness};
 use rastro_service::metrics::Metrics;
@@ -26,18 +26,9 @@ async fn main() -> anyhow::Result<()> {
         ForwarderMetrics::register,
     );
     let _health = health::serve(&config.health, metrics, readiness(&store), shutdown.clone())?;
-    let traces = config.telemetry.exports_traces();
     let owner = format!("capi-forwarder {}", std::process::id());
-    let courier = Courier {
-        store,
-        graph_api,
-        config: config.forwarder,
-        schedule: config.retry,
-        breaker: config.breaker,
-        metrics: own,
-        traces,
-    };
-    capi_forwarder::run(courier, owner, shutdown).await;
+    let sender = Sender::new(store, graph_api, &config, own);
+    capi_forwarder::run(sender, owner, shutdown).await;
     telemetry.flush();
     Ok(())
 }

@@ -18,6 +18,8 @@ pub struct ForwarderMetrics {
     pub(crate) taken_over: Counter,
     pub(crate) leases_lost: Counter,
     pub(crate) splits: Counter,
+    pub(crate) resent: Counter,
+    pub(crate) database_retries: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,8 +34,10 @@ pub(crate) struct EventLabels {
 )]
 pub(crate) enum EventOutcome {
     success,
-    /// Tried again later.
+    /// Tried again later, with one retry less.
     error,
+    /// Tried again later, with all the retries it had.
+    parked,
     expired,
     /// Refused for good, or out of retries.
     dead,
@@ -56,6 +60,7 @@ pub(crate) enum RequestResult {
     throttled,
     blocked,
     refused,
+    too_large,
 }
 
 impl ForwarderMetrics {
@@ -70,6 +75,8 @@ impl ForwarderMetrics {
             taken_over: Counter::default(),
             leases_lost: Counter::default(),
             splits: Counter::default(),
+            resent: Counter::default(),
+            database_retries: Counter::default(),
         };
         let registry = registry.sub_registry_with_prefix("forward");
         registry.register(
@@ -108,6 +115,16 @@ impl ForwarderMetrics {
             "batches_split",
             "Batches cut in halves to find the event that Meta refuses",
             metrics.splits.clone(),
+        );
+        registry.register(
+            "events_resent",
+            "Events sent again because their batch was taken over: Meta may have them already",
+            metrics.resent.clone(),
+        );
+        registry.register(
+            "database_retries",
+            "Calls of the database by a delivery that failed and were tried again",
+            metrics.database_retries.clone(),
         );
         metrics
     }

@@ -6,6 +6,7 @@
 //! Source: Meta, "Server event parameters" and the error subcodes 28040xx.
 
 mod check;
+mod facts;
 mod fields;
 
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ use crate::finding::{At, Finding, Findings};
 use crate::json::{Json, Object, writer};
 use crate::match_keys::{self, Reading};
 use crate::user_data::{UserData, Visitor};
+
+pub use facts::Facts;
 
 const DAY: i64 = 24 * 60 * 60;
 /// The longest finished event taken, in bytes of JSON. Meta documents no limit; a request carries up to a thousand.

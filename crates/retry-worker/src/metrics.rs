@@ -33,6 +33,7 @@ pub(crate) struct StepLabels {
 pub(crate) enum Step {
     expire_waiting,
     requeue_due,
+    dissolve_lapsed,
     requeue_for_probe,
     tick_breakers,
     revive_after_outage,
@@ -41,7 +42,9 @@ pub(crate) enum Step {
     drop_partitions,
     vacuum_queues,
     expire_dedup_keys,
-    forget_attempts,
+    expire_ready,
+    clear_deleted_datasets,
+    purge_dead_letters,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

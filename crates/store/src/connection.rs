@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::error::StoreError;
 use crate::seal::Sealer;
+use crate::unknown_words::UnknownWords;
 
 /// The `[database]` section of every service's configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +52,7 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     pub(crate) sealer: Arc<Sealer>,
+    pub(crate) unknown_words: UnknownWords,
 }
 
 impl Store {
@@ -86,6 +88,7 @@ impl Store {
             pool,
             connector,
             sealer: Arc::new(Sealer::new(&config.sealing_key)?),
+            unknown_words: UnknownWords::default(),
         })
     }
 
@@ -103,6 +106,11 @@ impl Store {
             .open(Plans::Kept)
             .await
             .map_err(|error| StoreError::Unreachable(error.into()))
+    }
+
+    /// Rows that were skipped because a newer program wrote them, since the start.
+    pub fn unknown_words(&self) -> u64 {
+        self.unknown_words.skipped()
     }
 
     /// How long one statement may take before its connection is given up, a little beyond the server's own limit.
@@ -154,12 +162,8 @@ impl Connector {
     async fn open(&self, plans: Plans) -> ConnectionResult<AsyncPgConnection> {
         let mut config = (*self.config).clone();
         let plans = match plans {
-            // The arrays of a group are estimated at ten rows, for which a nested loop looks good; they may hold a thousand.
-            // An empty table is best read whole; it does not stay empty. And without being told, PostgreSQL would plan small
-            // groups anew each time, which costs them half as much again.
-            Plans::Kept => {
-                "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off -c enable_seqscan=off"
-            }
+            // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as much again.
+            Plans::Kept => "-c plan_cache_mode=force_generic_plan",
             Plans::ForEachCall => "-c plan_cache_mode=force_custom_plan",
         };
         let timeout = self.statement_timeout.as_millis();

@@ -1,6 +1,7 @@
 //! What can go wrong with the database, as far as a caller decides something by it.
 
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use rastro_core::dataset::DatasetId;
 
 /// An error of the database. `Display` says the layer; the source says the rest.
 #[derive(Debug, thiserror::Error)]
@@ -78,4 +79,10 @@ impl From<QueryError> for StoreError {
             other => StoreError::Query(other),
         }
     }
+}
+
+/// A dataset id as a row has it.
+pub(crate) fn dataset_id(id: i64) -> Result<DatasetId, StoreError> {
+    id.try_into()
+        .map_err(|_| StoreError::Invalid { what: "dataset_id" })
 }

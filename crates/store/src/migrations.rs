@@ -11,6 +11,7 @@ use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::carry_over;
 use crate::connection::Store;
 use crate::error::StoreError;
 
@@ -45,7 +46,9 @@ impl Migrator {
     /// Applies what is missing, and returns the names of what was.
     pub fn run(&mut self) -> Result<Vec<String>, MigrationError> {
         let applied = self.connection.run_pending_migrations(MIGRATIONS)?;
-        Ok(applied.into_iter().map(|version| version.to_string()).collect())
+        let applied = applied.into_iter().map(|version| version.to_string()).collect();
+        carry_over::run(&mut self.connection)?;
+        Ok(applied)
     }
 
     /// Reverts the newest.
@@ -75,7 +78,8 @@ impl Store {
             .max();
         let mut connection = self.connection().await?;
         let any_applied = diesel::select(diesel::dsl::sql::<Bool>(
-            "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+            // While old tables are being carried over, their events are not where this program looks for them.
+            "to_regclass('__diesel_schema_migrations') IS NOT NULL AND to_regclass('old_event_segments') IS NULL",
         ))
         .get_result::<bool>(&mut connection)
         .await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use capi_forwarder::config::ForwarderConfig;
-use capi_forwarder::{Courier, ForwarderMetrics};
+use capi_forwarder::{ForwarderMetrics, Sender};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
 use ingest_gateway::{Gateway, GatewayMetrics};
@@ -12,7 +12,7 @@ use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
-use rastro_store::{Account, ApiKeyKind, Dataset, DatasetSettings, Store};
+use rastro_store::{ApiKeyKind, Census, Dataset, DatasetSettings, Store};
 use retry_worker::WorkerMetrics;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -212,16 +212,8 @@ impl World {
         let graph_api = self.graph_api();
         let (_, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
         let owner = format!("test forwarder {}", self.forwarders);
-        let courier = Courier {
-            store: self.store.clone(),
-            graph_api,
-            config: config.forwarder,
-            schedule: config.retry,
-            breaker: config.breaker,
-            metrics,
-            traces: false,
-        };
-        tokio::spawn(capi_forwarder::run(courier, owner, self.shutdown.clone()));
+        let sender = Sender::new(self.store.clone(), graph_api, &config, metrics);
+        tokio::spawn(capi_forwarder::run(sender, owner, self.shutdown.clone()));
         self.forwarders += 1;
     }
 
@@ -248,6 +240,7 @@ impl World {
     pub fn graph_api(&self) -> GraphApi {
         let config = GraphApiConfig {
             url: self.sandbox.url(),
+            allow_insecure_http: false,
             version: "v24.0".into(),
             connect_timeout_seconds: 5,
             request_timeout_seconds: 5,
@@ -256,17 +249,17 @@ impl World {
         GraphApi::new(&config).expect("the client's configuration is valid")
     }
 
-    /// Waits until nothing is on its way any more, and returns the account.
-    pub async fn settle(&self) -> Account {
+    /// Waits until nothing is on its way any more, and returns where everything is.
+    pub async fn settle(&self) -> Census {
         eventually("everything is sent", || async {
-            let account = self.account().await;
-            (account.pending() == 0).then_some(account)
+            let census = self.census().await;
+            (census.pending() == 0).then_some(census)
         })
         .await
     }
 
-    pub async fn account(&self) -> Account {
-        self.store.account().await.expect("the database can be counted")
+    pub async fn census(&self) -> Census {
+        self.store.census().await.expect("the database can be counted")
     }
 }
 
@@ -281,20 +274,20 @@ impl Drop for World {
             block_on(async {
                 Store::new(&config, "test")
                     .expect("a valid configuration")
-                    .account()
+                    .census()
                     .await
                     .expect("it can be counted")
             })
         });
-        let account = counting.join().expect("the database can be counted");
+        let census = counting.join().expect("the database can be counted");
         assert_eq!(
-            account.lost(),
+            census.lost(),
             0,
-            "every accepted event must be somewhere: {account:?}"
+            "every accepted event must be somewhere: {census:?}"
         );
         assert_eq!(
-            account.confirmations, account.delivered,
-            "no event may be finished twice: {account:?}"
+            census.confirmations, census.delivered,
+            "no event may be finished twice: {census:?}"
         );
     }
 }

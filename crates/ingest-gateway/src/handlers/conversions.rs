@@ -1,5 +1,7 @@
 //! `POST /api/meta/conversions`: conversion events, one or many.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
@@ -7,13 +9,13 @@ use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
 use rastro_core::json::Json;
 use rastro_service::telemetry::trace_context;
-use rastro_store::{ApiKeyKind, NewEvent};
+use rastro_store::{Acceptance, ApiKeyKind, NewEvent, Origin, Refusal};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
-use crate::group_commit::{NotStored, Stored};
+use crate::group_commit::NotStored;
 use crate::handlers::{authorization, read_body};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
@@ -139,13 +141,19 @@ struct Reader<'r> {
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
-        let (event, warnings) = Event::read(event, &self.intake).map_err(|errors| {
-            self.app.metrics.count(EventResult::rejected, 1);
-            Problem::invalid("The event is not valid", errors)
-        })?;
-        let stored = self.store(vec![self.new_event(&event)]).await?;
+        let name = name_of(&event);
+        let (event, warnings) = match Event::read(event, &self.intake) {
+            Ok(read) => read,
+            Err(errors) => {
+                self.app.metrics.count(EventResult::rejected, 1);
+                let refusals = self.refusals([(name, errors.as_slice())]);
+                self.store(Vec::new(), refusals).await?;
+                return Err(Problem::invalid("The event is not valid", errors));
+            }
+        };
+        let stored = self.store(vec![self.new_event(&event)], Vec::new()).await?;
         match stored.first() {
-            Some(Stored::Duplicate(first_received_at)) => Err(Problem::duplicate(*first_received_at)),
+            Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
             _ => Ok(HttpResponse::Accepted().json(Receipt {
                 status: "accepted",
                 event_name: &event.name,
@@ -159,20 +167,18 @@ impl<'r> Reader<'r> {
     async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
-        let mut read: Vec<Result<_, Option<Vec<Finding>>>> = events
+        let mut read: Vec<Result<_, (Option<String>, Vec<Finding>)>> = events
             .into_iter()
             .map(|event| {
-                let (event, warnings) = Event::read(event, &self.intake).map_err(Some)?;
+                let name = name_of(&event);
+                let (event, warnings) = Event::read(event, &self.intake).map_err(|errors| (name, errors))?;
                 valid.push(self.new_event(&event));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
-        let mut stored = if valid.is_empty() {
-            Vec::new()
-        } else {
-            self.store(valid).await?
-        }
-        .into_iter();
+        let refused = read.iter().filter_map(|event| event.as_ref().err());
+        let refusals = self.refusals(refused.map(|(name, errors)| (name.clone(), errors.as_slice())));
+        let mut stored = self.store(valid, refusals).await?.into_iter();
 
         let mut receipt = BatchReceipt {
             request_id: self.request_id,
@@ -183,10 +189,10 @@ impl<'r> Reader<'r> {
         };
         for (index, event) in read.iter_mut().enumerate() {
             let result = match event {
-                Err(errors) => {
+                Err((_, errors)) => {
                     receipt.rejected += 1;
                     ItemResult {
-                        errors: within_batch(index, errors.take().unwrap_or_default()),
+                        errors: within_batch(index, std::mem::take(errors)),
                         ..ItemResult::new(index, "rejected")
                     }
                 }
@@ -197,11 +203,11 @@ impl<'r> Reader<'r> {
                         ..ItemResult::new(index, "accepted")
                     };
                     match stored.next() {
-                        Some(Stored::Duplicate(first_received_at)) => {
+                        Some(Acceptance::Duplicate(first)) => {
                             receipt.duplicate += 1;
                             ItemResult {
                                 status: "duplicate",
-                                first_received_at,
+                                first_received_at: first.map(|first| first.at),
                                 ..described
                             }
                         }
@@ -223,20 +229,45 @@ impl<'r> Reader<'r> {
     }
 
     fn new_event(&self, event: &Event<'_>) -> NewEvent {
-        NewEvent::new(
-            event,
-            self.key.caller.dataset_id,
-            self.test_event_code.to_owned(),
-            self.request_id,
-            self.traceparent.clone(),
-        )
+        let origin = Origin {
+            dataset_id: self.key.caller.dataset_id,
+            test_event_code: self.test_event_code.to_owned(),
+            key_id: None,
+            request_id: self.request_id,
+            traceparent: self.traceparent.clone(),
+        };
+        NewEvent::new(event, origin)
     }
 
-    async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Stored>, Problem> {
+    /// What is logged of refused events: those alike are one.
+    fn refusals<'f>(
+        &self,
+        refused: impl IntoIterator<Item = (Option<String>, &'f [Finding])>,
+    ) -> Vec<Refusal> {
+        let mut counts: BTreeMap<(Option<String>, &str), usize> = BTreeMap::new();
+        for (name, errors) in refused {
+            let field = errors.first().map_or("", |error| error.pointer.as_str());
+            *counts.entry((name, field)).or_default() += 1;
+        }
+        let refusal = |((event_name, field), event_count): ((Option<String>, &str), usize)| Refusal {
+            dataset_id: self.key.caller.dataset_id,
+            event_name,
+            key_id: None,
+            request_id: self.request_id,
+            field: field.to_owned(),
+            event_count,
+        };
+        counts.into_iter().map(refusal).collect()
+    }
+
+    async fn store(&self, events: Vec<NewEvent>, refusals: Vec<Refusal>) -> Result<Vec<Acceptance>, Problem> {
+        if events.is_empty() && refusals.is_empty() {
+            return Ok(Vec::new());
+        }
         let stored = self
             .app
             .group_commit
-            .store(events)
+            .store(events, refusals)
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),
@@ -244,7 +275,7 @@ impl<'r> Reader<'r> {
             })?;
         let accepted = stored
             .iter()
-            .filter(|stored| **stored == Stored::Accepted)
+            .filter(|stored| matches!(stored, Acceptance::Accepted { .. }))
             .count();
         self.app.metrics.count(EventResult::accepted, accepted);
         self.app
@@ -252,6 +283,20 @@ impl<'r> Reader<'r> {
             .count(EventResult::duplicate, stored.len() - accepted);
         Ok(stored)
     }
+}
+
+/// The name of an event that was not read yet, if it looks like one: anything may stand there.
+fn name_of(event: &Json<'_>) -> Option<String> {
+    const LONGEST: usize = 50;
+    let Json::Object(fields) = event else { return None };
+    let (_, name) = fields.iter().find(|(field, _)| field == "event_name")?;
+    let Json::String(name) = name else { return None };
+    let is_name = name.len() <= LONGEST
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    is_name.then(|| name.as_ref().to_owned())
 }
 
 impl ItemResult<'_> {
