@@ -5,15 +5,31 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-pub use rastro_store::Account as Census;
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+pub use rastro_store::Census;
 use rastro_store::{DatabaseConfig, Store};
 use rastro_test_support::http;
+use rastro_test_support::services::Services;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Client, NoTls};
 
+use crate::bench::copy::{scattered, wire};
+
 /// Seals access tokens that open nothing outside of a run's own, short-lived database. 32 zero bytes.
 pub const SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+/// A database before its first event.
+pub const NOTHING: Census = Census {
+    accepted: 0,
+    ready: 0,
+    in_flight: 0,
+    waiting: 0,
+    dead: 0,
+    delivered: 0,
+    confirmations: 0,
+    duplicates: 0,
+};
 
 /// What the clients were told: events, each counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,7 +72,7 @@ impl Books {
             pending: after.pending(),
             delivered: after.delivered - before.delivered,
             confirmations: after.confirmations - before.confirmations,
-            dead: after.failed - before.failed,
+            dead: after.dead - before.dead,
             at_meta: AtMeta {
                 unique: now.unique.saturating_sub(then.unique),
                 repeated: now.repeated.saturating_sub(then.repeated),
@@ -176,7 +192,7 @@ pub async fn settle(
 
 /// Where every event is.
 pub async fn census(store: &Store) -> anyhow::Result<Census> {
-    store.account().await.context("the books could not be counted")
+    store.census().await.context("the books could not be counted")
 }
 
 /// The product's store over a database. Its limits are those of somebody who counts whole tables.
@@ -247,15 +263,17 @@ impl Ledger {
         };
         let dead = "SELECT event_id, reason FROM meta_retry_queue WHERE status = 'failed'";
         let dead = sql.query(dead, &[]).await?;
+        // All but "accepted", which every event is by itself.
         let unlogged = "SELECT count(*) FROM events e WHERE NOT EXISTS (
             SELECT FROM meta_events_log l WHERE l.dataset_id = e.dataset_id AND l.event_number = e.event_number
+                AND l.outcome <> 'accepted'
         )";
         Ok(Ledger {
             stored: texts("SELECT event_id FROM events").await?,
             dead: dead.iter().map(|row| (row.get(0), row.get(1))).collect(),
             unlogged: sql.query_one(unlogged, &[]).await?.get(0),
             recorded: texts(
-                "SELECT DISTINCT fbtrace_id FROM meta_events_log WHERE outcome = 'success' AND fbtrace_id IS NOT NULL",
+                "SELECT fbtrace_id FROM send_attempts WHERE outcome = 'delivered' AND fbtrace_id IS NOT NULL",
             )
             .await?,
         })
@@ -282,6 +300,293 @@ pub const NAIVE_STATEMENTS: [&str; 3] = [
     "INSERT INTO meta_events_log (event_key, status, payload, request_id) \
         VALUES ($1, 'pending', $2::text::jsonb, $3::text::uuid)",
 ];
+
+// ---- what the benchmark needs of a server ----
+
+/// A PostgreSQL server that is ours alone.
+pub struct Server {
+    /// Of its maintenance database; everything before the last `/` is the same for all databases.
+    url: String,
+    admin: Client,
+    pub postmaster: u32,
+}
+
+impl Server {
+    /// Connects to the server's maintenance database as its superuser.
+    pub async fn connect(url: &str) -> anyhow::Result<Self> {
+        let admin = connect(url).await?;
+        let row = admin
+            .query_one("SELECT pg_read_file('postmaster.pid')", &[])
+            .await?;
+        let file: String = row.get(0);
+        let postmaster = file.lines().next().and_then(|line| line.trim().parse().ok());
+        Ok(Server {
+            url: url.to_owned(),
+            admin,
+            postmaster: postmaster.context("postmaster.pid does not begin with a number")?,
+        })
+    }
+
+    /// Makes an empty database.
+    pub async fn create(&self, database: &str) -> anyhow::Result<String> {
+        let created = self
+            .admin
+            .batch_execute(&format!("CREATE DATABASE {database}"))
+            .await;
+        created.with_context(|| format!("cannot make database {database}"))?;
+        let (server, _) = self.url.rsplit_once('/').context("the URL names no database")?;
+        Ok(format!("{server}/{database}"))
+    }
+
+    /// Makes a database with the product's schema and as many partitions as production has.
+    pub async fn create_migrated(&self, database: &str) -> anyhow::Result<String> {
+        let url = self.create(database).await?;
+        Services::beside_this_program(&url, SEALING_KEY).migrate().await?;
+        make_partitions_of_production(&url).await?;
+        Ok(url)
+    }
+
+    /// Bytes of write-ahead log written so far, by the whole server.
+    pub async fn wal_bytes(&self) -> anyhow::Result<u64> {
+        let wal = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint";
+        let bytes: i64 = self.admin.query_one(wal, &[]).await?.get(0);
+        u64::try_from(bytes).context("a WAL position is positive")
+    }
+
+    /// Version and the settings that decide what a commit costs.
+    pub async fn describe(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let settings = "SELECT name, current_setting(name) FROM unnest(ARRAY['server_version', 'fsync', 'synchronous_commit',
+            'full_page_writes', 'shared_buffers', 'max_wal_size', 'checkpoint_timeout', 'autovacuum']) AS name";
+        let rows = self.admin.query(settings, &[]).await?;
+        let described: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        for name in ["fsync", "synchronous_commit", "full_page_writes"] {
+            ensure!(
+                described[name] == "on",
+                "{name} is off: nothing measured here would be durable"
+            );
+        }
+        Ok(described)
+    }
+}
+
+/// Ninety days that are kept and seven ahead: planning a statement costs what the number of partitions costs.
+pub async fn make_partitions_of_production(url: &str) -> anyhow::Result<()> {
+    let made = connect(url)
+        .await?
+        .batch_execute("SELECT create_day_partitions(97)")
+        .await;
+    made.context("partitions cannot be made")
+}
+
+/// Bytes on disk by table, its partitions and indexes included; the largest first.
+pub async fn bytes_by_table(url: &str) -> anyhow::Result<Vec<(String, u64)>> {
+    let sizes = "SELECT coalesce(parent.relname, c.relname)::text, sum(pg_total_relation_size(c.oid))::bigint
+        FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class parent ON parent.oid = i.inhparent
+        WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+        GROUP BY 1 HAVING sum(pg_total_relation_size(c.oid)) > 1000000 ORDER BY 2 DESC";
+    let rows = connect(url).await?.query(sizes, &[]).await?;
+    let size = |row: &tokio_postgres::Row| {
+        (
+            row.get(0),
+            u64::try_from(row.get::<_, i64>(1)).unwrap_or_default(),
+        )
+    };
+    Ok(rows.iter().map(size).collect())
+}
+
+/// Puts events that are ready to be sent straight into new tables: a backlog of any size in little time. `thin`: with an empty
+/// payload, so that what remains is what the backlog's size costs.
+pub async fn fill_backlog(url: &str, dataset: i64, events: i64, thin: bool) -> anyhow::Result<()> {
+    const CONNECTIONS: i64 = 2;
+    let payload = if thin {
+        "{}".to_owned()
+    } else {
+        format!("{{\"pad\":\"{}\"}}", "0123456789abcdef".repeat(75))
+    };
+    let sql = connect(url).await?;
+    let dataset_row =
+        "INSERT INTO datasets (dataset_id, name, access_token_sealed) VALUES ($1, 'benchmark', '\\x00')";
+    sql.execute(dataset_row, &[&dataset]).await?;
+    let filling = (0..CONNECTIONS).map(|part| {
+        let payload = &payload;
+        async move {
+            let sql = connect(url).await?;
+            let (first, last) = (events * part / CONNECTIONS + 1, events * (part + 1) / CONNECTIONS);
+            let insert = "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at,
+                    send_by, action_source, test_event_code, request_id, payload)
+                SELECT $1, (rastro_now() AT TIME ZONE 'UTC')::date, n, 'Lead', 'filled-' || n, rastro_now(), rastro_now(),
+                    rastro_now() + interval '7 days', 'website', '', gen_random_uuid(), $4
+                FROM generate_series($2::bigint, $3::bigint) AS n";
+            sql.execute(insert, &[&dataset, &first, &last, payload]).await?;
+            let insert = "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
+                SELECT $1, '', n, (rastro_now() AT TIME ZONE 'UTC')::date, rastro_now() + interval '7 days'
+                FROM generate_series($2::bigint, $3::bigint) AS n";
+            sql.execute(insert, &[&dataset, &first, &last]).await?;
+            anyhow::Ok(())
+        }
+    });
+    futures_util::future::try_join_all(filling)
+        .await
+        .context("the backlog could not be made")?;
+    // As autovacuum would leave them, which would come by while claims are timed.
+    sql.batch_execute("VACUUM (ANALYZE) events, send_queue").await?;
+    Ok(())
+}
+
+/// Event keys that expire in so many days, or did so long ago.
+pub async fn insert_keys(sql: &Client, keys: i64, days: i32) -> anyhow::Result<()> {
+    let insert =
+        "INSERT INTO meta_events_dedup (dataset_id, event_key, day, event_number, created_at, expires_at)
+        SELECT 1, gen_random_uuid(), (rastro_now() AT TIME ZONE 'UTC')::date, n, rastro_now(),
+            rastro_now() + $2 * interval '1 day' + n * interval '1 microsecond'
+        FROM generate_series(1, $1::bigint) AS n";
+    sql.execute(insert, &[&keys, &f64::from(days)]).await?;
+    Ok(())
+}
+
+pub async fn count_keys(sql: &Client) -> anyhow::Result<i64> {
+    let count = "SELECT count(*) FROM meta_events_dedup";
+    Ok(sql.query_one(count, &[]).await?.get(0))
+}
+
+/// As autovacuum does: the room of keys that are gone is used again.
+pub async fn vacuum_keys(sql: &Client) -> anyhow::Result<()> {
+    Ok(sql.batch_execute("VACUUM (ANALYZE) meta_events_dedup").await?)
+}
+
+// ---- COPY into the tables that accepting an event writes ----
+
+/// Days since 2000-01-01, in UTC, as the server has them: where PostgreSQL's dates begin.
+pub async fn days_since_2000(sql: &Client) -> anyhow::Result<i32> {
+    let today = "SELECT (rastro_now() AT TIME ZONE 'UTC')::date - date '2000-01-01'";
+    Ok(sql.query_one(today, &[]).await?.get(0))
+}
+
+/// What accepting an event writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    Dedup,
+    Events,
+    Queue,
+}
+
+impl Table {
+    pub const ALL: [Table; 3] = [Table::Dedup, Table::Events, Table::Queue];
+}
+
+/// The tables as they are, and with one thing less each, to see what that thing costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tables {
+    AsTheyAre,
+    WithoutTypedColumns,
+    WithoutEventIdIndex,
+    WithoutExpiryIndex,
+    BareKeys,
+    QueueOfRuns,
+}
+
+impl Tables {
+    pub const ALL: [Tables; 6] = [
+        Tables::AsTheyAre,
+        Tables::WithoutTypedColumns,
+        Tables::WithoutEventIdIndex,
+        Tables::WithoutExpiryIndex,
+        Tables::BareKeys,
+        Tables::QueueOfRuns,
+    ];
+
+    /// What is missing, in the words of the report.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Tables::AsTheyAre => "all of it",
+            Tables::WithoutTypedColumns => "values, page and campaign as columns beside the payload",
+            Tables::WithoutEventIdIndex => "the index of events by event id",
+            Tables::WithoutExpiryIndex => "the index of event keys by expiry",
+            Tables::BareKeys => "dataset, day and number in the row of an event key",
+            Tables::QueueOfRuns => "a queue row for each event instead of one for a thousand",
+        }
+    }
+
+    /// What makes a migrated database one of this kind.
+    pub fn change(self) -> &'static str {
+        match self {
+            Tables::AsTheyAre | Tables::WithoutTypedColumns | Tables::QueueOfRuns => "",
+            Tables::WithoutEventIdIndex => "DROP INDEX events_by_event_id",
+            Tables::WithoutExpiryIndex => "DROP INDEX meta_events_dedup_expiry",
+            Tables::BareKeys => {
+                "ALTER TABLE meta_events_dedup DROP COLUMN dataset_id, DROP COLUMN day, DROP COLUMN event_number,
+                    ADD PRIMARY KEY (event_key)"
+            }
+        }
+    }
+
+    /// A table and the columns that are copied into it.
+    pub fn columns(self, table: Table) -> &'static str {
+        match (table, self) {
+            (Table::Dedup, Tables::BareKeys) => "meta_events_dedup (event_key, created_at, expires_at)",
+            (Table::Dedup, _) => {
+                "meta_events_dedup (event_key, created_at, expires_at, dataset_id, day, event_number)"
+            }
+            (Table::Events, Tables::WithoutTypedColumns) => {
+                "events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by, action_source,
+                    test_event_code, key_id, request_id, payload)"
+            }
+            (Table::Events, _) => {
+                "events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by, action_source,
+                    test_event_code, key_id, request_id, payload, value, currency, page_host, page_path, utm_source,
+                    utm_campaign)"
+            }
+            (Table::Queue, _) => "send_queue (dataset_id, test_event_code, event_number, day, retries, send_by)",
+        }
+    }
+
+    /// A row of a table, in the order of its columns.
+    pub fn fields(self, table: Table, today: i32, number: u64, payload: &str) -> Vec<Bytes> {
+        let (dataset, key) = (wire::bigint(1), Bytes::copy_from_slice(&scattered(number)));
+        let (day, noon, number_field) = (wire::date(today), wire::noon(today), wire::bigint(number));
+        let mut fields = match table {
+            Table::Dedup => vec![key, noon.clone(), noon, dataset, day, number_field],
+            Table::Events => {
+                let event_id = wire::text(&format!("bench-{number:015}"));
+                vec![
+                    dataset,
+                    day,
+                    number_field,
+                    wire::text("Lead"),
+                    event_id,
+                    noon.clone(),
+                    noon.clone(),
+                    noon,
+                    wire::text("website"),
+                    wire::text(""),
+                    wire::bigint(1),
+                    key,
+                    wire::text(payload),
+                    wire::price(),
+                    wire::text("BRL"),
+                    wire::text("www.clinica.example"),
+                    wire::text("/contato"),
+                    wire::text("meta"),
+                    wire::text("clareamento"),
+                ]
+            }
+            Table::Queue => vec![
+                dataset,
+                wire::text(""),
+                number_field,
+                day,
+                wire::smallint(0),
+                noon,
+            ],
+        };
+        match (table, self) {
+            (Table::Dedup, Tables::BareKeys) => fields.truncate(3),
+            (Table::Events, Tables::WithoutTypedColumns) => fields.truncate(13),
+            _ => {}
+        }
+        fields
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -402,7 +707,7 @@ mod tests {
             in_flight: 1,
             delivered: 95,
             confirmations: 95,
-            failed: 2,
+            dead: 2,
             duplicates: 40,
         };
         let after = Census {

@@ -18,7 +18,7 @@ use rastro_core::finding::Finding;
 use rastro_core::json::Json;
 use rastro_core::user_data::Visitor;
 use rastro_service::clock::Clock;
-use rastro_store::{EventWriter, NewEvent};
+use rastro_store::{Acceptance, EventWriter, NewEvent, Origin};
 use serde::Serialize;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_postgres::{Client, Statement};
@@ -136,7 +136,14 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
         return HttpResponse::UnprocessableEntity().finish();
     };
     let request_id = Uuid::now_v7();
-    let new = NewEvent::new(&event, served.dataset, String::new(), request_id, None);
+    let origin = Origin {
+        dataset_id: served.dataset,
+        test_event_code: String::new(),
+        key_id: None,
+        request_id,
+        traceparent: None,
+    };
+    let new = NewEvent::new(&event, origin);
     let stored = match served.backend().await {
         Ok(backend) => backend.store(new).await,
         Err(error) => Err(error),
@@ -180,8 +187,11 @@ impl Backend {
         match self {
             Backend::Naive(pool) => pool.with(async |naive| naive.store(&event).await).await,
             Backend::Statement(pool) => {
-                pool.with(async |writer| Ok(writer.accept(&[&event]).await? == [true]))
-                    .await
+                let accept = async |writer: &mut EventWriter| {
+                    let acceptances = writer.accept(&[&event], &[]).await?;
+                    Ok(matches!(acceptances[..], [Acceptance::Accepted { .. }]))
+                };
+                pool.with(accept).await
             }
         }
     }

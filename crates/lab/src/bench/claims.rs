@@ -1,197 +1,131 @@
-//! What claiming a batch costs when little waits, and when millions do.
+//! What stays as it is however many events wait, and however often the tables' pages were used before.
 
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use rastro_bench::database::{connect, fill_backlog, store};
-use rastro_bench::sample::stored_leads;
-use rastro_service::clock::Clock;
+use anyhow::{Context, ensure};
 use rastro_store::{ReadyLane, Store};
 use serde::Serialize;
 
-use crate::arena::{Arena, BATCH, BUSY};
-use crate::measure::median;
-use crate::options::Plan;
+use crate::bench::measure::median;
+use crate::bench::{Bench, DATASET};
+use crate::books::{self, SEALING_KEY};
 use crate::say;
 
 /// Claims before those that count: connections open, caches fill.
 const WARM_UP: usize = 5;
-/// Looks at the whole queue, of which the forwarder makes many a second while that is cheap.
-const LOOKS: usize = 5;
-/// Events that were accepted together, as they are under load.
-const SEGMENT: usize = 100;
 const LEASE: Duration = Duration::from_secs(3_600);
+/// Keys forgotten by one statement, as the worker does it.
+const STEP: i64 = 5_000;
 
-/// Milliseconds for the claim of 1,000 events, as the forwarder sees it.
+/// Milliseconds for the claim of 1,000 events, as the forwarder sees it, from a large and from a small backlog in turn.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Claims {
-    pub(crate) claims: usize,
-    pub(crate) large: Backlog,
-    pub(crate) small: Backlog,
+pub struct Claims {
+    pub claims: usize,
+    pub backlogs: (i64, i64),
+    pub median_ms: (f64, f64),
+    /// The median of each pair's own.
+    pub ratio: f64,
+    /// A poll of all ready lanes.
+    pub poll_ms: (f64, f64),
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Backlog {
-    pub(crate) events: i64,
-    pub(crate) median_ms: f64,
-    pub(crate) p95_ms: f64,
-    /// A look at the whole queue, which tells claims where to begin.
-    pub(crate) look_ms: f64,
-}
-
-/// Claims from the product's tables, and in turn with them from new ones.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Aged {
-    /// How many times as long as from new ones: the median of each pair's own.
-    pub(crate) ratio: f64,
-    pub(crate) product: Backlog,
-    pub(crate) fresh: Backlog,
-}
-
-impl Claims {
-    pub(crate) fn ratio(&self) -> f64 {
-        self.large.median_ms / self.small.median_ms
-    }
-}
-
-pub(crate) async fn measure(arena: &Arena, plan: &Plan) -> anyhow::Result<Claims> {
+pub async fn claims(bench: &Bench) -> anyhow::Result<Claims> {
+    let plan = &bench.plan;
     let (large, small) = plan.backlogs;
     say(&format!("claims from backlogs of {large} and {small}"));
-    let payloads = match plan.quick {
-        true => vec!["{}".to_owned(); SEGMENT],
-        false => leads()?,
-    };
     let mut stores = Vec::new();
-    for (name, events) in [("bench_claims_large", large), ("bench_claims_small", small)] {
-        let (url, store) = filled(arena, name, &payloads, events).await?;
-        // As autovacuum would leave them, which would come by while claims are timed.
-        let client = connect(&url).await?;
-        client
-            .batch_execute("VACUUM (ANALYZE) event_segments, send_queue")
-            .await?;
-        stores.push(store);
+    for (name, events) in [("lab_claims_large", large), ("lab_claims_small", small)] {
+        let url = bench.server.create_migrated(name).await?;
+        books::fill_backlog(&url, DATASET.parse()?, events, plan.quick).await?;
+        stores.push(books::store(&url, SEALING_KEY)?);
     }
-    let [large_times, small_times] = in_turn([&stores[0], &stores[1]], plan, LEASE).await?;
-    Ok(Claims {
-        claims: plan.claims,
-        large: large_times.of(large),
-        small: small_times.of(small),
-    })
-}
-
-/// Claims from what waits in the product's tables, in turn with claims from just as much in new tables: what became of the machine
-/// since the last time became of both. What was inserted last is as it was inserted in both, and PostgreSQL knows of it.
-pub(crate) async fn against_fresh(
-    arena: &Arena,
-    plan: &Plan,
-    events: i64,
-    lease: Duration,
-) -> anyhow::Result<Aged> {
-    let segment = i64::try_from(SEGMENT)?;
-    let (url, fresh) = filled(arena, "bench_claims_fresh", &leads()?, events / segment * segment).await?;
-    for url in [&url, &arena.product_url] {
-        let client = connect(url).await?;
-        client.batch_execute("ANALYZE event_segments, send_queue").await?;
-    }
-    let [product, fresh] = in_turn([&arena.store, &fresh], plan, lease).await?;
-    let ratios = product
-        .claims
-        .iter()
-        .zip(&fresh.claims)
-        .map(|(product, fresh)| product / fresh);
-    Ok(Aged {
-        ratio: median(ratios.collect()).unwrap_or_default(),
-        product: product.of(events),
-        fresh: fresh.of(events),
-    })
-}
-
-/// Events that are claimed when so many claims are timed.
-pub(crate) fn needed(plan: &Plan) -> u64 {
-    ((WARM_UP + plan.claims) * BATCH) as u64
-}
-
-fn leads() -> anyhow::Result<Vec<String>> {
-    stored_leads("backlog", Clock::system().now(), SEGMENT as u64)
-}
-
-/// New tables with so many events of the busy dataset.
-async fn filled(
-    arena: &Arena,
-    database: &str,
-    payloads: &[String],
-    events: i64,
-) -> anyhow::Result<(String, Store)> {
-    let url = arena.server.create_migrated(database).await?;
-    fill_backlog(&url, BUSY.parse()?, payloads, events).await?;
-    let store = store(&url)?;
-    Ok((url, store))
-}
-
-/// Claims from two backlogs of the busy dataset, all with what one look found: the forwarder looks again at least once a
-/// second.
-async fn in_turn(stores: [&Store; 2], plan: &Plan, lease: Duration) -> anyhow::Result<[Times; 2]> {
-    let mut times = [Times::default(), Times::default()];
+    let (mut polls, mut times) = ([0.0, 0.0], [Vec::new(), Vec::new()]);
     let mut lanes = Vec::new();
-    for (store, times) in stores.iter().zip(&mut times) {
-        lanes.push(look(store, times).await?);
+    for (store, poll_ms) in stores.iter().zip(&mut polls) {
+        let began = Instant::now();
+        lanes.push(store.ready_lanes().await?.pop().context("nothing waits")?);
+        *poll_ms = milliseconds(began);
     }
     for number in 0..WARM_UP + plan.claims {
         // Each goes first as often as the other.
         for index in [number % 2, 1 - number % 2] {
-            let time = claim(stores[index], &lanes[index], lease).await?;
+            let time = claim(&stores[index], &lanes[index]).await?;
             if number >= WARM_UP {
-                times[index].claims.push(time);
+                times[index].push(time);
             }
         }
     }
-    Ok(times)
-}
-
-/// Looks at the queue as the forwarder does, a few times, and returns the busy dataset's lane.
-async fn look(store: &Store, times: &mut Times) -> anyhow::Result<ReadyLane> {
-    let mut lanes = Vec::new();
-    for _ in 0..LOOKS {
-        let started = Instant::now();
-        lanes = store.ready_lanes().await?;
-        times.looks.push(milliseconds(started.elapsed()));
-    }
-    let busy = BUSY.parse()?;
-    let lane = lanes.into_iter().find(|ready| ready.lane.dataset_id == busy);
-    lane.context("nothing waits")
+    let pairs = times[0].iter().zip(&times[1]);
+    Ok(Claims {
+        claims: plan.claims,
+        backlogs: plan.backlogs,
+        ratio: median(pairs.map(|(large, small)| large / small)),
+        median_ms: (median(times[0].clone()), median(times[1].clone())),
+        poll_ms: (polls[0], polls[1]),
+    })
 }
 
 /// Claims a batch and returns how long that took, in milliseconds.
-async fn claim(store: &Store, busy: &ReadyLane, lease: Duration) -> anyhow::Result<f64> {
-    let limit = u16::try_from(BATCH)?;
-    let started = Instant::now();
-    let batch = store.claim_batch(busy, limit, lease, "benchmark").await?;
-    let took = started.elapsed();
+async fn claim(store: &Store, lane: &ReadyLane) -> anyhow::Result<f64> {
+    let began = Instant::now();
+    let batch = store.claim_batch(lane, 1_000, LEASE, "benchmark").await?;
+    let took = milliseconds(began);
     let batch = batch.context("the backlog ran out")?;
-    anyhow::ensure!(batch.events.len() == BATCH, "a claim was not full");
-    Ok(milliseconds(took))
+    ensure!(batch.events.len() == 1_000, "a claim was not full");
+    Ok(took)
 }
 
-fn milliseconds(took: Duration) -> f64 {
-    took.as_secs_f64() * 1_000.0
+fn milliseconds(began: Instant) -> f64 {
+    began.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// Milliseconds that looks and claims took.
-#[derive(Default)]
-struct Times {
-    looks: Vec<f64>,
-    claims: Vec<f64>,
+/// Milliseconds for a step that forgets expired event keys: in new tables, and after their pages were used again by keys of
+/// both lifetimes; and for the step that finds nothing to forget.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expiry {
+    pub keys: i64,
+    pub fresh_ms: f64,
+    pub reused_ms: f64,
+    pub ratio: f64,
+    pub nothing_fresh_ms: f64,
+    pub nothing_reused_ms: f64,
 }
 
-impl Times {
-    fn of(mut self, events: i64) -> Backlog {
-        self.claims.sort_by(f64::total_cmp);
-        let p95 = (self.claims.len() * 95).div_ceil(100).max(1) - 1;
-        Backlog {
-            events,
-            p95_ms: self.claims.get(p95).copied().unwrap_or_default(),
-            median_ms: median(self.claims).unwrap_or_default(),
-            look_ms: median(self.looks).unwrap_or_default(),
+pub async fn expiry(bench: &Bench) -> anyhow::Result<Expiry> {
+    let keys = bench.plan.keys_to_expire;
+    say(&format!("expiry of {keys} event keys, twice on the same pages"));
+    let url = bench.server.create_migrated("lab_expiry").await?;
+    let (client, store) = (books::connect(&url).await?, books::store(&url, SEALING_KEY)?);
+    let mut found = Vec::new();
+    for round in 0..2 {
+        // Keys that stay lie between those that go. What goes makes room for what comes next.
+        books::insert_keys(&client, keys / 10, 8).await?;
+        books::insert_keys(&client, keys, -1).await?;
+        books::insert_keys(&client, keys / 10, 63).await?;
+        books::vacuum_keys(&client).await?;
+        let mut steps = Vec::new();
+        loop {
+            let began = Instant::now();
+            let forgotten = store.expire_dedup_keys(STEP).await?;
+            if forgotten == 0 {
+                found.push((median(std::mem::take(&mut steps)), milliseconds(began)));
+                break;
+            }
+            steps.push(milliseconds(began));
         }
+        ensure!(
+            books::count_keys(&client).await? == (round + 1) * 2 * (keys / 10),
+            "keys are missing that had not expired, or left that had"
+        );
+        books::vacuum_keys(&client).await?;
     }
+    let [(fresh_ms, nothing_fresh_ms), (reused_ms, nothing_reused_ms)] = [found[0], found[1]];
+    Ok(Expiry {
+        keys,
+        fresh_ms,
+        reused_ms,
+        ratio: reused_ms / fresh_ms,
+        nothing_fresh_ms,
+        nothing_reused_ms,
+    })
 }
