@@ -93,9 +93,14 @@ impl Fleet {
     ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(logs)?;
         let interruptions = Arc::default();
+        let statement = timing.statement_seconds.to_string();
+        let hurry = [
+            ("RASTRO__DATABASE__CONNECT_TIMEOUT_SECONDS", "1"),
+            ("RASTRO__DATABASE__STATEMENT_TIMEOUT_SECONDS", &statement),
+        ];
         let start = |name: &str, number: usize, program: Program| {
             let name = format!("{name}-{number}");
-            let program = program.with(&HURRY).logging_to(&logs.join(format!("{name}.log")));
+            let program = program.with(&hurry).logging_to(&logs.join(format!("{name}.log")));
             anyhow::Ok(Mutex::new(Service {
                 process: program.start()?,
                 name,
@@ -152,11 +157,6 @@ impl Fleet {
         interruptions.clone()
     }
 }
-
-const HURRY: [(&str, &str); 2] = [
-    ("RASTRO__DATABASE__CONNECT_TIMEOUT_SECONDS", "1"),
-    ("RASTRO__DATABASE__STATEMENT_TIMEOUT_SECONDS", "2"),
-];
 
 const FORWARDER: [(&str, &str); 6] = [
     ("RASTRO__GRAPH_API__CONNECT_TIMEOUT_SECONDS", "1"),

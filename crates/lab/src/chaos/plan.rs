@@ -104,6 +104,8 @@ impl FaultKind {
 pub struct Timing {
     /// How long a batch belongs to a forwarder. Long enough for an outcome to be recorded after a restart of PostgreSQL.
     pub lease_seconds: u64,
+    /// How long a statement may take.
+    pub statement_seconds: u64,
     /// How long PostgreSQL is away in a restart.
     pub restart_ms: (u64, u64),
     /// Between two faults, at the most.
@@ -113,12 +115,14 @@ pub struct Timing {
 impl Timing {
     pub const LIFELIKE: Timing = Timing {
         lease_seconds: 20,
+        statement_seconds: 2,
         restart_ms: (8_000, 10_000),
         pause: Duration::from_secs(4),
     };
     /// For a test that has to be over soon.
     pub const HURRIED: Timing = Timing {
-        lease_seconds: 6,
+        lease_seconds: 9,
+        statement_seconds: 1,
         restart_ms: (500, 1_500),
         pause: Duration::from_secs(1),
     };
