@@ -25,7 +25,7 @@ mod statement;
 mod tls;
 
 pub use account::Account;
-pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};
+pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
 pub use datasets::{Dataset, DatasetSettings};

@@ -8,6 +8,8 @@ diesel::table! {
         label -> Text,
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+        key_id -> Int8,
+        event_names -> Nullable<Array<Text>>,
     }
 }
 

@@ -48,6 +48,7 @@ impl Process {
             ("RASTRO__DATABASE__URL", database.url()),
             ("RASTRO__DATABASE__SEALING_KEY", SEALING_KEY),
             ("RASTRO__GATEWAY__LISTEN", "127.0.0.1:0"),
+            ("RASTRO__GATEWAY__DRAIN_SECONDS", "0"),
             ("RASTRO__HEALTH__LISTEN", "127.0.0.1:0"),
             ("RASTRO__TELEMETRY__LOG_FORMAT", "json"),
             ("RASTRO__SEED__DATASET_ID", DATASET_ID),

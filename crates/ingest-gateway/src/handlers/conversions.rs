@@ -34,7 +34,7 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is an operator's.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this. errors names the field.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
@@ -91,8 +91,13 @@ async fn take_in(
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let text = read_body(app, request, payload).await?;
+    let most = match key.caller.kind {
+        ApiKeyKind::Secret => app.max_body_bytes,
+        ApiKeyKind::Publishable => app.max_publishable_body_bytes,
+    };
+    let text = read_body(&app.memory, request, payload, most).await?;
     let body = Body::parse(&text)?;
+    key.may_test(body.test_event_code.as_deref())?;
 
     let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
@@ -143,6 +148,10 @@ impl<'r> Reader<'r> {
             self.app.metrics.count(EventResult::rejected, 1);
             Problem::invalid("The event is not valid", errors)
         })?;
+        self.key.may_send(&event.name).map_err(|error| {
+            self.app.metrics.count(EventResult::rejected, 1);
+            Problem::not_for_this_key(vec![error])
+        })?;
         let stored = self.store(vec![self.new_event(&event)]).await?;
         match stored.first() {
             Some(Stored::Duplicate(first_received_at)) => Err(Problem::duplicate(*first_received_at)),
@@ -163,6 +172,9 @@ impl<'r> Reader<'r> {
             .into_iter()
             .map(|event| {
                 let (event, warnings) = Event::read(event, &self.intake).map_err(Some)?;
+                self.key
+                    .may_send(&event.name)
+                    .map_err(|error| Some(vec![error]))?;
                 valid.push(self.new_event(&event));
                 Ok((event.name, event.id, warnings))
             })
@@ -240,6 +252,9 @@ impl<'r> Reader<'r> {
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),
+                NotStored::TooLarge => Problem::too_large(
+                    "the events are more than this gateway can hold at once; send them in several requests",
+                ),
                 NotStored::Refused => Problem::not_storable(),
             })?;
         let accepted = stored
