@@ -241,10 +241,8 @@ impl Store {
                     identities.known.insert(hash, identity);
                 }
                 Err(error) => {
-                    *identities
-                        .skipped
-                        .entry(format!("kind {kind:?}: {error}"))
-                        .or_default() += 1
+                    let why = format!("kind {kind:?}: {error}");
+                    *identities.skipped.entry(why).or_default() += 1;
                 }
             }
         }
