@@ -3,6 +3,7 @@
 use anyhow::Context;
 use ingest_gateway::config::Config;
 use ingest_gateway::openapi;
+use rastro_service::telemetry;
 use rastro_store::{Migrator, Store};
 
 /// Needs the database's address and nothing else of the configuration.
@@ -19,6 +20,31 @@ pub(crate) fn migrate() -> anyhow::Result<()> {
         [] => print("the schema is current"),
         applied => print(&format!("applied {}", applied.join(", "))),
     }
+}
+
+/// The order to write the configuration over what is stored, which no start of a service does.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn reseed() -> anyhow::Result<()> {
+    let config: Config = rastro_boot::load()?;
+    let telemetry = telemetry::init("ingest-gateway", &config.common.telemetry)?;
+    let seed = config.seed.read()?;
+    let store = Store::new(&config.common.database, "reseed")?;
+    ingest_gateway::reseed(&store, &seed).await?;
+    telemetry.flush();
+    match seed.dataset {
+        Some(dataset) => print(&format!("dataset {} is as configured", dataset.dataset_id)),
+        None => print("no dataset is configured"),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn reseal() -> anyhow::Result<()> {
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "reseal")?;
+    let resealed = store.reseal_access_tokens().await?;
+    print(&format!(
+        "sealed {resealed} access tokens with the first sealing key"
+    ))
 }
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,6 +1,7 @@
 //! The gateway's configuration: `config.default.toml` is its documentation.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
@@ -10,6 +11,8 @@ use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+
+use crate::auth::Limits;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,12 +29,27 @@ pub struct GatewayConfig {
     pub workers: usize,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    pub operators_on_public_listener: bool,
+    pub max_connections: usize,
     pub max_body_bytes: usize,
+    pub max_publishable_body_bytes: usize,
     pub max_waiting_bytes: usize,
     pub request_timeout_seconds: u64,
+    pub drain_seconds: u64,
     pub shutdown_timeout_seconds: u64,
     pub max_events_per_second_per_key: u32,
+    pub max_events_per_second_per_publishable_key: u32,
+    pub not_storing_seconds: u64,
     pub key_refresh_seconds: u64,
+}
+
+impl GatewayConfig {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            any_key: NonZeroU32::new(self.max_events_per_second_per_key),
+            publishable_key: NonZeroU32::new(self.max_events_per_second_per_publishable_key),
+        }
+    }
 }
 
 /// Networks, or single addresses.
@@ -51,6 +69,7 @@ pub struct SeedConfig {
     access_token: SecretString,
     secret_key: SecretString,
     publishable_key: SecretString,
+    publishable_event_names: Vec<String>,
     admin_key: SecretString,
     default_country: String,
     default_currency: String,
@@ -71,6 +90,8 @@ pub struct DatasetSeed {
     pub access_token: SecretString,
     pub secret_key: Option<SecretString>,
     pub publishable_key: Option<SecretString>,
+    /// `None`: the default list.
+    pub publishable_event_names: Option<Vec<String>>,
     pub defaults: DatasetDefaults,
     pub test_event_code: Option<(String, DateTime<Utc>)>,
 }
@@ -85,6 +106,18 @@ impl ServiceConfig for Config {
     fn check(&self) -> anyhow::Result<()> {
         let gateway = &self.gateway;
         ensure!(gateway.workers > 0, "gateway.workers must be at least 1");
+        ensure!(
+            gateway.max_connections >= gateway.workers,
+            "gateway.max_connections must be at least gateway.workers"
+        );
+        ensure!(
+            (1..=gateway.max_body_bytes).contains(&gateway.max_publishable_body_bytes),
+            "gateway.max_publishable_body_bytes must be 1 to gateway.max_body_bytes"
+        );
+        ensure!(
+            gateway.key_refresh_seconds > 0,
+            "gateway.key_refresh_seconds must be at least 1"
+        );
         ensure!(
             gateway.max_waiting_bytes >= 2 * gateway.max_body_bytes,
             "gateway.max_waiting_bytes must hold at least two bodies of gateway.max_body_bytes"
@@ -102,14 +135,17 @@ impl SeedConfig {
     pub fn read(&self) -> anyhow::Result<Seed> {
         let admin_key = key(&self.admin_key, "seed.admin_key")?;
         // A key means one thing; of one that meant two, whichever was stored first would count.
-        let is_another = |other: &SecretString| {
-            admin_key
-                .as_ref()
-                .is_none_or(|admin| admin.expose_secret() != other.expose_secret())
+        let are_the_same = |one: &SecretString, other: &SecretString| {
+            !one.expose_secret().is_empty() && one.expose_secret() == other.expose_secret()
         };
         ensure!(
-            is_another(&self.secret_key) && is_another(&self.publishable_key),
+            !are_the_same(&self.admin_key, &self.secret_key)
+                && !are_the_same(&self.admin_key, &self.publishable_key),
             "seed.admin_key must differ from the keys that send events"
+        );
+        ensure!(
+            !are_the_same(&self.secret_key, &self.publishable_key),
+            "seed.secret_key must differ from seed.publishable_key, which everyone can read in the page"
         );
         Ok(Seed {
             dataset: self.dataset()?,
@@ -159,6 +195,8 @@ impl SeedConfig {
             access_token: self.access_token.clone(),
             secret_key: key(&self.secret_key, "seed.secret_key")?,
             publishable_key: key(&self.publishable_key, "seed.publishable_key")?,
+            publishable_event_names: Some(self.publishable_event_names.clone())
+                .filter(|names| !names.is_empty()),
             defaults: DatasetDefaults { country, currency },
         }))
     }
@@ -270,5 +308,27 @@ mod tests {
             ])
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_secret_key_that_everyone_can_read_is_refused() {
+        let key = "sk_0123456789abcdef0123";
+        let error = load(&[
+            ("RASTRO__SEED__SECRET_KEY", key),
+            ("RASTRO__SEED__PUBLISHABLE_KEY", key),
+        ])
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("seed.publishable_key") && !error.contains(key),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bounds_that_contradict_each_other_are_refused() {
+        assert!(load(&[("RASTRO__GATEWAY__MAX_CONNECTIONS", "1")]).is_err());
+        assert!(load(&[("RASTRO__GATEWAY__MAX_PUBLISHABLE_BODY_BYTES", "5000000")]).is_err());
+        assert!(load(&[("RASTRO__GATEWAY__MAX_WAITING_BYTES", "8000000")]).is_err());
     }
 }

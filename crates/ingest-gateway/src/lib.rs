@@ -10,12 +10,14 @@ mod app;
 mod auth;
 mod group_commit;
 mod handlers;
+mod memory;
 mod metrics;
 mod problem;
+mod readiness;
 mod seed;
 mod visitor;
 mod wire;
 
-pub use app::{Gateway, run};
+pub use app::{Gateway, Listening};
 pub use metrics::GatewayMetrics;
-pub use seed::{seed, seed_until_done};
+pub use seed::{reseed, seed, seed_until_done};

@@ -3,10 +3,9 @@
 mod commands;
 
 use anyhow::bail;
-use ingest_gateway::GatewayMetrics;
 use ingest_gateway::config::Config;
+use ingest_gateway::{Gateway, GatewayMetrics};
 use rastro_boot::Service;
-use rastro_service::health::Routes;
 
 /// 3 to 7 % of a request's processor time less than with the C library's (proto-docs/performance.md).
 #[global_allocator]
@@ -14,6 +13,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway migrate         bring the database to the newest schema
+       ingest-gateway reseed          write the configured dataset and its access token over the stored ones
+       ingest-gateway reseal          seal all access tokens with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
        ingest-gateway openapi         print the OpenAPI document";
 
@@ -23,6 +24,8 @@ fn main() -> anyhow::Result<()> {
     match arguments.as_slice() {
         [] => serve(),
         ["migrate"] => commands::migrate(),
+        ["reseed"] => commands::reseed(),
+        ["reseal"] => commands::reseal(),
         ["event", dataset, number] => commands::event(dataset, number),
         ["openapi"] => commands::openapi(),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
@@ -40,19 +43,17 @@ async fn serve() -> anyhow::Result<()> {
         &config.common,
         GatewayMetrics::register,
     )?;
-    let _health = service.serve_health(service.readiness(), Routes::default())?;
-    service.database_opens().await?;
-    ingest_gateway::seed_until_done(&service.store, &config.seed.read()?, &service.shutdown).await;
-    ingest_gateway::run(
-        &config.gateway,
+    let (store, clock, metrics) = (
         service.store.clone(),
         service.clock.clone(),
         service.metrics.clone(),
-        service.traces,
-        service.shutdown.clone(),
-    )?
-    .stopped()
-    .await?;
+    );
+    let gateway = Gateway::new(&config, store, clock, metrics, service.traces);
+    let readiness = gateway.readiness(service.readiness());
+    let _health = service.serve_health(readiness, gateway.operator_routes())?;
+    service.database_opens().await?;
+    ingest_gateway::seed_until_done(&service.store, &config.seed.read()?, &service.shutdown).await?;
+    gateway.listen(service.shutdown.clone())?.stopped().await?;
     service.end();
     Ok(())
 }

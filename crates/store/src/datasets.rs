@@ -162,6 +162,33 @@ impl Store {
         }
     }
 
+    /// Seals every access token with the first sealing key, so that the others can be forgotten; returns how
+    /// many it opened.
+    pub async fn reseal_access_tokens(&self) -> Result<usize, StoreError> {
+        let mut connection = self.connection().await?;
+        let tokens: Vec<(i64, Vec<u8>)> = datasets::table
+            .select((datasets::dataset_id, datasets::access_token_sealed))
+            .load(&mut connection)
+            .await?;
+        let mut resealed = 0;
+        for (id, sealed) in tokens {
+            let dataset = DatasetId::try_from(id).map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
+            let Some(token) = self.sealer.open(&sealed, &token_of(dataset)) else {
+                continue;
+            };
+            let anew = self.sealer.seal(token.expose_secret(), &token_of(dataset));
+            // Not over a token that was changed meanwhile.
+            let row = datasets::table
+                .find(id)
+                .filter(datasets::access_token_sealed.eq(sealed));
+            resealed += diesel::update(row)
+                .set(datasets::access_token_sealed.eq(anew))
+                .execute(&mut connection)
+                .await?;
+        }
+        Ok(resealed)
+    }
+
     /// The token with which Meta lets us send to this dataset; `None` if we do not know the dataset.
     pub async fn access_token(&self, dataset: DatasetId) -> Result<Option<SecretString>, StoreError> {
         let sealed: Option<Vec<u8>> = datasets::table

@@ -6,7 +6,7 @@ use capi_forwarder::config::ForwarderConfig;
 use capi_forwarder::{ForwarderMetrics, Sender};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
-use ingest_gateway::{Gateway, GatewayMetrics};
+use ingest_gateway::{Gateway, GatewayMetrics, Listening};
 use rastro_graph_api::{GraphApi, GraphApiConfig};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
@@ -57,7 +57,7 @@ pub struct World {
     pub sandbox: Sandbox,
     pub clock: Clock,
     pub client: reqwest::Client,
-    gateway: Gateway,
+    gateway: Listening,
     shutdown: Shutdown,
     forwarders: usize,
 }
@@ -120,18 +120,13 @@ impl World {
         let mut config: ingest_gateway::config::Config =
             rastro_boot::testing::config(&[]).expect("the gateway's defaults are valid");
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
+        config.gateway.operators_on_public_listener = true;
         configure(&mut config.gateway);
         let shutdown = Shutdown::new();
         let (_, metrics) = Metrics::new("gateway", "test", GatewayMetrics::register);
-        let gateway = ingest_gateway::run(
-            &config.gateway,
-            store.clone(),
-            clock.clone(),
-            metrics,
-            false,
-            shutdown.clone(),
-        )
-        .expect("the gateway starts");
+        let gateway = Gateway::new(&config, store.clone(), clock.clone(), metrics, false)
+            .listen(shutdown.clone())
+            .expect("the gateway starts");
         let client = reqwest::Client::new();
         World {
             database,
