@@ -12,10 +12,13 @@ use crate::support::{accept, accept_ids, ids, outage, poison};
 
 /// Lets nobody use the database, and ends whoever does.
 async fn take_away(elsewhere: &TestDatabase, name: &str) {
+    // In two transactions: until the first has ended, a connection that was lost could be made anew.
+    elsewhere
+        .execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        .await;
     elsewhere
         .execute(&format!(
-            "ALTER DATABASE {name} ALLOW_CONNECTIONS false;
-             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
         ))
         .await;
 }

@@ -79,7 +79,7 @@ async fn an_event_that_failed_arrives_once_with_the_next_attempt() {
         (1, 0)
     );
     let rows = "SELECT string_agg(outcome, ' ' ORDER BY created_at) FROM meta_events_log";
-    assert_eq!(world.database.value(rows).await, "error error success");
+    assert_eq!(world.database.value(rows).await, "accepted error error success");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +143,7 @@ async fn an_event_that_becomes_too_old_while_it_waits_is_a_dead_letter_and_is_ne
     let letter = "SELECT concat_ws('|', status, reason) FROM meta_retry_queue";
     assert_eq!(world.database.value(letter).await, "failed|expired");
     let log = "SELECT string_agg(outcome, ' ' ORDER BY created_at) FROM meta_events_log";
-    assert_eq!(world.database.value(log).await, "error expired");
+    assert_eq!(world.database.value(log).await, "accepted error expired");
     pass(&world, Duration::from_secs(3_600)).await;
     assert_eq!(world.sandbox.requests().len(), 1);
 }
@@ -162,7 +162,8 @@ async fn two_workers_and_two_forwarders_change_nothing_twice() {
     world.sandbox.fail_with(Fault::new(outage()).times(50)).unwrap();
     accept(&world, &ids("a", 1_000)).await;
     pass_until_settled(&world, Duration::from_secs(600)).await;
-    // The fault struck 50 requests of at most 20 events; each event has exactly the retries that its failures say.
+    // The fault struck 50 requests of at most 20 events; each event has exactly the retries that its failures
+    // say.
     let counts = world.sandbox.counts();
     let census = world.census().await;
     assert_eq!(
@@ -178,4 +179,44 @@ async fn two_workers_and_two_forwarders_change_nothing_twice() {
             FROM meta_events_log GROUP BY event_number
         ) AS events WHERE successes > 1 OR failures > 4 OR successes = 0 AND failures <> 4";
     assert_eq!(world.database.value(uneven).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expiry_that_fails_keeps_no_event_from_being_due() {
+    let mut world = World::start().await;
+    world.start_forwarder();
+    let slow = error(503, 2, Some(7_200));
+    world.sandbox.fail_with(Fault::new(slow).times(1)).unwrap();
+    accept(&world, &ids("old", 1)).await;
+    wait_of_retry(&world, 1).await;
+    world
+        .database
+        .execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+             CREATE TRIGGER fail BEFORE UPDATE ON meta_retry_queue FOR EACH ROW
+             WHEN (NEW.reason = 'expired') EXECUTE FUNCTION fail()",
+        )
+        .await;
+    world.advance(Duration::from_secs(8 * 24 * 3_600)).await;
+    world.sandbox.fail_with(Fault::new(outage()).times(1)).unwrap();
+    accept(&world, &ids("a", 1)).await;
+    eventually("both wait", || async {
+        (world.census().await.waiting == 2).then_some(())
+    })
+    .await;
+    world.start_retry_worker();
+    world.advance(Duration::from_secs(60)).await;
+    eventually("the event that is due is delivered", || async {
+        (world.census().await.delivered == 1).then_some(())
+    })
+    .await;
+    assert_eq!(world.census().await.waiting, 1, "the other one still waits");
+    world
+        .database
+        .execute("DROP TRIGGER fail ON meta_retry_queue")
+        .await;
+    eventually("and expires when it can", || async {
+        (world.census().await.dead == 1).then_some(())
+    })
+    .await;
 }

@@ -1,4 +1,5 @@
-//! What these tests share: events, faults, and time that passes with everything happening that falls due in it.
+//! What these tests share: events, faults, and time that passes with everything happening that falls due in
+//! it.
 
 use std::time::Duration;
 
