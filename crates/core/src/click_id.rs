@@ -2,8 +2,13 @@
 //!
 //! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice or hashed.
 
+use crate::placeholder::is_placeholder;
+
 /// The longest value taken, in bytes: a click id is ignored beyond 500.
 const LONGEST: usize = 1_000;
+/// The digits of a time in milliseconds, from 2001 to 2286. Ten are a time in seconds, and some other moment
+/// to Meta.
+const MILLISECONDS_DIGITS: usize = 13;
 
 /// Whether this is the value of a `_fbc` or `_fbp` cookie: `fb.{subdomain index}.{milliseconds}.{payload}`, with
 /// the optional fifth part that Meta's parameter builder adds.
@@ -18,8 +23,8 @@ pub fn is_valid(value: &str) -> bool {
     value.len() <= LONGEST
         && digits(index)
         && digits(created)
-        && (10..=13).contains(&created.len())
-        && !payload.is_empty()
+        && created.len() == MILLISECONDS_DIGITS
+        && !is_placeholder(payload)
         && is_base64url(payload)
         && parts.next().is_none_or(is_builder_suffix)
         && parts.next().is_none()
@@ -52,7 +57,7 @@ pub fn fbclid(url: &str) -> Option<&str> {
         .filter(|(_, suffix)| is_builder_suffix(suffix))
         .map_or(value, |(id, _)| id);
     // Meta's own browser library ignores longer ones.
-    (!value.is_empty() && value.len() <= 500).then_some(value)
+    (!is_placeholder(value) && value.len() <= 500).then_some(value)
 }
 
 /// The `fbc` of a click whose cookie nobody stored: subdomain index 1, as Meta asks of servers.
@@ -86,6 +91,10 @@ mod tests {
             "fb.1.1700000000123.",
             "fb..1700000000123.a",
             "fb.1.170000000012345.a",
+            "fb.1.1758300000.1293847561",
+            "fb.1.1758300000456.undefined",
+            "fb.1.1758300000456.null",
+            "fb.1.1758300000456.NaN",
             "fb.1.1700000000123.a b",
             "fb.1.1700000000123.a.XX",
             "fb.1.1700000000123.a.AQQCAQMC.b",
@@ -107,6 +116,13 @@ mod tests {
         assert_eq!(fbclid("https://x.br/a#?fbclid=1"), None);
         assert_eq!(fbclid("https://x.br/a?fbclid="), None);
         assert_eq!(fbclid("https://x.br/a?fbclid=AbC.AQICAQMC"), Some("AbC"));
+        for nothing in ["null", "undefined", "{{fbclid}}", "NaN"] {
+            assert_eq!(
+                fbclid(&format!("https://x.br/a?fbclid={nothing}")),
+                None,
+                "{nothing}"
+            );
+        }
         let long = format!("https://x.br/?fbclid={}", "a".repeat(501));
         assert_eq!(fbclid(&long), None);
     }

@@ -15,5 +15,6 @@ pub mod finding;
 pub mod json;
 pub mod match_keys;
 mod personal_data;
+mod placeholder;
 pub mod retry;
 pub mod user_data;
