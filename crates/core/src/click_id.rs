@@ -2,6 +2,9 @@
 //!
 //! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice or hashed.
 
+use std::borrow::Cow;
+
+use crate::personal_data::unescaped;
 use crate::placeholder::is_placeholder;
 
 /// The longest value taken, in bytes: a click id is ignored beyond 500.
@@ -28,6 +31,16 @@ pub fn is_valid(value: &str) -> bool {
         && is_base64url(payload)
         && parts.next().is_none_or(is_builder_suffix)
         && parts.next().is_none()
+}
+
+/// The value of a `_fbc` or `_fbp` cookie as a browser sends it, perhaps in quotes or percent-encoded.
+pub fn of_cookie(sent: &str) -> Option<Cow<'_, str>> {
+    let sent = sent.trim();
+    let bare = sent
+        .strip_prefix('"')
+        .and_then(|sent| sent.strip_suffix('"'))
+        .unwrap_or(sent);
+    Some(unescaped(bare)).filter(|value| is_valid(value))
 }
 
 /// Whether this is what Meta's parameter builder writes, after a dot, behind the values it had in its hands: click
@@ -102,6 +115,22 @@ mod tests {
             &format!("fb.1.1700000000123.{}", "a".repeat(1_000)),
         ] {
             assert!(!is_valid(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_read_as_browsers_write_it() {
+        let value = "fb.1.1596403881668.1116446470";
+        for sent in [
+            value,
+            &format!("\"{value}\""),
+            &format!(" {value} "),
+            "fb%2E1%2E1596403881668%2E1116446470",
+        ] {
+            assert_eq!(of_cookie(sent).as_deref(), Some(value), "{sent}");
+        }
+        for sent in ["", "\"", "fb.1.1596403881668.null", "%", "fb%"] {
+            assert_eq!(of_cookie(sent), None, "{sent}");
         }
     }
 

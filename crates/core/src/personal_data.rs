@@ -56,8 +56,8 @@ pub(crate) fn cleaned_url(url: &str) -> Option<String> {
     (!is_clean).then(|| [scheme, host].into_iter().chain(pieces.flatten()).collect())
 }
 
-/// The value of a query's parameter as it was before it was escaped.
-fn unescaped(value: &str) -> Cow<'_, str> {
+/// The value of a query's parameter, or of a cookie, as it was before it was escaped.
+pub(crate) fn unescaped(value: &str) -> Cow<'_, str> {
     if !value.contains(['%', '+']) {
         return Cow::Borrowed(value);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::NormalizePath;
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, HttpServer};
 use anyhow::Context;
@@ -78,7 +79,10 @@ pub fn run(
             request_timeout: timeout,
             traces,
         };
-        actix_web::App::new().app_data(Data::new(app)).configure(routes)
+        actix_web::App::new()
+            .app_data(Data::new(app))
+            .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
+            .configure(routes)
     })
     .workers(config.workers)
     .disable_signals()

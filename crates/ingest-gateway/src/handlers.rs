@@ -5,7 +5,7 @@ pub(crate) mod conversions;
 pub(crate) mod dead_letters;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{Bytes, Payload};
 use rastro_core::finding::Finding;
 use rastro_service::telemetry::ErrorChain;
@@ -14,6 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::body;
 use crate::problem::Problem;
 use crate::wire::fields::line;
 
@@ -53,27 +54,7 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     Problem::try_again("the database did not do it just now; asking again is safe")
 }
 
-/// The body of a request that brings JSON, within the limits of size and time.
+/// The body of a request that brings JSON, within the limits of every request.
 async fn read_body(app: &App, request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
-        return Err(Problem::unsupported_media_type());
-    }
-    let reading = payload.to_bytes_limited(app.max_body_bytes);
-    match tokio::time::timeout(app.request_timeout, reading).await {
-        Ok(Ok(Ok(text))) => Ok(text),
-        Ok(Ok(Err(_))) => Err(Problem::malformed("the body broke off")),
-        Ok(Err(_)) => Err(Problem::too_large(format!(
-            "the body may have at most {} bytes",
-            app.max_body_bytes
-        ))),
-        Err(_) => Err(Problem::too_slow()),
-    }
+    body::read(request, payload, app.max_body_bytes, app.request_timeout).await
 }

@@ -3,9 +3,9 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
-use rastro_core::event::{Event, Intake};
+use rastro_core::event::{Event, Intake, names};
 use rastro_core::finding::Finding;
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
 use rastro_store::{ApiKeyKind, NewEvent};
 use tracing::Instrument;
@@ -13,12 +13,19 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
+use crate::body;
 use crate::group_commit::{NotStored, Stored};
-use crate::handlers::{authorization, read_body};
+use crate::handlers::authorization;
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
-use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
+use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission, finding};
+
+/// A page sends one event, or the few that waited for its end.
+const MOST_BYTES_OF_A_BROWSER: usize = 64 * 1_024;
+const NO_TEST_CODES: &str = "was left out: it is not taken with a publishable key, which anyone can copy";
+const NOT_FROM_PAGES: &str =
+    "is not among the events that a publishable key may send; send it from your server";
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -37,8 +44,8 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 403, description = "The key is an operator's.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
@@ -91,8 +98,19 @@ async fn take_in(
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let text = read_body(app, request, payload).await?;
-    let body = Body::parse(&text)?;
+    let is_publishable = key.caller.kind == ApiKeyKind::Publishable;
+    let most = if is_publishable {
+        app.max_body_bytes.min(MOST_BYTES_OF_A_BROWSER)
+    } else {
+        app.max_body_bytes
+    };
+    let text = body::read(request, payload, most, app.request_timeout).await?;
+    let text = without_half_characters(&text);
+    let mut body = Body::parse(&text)?;
+    if is_publishable && body.test_event_code.take().is_some() {
+        body.warnings
+            .push(finding("/test_event_code", NO_TEST_CODES.to_owned()));
+    }
 
     let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
@@ -117,6 +135,8 @@ async fn take_in(
         key,
         intake,
         test_event_code: test_event_code.unwrap_or_default(),
+        warnings: body.warnings,
+        is_publishable,
         request_id,
         traceparent,
     };
@@ -132,18 +152,26 @@ struct Reader<'r> {
     key: &'r KnownKey,
     intake: Intake<'r>,
     test_event_code: &'r str,
+    /// What was left out beside the events, true of each.
+    warnings: Vec<Finding>,
+    /// Whether the key is in every page, for anyone to copy.
+    is_publishable: bool,
     request_id: Uuid,
     traceparent: Option<String>,
 }
 
+/// The events that are warned of, or the errors that refuse one.
+type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Vec<Finding>>;
+
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
-        let (event, warnings) = Event::read(event, &self.intake).map_err(|errors| {
+        let (event, mut warnings) = self.read(event).map_err(|errors| {
             self.app.metrics.count(EventResult::rejected, 1);
             Problem::invalid("The event is not valid", errors)
         })?;
-        let stored = self.store(vec![self.new_event(&event)]).await?;
+        warnings.extend_from_slice(&self.warnings);
+        let stored = self.store(vec![self.new_event(&event, None)]).await?;
         match stored.first() {
             Some(Stored::Duplicate(first_received_at)) => Err(Problem::duplicate(*first_received_at)),
             _ => Ok(HttpResponse::Accepted().json(Receipt {
@@ -156,14 +184,28 @@ impl<'r> Reader<'r> {
         }
     }
 
-    async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
+    /// Reads an event, and refuses one that the key may not send.
+    fn read(&self, event: Json<'r>) -> Reading<'r> {
+        let (event, warnings) = Event::read(event, &self.intake)?;
+        if self.is_publishable && !names::OF_PAGES.contains(&&*event.name) {
+            return Err(vec![finding("/event_name", NOT_FROM_PAGES.to_owned())]);
+        }
+        Ok((event, warnings))
+    }
+
+    async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
         let mut read: Vec<Result<_, Option<Vec<Finding>>>> = events
             .into_iter()
-            .map(|event| {
-                let (event, warnings) = Event::read(event, &self.intake).map_err(Some)?;
-                valid.push(self.new_event(&event));
+            .map(|mut item| {
+                let event = item.event.map_err(|error| Some(vec![error]))?;
+                let (event, mut warnings) = self.read(event).map_err(Some)?;
+                if self.is_publishable && item.test_event_code.take().is_some() {
+                    warnings.push(finding("/test_event_code", NO_TEST_CODES.to_owned()));
+                }
+                warnings.append(&mut item.warnings);
+                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
@@ -207,7 +249,8 @@ impl<'r> Reader<'r> {
                         }
                         _ => {
                             receipt.accepted += 1;
-                            let warnings = within_batch(index, std::mem::take(warnings));
+                            let mut warnings = within_batch(index, std::mem::take(warnings));
+                            warnings.extend_from_slice(&self.warnings);
                             ItemResult {
                                 warnings,
                                 ..described
@@ -222,11 +265,11 @@ impl<'r> Reader<'r> {
         Ok(HttpResponse::Ok().json(receipt))
     }
 
-    fn new_event(&self, event: &Event<'_>) -> NewEvent {
+    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         NewEvent::new(
             event,
             self.key.caller.dataset_id,
-            self.test_event_code.to_owned(),
+            own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
             self.request_id,
             self.traceparent.clone(),
         )
