@@ -104,8 +104,8 @@ fn warn_of_unnamed_proxy(proxy: IpAddr) {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
         warn!(
-            "visitors come by {proxy}, a private address that is not among gateway.trusted_proxies: their events \
-             go without an address"
+            "visitors come by {proxy}, a private address that is not among gateway.trusted_proxies: their \
+             events go without an address"
         );
     });
 }
