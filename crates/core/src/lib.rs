@@ -16,5 +16,6 @@ pub mod json;
 pub mod match_keys;
 pub mod page;
 mod personal_data;
+mod placeholder;
 pub mod retry;
 pub mod user_data;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::NormalizePath;
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, HttpServer};
 use anyhow::Context;
@@ -141,6 +142,7 @@ impl Gateway {
             };
             let app = actix_web::App::new()
                 .app_data(Data::new(app))
+                .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
                 .configure(event_routes);
             match settings.operators_on_public_listener {
                 true => app.app_data(Data::new(desk.clone())).configure(operator_routes),

@@ -154,7 +154,7 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "send application/json, not compressed";
+        let detail = "send application/json in UTF-8, plain or compressed by gzip";
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
