@@ -161,6 +161,16 @@ struct Contents<'c> {
     last_day: NaiveDate,
 }
 
+impl Contents<'_> {
+    fn first_number(&self) -> i64 {
+        self.numbers.iter().copied().min().unwrap_or_default()
+    }
+
+    fn last_number(&self) -> i64 {
+        self.numbers.iter().copied().max().unwrap_or_default()
+    }
+}
+
 impl Store {
     /// Makes a batch of the oldest ready events of a lane, at most `limit` of them. `None`: others were faster, or the breaker
     /// changed since the lane was looked at.
@@ -375,6 +385,8 @@ async fn delete_ready(
         .filter(q::dataset_id.eq(contents.dataset_id.as_i64()))
         .filter(q::test_event_code.eq(contents.test_event_code))
         .filter(q::event_number.eq_any(&contents.numbers))
+        // Bounds the work of a plan that was made without statistics.
+        .filter(q::event_number.between(contents.first_number(), contents.last_number()))
         .execute(&mut connection)
         .await?;
     Ok(deleted)
@@ -410,6 +422,8 @@ async fn load_events(
     let rows = sql_query(include_str!("sql/load_events.sql"))
         .bind::<BigInt, _>(contents.dataset_id.as_i64())
         .bind::<Array<BigInt>, _>(&contents.numbers)
+        .bind::<BigInt, _>(contents.first_number())
+        .bind::<BigInt, _>(contents.last_number())
         .bind::<Date, _>(contents.first_day)
         .bind::<Date, _>(contents.last_day)
         .prepared()
