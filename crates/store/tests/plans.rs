@@ -396,6 +396,10 @@ async fn a_day_of_work(queue: &Queue) {
     })
     .await;
     let counted = "SELECT n_tup_del > 0 FROM pg_stat_user_tables WHERE relname = 'send_queue'";
-    assert_eq!(queue.database.value(counted).await, "t", "what they did is counted");
+    assert_eq!(
+        queue.database.value(counted).await,
+        "t",
+        "what they did is counted"
+    );
     assert_eq!(rows_read_from_end_to_end(queue).await, before);
 }
