@@ -119,13 +119,13 @@ impl Sender {
         Sender {
             store,
             config: config.forwarder.clone(),
-            breaker: config.breaker,
+            breaker: config.common.breaker,
             metrics,
             graph_api,
             schedule: config.retry.clone(),
             request_timeout: Duration::from_secs(config.graph_api.request_timeout_seconds),
             refusals: Refusals::new(config.forwarder.refusals_in_a_row),
-            traces: config.telemetry.exports_traces(),
+            traces: config.common.telemetry.exports_traces(),
         }
     }
 

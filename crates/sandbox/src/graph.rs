@@ -96,6 +96,7 @@ impl<'r> Call<'r> {
             dataset_id,
             encoding: Encoding::of(content_type(request)),
             events: None,
+            partner_agent: None,
             processed: false,
             status: None,
             code: None,
@@ -238,6 +239,7 @@ impl<'r> Call<'r> {
         authorise(config, &self.record.dataset_id, self.request, &submission)?;
         if let Some(agent) = &submission.partner_agent {
             partner_agent(agent)?;
+            self.record.partner_agent = Some(agent.to_string());
         }
         let texts = submission.event_texts()?;
         self.record.events = Some(texts.len());

@@ -69,11 +69,8 @@ impl TestDatabase {
     /// The settings with which a service uses it.
     pub fn config(&self) -> DatabaseConfig {
         DatabaseConfig {
-            url: self.url.clone().into(),
-            sealing_key: SEALING_KEY.to_owned().into(),
             max_connections: 6,
-            connect_timeout_seconds: 5,
-            statement_timeout_seconds: 10,
+            ..DatabaseConfig::new(self.url.as_str().into(), SEALING_KEY.into())
         }
     }
 

@@ -79,7 +79,7 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
     let mut world = World::start().await;
     world.start_forwarder();
     // The fifth failure opens it: an event is out of retries after four.
-    world.start_retry_worker_with(|config| config.breaker.consecutive_failures = 5);
+    world.start_retry_worker_with(|config| config.common.breaker.consecutive_failures = 5);
     let refuse = FaultKind::RefuseEvent {
         event_id_contains: "poison".into(),
         code: 100,

@@ -12,8 +12,8 @@ async fn world_without_breaker() -> World {
     let mut world = World::start().await;
     world.start_forwarder();
     world.start_retry_worker_with(|config| {
-        config.breaker.consecutive_failures = 0;
-        config.breaker.min_requests = 1_000_000;
+        config.common.breaker.consecutive_failures = 0;
+        config.common.breaker.min_requests = 1_000_000;
     });
     world
 }
@@ -155,8 +155,8 @@ async fn two_workers_and_two_forwarders_change_nothing_twice() {
         world.start_forwarder_with(|config| config.batch_size = 20);
         world.start_retry_worker_with(|config| {
             config.sweep.step_events = 7;
-            config.breaker.consecutive_failures = 0;
-            config.breaker.min_requests = 1_000_000;
+            config.common.breaker.consecutive_failures = 0;
+            config.common.breaker.min_requests = 1_000_000;
         });
     }
     world.sandbox.fail_with(Fault::new(outage()).times(50)).unwrap();
