@@ -1,5 +1,6 @@
 -- Back to segments, with all that was stored: bodies are not compressed, which the programs of before can read. Refusals at the
--- door, withheld and erased events have no place there; their log rows are lost. Requests that failed become a row per event.
+-- door, missing events, those of deleted datasets, withheld and erased ones have no place there: their log rows are lost, and so
+-- is which key sent an event and which event a duplicate repeats. Requests that failed become a row per event.
 SET LOCAL lock_timeout = '5s';
 
 DO $$ BEGIN

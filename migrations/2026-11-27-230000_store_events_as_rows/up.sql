@@ -198,9 +198,10 @@ CREATE TABLE event_outcomes (
     outcome_id bigint NOT NULL DEFAULT nextval('event_outcome_ids'),
     -- duplicate: its key was taken; event_number is the event that has it. refused: not valid, nothing of it is stored.
     -- expired: too old for Meta when its turn came. retried: an operator sent a dead letter again. missing: its row was gone
-    -- when its turn came. withheld: stored here, never sent. erased: its content was deleted at a person's request.
+    -- when its turn came. dataset_deleted: its dataset was. withheld: stored here, never sent. erased: its content was deleted
+    -- at a person's request.
     outcome text NOT NULL CHECK (outcome IN (
-        'duplicate', 'refused', 'expired', 'retried', 'missing', 'withheld', 'erased'
+        'duplicate', 'refused', 'expired', 'retried', 'missing', 'dataset_deleted', 'withheld', 'erased'
     )),
     event_number bigint,
     event_name text,
@@ -272,7 +273,8 @@ CREATE FUNCTION create_day_partition(parent text, new_day date) RETURNS boolean 
 DECLARE
     partition_name text := parent || '_' || to_char(new_day, 'YYYYMMDD');
 BEGIN
-    IF to_regclass(partition_name) IS NOT NULL THEN
+    -- In this schema: another one on the search path may hold tables of the same names.
+    IF to_regclass(format('%I.%I', current_schema(), partition_name)) IS NOT NULL THEN
         RETURN false;
     END IF;
     -- Made apart and then attached: CREATE ... PARTITION OF would lock the parent against everybody.
@@ -322,13 +324,15 @@ SELECT dataset_id, day, 0, attempt, '', created_at, latency_ms, 'delivered', htt
     (SELECT min(n) FROM unnest(event_numbers) AS n), (SELECT max(n) FROM unnest(event_numbers) AS n), day - 70, day
 FROM delivered_batches ORDER BY created_at;
 
--- One outcome of an event was one row: so each becomes an attempt of one event.
+-- One outcome of an event was one row: so each becomes an attempt of one event. What Meta refused must not look as if it had
+-- been away, or the breaker would open by it.
 INSERT INTO send_attempts (
     dataset_id, day, batch_id, attempt, test_event_code, attempted_at, latency_ms, outcome, http_status, error_code,
     error_subcode, error_message, fbtrace_id, event_count, event_numbers, first_number, last_number, first_day, last_day
 )
 SELECT dataset_id, day, 0, coalesce(attempt, 1), '', created_at, latency_ms,
-    CASE outcome WHEN 'success' THEN 'delivered' ELSE 'unavailable' END, http_status, error_code, error_subcode, error_message,
+    CASE WHEN outcome = 'success' THEN 'delivered' WHEN http_status BETWEEN 400 AND 499 THEN 'refused' ELSE 'unavailable' END,
+    http_status, error_code, error_subcode, error_message,
     fbtrace_id, 1, ARRAY[event_number], event_number, event_number, day - 70, day
 FROM old_event_outcomes WHERE outcome IN ('success', 'error') ORDER BY created_at;
 

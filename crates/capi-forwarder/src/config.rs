@@ -3,27 +3,18 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use rastro_core::circuit_breaker::BreakerSettings;
+use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::retry::RetrySchedule;
 use rastro_graph_api::GraphApiConfig;
-use rastro_service::health::HealthConfig;
-use rastro_service::telemetry::TelemetryConfig;
-use rastro_store::DatabaseConfig;
 use serde::Deserialize;
-
-/// The defaults, with a comment for every key.
-pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub database: DatabaseConfig,
-    pub telemetry: TelemetryConfig,
-    pub health: HealthConfig,
+    pub common: CommonConfig,
     pub graph_api: GraphApiConfig,
     pub forwarder: ForwarderConfig,
     pub retry: RetrySchedule,
-    pub breaker: BreakerSettings,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -39,16 +30,14 @@ pub struct ForwarderConfig {
     pub shutdown_timeout_seconds: u64,
 }
 
-impl Config {
-    /// Reads and checks the configuration.
-    pub fn load() -> anyhow::Result<Self> {
-        let config: Config = rastro_service::config::load(DEFAULTS)?;
-        config.check()?;
-        Ok(config)
+impl ServiceConfig for Config {
+    const DEFAULTS: &'static str = include_str!("../config.default.toml");
+
+    fn common(&self) -> &CommonConfig {
+        &self.common
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        self.database.check()?;
         let forwarder = &self.forwarder;
         ensure!(
             (1..=1_000).contains(&forwarder.batch_size),
@@ -68,18 +57,19 @@ impl Config {
         );
         // Or a second forwarder would send what the first is still sending. Waiting for a connection and
         // making one each take the connect timeout.
-        let database = 2 * self.database.connect_timeout_seconds + self.database.statement_timeout_seconds;
+        let database = &self.common.database;
+        let database = 2 * database.connect_timeout_seconds + database.statement_timeout_seconds;
         let busy = database + self.graph_api.request_timeout_seconds + database;
         ensure!(
             forwarder.lease_seconds > busy,
             "forwarder.lease_seconds must be more than {busy}: the request to Meta and a statement before and after it"
         );
-        let request_ms = i64::try_from(self.graph_api.request_timeout_seconds.saturating_mul(1_000));
+        let request_ms = i64::try_from(self.graph_api.request_timeout_seconds * 1_000).unwrap_or(i64::MAX);
         ensure!(
-            request_ms.is_ok_and(|request_ms| self.breaker.probe_lease_ms > request_ms),
-            "breaker.probe_lease_ms must outlast graph_api.request_timeout_seconds, or there are two probes at once"
+            self.common.breaker.probe_lease_ms > request_ms,
+            "breaker.probe_lease_ms must be more than {request_ms}, or a probe counts as lost while Meta \
+             still answers"
         );
-        self.breaker.validate()?;
         Ok(())
     }
 }
@@ -92,17 +82,12 @@ impl ForwarderConfig {
 
 #[cfg(test)]
 mod tests {
+    use rastro_boot::testing;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let required = [
-            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
-            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
-        ];
-        let variables = required.iter().chain(variables).copied();
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
-        config.check()?;
-        Ok(config)
+        testing::config(variables)
     }
 
     #[test]
@@ -110,10 +95,7 @@ mod tests {
         let config = load(&[]).unwrap();
         assert_eq!(config.forwarder.batch_size, 1_000);
         // The numbers of the roadmap are written once more in `rastro-core`, for those who configure nothing.
-        assert_eq!(
-            (config.retry, config.breaker),
-            (RetrySchedule::default(), BreakerSettings::default())
-        );
+        assert_eq!(config.retry, RetrySchedule::default());
     }
 
     #[test]

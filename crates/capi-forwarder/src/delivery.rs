@@ -32,8 +32,6 @@ const SUSPICIOUS_ATTEMPT: i32 = 3;
 const CONTESTED_CHANGES: usize = 5;
 /// The least time for which an event is parked: whatever the breaker says, nothing comes back at once.
 const LEAST_PARKED: Duration = Duration::from_secs(5);
-/// An event this close to being too old for Meta is not sent any more: a refusal would cost its whole batch.
-const SEND_BY_MARGIN: TimeDelta = TimeDelta::seconds(30);
 /// Of the lease, so much is kept for recording the outcome when a request is begun.
 const TIME_TO_RECORD: Duration = Duration::from_secs(15);
 /// The waits between tries of a database call, doubled from the first to the longest.
@@ -121,13 +119,13 @@ impl Sender {
         Sender {
             store,
             config: config.forwarder.clone(),
-            breaker: config.breaker,
+            breaker: config.common.breaker,
             metrics,
             graph_api,
             schedule: config.retry.clone(),
             request_timeout: Duration::from_secs(config.graph_api.request_timeout_seconds),
             refusals: Refusals::new(config.forwarder.refusals_in_a_row),
-            traces: config.telemetry.exports_traces(),
+            traces: config.common.telemetry.exports_traces(),
         }
     }
 
@@ -676,12 +674,12 @@ impl Sender {
         Ok(())
     }
 
-    /// Marks the events that Meta would refuse for their age by the time that the request arrives.
+    /// Marks the events that became too old for Meta since they were claimed. `send_by` leaves a minute for the way.
     fn mark_too_old(&self, part: &mut Leased) {
         let left = part.until.saturating_duration_since(Instant::now());
         let now = part.batch.lease_expires_at - TimeDelta::from_std(left).unwrap_or_default();
         for event in &mut part.batch.events {
-            event.too_old |= event.send_by <= now + SEND_BY_MARGIN;
+            event.too_old |= event.send_by <= now;
         }
     }
 
@@ -823,15 +821,13 @@ mod tests {
 
     #[test]
     fn every_class_of_failure_has_its_next_step() {
-        let failed = |class| {
-            Err(Failure {
-                class,
-                message: String::new(),
-                wait: None,
-                error: None,
-            })
+        let failure = |class| Failure {
+            class,
+            message: String::new(),
+            wait: None,
+            error: None,
         };
-        let step = |class, sent| match next_step(&failed(class), sent) {
+        let step = |class, sent| match next_step(&Err(failure(class)), sent) {
             NextStep::Finish => "finish",
             NextStep::Split => "split",
             NextStep::Retry(_) => "retry",

@@ -79,7 +79,7 @@ impl Page {
 }
 
 /// The text without control characters (PostgreSQL stores no NUL), cut. `None`: nothing is left of it.
-fn kept(text: &str) -> Option<String> {
+pub(crate) fn kept(text: &str) -> Option<String> {
     let text: Cow<'_, str> = match text.contains(char::is_control) {
         true => text
             .chars()

@@ -81,12 +81,13 @@ impl Default for RetrySchedule {
     }
 }
 
-/// How long an event is parked whose dataset is left alone for `wait`: a little longer, so that the breaker
-/// comes first and the events do not all come back together. Never shorter than `least`, whatever is left of
-/// the breaker's wait.
+/// How long an event is parked whose dataset is left alone for `wait`: a little longer, by up to a fifth and at most 10 s,
+/// so that the breaker comes first and the events do not all come back together. Never shorter than `least`, whatever
+/// is left of the breaker's wait.
 pub fn parked_for(wait: Duration, least: Duration, chance: f64) -> Duration {
+    const LONGEST_EXTRA: Duration = Duration::from_secs(10);
     let wait = wait.max(least);
-    wait.saturating_add(up_to_a_fifth(wait, chance))
+    wait.saturating_add(up_to_a_fifth(wait.min(5 * LONGEST_EXTRA), chance))
 }
 
 /// What to add to `wait` so that waits which began together do not end together: up to a fifth of it, by
@@ -143,7 +144,8 @@ mod tests {
     fn a_parked_event_waits_as_long_as_its_dataset_and_never_comes_back_at_once() {
         let parked = |wait, chance| parked_for(wait, 5 * SECOND, chance);
         assert_eq!(parked(60 * SECOND, 0.0), 60 * SECOND);
-        assert_eq!(parked(60 * SECOND, 1.0), 72 * SECOND);
+        assert_eq!(parked(30 * SECOND, 1.0), 36 * SECOND);
+        assert_eq!(parked(3_600 * SECOND, 1.0), 3_610 * SECOND);
         assert_eq!(parked(Duration::ZERO, 0.0), 5 * SECOND);
         assert_eq!(parked(Duration::ZERO, f64::NAN), 5 * SECOND);
     }

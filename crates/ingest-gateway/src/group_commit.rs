@@ -8,18 +8,21 @@
 //! Each of the server's threads has a writer of its own. Only half of them store small groups at a time, so that these grow
 //! instead of sharing the events between them; a large group waits for nobody.
 //!
-//! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
+//! What may wait is bounded in bytes, together with the bodies that are being read. Beyond that a request is
+//! refused at once, and nothing of it is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{Acceptance, EventWriter, NewEvent, Refusal, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use crate::memory::{Memory, NoRoom, Room};
 use crate::metrics::GatewayMetrics;
+use crate::readiness::StoreHealth;
 
 /// A writer stops gathering at so many events. A request is never split, so a group may hold more.
 const GROUP_EVENTS: usize = 1_000;
@@ -40,6 +43,8 @@ const OVERHEAD_BYTES: usize = 512;
 pub(crate) enum NotStored {
     /// Too much is waiting already.
     Full,
+    /// It could not wait even alone.
+    TooLarge,
     /// The database did not take it. Sending it again is safe.
     Unavailable,
     /// The database refuses these very events.
@@ -53,7 +58,7 @@ struct Waiting {
     refusals: Vec<Refusal>,
     answer: oneshot::Sender<Answer>,
     /// Given back when the request is answered.
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 /// Who may store a small group: half of the writers of a process at a time.
@@ -70,7 +75,7 @@ impl Turns {
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
     waiting: mpsc::UnboundedSender<Waiting>,
-    room: Arc<Semaphore>,
+    memory: Memory,
 }
 
 impl GroupCommit {
@@ -78,19 +83,21 @@ impl GroupCommit {
     pub(crate) fn start(
         store: &Store,
         turns: &Turns,
-        max_waiting_bytes: usize,
+        memory: &Memory,
+        health: &StoreHealth,
         metrics: &GatewayMetrics,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writer = Writer {
             store: store.clone(),
             connection: None,
+            health: health.clone(),
             metrics: metrics.clone(),
         };
         tokio::spawn(writer.run(receiver, turns.clone()));
         GroupCommit {
             waiting: sender,
-            room: Arc::new(Semaphore::new(max_waiting_bytes)),
+            memory: memory.clone(),
         }
     }
 
@@ -102,10 +109,10 @@ impl GroupCommit {
             .map(|event| event.payload.len() + OVERHEAD_BYTES)
             .sum::<usize>()
             + refusals.len() * OVERHEAD_BYTES;
-        let bytes = u32::try_from(bytes).map_err(|_| NotStored::Full)?;
-        let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| NotStored::Full)?;
+        let room = self.memory.take(bytes).map_err(|reason| match reason {
+            NoRoom::Now => NotStored::Full,
+            NoRoom::Ever => NotStored::TooLarge,
+        })?;
         let (answer, answered) = oneshot::channel();
         self.waiting
             .send(Waiting {
@@ -123,6 +130,7 @@ impl GroupCommit {
 struct Writer {
     store: Store,
     connection: Option<EventWriter>,
+    health: StoreHealth,
     metrics: GatewayMetrics,
 }
 
@@ -161,7 +169,10 @@ impl Writer {
         loop {
             let started = Instant::now();
             match self.accept(&group).await {
-                Ok(acceptances) => answer(group, acceptances),
+                Ok(acceptances) => {
+                    self.health.stored();
+                    answer(group, acceptances);
+                }
                 Err(error)
                     if error.may_be_about_the_rows() && group.len() > 1 && started.elapsed() < PROMPT =>
                 {
@@ -183,6 +194,7 @@ impl Writer {
                             ErrorChain(&error)
                         );
                         self.connection = None;
+                        self.health.failed();
                         NotStored::Unavailable
                     };
                     refuse(group, reason);

@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod group_commit;
 mod handlers;
+mod memory;
 mod metrics;
 mod problem;
 mod readiness;
@@ -17,7 +18,6 @@ mod seed;
 mod visitor;
 mod wire;
 
-pub use app::{Gateway, run};
+pub use app::{Gateway, Listening};
 pub use metrics::GatewayMetrics;
-pub use readiness::readiness;
-pub use seed::{seed, seed_until_done};
+pub use seed::{reseed, seed, seed_until_done};

@@ -36,7 +36,8 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     modifiers(&ApiKey),
     tags(
         (name = "events", description = "Conversion events"),
-        (name = "operators", description = "What became of events, and a say in it. proto-docs/runbook.md says when to use which.")
+        (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
+            only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")
     )
 )]
 struct Document;
@@ -48,7 +49,8 @@ impl Modify for ApiKey {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description = Some(
             "A dataset's key. With a publishable key (browsers) the request tells the visitor's address and user agent; \
-             with a secret key (servers) the event must."
+             with a secret key (servers) the event must. A publishable key sends page and lead events, or \
+             those on its own list, of at most 64 KiB together, and no test_event_code."
                 .to_owned(),
         );
         let components = document.components.get_or_insert_default();

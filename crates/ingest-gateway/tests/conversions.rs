@@ -55,8 +55,8 @@ async fn an_event_is_accepted_stored_with_hashed_identifiers_and_queued() {
     assert_eq!(payload["user_data"]["client_ip_address"], "203.0.113.7");
     let request_id = world.database.value("SELECT request_id::text FROM events").await;
     assert_eq!(answer.json["request_id"], request_id);
-    let account = world.account().await;
-    assert_eq!((account.accepted, account.ready), (1, 1));
+    let census = world.census().await;
+    assert_eq!((census.accepted, census.ready), (1, 1));
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn the_same_event_again_is_a_conflict_that_says_since_when() {
     let mut other = lead("lead-1", world.now());
     other["event_name"] = json!("Contact");
     assert_eq!(world.post(Key::Secret, &other).await.status, 202);
-    let account = world.account().await;
-    assert_eq!((account.accepted, account.duplicates), (2, 1));
+    let census = world.census().await;
+    assert_eq!((census.accepted, census.duplicates), (2, 1));
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn every_wrong_field_of_an_event_is_named_at_once() {
     ] {
         assert!(named.contains(&pointer), "{pointer} is not among {named:?}");
     }
-    assert_eq!(world.account().await.accepted, 0);
+    assert_eq!(world.census().await.accepted, 0);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn one_bad_event_never_costs_its_batch() {
     assert!(results[2]["first_received_at"].is_string() && results[3]["first_received_at"].is_string());
     let counts = ["accepted", "duplicate", "rejected"].map(|name| answer.json[name].as_u64().unwrap());
     assert_eq!(counts, [1, 2, 2]);
-    assert_eq!(world.account().await.accepted, 2);
+    assert_eq!(world.census().await.accepted, 2);
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn each_refusal_has_its_own_status_and_tells_why() {
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         assert!(answer.json["request_id"].is_string() && answer.json["detail"].is_string());
     }
-    assert_eq!(world.account().await.accepted, 0);
+    assert_eq!(world.census().await.accepted, 0);
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn a_key_that_sends_too_much_is_told_when_to_go_on() {
         world.post(Key::Publishable, &lead("c", world.now())).await.status,
         202
     );
-    assert_eq!(world.account().await.accepted, 4);
+    assert_eq!(world.census().await.accepted, 4);
 }
 
 #[tokio::test]
@@ -446,7 +446,7 @@ async fn a_database_in_trouble_means_503_and_never_a_false_202() {
         None
     })
     .await;
-    assert_eq!(world.account().await.accepted, 3);
+    assert_eq!(world.census().await.accepted, 3);
 }
 
 #[tokio::test]
@@ -479,14 +479,14 @@ async fn a_full_disk_and_a_read_only_database_mean_503_until_they_are_mended() {
             assert_eq!(answer.status, 503, "{trouble}: {answer:?}");
             assert_eq!(answer.headers["retry-after"], "1");
         }
-        assert_eq!(world.account().await.accepted, i64::try_from(number).unwrap());
+        assert_eq!(world.census().await.accepted, i64::try_from(number).unwrap());
         world.database.execute(&remedy).await;
         rastro_test_support::eventually("the gateway recovers without a restart", || async {
             (world.post(Key::Secret, &lead(&id, world.now())).await.status == 202).then_some(())
         })
         .await;
     }
-    assert_eq!(world.account().await.accepted, 2);
+    assert_eq!(world.census().await.accepted, 2);
 }
 
 #[tokio::test]
@@ -506,7 +506,7 @@ async fn a_database_that_hangs_means_503_when_its_time_is_up() {
         assert_eq!(answer.status, 503, "{answer:?}");
         assert_eq!(answer.headers["retry-after"], "1");
     }
-    assert_eq!(world.account().await.accepted, 0);
+    assert_eq!(world.census().await.accepted, 0);
     world.database.execute("DROP TRIGGER hang ON send_queue").await;
     rastro_test_support::eventually("the gateway recovers without a restart", || async {
         (world.post(Key::Secret, &lead("lead-0", world.now())).await.status == 202).then_some(())
@@ -541,5 +541,5 @@ async fn a_commit_that_hangs_does_not_hold_up_those_of_other_threads() {
         accepted += i64::from(status == 202);
     }
     assert!(accepted < 16, "one group lost its connection");
-    assert_eq!(world.account().await.accepted, accepted);
+    assert_eq!(world.census().await.accepted, accepted);
 }

@@ -199,11 +199,9 @@ pub async fn census(store: &Store) -> anyhow::Result<Census> {
 /// The product's store over a database. Its limits are those of somebody who counts whole tables.
 pub fn store(url: &str, sealing_key: &str) -> anyhow::Result<Store> {
     let config = DatabaseConfig {
-        url: url.to_owned().into(),
-        sealing_key: sealing_key.to_owned().into(),
         max_connections: 4,
-        connect_timeout_seconds: 5,
         statement_timeout_seconds: 600,
+        ..DatabaseConfig::new(url.into(), sealing_key.into())
     };
     Ok(Store::new(&config, "rastro-lab")?)
 }

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
+use rastro_core::dataset::{Currency, DatasetDefaults};
+use rastro_core::match_keys::CountryCode;
 use rastro_lab::demo::Run;
 use rastro_lab::demo::people::personal_values;
 use rastro_lab::demo::stream::{Origin, stream};
 use rastro_lab::demo::visitors::Keys;
+use rastro_store::DatasetSettings;
 use rastro_test_support::process::Process;
 use rastro_test_support::{DATASET_ID, Key, World};
 
@@ -15,14 +18,17 @@ const VERBOSE: &str = "info,ingest_gateway=trace,capi_forwarder=trace,rastro_cor
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_personal_value_of_the_demo_is_in_the_database_or_in_any_log_line() {
-    let world = World::start().await;
+    let settings = DatasetSettings {
+        name: "test".into(),
+        defaults: DatasetDefaults {
+            country: CountryCode::parse("br"),
+            currency: Currency::parse("BRL"),
+        },
+        test_event_code: None,
+    };
+    let world = World::with(settings, |_| {}).await;
     let verbose = ("RASTRO__TELEMETRY__LOG_FILTER", VERBOSE);
-    let assumed = [
-        ("RASTRO__SEED__DEFAULT_COUNTRY", "br"),
-        ("RASTRO__SEED__DEFAULT_CURRENCY", "BRL"),
-        verbose,
-    ];
-    let gateway = Process::gateway(&world.database, &assumed);
+    let gateway = Process::gateway(&world.database, &[verbose]);
     let forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[verbose]);
     let run = Run {
         gateway: gateway.address_after("\"listening on ").await.parse().unwrap(),

@@ -18,7 +18,7 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
 }
 
 async fn round(store: &Store, config: &Config, rounds: &Rounds) -> Result<(), StoreError> {
-    let ticking = tick(store, &config.breaker, rounds);
+    let ticking = tick(store, &config.common.breaker, rounds);
     let ticked = rounds.step(Step::tick_breakers, ticking).await.map(drop);
     let revived = revive(store, config, rounds).await;
     first_failure([ticked, revived])

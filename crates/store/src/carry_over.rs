@@ -21,7 +21,9 @@ use uuid::Uuid;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::get_frame_content_size;
 
+use crate::events::TraceContext;
 use crate::migrations::MigrationError;
+use crate::send_attempts::clean;
 
 type Connection = AsyncConnectionWrapper<AsyncPgConnection>;
 
@@ -109,14 +111,13 @@ fn insert(
     head: Head,
     payload: &str,
 ) -> Result<(), MigrationError> {
-    let event: Value = serde_json::from_str(payload)?;
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
+    // Nothing may stop this for good: what a column cannot hold is left out. A payload may be empty: a schema of before segments
+    // did not keep those of delivered events.
+    let event: Value = serde_json::from_str(payload).unwrap_or_default();
+    let number_of = |value: &Value| value.is_number().then(|| value.to_string());
+    let text = |value: &Value| value.as_str().map(clean).or_else(|| number_of(value));
     let facts = Facts {
-        value: text(&event["custom_data"]["value"]),
+        value: number_of(&event["custom_data"]["value"]),
         currency: text(&event["custom_data"]["currency"]),
         order_id: text(&event["custom_data"]["order_id"]),
         page: event["event_source_url"]
@@ -124,8 +125,7 @@ fn insert(
             .map(Page::of)
             .unwrap_or_default(),
     };
-    let mut trace = head.traceparent.as_deref().unwrap_or_default().split('-').skip(1);
-    let (trace_id, span_id) = (trace.next(), trace.next());
+    let trace = head.traceparent.as_deref().and_then(TraceContext::parse);
     let page = &facts.page;
     sql_query(
         "INSERT INTO events (
@@ -163,8 +163,8 @@ fn insert(
     .bind::<Nullable<Text>, _>(&page.ttclid)
     .bind::<Text, _>(&segment.test_event_code)
     .bind::<sql_types::Uuid, _>(head.request_id)
-    .bind::<Nullable<Text>, _>(trace_id)
-    .bind::<Nullable<Text>, _>(span_id)
+    .bind::<Nullable<Text>, _>(trace.as_ref().map(|trace| trace.trace_id))
+    .bind::<Nullable<Text>, _>(trace.as_ref().map(|trace| trace.span_id))
     .bind::<Text, _>(payload)
     .execute(connection)?;
     // Keys were not kept by dataset; the event says which is its own.

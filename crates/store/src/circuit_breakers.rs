@@ -12,6 +12,7 @@ use rastro_core::dataset::DatasetId;
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::schema::circuit_breakers as b;
+use crate::send_attempts::clean;
 use crate::statement::Prepare;
 
 /// A breaker with what is known about its dataset's requests, at the database's own time.
@@ -271,7 +272,7 @@ impl Store {
                     .bind::<Integer, _>(after.probe_failures)
                     .bind::<Text, _>(after.manual.as_str())
                     .bind::<Nullable<BigInt>, _>(after.manual_until_ms)
-                    .bind::<Nullable<Text>, _>(note)
+                    .bind::<Nullable<Text>, _>(note.map(clean))
                     .prepared()
                     .execute(connection)
                     .await?;

@@ -19,6 +19,14 @@ pub enum StoreError {
     Invalid { what: &'static str },
     #[error("the access token of dataset {dataset_id} cannot be opened with the configured sealing key")]
     Sealed { dataset_id: i64 },
+    #[error(
+        "the configured sealing keys open none of the access tokens in the database; configure the key that \
+         sealed them (database.sealing_keys), or enter the tokens again with `ingest-gateway reseed`"
+    )]
+    SealingKey,
+    /// A key means one thing for ever: events would go where nobody expects them.
+    #[error("the API key {label:?} is already known for something else: {known_for}")]
+    KeyTaken { label: String, known_for: String },
     #[error("{what} is missing or not valid")]
     Configuration { what: &'static str },
 }

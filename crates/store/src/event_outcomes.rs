@@ -8,6 +8,7 @@ use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::send_attempts::clean;
 use crate::statement::Prepare;
 
 /// What happened.
@@ -18,6 +19,7 @@ pub(crate) enum Outcome {
     Expired,
     Retried,
     Missing,
+    DatasetDeleted,
 }
 
 impl Outcome {
@@ -28,6 +30,7 @@ impl Outcome {
             Outcome::Expired => "expired",
             Outcome::Retried => "retried",
             Outcome::Missing => "missing",
+            Outcome::DatasetDeleted => "dataset_deleted",
         }
     }
 }
@@ -65,7 +68,7 @@ pub(crate) async fn insert<'o>(
         .bind::<Array<Nullable<Text>>, _>(column(&outcomes, |row| row.event_id))
         .bind::<Array<Nullable<BigInt>>, _>(column(&outcomes, |row| row.key_id))
         .bind::<Array<Nullable<sql_types::Uuid>>, _>(column(&outcomes, |row| row.request_id))
-        .bind::<Array<Nullable<Text>>, _>(column(&outcomes, |row| row.detail))
+        .bind::<Array<Nullable<Text>>, _>(column(&outcomes, |row| row.detail.map(clean)))
         .bind::<Array<Integer>, _>(column(&outcomes, |row| row.event_count))
         .prepared()
         .execute(&mut connection)

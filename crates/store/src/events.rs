@@ -348,13 +348,13 @@ fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> 
 }
 
 /// The two parts of a `traceparent` that are kept. Version and flags say nothing more: only what is traced has one.
-struct TraceContext<'t> {
-    trace_id: &'t str,
-    span_id: &'t str,
+pub(crate) struct TraceContext<'t> {
+    pub(crate) trace_id: &'t str,
+    pub(crate) span_id: &'t str,
 }
 
 impl<'t> TraceContext<'t> {
-    fn parse(traceparent: &'t str) -> Option<Self> {
+    pub(crate) fn parse(traceparent: &'t str) -> Option<Self> {
         let mut parts = traceparent.split('-').skip(1);
         let (trace_id, span_id) = (parts.next()?, parts.next()?);
         (trace_id.len() == 32 && span_id.len() == 16).then_some(TraceContext { trace_id, span_id })

@@ -24,9 +24,10 @@ mod send_attempts;
 mod send_batches;
 mod send_queue;
 mod statement;
+mod tls;
 mod unknown_words;
 
-pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};
+pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};

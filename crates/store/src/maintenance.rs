@@ -53,7 +53,7 @@ impl Leadership {
                     .get_result(&mut connection)
                     .await
             } else {
-                diesel::select(pg_try_advisory_lock(LEADER_LOCK))
+                diesel::select(pg_try_advisory_lock(self.store.advisory_lock(LEADER_LOCK)))
                     .get_result(&mut connection)
                     .await
             }

@@ -167,7 +167,7 @@ impl LastError {
         LastError::said("its row in events is gone, or its content was erased")
     }
 
-    fn dataset_deleted() -> Self {
+    pub(crate) fn dataset_deleted() -> Self {
         LastError::said("there is no such dataset any more")
     }
 }
@@ -186,8 +186,6 @@ pub(crate) async fn insert(
     fn column<'r, T>(rows: &[RetryRow<'r>], value: impl Fn(&RetryRow<'r>) -> T) -> Vec<T> {
         rows.iter().map(value).collect()
     }
-    // Of an event whose row is gone nobody knows any more until when it could be sent.
-    let now: DateTime<Utc> = diesel::select(rastro_now()).get_result(&mut connection).await?;
     sql_query(include_str!("sql/insert_retries.sql"))
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Text, _>(test_event_code)
@@ -198,7 +196,7 @@ pub(crate) async fn insert(
         .bind::<Array<Date>, _>(column(&rows, |row| row.day))
         .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.name))
         .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.id))
-        .bind::<Array<Timestamptz>, _>(column(&rows, |row| row.send_by.unwrap_or(now)))
+        .bind::<Array<Nullable<Timestamptz>>, _>(column(&rows, |row| row.send_by))
         .bind::<Array<SmallInt>, _>(column(&rows, |row| row.retries))
         .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |row| row.delay.map(milliseconds)))
         .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.reason.map(DeadLetterReason::as_str)))
@@ -357,7 +355,8 @@ impl Store {
     /// whole queue: for every minute or so.
     pub async fn expire_ready(&self, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/expired_ready.sql");
-        self.give_up_ready(take, limit, DeadLetterReason::Expired, LastError::expired())
+        let reason = (DeadLetterReason::Expired, Outcome::Expired);
+        self.give_up_ready(take, limit, reason, LastError::expired())
             .await
     }
 
@@ -365,8 +364,8 @@ impl Store {
     /// for every minute or so.
     pub async fn clear_deleted_datasets(&self, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/ready_of_deleted.sql");
-        let error = LastError::dataset_deleted();
-        self.give_up_ready(take, limit, DeadLetterReason::DatasetDeleted, error)
+        let reason = (DeadLetterReason::DatasetDeleted, Outcome::DatasetDeleted);
+        self.give_up_ready(take, limit, reason, LastError::dataset_deleted())
             .await
     }
 
@@ -374,7 +373,7 @@ impl Store {
         &self,
         take: &'static str,
         limit: i64,
-        reason: DeadLetterReason,
+        (reason, logged): (DeadLetterReason, Outcome),
         error: LastError,
     ) -> Result<usize, StoreError> {
         let mut connection = self.connection().await?;
@@ -388,14 +387,29 @@ impl Store {
                     .await?;
                 let names = names(connection, &rows).await?;
                 let mut lanes: HashMap<(i64, &str), Vec<RetryRow<'_>>> = HashMap::new();
+                let mut outcomes = Vec::with_capacity(rows.len());
                 for row in &rows {
                     let named = names.get(&(row.dataset_id, row.event_number));
+                    let (name, id) = named.map_or((None, None), |named| {
+                        (named.event_name.as_deref(), named.event_id.as_deref())
+                    });
+                    outcomes.push(EventOutcome {
+                        dataset_id: row.dataset_id,
+                        outcome: logged,
+                        event_number: Some(row.event_number),
+                        event_name: name,
+                        event_id: id,
+                        key_id: None,
+                        request_id: None,
+                        detail: None,
+                        event_count: 1,
+                    });
                     let lane = lanes.entry((row.dataset_id, &row.test_event_code)).or_default();
                     lane.push(RetryRow {
                         number: row.event_number,
                         day: row.day,
-                        name: named.and_then(|named| named.event_name.as_deref()),
-                        id: named.and_then(|named| named.event_id.as_deref()),
+                        name,
+                        id,
                         send_by: Some(row.send_by),
                         retries: row.retries,
                         delay: None,
@@ -405,10 +419,7 @@ impl Store {
                 for ((dataset, code), rows) in lanes {
                     insert(connection, dataset_id(dataset)?, code, &error, rows).await?;
                 }
-                if reason == DeadLetterReason::Expired {
-                    let outcomes = names.values().map(|row| row.outcome(Outcome::Expired));
-                    event_outcomes::insert(connection, outcomes).await?;
-                }
+                event_outcomes::insert(connection, outcomes.into_iter()).await?;
                 Ok(rows.len())
             })
             .await
@@ -655,5 +666,3 @@ impl TryFrom<GroupRow> for DeadLetterGroup {
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

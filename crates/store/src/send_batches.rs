@@ -223,7 +223,7 @@ impl Store {
     }
 
     /// Each event of the batch goes where its fate says, all or none of them. The attempt is logged for every event but those
-    /// that expired, which were not in the request. `false`: the batch has another owner, or was settled before; nothing was
+    /// that expired or whose dataset was deleted, which were not in the request. `false`: the batch has another owner, or was settled before; nothing was
     /// written.
     pub async fn settle_batch(
         &self,
@@ -510,31 +510,45 @@ async fn settle(
     if !delete(connection, batch.id).await? {
         return Ok(false);
     }
-    let is_expired = |fate: &Fate| *fate == Fate::Dead(DeadLetterReason::Expired);
-    let sent: Vec<&QueuedEvent> = with_fates(batch, fates)
-        .filter(|(_, fate)| !is_expired(fate))
-        .map(|(event, _)| event)
-        .collect();
-    let kept = with_fates(batch, fates)
-        .filter(|(_, fate)| !is_expired(fate))
-        .filter_map(retry_row);
-    let expired = with_fates(batch, fates).filter(|(_, fate)| is_expired(fate));
-    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
     let connection = &*connection;
+    let of = |reason| with_fates(batch, fates).filter(move |(_, fate)| unsent(fate) == reason);
     if let Some(attempt) = attempt {
+        let sent: Vec<&QueuedEvent> = of(None).map(|(event, _)| event).collect();
         send_attempts::insert(connection, batch, &sent, attempt).await?;
     }
     let error = attempt.map(LastError::of).unwrap_or_default();
-    meta_retry_queue::insert(connection, dataset, code, &error, kept.collect()).await?;
-    let rows = expired.clone().filter_map(retry_row).collect();
-    meta_retry_queue::insert(connection, dataset, code, &LastError::expired(), rows).await?;
-    event_outcomes::insert(
+    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
+    meta_retry_queue::insert(
         connection,
-        expired.map(|(event, _)| outcome(batch, event, Outcome::Expired)),
+        dataset,
+        code,
+        &error,
+        of(None).filter_map(retry_row).collect(),
     )
     .await?;
+    for (reason, logged, error) in [
+        (DeadLetterReason::Expired, Outcome::Expired, LastError::expired()),
+        (
+            DeadLetterReason::DatasetDeleted,
+            Outcome::DatasetDeleted,
+            LastError::dataset_deleted(),
+        ),
+    ] {
+        let rows = of(Some(reason)).filter_map(retry_row).collect();
+        meta_retry_queue::insert(connection, dataset, code, &error, rows).await?;
+        let outcomes = of(Some(reason)).map(|(event, _)| outcome(batch, event, logged));
+        event_outcomes::insert(connection, outcomes).await?;
+    }
     dead_letter_missing(connection, batch).await?;
     Ok(true)
+}
+
+/// Why an event was left out of its request.
+fn unsent(fate: &Fate) -> Option<DeadLetterReason> {
+    match fate {
+        Fate::Dead(reason @ (DeadLetterReason::Expired | DeadLetterReason::DatasetDeleted)) => Some(*reason),
+        _ => None,
+    }
 }
 
 fn with_fates<'b>(

@@ -22,7 +22,12 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Clones the template, which is made by the first test that needs it.
     pub async fn create() -> Self {
-        let cluster_url = cluster_url();
+        TestDatabase::create_on(&cluster_url()).await
+    }
+
+    /// The same on another cluster, named by the URL of its maintenance database.
+    pub async fn create_on(cluster_url: &str) -> Self {
+        let cluster_url = cluster_url.to_owned();
         let template = template(&cluster_url).await;
         let name = format!("test_{}", Uuid::now_v7().simple());
         execute(
@@ -64,11 +69,8 @@ impl TestDatabase {
     /// The settings with which a service uses it.
     pub fn config(&self) -> DatabaseConfig {
         DatabaseConfig {
-            url: self.url.clone().into(),
-            sealing_key: SEALING_KEY.to_owned().into(),
             max_connections: 6,
-            connect_timeout_seconds: 5,
-            statement_timeout_seconds: 10,
+            ..DatabaseConfig::new(self.url.as_str().into(), SEALING_KEY.into())
         }
     }
 

@@ -44,6 +44,7 @@ impl Services {
     pub fn gateway(&self, seed: &Seed<'_>) -> Program {
         self.service("ingest-gateway").with(&[
             ("RASTRO__GATEWAY__LISTEN", "127.0.0.1:0"),
+            ("RASTRO__GATEWAY__DRAIN_SECONDS", "0"),
             ("RASTRO__SEED__DATASET_ID", seed.dataset_id),
             ("RASTRO__SEED__ACCESS_TOKEN", seed.access_token),
             ("RASTRO__SEED__SECRET_KEY", seed.secret_key),

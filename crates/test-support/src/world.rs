@@ -6,7 +6,7 @@ use capi_forwarder::config::ForwarderConfig;
 use capi_forwarder::{ForwarderMetrics, Sender};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
-use ingest_gateway::{Gateway, GatewayMetrics};
+use ingest_gateway::{Gateway, GatewayMetrics, Listening};
 use rastro_graph_api::{GraphApi, GraphApiConfig};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
@@ -57,7 +57,7 @@ pub struct World {
     pub sandbox: Sandbox,
     pub clock: Clock,
     pub client: reqwest::Client,
-    gateway: Gateway,
+    gateway: Listening,
     shutdown: Shutdown,
     forwarders: usize,
 }
@@ -65,22 +65,31 @@ pub struct World {
 impl World {
     /// A world with a dataset that assumes nothing.
     pub async fn start() -> Self {
-        World::with(
-            DatasetSettings {
-                name: "test".into(),
-                defaults: Default::default(),
-                test_event_code: None,
-            },
-            |_| {},
-        )
-        .await
+        World::on(TestDatabase::create().await).await
+    }
+
+    /// The same in a database that was made elsewhere.
+    pub async fn on(database: TestDatabase) -> Self {
+        let settings = DatasetSettings {
+            name: "test".into(),
+            defaults: Default::default(),
+            test_event_code: None,
+        };
+        World::build(database, settings, |_| {}).await
     }
 
     /// A world with a dataset of these settings, and a gateway configured by `configure`.
     pub async fn with(settings: DatasetSettings, configure: impl FnOnce(&mut GatewayConfig)) -> Self {
+        World::build(TestDatabase::create().await, settings, configure).await
+    }
+
+    async fn build(
+        database: TestDatabase,
+        settings: DatasetSettings,
+        configure: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         // An error means that an earlier test of this process did so already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let database = TestDatabase::create().await;
         let sandbox = Sandbox::start(SandboxConfig::default().with_token(DATASET_ID, ACCESS_TOKEN));
         let sandbox = sandbox.await.expect("the sandbox starts");
         let store = Store::new(&database.config(), "test").expect("the store's configuration is valid");
@@ -109,21 +118,15 @@ impl World {
         }
         let clock = Clock::manual(Clock::system().now());
         let mut config: ingest_gateway::config::Config =
-            rastro_service::config::load_from(ingest_gateway::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the gateway's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the gateway's defaults are valid");
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
+        config.gateway.operators_on_public_listener = true;
         configure(&mut config.gateway);
         let shutdown = Shutdown::new();
         let (_, metrics) = Metrics::new("gateway", "test", GatewayMetrics::register);
-        let gateway = ingest_gateway::run(
-            &config.gateway,
-            store.clone(),
-            clock.clone(),
-            metrics,
-            false,
-            shutdown.clone(),
-        )
-        .expect("the gateway starts");
+        let gateway = Gateway::new(&config, store.clone(), clock.clone(), metrics, false)
+            .listen(shutdown.clone())
+            .expect("the gateway starts");
         let client = reqwest::Client::new();
         World {
             database,
@@ -204,8 +207,7 @@ impl World {
     /// Starts a forwarder with a configuration of its own.
     pub fn start_forwarder_with(&mut self, configure: impl FnOnce(&mut ForwarderConfig)) {
         let mut config: capi_forwarder::config::Config =
-            rastro_service::config::load_from(capi_forwarder::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the forwarder's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the forwarder's defaults are valid");
         config.forwarder.idle_poll_milliseconds = 20;
         config.forwarder.gather_milliseconds = 5;
         configure(&mut config.forwarder);
@@ -225,8 +227,7 @@ impl World {
     /// Starts a retry-worker with a configuration of its own.
     pub fn start_retry_worker_with(&self, configure: impl FnOnce(&mut retry_worker::config::Config)) {
         let mut config: retry_worker::config::Config =
-            rastro_service::config::load_from(retry_worker::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the worker's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the worker's defaults are valid");
         config.sweep.interval_milliseconds = 20;
         config.sweep.spread_after_outage_seconds = 1;
         config.maintenance.interval_milliseconds = 20;

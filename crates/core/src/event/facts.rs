@@ -2,7 +2,7 @@
 
 use super::{ACTION_SOURCES, ActionSource, Event};
 use crate::json::Json;
-use crate::page::Page;
+use crate::page::{Page, kept};
 
 /// The columns of an event beside its name, id and times.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Facts {
 impl Event<'_> {
     pub fn facts(&self) -> Facts {
         let text = |name| match self.custom_data.get(name)? {
-            Json::String(text) if !text.is_empty() => Some(text.as_ref().to_owned()),
+            Json::String(text) => kept(text),
             Json::Unsigned(number) => Some(number.to_string()),
             _ => None,
         };

@@ -36,7 +36,7 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is an operator's.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this. errors names the field.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
@@ -93,8 +93,13 @@ async fn take_in(
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let text = read_body(app, request, payload).await?;
+    let most = match key.caller.kind {
+        ApiKeyKind::Secret => app.max_body_bytes,
+        ApiKeyKind::Publishable => app.max_publishable_body_bytes,
+    };
+    let text = read_body(&app.memory, request, payload, most).await?;
     let body = Body::parse(&text)?;
+    key.may_test(body.test_event_code.as_deref())?;
 
     let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
@@ -145,12 +150,15 @@ impl<'r> Reader<'r> {
         let (event, warnings) = match Event::read(event, &self.intake) {
             Ok(read) => read,
             Err(errors) => {
-                self.app.metrics.count(EventResult::rejected, 1);
-                let refusals = self.refusals([(name, errors.as_slice())]);
-                self.store(Vec::new(), refusals).await?;
+                self.refuse(name, &errors).await?;
                 return Err(Problem::invalid("The event is not valid", errors));
             }
         };
+        if let Err(error) = self.key.may_send(&event.name) {
+            let errors = vec![error];
+            self.refuse(name, &errors).await?;
+            return Err(Problem::not_for_this_key(errors));
+        }
         let stored = self.store(vec![self.new_event(&event)], Vec::new()).await?;
         match stored.first() {
             Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
@@ -171,7 +179,13 @@ impl<'r> Reader<'r> {
             .into_iter()
             .map(|event| {
                 let name = name_of(&event);
-                let (event, warnings) = Event::read(event, &self.intake).map_err(|errors| (name, errors))?;
+                let (event, warnings) = match Event::read(event, &self.intake) {
+                    Ok(read) => read,
+                    Err(errors) => return Err((name, errors)),
+                };
+                self.key
+                    .may_send(&event.name)
+                    .map_err(|error| (name, vec![error]))?;
                 valid.push(self.new_event(&event));
                 Ok((event.name, event.id, warnings))
             })
@@ -232,11 +246,18 @@ impl<'r> Reader<'r> {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
             test_event_code: self.test_event_code.to_owned(),
-            key_id: None,
+            key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
         };
         NewEvent::new(event, origin)
+    }
+
+    /// Logs and counts a single event that is refused.
+    async fn refuse(&self, name: Option<String>, errors: &[Finding]) -> Result<(), Problem> {
+        self.app.metrics.count(EventResult::rejected, 1);
+        self.store(Vec::new(), self.refusals([(name, errors)])).await?;
+        Ok(())
     }
 
     /// What is logged of refused events: those alike are one.
@@ -252,7 +273,7 @@ impl<'r> Reader<'r> {
         let refusal = |((event_name, field), event_count): ((Option<String>, &str), usize)| Refusal {
             dataset_id: self.key.caller.dataset_id,
             event_name,
-            key_id: None,
+            key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             field: field.to_owned(),
             event_count,
@@ -271,6 +292,9 @@ impl<'r> Reader<'r> {
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),
+                NotStored::TooLarge => Problem::too_large(
+                    "the events are more than this gateway can hold at once; send them in several requests",
+                ),
                 NotStored::Refused => Problem::not_storable(),
             })?;
         let accepted = stored

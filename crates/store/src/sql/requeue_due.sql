@@ -5,7 +5,7 @@ WITH due AS MATERIALIZED (
     SELECT dataset_id, event_number FROM meta_retry_queue r
     WHERE status = 'waiting' AND next_retry_at <= rastro_now() AND send_by > rastro_now() AND NOT EXISTS (
         SELECT FROM circuit_breakers c WHERE c.dataset_id = r.dataset_id
-        AND (c.manual = 'forced_open' OR c.manual = 'automatic' AND c.state <> 'closed')
+        AND NOT (c.manual = 'forced_closed' OR c.manual = 'automatic' AND c.state = 'closed')
     )
     ORDER BY next_retry_at LIMIT $1
     FOR UPDATE SKIP LOCKED

@@ -5,7 +5,7 @@ WITH lapsed AS MATERIALIZED (
     SELECT dataset_id, batch_id FROM send_batches b
     WHERE lease_expires_at < rastro_now() AND dataset_id <> ALL ($3) AND NOT EXISTS (
         SELECT FROM circuit_breakers c WHERE c.dataset_id = b.dataset_id
-        AND (c.manual = 'forced_open' OR c.manual = 'automatic' AND c.state <> 'closed')
+        AND NOT (c.manual = 'forced_closed' OR c.manual = 'automatic' AND c.state = 'closed')
     )
     ORDER BY lease_expires_at LIMIT 1
     FOR UPDATE SKIP LOCKED

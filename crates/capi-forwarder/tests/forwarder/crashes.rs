@@ -1,6 +1,5 @@
-//! Real processes that are killed, stopped and resumed. Whatever happens to them, each accepted event counts once at Meta.
-
-#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+//! Real processes that are killed, stopped and resumed. Whatever happens to them, each accepted event counts
+//! once at Meta.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -63,8 +62,8 @@ async fn ten_identical_leads_at_two_gateways_are_one_202_nine_409_and_one_event_
         );
     }
     world.start_forwarder();
-    let account = world.settle().await;
-    assert_eq!((account.accepted, account.duplicates), (20, 180));
+    let census = world.settle().await;
+    assert_eq!((census.accepted, census.duplicates), (20, 180));
     let counts = world.sandbox.counts();
     assert_eq!((counts.unique, counts.repeated), (20, 0));
 }
@@ -138,8 +137,8 @@ async fn a_forwarder_killed_between_send_and_finish_sends_again_and_meta_counts_
     })
     .await;
     forwarder.kill();
-    let account = world.account().await;
-    assert_eq!((account.in_flight, account.delivered), (3, 0));
+    let census = world.census().await;
+    assert_eq!((census.in_flight, census.delivered), (3, 0));
 
     world.advance(Duration::from_secs(120)).await;
     let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
@@ -160,7 +159,7 @@ async fn a_forwarder_that_slept_past_its_lease_changes_nothing_when_it_wakes() {
         .unwrap();
     let zombie = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
     eventually("the batch is claimed", || async {
-        (world.account().await.in_flight == 3).then_some(())
+        (world.census().await.in_flight == 3).then_some(())
     })
     .await;
     zombie.signal("STOP");
@@ -210,13 +209,13 @@ async fn a_forwarder_killed_in_the_middle_of_a_bisection_loses_nothing() {
         })
         .await;
         forwarder.kill();
-        assert_eq!(world.account().await.lost(), 0);
+        assert_eq!(world.census().await.lost(), 0);
         world.advance(Duration::from_secs(120)).await;
     }
     world.sandbox.clear_fault(slow);
     let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
-    let account = world.settle().await;
-    assert_eq!((account.delivered, account.failed), (61, 3));
+    let census = world.settle().await;
+    assert_eq!((census.delivered, census.dead), (61, 3));
     assert_eq!(world.sandbox.counts().unique, 61);
 }
 
@@ -237,13 +236,13 @@ async fn services_that_are_asked_to_stop_finish_what_they_have_in_hand() {
     assert_eq!(send.send().await.unwrap().status(), 202);
     let forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &[]);
     eventually("the batch is claimed", || async {
-        (world.account().await.in_flight == 1).then_some(())
+        (world.census().await.in_flight == 1).then_some(())
     })
     .await;
     let (code, log) = forwarder.terminate().await;
     assert_eq!(code, Some(0), "{log:#?}");
     assert_eq!(
-        world.account().await.delivered,
+        world.census().await.delivered,
         1,
         "the request in flight was recorded before the end"
     );
