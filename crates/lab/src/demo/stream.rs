@@ -1,5 +1,5 @@
-//! The events of the demo: visits, requests for a quote and sales of an invented home-improvement company, sent the
-//! way real ones are, repeats and mistakes included.
+//! The events of the demo: visits, requests for a quote and sales of an invented home-improvement company,
+//! sent the way real ones are, repeats and mistakes included.
 
 mod mistakes;
 #[cfg(test)]
