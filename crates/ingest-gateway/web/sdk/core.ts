@@ -36,8 +36,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   // Reading `localStorage` throws where storage is forbidden: the queue lives in memory then.
   const stores: Wire[] = [attempt(() => localStorage) || {}, attempt(() => sessionStorage) || {}];
   const queue: Record<string, Item> = {};
-  /** What the gateway is being told, by a request or by beacons whose answers nobody hears. */
-  const away = new Set<Item>();
+  /** What went as a beacon, of which nobody hears an answer. */
+  const beaconed = new Set<Item>();
   /** What was tracked in this page, by name, and which Pixel calls were made, by mark. */
   let seen: Wire = {};
   /** What the visitor said, and what that means now: undefined is pending. */
@@ -161,9 +161,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     const batch: Item[] = [];
     items().forEach((item) => {
       const [head] = batch;
-      if (item.ready_ && !away.has(item) && (!head || (head.path_ < 2 && !batch[49] && light(write([...batch, item]))))) {
+      if (item.ready_ && !beaconed.has(item) && (!head || (head.path_ < 2 && !batch[49] && light(write([...batch, item]))))) {
         batch.push(item);
-        away.add(item);
       }
     });
     return batch;
@@ -199,8 +198,6 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       } catch {
         // Offline, blocked, or too much in flight.
         if (failures > 3) timer = -1;
-      } finally {
-        batch.forEach((item) => away.delete(item));
       }
       return schedule(retryDelay(failures++, asked, Math.random()));
     }
@@ -220,10 +217,11 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   const onLife = ({ type }: Event) => {
     if (/^pre/.test(type)) applyConsent();
     if (/hide/.test(type) || page.hidden) {
-      for (let batch; (batch = nextBatch())[0]; ) beacon(batch);
+      // What a request is carrying goes too: Chromium loses one in eight that began just before the page went.
+      for (let batch; (batch = nextBatch())[0]; beacon(batch)) batch.forEach((item) => beaconed.add(item));
     } else {
       // Beacons have no answer: what they carried goes again, and the gateway knows it.
-      away.clear();
+      beaconed.clear();
       clearTimeout(timer);
       failures = 0;
       pump();
