@@ -3,7 +3,7 @@ import { forms } from './plugins/forms.ts';
 import { googleConsent } from './plugins/google-consent.ts';
 import { links } from './plugins/links.ts';
 import { pages } from './plugins/pages.ts';
-import { pixel } from './plugins/pixel.ts';
+import { pixel, pixelCalls } from './plugins/pixel.ts';
 import type { Plugin } from './types.ts';
 
 const script = document.currentScript as HTMLScriptElement;
@@ -26,7 +26,7 @@ if (script && !early?.track) {
     // What is not asked for is false here, and no plug-in.
     [
       google && googleConsent,
-      'loadPixel' in said && pixel,
+      said.pixel && ('loadPixel' in said ? pixel : pixelCalls),
       links({ hosts: said.links?.split(' ') }),
       forms,
       said.pages != 'off' && pages,

@@ -23,7 +23,7 @@ export const pixel: Plugin = (client, options, hooks) => {
   const load = () => {
     // The Pixel reads the address bar.
     if (cleanUrl) history.replaceState(history.state, '', cleanAddress(location.href, keepParameters) + location.hash);
-    script.src ||= 'https://connect.facebook.net/en_US/fbevents.js';
+    script.src = 'https://connect.facebook.net/en_US/fbevents.js';
     document.head.append(script);
   };
   const fbq: any = (...said: any[]) => {
