@@ -1,7 +1,7 @@
 // Builds dist/. `--check` builds the same in memory and compares it with what is committed.
 import { readFile, writeFile, mkdir, rm, readdir } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { minify } from 'terser';
@@ -54,6 +54,7 @@ export async function buildAll() {
   files['react.js'] = await small(
     await bundle('react/index.tsx', { external: ['react', '@rastro/browser'], alias: {} }),
   );
+  await buildLanding(files);
   const sizes = {
     core: await small(await bundle('sdk/core.ts')),
     'sdk.js': files['sdk.js'],
@@ -61,6 +62,34 @@ export async function buildAll() {
   };
   for (const name in sizes) sizes[name] = gzipSync(sizes[name], { level: 9 }).length;
   return { files, sizes };
+}
+
+/** The landing page: React in a chunk of its own, and both its pages rendered, so that they show before any script. */
+async function buildLanding(files) {
+  const reactChunk = {
+    name: 'react-chunk',
+    setup({ onResolve }) {
+      onResolve({ filter: /^react(-dom\/client|\/jsx-runtime)?$/ }, () => ({ path: '/react.js', external: true }));
+    },
+  };
+  files['landing/react.js'] = await small(await bundle('landing/react.ts'));
+  files['landing/app.js'] = await small(await bundle('landing/app.tsx', { plugins: [reactChunk] }));
+  files['landing/styles.css'] = await bundle('landing/styles.css', { external: ['/fonts/*'] });
+  for (const name of ['bricolage.woff2', 'figtree.woff2', 'OFL.txt']) {
+    files['landing/fonts/' + name] = await readFile(join(root, 'landing/fonts', name));
+  }
+  // Rendered by the same React that hydrates it.
+  const rendered = join(root, 'node_modules/.landing.mjs');
+  const entry = await bundle('landing/app.tsx', { external: ['react', 'react-dom'], minify: false });
+  await writeFile(rendered, entry);
+  const { App, client } = await import(pathToFileURL(rendered));
+  const { createElement } = await import('react');
+  const { renderToString } = await import('react-dom/server');
+  const html = await readFile(join(root, 'landing/index.html'), 'utf8');
+  for (const [path, name] of [['/', 'index'], ['/obrigado', 'obrigado']]) {
+    const app = renderToString(createElement(App, { client, path }));
+    files[`landing/${name}.html`] = html.replace('__APP__', () => app);
+  }
 }
 
 async function committed(folder) {
