@@ -369,9 +369,22 @@ export const Page = ({ path }: { path: string }) => {
     setName(name);
     history.pushState(null, '', '/obrigado');
     setAt('/obrigado');
-    scrollTo(0, 0);
   };
   const thanks = at.startsWith('/obrigado');
+  const first = useRef(at);
+  useEffect(() => {
+    if (first.current != at) scrollTo({ top: 0, behavior: 'instant' });
+    first.current = at;
+  }, [at]);
+  // The button that leads to the form would only hide it.
+  const [atForm, setAtForm] = useState(false);
+  useEffect(() => {
+    const form = document.getElementById('agendar');
+    if (!form) return;
+    const watch = new IntersectionObserver(([entry]) => setAtForm(entry.isIntersecting));
+    watch.observe(form);
+    return () => watch.disconnect();
+  }, [thanks]);
   return (
     <>
       <Header />
@@ -382,7 +395,7 @@ export const Page = ({ path }: { path: string }) => {
           <br />
           Rua Antônio de Albuquerque, 000, sala 12 · Savassi, Belo Horizonte
           <br />
-          {phone} · segunda a sábado, 8 h às 20 h
+          {phone} · {'segunda a sábado, 8\u00a0h às 20\u00a0h'}
         </p>
         <p className="small">
           Responsável técnica: Dra. Helena Prates, CRO-MG 00001. Clínica fictícia, feita para demonstração.
@@ -392,7 +405,7 @@ export const Page = ({ path }: { path: string }) => {
           </button>
         </p>
       </footer>
-      {!thanks && !asked && (
+      {!thanks && !asked && !atForm && (
         <div className="dock">
           <a className="primary" href="#agendar">
             Marcar avaliação

@@ -26,8 +26,8 @@ function checkEvent(event, pointer, shift, consented) {
   if (!event || typeof event != 'object') return [{ pointer, detail: 'must be an event' }];
   const errors = unknownFields(event, eventFields, pointer);
   const wrong = (field, detail) => errors.push({ pointer: `${pointer}/${field}`, detail });
-  if (!/^.{1,50}$/.test(event.event_name)) wrong('event_name', 'must be a name');
-  if (!/^.{1,100}$/.test(event.event_id)) wrong('event_id', 'must be an id');
+  if (typeof event.event_name != 'string' || !/^.{1,50}$/.test(event.event_name)) wrong('event_name', 'must be a name');
+  if (typeof event.event_id != 'string' || !/^.{1,100}$/.test(event.event_id)) wrong('event_id', 'must be an id');
   const age = Date.now() / 1000 - (event.event_time + shift / 1000);
   if (!Number.isInteger(event.event_time)) wrong('event_time', 'must be whole seconds');
   else if (age > 7 * 86400 || age < -60) wrong('event_time', 'must be within the last seven days');
