@@ -39,7 +39,12 @@ export const bundle = async (entry, more) => (await build(options(entry, more)))
 
 const small = async (code) => {
   const compress = {
-    ecma: 2020, passes: 3, pure_getters: true, conditionals: false, unsafe: true, unsafe_arrows: true,
+    ecma: 2020,
+    passes: 3,
+    pure_getters: true,
+    conditionals: false,
+    unsafe: true,
+    unsafe_arrows: true,
     unsafe_methods: true,
   };
   const directive = /^(["'])use client\1;?/.exec(code)?.[0] ?? '';
@@ -64,12 +69,18 @@ export async function buildAll() {
   return { files, sizes };
 }
 
-/** The landing page: React in a chunk of its own, and both its pages rendered, so that they show before any script. */
+/**
+ * The landing page: React in a chunk of its own, and both its pages rendered, so that they show before any
+ * script.
+ */
 async function buildLanding(files) {
   const reactChunk = {
     name: 'react-chunk',
     setup({ onResolve }) {
-      onResolve({ filter: /^react(-dom\/client|\/jsx-runtime)?$/ }, () => ({ path: '/react.js', external: true }));
+      onResolve({ filter: /^react(-dom\/client|\/jsx-runtime)?$/ }, () => ({
+        path: '/react.js',
+        external: true,
+      }));
     },
   };
   files['landing/react.js'] = await small(await bundle('landing/react.ts'));
@@ -86,7 +97,10 @@ async function buildLanding(files) {
   const { createElement } = await import('react');
   const { renderToString } = await import('react-dom/server');
   const html = await readFile(join(root, 'landing/index.html'), 'utf8');
-  for (const [path, name] of [['/', 'index'], ['/obrigado', 'obrigado']]) {
+  for (const [path, name] of [
+    ['/', 'index'],
+    ['/obrigado', 'obrigado'],
+  ]) {
     const app = renderToString(createElement(App, { client, path }));
     files[`landing/${name}.html`] = html.replace('__APP__', () => app);
   }
@@ -107,7 +121,8 @@ if (process.argv[1] == fileURLToPath(import.meta.url)) {
   const problems = [];
   for (const name in budgets) {
     console.log(`${name}: ${sizes[name]} bytes gzip of ${budgets[name]}`);
-    if (sizes[name] > budgets[name]) problems.push(`${name} is ${sizes[name] - budgets[name]} bytes over its budget`);
+    if (sizes[name] > budgets[name])
+      problems.push(`${name} is ${sizes[name] - budgets[name]} bytes over its budget`);
   }
   const dist = join(root, 'dist');
   if (process.argv.includes('--check')) {

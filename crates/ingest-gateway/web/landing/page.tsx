@@ -3,10 +3,14 @@ import { useLeadForm, useRastro } from '@rastro/react';
 import type { FormEvent, ReactNode } from 'react';
 
 const phone = '(31) 3333-0000';
-const whatsapp = 'https://wa.me/5531900000000?text=' + encodeURIComponent('Olá! Quero marcar uma avaliação.');
+const whatsapp =
+  'https://wa.me/5531900000000?text=' + encodeURIComponent('Olá! Quero marcar uma avaliação.');
 const answered = 'ipe:cookies';
 
-/** What the visitor answered on an earlier page. The answer itself is necessary to keep, so it needs no consent. */
+/**
+ * What the visitor answered on an earlier page. The answer itself is necessary to keep, so it needs no
+ * consent.
+ */
 export const decided = (): 'granted' | 'denied' | undefined => {
   try {
     return (localStorage.getItem(answered) as 'granted' | 'denied') ?? undefined;
@@ -25,17 +29,41 @@ const Flower = ({ size = 32, className = '' }: { size?: number; className?: stri
 );
 
 const Icon = ({ d }: { d: string }) => (
-  <svg width="22" height="22" viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.8" strokeLinecap="round" strokeLinejoin="round" aria-hidden="true">
+  <svg
+    width="22"
+    height="22"
+    viewBox="0 0 24 24"
+    fill="none"
+    stroke="currentColor"
+    strokeWidth="1.8"
+    strokeLinecap="round"
+    strokeLinejoin="round"
+    aria-hidden="true"
+  >
     <path d={d} />
   </svg>
 );
-const WhatsAppIcon = () => <Icon d="M4 20l1.2-4A8 8 0 1 1 8.4 19L4 20Zm5-11.5c-.3 3 3.5 6.7 6.4 6.3l.8-1.8-2.2-1.1-.9 1c-1-.4-2-1.4-2.4-2.4l1-.9L10.7 7.5Z" />;
+const WhatsAppIcon = () => (
+  <Icon d="M4 20l1.2-4A8 8 0 1 1 8.4 19L4 20Zm5-11.5c-.3 3 3.5 6.7 6.4 6.3l.8-1.8-2.2-1.1-.9 1c-1-.4-2-1.4-2.4-2.4l1-.9L10.7 7.5Z" />
+);
 
 /** The ipê that stands in front of the door, drawn: it flowers in August, on bare branches. */
 const Tree = () => {
   const flowers: [number, number, number, number][] = [
-    [100, 92, 62, 0], [158, 52, 74, 20], [226, 80, 66, 50], [288, 46, 58, 10], [66, 154, 54, 33], [128, 138, 70, 60], [196, 146, 60, 15],
-    [262, 128, 76, 40], [330, 102, 60, 5], [92, 204, 48, 12], [304, 180, 62, 28], [358, 160, 44, 48], [228, 196, 50, 8], [160, 198, 44, 44],
+    [100, 92, 62, 0],
+    [158, 52, 74, 20],
+    [226, 80, 66, 50],
+    [288, 46, 58, 10],
+    [66, 154, 54, 33],
+    [128, 138, 70, 60],
+    [196, 146, 60, 15],
+    [262, 128, 76, 40],
+    [330, 102, 60, 5],
+    [92, 204, 48, 12],
+    [304, 180, 62, 28],
+    [358, 160, 44, 48],
+    [228, 196, 50, 8],
+    [160, 198, 44, 44],
   ];
   return (
     <svg className="tree" viewBox="30 4 364 364" role="img" aria-label="Desenho de um ipê-amarelo florido">
@@ -48,18 +76,37 @@ const Tree = () => {
         <g stroke="#7c4a2d" fill="none" strokeLinecap="round">
           <path d="M216 336c4-26-4-36 0-60" strokeWidth="18" />
           <path d="M216 286c-8-50-54-58-84-88M216 288c10-54 62-60 92-102" strokeWidth="10" />
-          <path d="M215 290c-2-56 4-104 12-164M150 216c-20-18-46-28-70-40M284 220c22-16 38-36 48-76M226 176c-14-30-34-60-64-94" strokeWidth="6" />
+          <path
+            d="M215 290c-2-56 4-104 12-164M150 216c-20-18-46-28-70-40M284 220c22-16 38-36 48-76M226 176c-14-30-34-60-64-94"
+            strokeWidth="6"
+          />
         </g>
         {flowers.map(([x, y, size, turn]) => (
           <g key={`${x}-${y}`} transform={`translate(${x} ${y}) rotate(${turn}) scale(${size / 32})`}>
             {[0, 72, 144, 216, 288].map((at) => (
-              <path key={at} transform={`rotate(${at})`} d={petal} fill={at % 144 ? 'var(--ipe)' : 'var(--ipe-deep)'} />
+              <path
+                key={at}
+                transform={`rotate(${at})`}
+                d={petal}
+                fill={at % 144 ? 'var(--ipe)' : 'var(--ipe-deep)'}
+              />
             ))}
             <circle r="2.8" fill="var(--core)" />
           </g>
         ))}
-        {[[136, 322, 14], [172, 344, 100], [262, 326, 70], [300, 338, 10], [238, 350, 200]].map(([x, y, turn]) => (
-          <path key={x} transform={`translate(${x} ${y}) rotate(${turn}) scale(1.1)`} d={petal} fill="var(--ipe)" />
+        {[
+          [136, 322, 14],
+          [172, 344, 100],
+          [262, 326, 70],
+          [300, 338, 10],
+          [238, 350, 200],
+        ].map(([x, y, turn]) => (
+          <path
+            key={x}
+            transform={`translate(${x} ${y}) rotate(${turn}) scale(1.1)`}
+            d={petal}
+            fill="var(--ipe)"
+          />
         ))}
       </g>
     </svg>
@@ -67,14 +114,37 @@ const Tree = () => {
 };
 
 const treatments = [
-  { name: 'Implante dentário', text: 'Cirurgia guiada por tomografia, com provisório no mesmo dia quando o osso permite.', from: 'a partir de R$ 2.400', time: '3 a 6 meses' },
-  { name: 'Alinhadores', text: 'Placas transparentes feitas aqui no laboratório. Consulta a cada oito semanas.', from: 'a partir de R$ 290/mês', time: '6 a 18 meses' },
-  { name: 'Clareamento', text: 'No consultório ou em casa, com dessensibilizante e fotos de antes e depois.', from: 'a partir de R$ 890', time: '2 semanas' },
-  { name: 'Prótese e facetas', text: 'Porcelana desenhada no computador e provada na boca antes de qualquer desgaste.', from: 'a partir de R$ 1.350', time: '3 semanas' },
+  {
+    name: 'Implante dentário',
+    text: 'Cirurgia guiada por tomografia, com provisório no mesmo dia quando o osso permite.',
+    from: 'a partir de R$ 2.400',
+    time: '3 a 6 meses',
+  },
+  {
+    name: 'Alinhadores',
+    text: 'Placas transparentes feitas aqui no laboratório. Consulta a cada oito semanas.',
+    from: 'a partir de R$ 290/mês',
+    time: '6 a 18 meses',
+  },
+  {
+    name: 'Clareamento',
+    text: 'No consultório ou em casa, com dessensibilizante e fotos de antes e depois.',
+    from: 'a partir de R$ 890',
+    time: '2 semanas',
+  },
+  {
+    name: 'Prótese e facetas',
+    text: 'Porcelana desenhada no computador e provada na boca antes de qualquer desgaste.',
+    from: 'a partir de R$ 1.350',
+    time: '3 semanas',
+  },
 ];
 const steps = [
   ['Conversa e raio-X', 'Quarenta minutos com a dentista, não com o comercial. O raio-X é feito na hora.'],
-  ['Plano por escrito', 'Você sai com as opções, os prazos e os preços no papel. Leva para casa e decide com calma.'],
+  [
+    'Plano por escrito',
+    'Você sai com as opções, os prazos e os preços no papel. Leva para casa e decide com calma.',
+  ],
   ['Tratamento', 'A mesma dentista do começo ao fim, com lembrete por WhatsApp na véspera.'],
 ];
 const team = [
@@ -83,17 +153,31 @@ const team = [
   ['Dra. Luiza Amaral', 'Prótese e estética', 'CRO-MG 00003', 'LA'],
 ];
 const questions = [
-  ['A avaliação é paga?', 'Custa R$ 120, com o raio-X. O valor volta inteiro como desconto se você fizer o tratamento aqui.'],
-  ['Vocês atendem convênio?', 'Não. Damos nota fiscal e relatório para reembolso, e parcelamos em até 12 vezes no cartão.'],
-  ['Dói colocar um implante?', 'A cirurgia é feita com anestesia local. Nos dois dias seguintes um analgésico comum costuma bastar.'],
-  ['Tenho medo de dentista. E agora?', 'Diga isso no formulário. Reservamos mais tempo para você, e a sedação com óxido nitroso está disponível.'],
+  [
+    'A avaliação é paga?',
+    'Custa R$ 120, com o raio-X. O valor volta inteiro como desconto se você fizer o tratamento aqui.',
+  ],
+  [
+    'Vocês atendem convênio?',
+    'Não. Damos nota fiscal e relatório para reembolso, e parcelamos em até 12 vezes no cartão.',
+  ],
+  [
+    'Dói colocar um implante?',
+    'A cirurgia é feita com anestesia local. Nos dois dias seguintes um analgésico comum costuma bastar.',
+  ],
+  [
+    'Tenho medo de dentista. E agora?',
+    'Diga isso no formulário. Reservamos mais tempo para você, e a sedação com óxido nitroso está disponível.',
+  ],
 ];
 
 const masked = (value: string) => {
   const digits = value.replace(/\D/g, '').slice(0, 11);
   const cut = digits.length > 10 ? 7 : 6;
   if (digits.length < 3) return digits;
-  return `(${digits.slice(0, 2)}) ${digits.slice(2, cut)}` + (digits.length > cut ? `-${digits.slice(cut)}` : '');
+  return (
+    `(${digits.slice(0, 2)}) ${digits.slice(2, cut)}` + (digits.length > cut ? `-${digits.slice(cut)}` : '')
+  );
 };
 
 const Field = (p: { name: string; label: string; error?: string; hint?: string; children: ReactNode }) => (
@@ -166,7 +250,15 @@ const LeadForm = ({ done }: { done(name: string): void }) => {
         <input {...input('name')} autoComplete="name" placeholder="Como você se chama?" />
       </Field>
       <Field name="phone" label="WhatsApp" error={wrong.phone}>
-        <input {...input('phone')} type="tel" inputMode="tel" autoComplete="tel-national" placeholder="(31) 90000-0000" value={tel} onChange={(event) => setTel(masked(event.target.value))} />
+        <input
+          {...input('phone')}
+          type="tel"
+          inputMode="tel"
+          autoComplete="tel-national"
+          placeholder="(31) 90000-0000"
+          value={tel}
+          onChange={(event) => setTel(masked(event.target.value))}
+        />
       </Field>
       <Field name="email" label="E-mail" hint="opcional" error={wrong.email}>
         <input {...input('email')} type="email" autoComplete="email" placeholder="voce@exemplo.com.br" />
@@ -183,8 +275,14 @@ const LeadForm = ({ done }: { done(name: string): void }) => {
         {sending ? 'Enviando…' : 'Pedir avaliação'}
       </button>
       <div role="status" className="status">
-        {sending && offline && <p className="note">Você está sem conexão. Seu pedido está guardado e será enviado quando a conexão voltar.</p>}
-        {state == 'rejected' && !Object.keys(wrong).length && <p className="note bad">Não conseguimos enviar. Ligue para {phone}, por favor.</p>}
+        {sending && offline && (
+          <p className="note">
+            Você está sem conexão. Seu pedido está guardado e será enviado quando a conexão voltar.
+          </p>
+        )}
+        {state == 'rejected' && !Object.keys(wrong).length && (
+          <p className="note bad">Não conseguimos enviar. Ligue para {phone}, por favor.</p>
+        )}
       </div>
       <p className="small">Usamos estes dados só para responder ao seu pedido.</p>
     </form>
@@ -206,14 +304,15 @@ const Banner = ({ asked, close }: { asked: boolean; close(): void }) => {
       <div>
         <h2>Cookies de publicidade: você decide</h2>
         <p>
-          Com a sua permissão, contamos à Meta que você passou por aqui, para medir nossos anúncios. Sem ela, o site funciona igual e o seu
-          pedido de avaliação chega do mesmo jeito.
+          Com a sua permissão, contamos à Meta que você passou por aqui, para medir nossos anúncios. Sem
+          ela, o site funciona igual e o seu pedido de avaliação chega do mesmo jeito.
         </p>
         <details>
           <summary>Quais são e por quanto tempo</summary>
           <p>
-            <b>_fbp</b>, <b>_fbc</b>, <b>_rat</b> e <b>_raf</b>: por 90 dias, de qual anúncio veio a visita. <b>_rid</b>: por 395 dias, um
-            número que não diz quem você é. Para mudar de ideia, use “Preferências de cookies” no fim da página.
+            <b>_fbp</b>, <b>_fbc</b>, <b>_rat</b> e <b>_raf</b>: por 90 dias, de qual anúncio veio a visita.{' '}
+            <b>_rid</b>: por 395 dias, um número que não diz quem você é. Para mudar de ideia, use
+            “Preferências de cookies” no fim da página.
           </p>
         </details>
       </div>
@@ -250,7 +349,8 @@ const Home = ({ done }: { done(name: string): void }) => (
       <div className="pitch">
         <h1>Dentista que mostra o plano antes de ligar o motor.</h1>
         <p className="lead">
-          Na primeira visita você faz o raio-X, conhece as opções e leva os preços por escrito. Depois decide, em casa, sem ninguém ligando.
+          Na primeira visita você faz o raio-X, conhece as opções e leva os preços por escrito. Depois
+          decide, em casa, sem ninguém ligando.
         </p>
         <a className="primary" href="#agendar">
           Marcar avaliação
@@ -328,7 +428,9 @@ const Thanks = ({ name }: { name: string }) => (
   <main className="thanks">
     <Flower size={84} />
     <h1>{name ? `Recebemos seu pedido, ${name}.` : 'Recebemos seu pedido.'}</h1>
-    <p className="lead">Vamos chamar você no WhatsApp em até uma hora, de segunda a sábado, das 8 h às 20 h.</p>
+    <p className="lead">
+      Vamos chamar você no WhatsApp em até uma hora, de segunda a sábado, das 8 h às 20 h.
+    </p>
     <ol>
       <li>
         <h2>Escolha o horário</h2>

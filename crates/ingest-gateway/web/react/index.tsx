@@ -2,7 +2,15 @@
 import { createContext, createElement, useContext, useEffect, useRef, useState } from 'react';
 import type { ReactElement, ReactNode } from 'react';
 import type {
-  FieldError, Lead, LeadOutcome, Outcome, Params, Purchase, PurchaseOutcome, Rastro, Tracked,
+  FieldError,
+  Lead,
+  LeadOutcome,
+  Outcome,
+  Params,
+  Purchase,
+  PurchaseOutcome,
+  Rastro,
+  Tracked,
 } from '@rastro/browser';
 
 const Context = createContext<Rastro | null>(null);
@@ -54,7 +62,11 @@ export function usePurchaseTracking(purchase?: Purchase | null) {
   return { trackPurchase, outcome };
 }
 
-export function useTrackOnce(name: string, params: Params | undefined, o: { id: string; when?: boolean }): void {
+export function useTrackOnce(
+  name: string,
+  params: Params | undefined,
+  o: { id: string; when?: boolean },
+): void {
   const client = useRastro();
   const { id, when = true } = o;
   useEffect(() => {

@@ -8,12 +8,16 @@ const without = (address: string, drop: (name: string) => unknown) => {
   return url;
 };
 
-/** An address without what is neither the campaign's nor to be kept, nor looks personal. Undefined if there is none. */
+/**
+ * An address without what is neither the campaign's nor to be kept, nor looks personal. Undefined if there
+ * is none.
+ */
 export const cleanAddress = (address: string, keep?: string[]) => {
   // http, https; not file, about, or none.
   if (address[0] == 'h') {
     const url = without(address, (name) => !campaign.test(name) && !keep?.includes(name));
-    // Ten digits in a part of the path are somebody's number, or a token. In the query they are an ad's or a click's.
+    // Ten digits in a part of the path are somebody's number, or a token. In the query they are an ad's or a
+    // click's.
     url.pathname = url.pathname.replace(/\/([^/\d]*\d){10}[^/]*/g, '/_');
     return url.href.replace(/[^/?&=]+(@|%40)[^/?&]+/g, '_');
   }

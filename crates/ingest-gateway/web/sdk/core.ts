@@ -2,7 +2,15 @@ import { cleanAddress, isOurs } from './address.ts';
 import { clickCookie, domainsOf, dotsOf, readCookie } from './cookies.ts';
 import { retryDelay } from './retry.ts';
 import type {
-  Hooks, Item, Options, Params, Plugin, Rastro, Tracked, TrackOptions, UserData,
+  Hooks,
+  Item,
+  Options,
+  Params,
+  Plugin,
+  Rastro,
+  Tracked,
+  TrackOptions,
+  UserData,
 } from './types.ts';
 
 declare const VERSION: string;
@@ -50,16 +58,23 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   let referrer = from;
   let route = from;
 
-  // The window captures what happens in its document, whether it bubbles or not. A destroyed client hears nothing.
+  // The window captures what happens in its document, whether it bubbles or not. A destroyed client hears
+  // nothing.
   const hooks: Hooks = {
     local: stores[0],
     listen: (type, action, target = window) =>
-      target.addEventListener(type, (event) => clients[key] == client && attempt(() => action(event)), true),
+      target.addEventListener(
+        type,
+        (event) => clients[key] == client && attempt(() => action(event)),
+        true,
+      ),
   };
 
   // --- Cookies: who the visitor is, and what brought them
 
-  /** The visitor, Meta's two, last and first touch. Where cookies are refused they last as long as the page. */
+  /**
+   * The visitor, Meta's two, last and first touch. Where cookies are refused they last as long as the page.
+   */
   const cookies: Record<string, string> = { _rid: '', _fbp: '', _fbc: '', _rat: '', _raf: '' };
   let domain: string | undefined;
   const domains = () => domainsOf(location.hostname);
@@ -76,17 +91,23 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
 
   const identity = () => {
     // The browser refuses a wide domain such as com.br, so the widest accepted one is ours.
-    domain ??= domains().find((candidate) => {
-      writeCookie('_rt', '1', candidate);
-      const accepted = readable('_rt');
-      writeCookie('_rt', '', candidate);
-      return accepted;
-    }) || '';
+    domain ??=
+      domains().find((candidate) => {
+        writeCookie('_rt', '1', candidate);
+        const accepted = readable('_rt');
+        writeCookie('_rt', '', candidate);
+        return accepted;
+      }) || '';
     for (const name in cookies) cookies[name] = readable(name) || cookies[name];
     const now = Date.now();
     const url = new URL(cleanAddress(landing) || 'x:');
     const sender = isOurs(from, domain) ? undefined : cleanAddress(from);
-    const touch = json({ ...Object.fromEntries(url.searchParams), landing: url.pathname, referrer: sender, at: now });
+    const touch = json({
+      ...Object.fromEntries(url.searchParams),
+      landing: url.pathname,
+      referrer: sender,
+      at: now,
+    });
     if ((url.search || (sender && !cookies._rat)) && touch.length < 1200) cookies._rat = touch;
     cookies._raf ||= cookies._rat;
     cookies._rid ||= uuid();
@@ -161,7 +182,11 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     const batch: Item[] = [];
     items().forEach((item) => {
       const [head] = batch;
-      if (item.ready_ && !beaconed.has(item) && (!head || (head.path_ < 2 && !batch[49] && light(write([...batch, item]))))) {
+      if (
+        item.ready_ &&
+        !beaconed.has(item) &&
+        (!head || (head.path_ < 2 && !batch[49] && light(write([...batch, item]))))
+      ) {
         batch.push(item);
       }
     });
@@ -169,7 +194,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   };
 
   const run = async () => {
-    for (let batch: Item[]; (batch = nextBatch())[0]; ) {
+    for (let batch: Item[]; (batch = nextBatch())[0];) {
       let asked;
       try {
         const body = write(batch);
@@ -186,7 +211,9 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
           batch.forEach((item, index) => {
             const result = !answer.ok
               ? { errors: [said], ...said, status: answer.status == 409 ? 'duplicate' : 'rejected' }
-              : item.path_ > 1 ? said : said.results[index];
+              : item.path_ > 1
+                ? said
+                : said.results[index];
             // Not our gateway's words: a portal answers everything with 200.
             if (!result.status) throw 0;
             settle(item, result);
@@ -217,7 +244,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   const onLife = ({ type }: Event) => {
     if (/^pre/.test(type)) applyConsent();
     if (/hide/.test(type) || page.hidden) {
-      // What a request is carrying goes too: Chromium loses one in eight that began just before the page went.
+      // What a request is carrying goes too: Chromium loses one in eight that began just before the page
+      // went.
       for (let batch; (batch = nextBatch())[0]; beacon(batch)) batch.forEach((item) => beaconed.add(item));
     } else {
       // Beacons have no answer: what they carried goes again, and the gateway knows it.
@@ -243,7 +271,10 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     lead || tellPixel(item);
     enqueue(item);
   };
-  /** Of what nobody consented to, only a lead or purchase reaches the gateway, with nothing that ads could use. */
+  /**
+   * Of what nobody consented to, only a lead or purchase reaches the gateway, with nothing that ads could
+   * use.
+   */
   const refuse = (item: Item) => {
     if (item.path_ < 2) return withhold(item);
     unstore(item);
@@ -254,7 +285,10 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   };
 
   const submit = (
-    path: number, name: string, about: Wire, params?: Params,
+    path: number,
+    name: string,
+    about: Wire,
+    params?: Params,
     { eventId = uuid(), user: extra, pixel, custom }: TrackOptions = {},
   ): Tracked<any> => {
     const at = Date.now();
@@ -268,19 +302,21 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       tab_: path == 2 || json(user_data)[2] ? 1 : 0,
       pixel_: pixel == false || claim ? '' : 'trackSingle' + (custom ? 'Custom' : ''),
       // A copy, because the page may change what it gave us.
-      body_: parse(json({
-        ...about,
-        event: {
-          event_name: name,
-          event_id: eventId,
-          event_time: Math.floor(at / 1e3),
-          action_source: 'website',
-          event_source_url: cleanAddress(location.href, keep),
-          referrer_url: cleanAddress(referrer, keep),
-          user_data,
-          custom_data: params,
-        },
-      })),
+      body_: parse(
+        json({
+          ...about,
+          event: {
+            event_name: name,
+            event_id: eventId,
+            event_time: Math.floor(at / 1e3),
+            action_source: 'website',
+            event_source_url: cleanAddress(location.href, keep),
+            referrer_url: cleanAddress(referrer, keep),
+            user_data,
+            custom_data: params,
+          },
+        }),
+      ),
     };
     const known = seen[item.name];
     const tracked = known || { eventId, outcome: new Promise((settled) => (item.settled_ = settled)) };
@@ -321,10 +357,10 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     trackLead: (lead, more) => submit(2, 'Lead', { lead }, more?.params, more),
 
     trackPurchase: ({ orderId, ...said }, more) =>
-      submit(
-        3, 'Purchase', { purchase: { order_id: orderId, currency: 'BRL', ...said } }, undefined,
-        { eventId: orderId, ...more },
-      ),
+      submit(3, 'Purchase', { purchase: { order_id: orderId, currency: 'BRL', ...said } }, undefined, {
+        eventId: orderId,
+        ...more,
+      }),
 
     page(more) {
       referrer = route;
@@ -374,7 +410,9 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   client.consent(options.consent || 'granted');
   plugins.forEach((plugin) => attempt(() => plugin(client, options, hooks)));
   attempt(() => {
-    'visibilitychange pagehide online prerenderingchange'.split(' ').forEach((type) => hooks.listen(type, onLife));
+    'visibilitychange pagehide online prerenderingchange'
+      .split(' ')
+      .forEach((type) => hooks.listen(type, onLife));
     clients[key] = client;
   });
   return client;

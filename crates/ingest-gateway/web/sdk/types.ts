@@ -1,4 +1,7 @@
-/** What the visitor allows. `pending`: nobody has asked yet, so nothing leaves the page and nothing is written. */
+/**
+ * What the visitor allows. `pending`: nobody has asked yet, so nothing leaves the page and nothing is
+ * written.
+ */
 export type ConsentState = 'granted' | 'denied' | 'pending';
 
 /** Google's consent mode names, which are also the names on the wire. */
@@ -99,7 +102,10 @@ export interface Purchase {
   value: number;
   /** Default BRL. */
   currency?: string;
-  /** Default approved. A pending one (Pix, boleto) is a claim for the gateway only: Meta learns nothing of it. */
+  /**
+   * Default approved. A pending one (Pix, boleto) is a claim for the gateway only: Meta learns nothing of
+   * it.
+   */
   status?: 'approved' | 'pending';
   items?: Content[];
   [custom: string]: unknown;
@@ -159,8 +165,8 @@ export interface Rastro {
 }
 
 /**
- * One thing to deliver, as it rests in storage until the gateway has acknowledged it. The build shortens names that
- * end in _, always to the same letters.
+ * One thing to deliver, as it rests in storage until the gateway has acknowledged it. The build shortens
+ * names that end in _, always to the same letters.
  */
 export interface Item {
   /** Event name and id: its place in storage, and what makes it one thing in several tabs. */
@@ -169,7 +175,9 @@ export interface Item {
   key: string;
   /** What it is worth, and which way it goes: a page view, another event, a lead, a purchase. */
   path_: number;
-  /** The event, beside it the lead or purchase that it tells of. Without user_data: nobody consented to it. */
+  /**
+   * The event, beside it the lead or purchase that it tells of. Without user_data: nobody consented to it.
+   */
   body_: Record<string, any>;
   at: number;
   /** Went through consent; before, it is held in memory. */

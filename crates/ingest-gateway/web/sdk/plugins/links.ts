@@ -8,7 +8,10 @@ export interface LinksOptions {
   whatsapp?: boolean;
 }
 
-/** A click on a WhatsApp link is a Contact with a code in its text; a link to a checkout carries the campaign on. */
+/**
+ * A click on a WhatsApp link is a Contact with a code in its text; a link to a checkout carries the campaign
+ * on.
+ */
 export const links =
   ({ hosts, whatsapp }: LinksOptions = {}): Plugin =>
   (client, _, { listen }) => {

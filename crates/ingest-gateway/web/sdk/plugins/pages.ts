@@ -29,11 +29,15 @@ export const pagesWith =
     listen('pageshow', (event) => event.persisted && !(window as any).fbq?.callMethod && client.page());
     // Without the Navigation API the address is looked at: wrappers of pushState fight each other.
     if (!navigation) return setInterval(look, settleMs);
-    listen('currententrychange', () => {
-      clearTimeout(timer);
-      before = here();
-      timer = setTimeout(look, settleMs);
-    }, navigation);
+    listen(
+      'currententrychange',
+      () => {
+        clearTimeout(timer);
+        before = here();
+        timer = setTimeout(look, settleMs);
+      },
+      navigation,
+    );
   };
 
 export const pages: Plugin = pagesWith();

@@ -15,24 +15,41 @@ let gateway;
 before(async () => {
   gateway = env.RASTRO_GATEWAY_URL
     ? { url: env.RASTRO_GATEWAY_URL, close() {} }
-    : await startGateway({ origins: ['http://*.example.com.br:1234'], sdkFile: join(root, 'dist/sdk.js'), cookieDomain: 'example.com.br' });
+    : await startGateway({
+        origins: ['http://*.example.com.br:1234'],
+        sdkFile: join(root, 'dist/sdk.js'),
+        cookieDomain: 'example.com.br',
+      });
 });
 after(() => gateway.close());
 
 const event = (more) => ({
-  event_name: 'ViewContent', event_id: randomUUID(), event_time: Math.floor(Date.now() / 1000), action_source: 'website',
-  event_source_url: page + '/', user_data: { fbp: 'fb.2.1795808043105.9472395788', external_id: randomUUID() }, ...more,
+  event_name: 'ViewContent',
+  event_id: randomUUID(),
+  event_time: Math.floor(Date.now() / 1000),
+  action_source: 'website',
+  event_source_url: page + '/',
+  user_data: { fbp: 'fb.2.1795808043105.9472395788', external_id: randomUUID() },
+  ...more,
 });
 const granted = { ad_storage: 'granted', ad_user_data: 'granted', at: 1795808000000, source: 'banner' };
 const envelope = (more) => ({ sent_at: Date.now(), sdk: 'browser/0.1.0', consent: granted, ...more });
-const ask = async (path, body, { origin = page, type = 'text/plain;charset=UTF-8', asked = key, headers, method = 'POST' } = {}) => {
+const ask = async (
+  path,
+  body,
+  { origin = page, type = 'text/plain;charset=UTF-8', asked = key, headers, method = 'POST' } = {},
+) => {
   const answer = await fetch(`${gateway.url}${path}${asked ? '?key=' + asked : ''}`, {
     method,
     headers: { ...(origin && { origin }), ...(type && { 'content-type': type }), ...headers },
     body: method == 'POST' ? (typeof body == 'string' ? body : JSON.stringify(body)) : undefined,
   });
   const text = await answer.text();
-  return { status: answer.status, headers: answer.headers, body: text && /json/.test(answer.headers.get('content-type')) ? JSON.parse(text) : text };
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: text && /json/.test(answer.headers.get('content-type')) ? JSON.parse(text) : text,
+  };
 };
 const collect = '/api/meta/conversions';
 const readable = ({ headers }) => {
@@ -54,7 +71,12 @@ test('5: text/plain with the key in the query is JSON', async () => {
 
 test('a preflight passes with the key and without it', async () => {
   for (const asked of [key, '']) {
-    const answer = await ask(collect, null, { method: 'OPTIONS', asked, type: '', headers: { 'access-control-request-method': 'POST' } });
+    const answer = await ask(collect, null, {
+      method: 'OPTIONS',
+      asked,
+      type: '',
+      headers: { 'access-control-request-method': 'POST' },
+    });
     assert.equal(answer.status, 204);
     assert.equal(answer.headers.get('access-control-allow-origin'), page);
     assert.match(answer.headers.get('access-control-allow-headers'), /content-type/i);
@@ -68,7 +90,13 @@ test('6: errors can be read by the page too', async () => {
     [400, await ask(collect, '{"events":')],
     [415, await ask(collect, '', { type: 'application/xml' })],
     [422, await ask(collect, envelope({ events: [] }))],
-    [422, await ask('/api/leads/capture', envelope({ lead: { email: 'nonsense' }, event: event({ event_name: 'Lead' }) }))],
+    [
+      422,
+      await ask(
+        '/api/leads/capture',
+        envelope({ lead: { email: 'nonsense' }, event: event({ event_name: 'Lead' }) }),
+      ),
+    ],
   ];
   for (const [status, answer] of answers) {
     assert.equal(answer.status, status);
@@ -104,7 +132,10 @@ test('10: ten at once store one', async () => {
 
 test('a lead and a purchase, and both again', async () => {
   const id = randomUUID();
-  const lead = envelope({ lead: { name: 'Ana', email: 'ana@example.com', phone: '(31) 91234-5678', service_type: 'implante' }, event: event({ event_name: 'Lead', event_id: id }) });
+  const lead = envelope({
+    lead: { name: 'Ana', email: 'ana@example.com', phone: '(31) 91234-5678', service_type: 'implante' },
+    event: event({ event_name: 'Lead', event_id: id }),
+  });
   const first = await ask('/api/leads/capture', lead);
   assert.equal(first.status, 202);
   assert.equal(first.body.status, 'accepted');
@@ -114,7 +145,10 @@ test('a lead and a purchase, and both again', async () => {
   assert.equal((await ask('/api/leads/capture', { ...lead, sent_at: Date.now() })).status, 409);
 
   const order_id = 'PED-' + randomUUID();
-  const purchase = envelope({ purchase: { order_id, value: 349.9, currency: 'BRL', service_type: 'implante' }, event: event({ event_name: 'Purchase', event_id: order_id }) });
+  const purchase = envelope({
+    purchase: { order_id, value: 349.9, currency: 'BRL', service_type: 'implante' },
+    event: event({ event_name: 'Purchase', event_id: order_id }),
+  });
   const bought = await ask('/api/purchases/record', purchase);
   assert.equal(bought.status, 202);
   assert.ok(bought.body.purchase_id);
@@ -124,7 +158,10 @@ test('a lead and a purchase, and both again', async () => {
 test('a lead without consent is stored and not forwarded', async () => {
   const refused = { consent: { ...granted, ad_storage: 'denied' } };
   const { user_data, ...bare } = event({ event_name: 'Lead' });
-  const answer = await ask('/api/leads/capture', envelope({ ...refused, lead: { email: 'ana@example.com' }, event: bare }));
+  const answer = await ask(
+    '/api/leads/capture',
+    envelope({ ...refused, lead: { email: 'ana@example.com' }, event: bare }),
+  );
   assert.equal(answer.status, 202);
   assert.equal(answer.body.forwarding, 'withheld');
 });
@@ -132,18 +169,29 @@ test('a lead without consent is stored and not forwarded', async () => {
 test('a clock that is a month wrong loses nothing', async () => {
   const off = 30 * 86400;
   for (const sign of [-1, 1]) {
-    const body = envelope({ sent_at: Date.now() + sign * off * 1000, events: [event({ event_time: Math.floor(Date.now() / 1000) + sign * off })] });
+    const body = envelope({
+      sent_at: Date.now() + sign * off * 1000,
+      events: [event({ event_time: Math.floor(Date.now() / 1000) + sign * off })],
+    });
     assert.equal((await ask(collect, body)).body.results[0].status, 'accepted');
   }
 });
 
 test('19: cookies are refreshed once a day, with consent only', async () => {
-  const ask1 = (consent, rid) => ask(collect, envelope({ consent, events: [event(consent == granted ? {} : { user_data: undefined })] }), { headers: { cookie: `_rid=${rid}` } });
+  const ask1 = (consent, rid) =>
+    ask(
+      collect,
+      envelope({ consent, events: [event(consent == granted ? {} : { user_data: undefined })] }),
+      { headers: { cookie: `_rid=${rid}` } },
+    );
   const rid = randomUUID();
   const cookie = (await ask1(granted, rid)).headers.getSetCookie();
   assert.ok(cookie.some((line) => line.startsWith(`_rid=${rid};`) && /SameSite=Lax/i.test(line)));
   assert.deepEqual((await ask1(granted, rid)).headers.getSetCookie(), []);
-  assert.deepEqual((await ask1({ ...granted, ad_storage: 'denied' }, randomUUID())).headers.getSetCookie(), []);
+  assert.deepEqual(
+    (await ask1({ ...granted, ad_storage: 'denied' }, randomUUID())).headers.getSetCookie(),
+    [],
+  );
 });
 
 test('sdk.js is what the build made, for any page, and may be kept', async () => {

@@ -20,11 +20,16 @@ test('delivery', { skip }, async (t) => {
     return page;
   };
   const kept = (page, store = 'localStorage') =>
-    page.evaluate((store) => Object.keys(window[store]).filter((name) => name.startsWith('rastro:q:')), store);
+    page.evaluate(
+      (store) => Object.keys(window[store]).filter((name) => name.startsWith('rastro:q:')),
+      store,
+    );
 
   await world.scene('5: events go without a preflight, as text, with the key in the query', async (t) => {
     const page = await open(await world.visitor(t));
-    const outcome = await page.evaluate(() => rastro.track('ViewContent', { value: 129.9, currency: 'BRL', content_ids: ['7'] }).outcome);
+    const outcome = await page.evaluate(
+      () => rastro.track('ViewContent', { value: 129.9, currency: 'BRL', content_ids: ['7'] }).outcome,
+    );
     assert.equal(outcome.status, 'accepted');
     const [post] = posts();
     assert.match(post.headers['content-type'], /^text\/plain/);
@@ -33,18 +38,21 @@ test('delivery', { skip }, async (t) => {
     assert.deepEqual(await kept(page), []);
   });
 
-  await world.scene('5: an answer that the page may not read still stores, and the event is kept for later', async (t) => {
-    proxy.fault = ({ path }) => (path == collect ? { strip: true } : undefined);
-    const page = await open(await world.visitor(t, { quiet: false }));
-    await page.evaluate(() => void rastro.track('Search'));
-    await until(() => stored('Search')[0]);
-    assert.equal((await kept(page)).length, 1);
-    proxy.fault = () => undefined;
-    await page.evaluate(() => rastro.flush());
-    await until(async () => (await kept(page)).length == 0);
-    assert.equal(stored('Search').length, 1);
-    assert.equal(said().at(-1).status, 'duplicate');
-  });
+  await world.scene(
+    '5: an answer that the page may not read still stores, and the event is kept for later',
+    async (t) => {
+      proxy.fault = ({ path }) => (path == collect ? { strip: true } : undefined);
+      const page = await open(await world.visitor(t, { quiet: false }));
+      await page.evaluate(() => void rastro.track('Search'));
+      await until(() => stored('Search')[0]);
+      assert.equal((await kept(page)).length, 1);
+      proxy.fault = () => undefined;
+      await page.evaluate(() => rastro.flush());
+      await until(async () => (await kept(page)).length == 0);
+      assert.equal(stored('Search').length, 1);
+      assert.equal(said().at(-1).status, 'duplicate');
+    },
+  );
 
   await world.scene('7: two hundred large events, then the page is closed: nothing is lost', async (t) => {
     const visitor = await world.visitor(t);
@@ -78,40 +86,47 @@ test('delivery', { skip }, async (t) => {
     proxy.fault = () => undefined;
     await page.evaluate(() => rastro.flush());
     await until(() => stored('AddToCart')[0]);
-    const added = posts(collect).flatMap(({ body }) => body.events).filter(({ event_name }) => event_name == 'AddToCart');
+    const added = posts(collect)
+      .flatMap(({ body }) => body.events)
+      .filter(({ event_name }) => event_name == 'AddToCart');
     assert.ok(added.length > 1);
     const ids = new Set(added.map(({ event_id }) => event_id));
     assert.equal(ids.size, 1);
   });
 
-  await world.scene('9, 24: what is tracked while leaving arrives: link, location, close, hide', async (t) => {
-    const visitor = await world.visitor(t);
-    // Often, because a request that begins just before the page goes is lost only sometimes.
-    for (const leave of ['link', 'close', 'hide', ...Array(12).fill('location')]) {
-      const page = await open(visitor);
-      const id = randomUUID();
-      await page.evaluate(
-        ([leave, eventId]) => {
-          document.querySelector('a').addEventListener('click', () => rastro.track('Leave', {}, { eventId }));
-          addEventListener('pagehide', () => leave == 'close' && rastro.track('Leave', {}, { eventId }));
-          if (leave == 'link') document.querySelector('a').click();
-          if (leave == 'location') {
-            rastro.track('Leave', {}, { eventId });
-            location.href = '/blank';
-          }
-          if (leave == 'hide') {
-            rastro.track('Leave', {}, { eventId });
-            Object.defineProperty(document, 'hidden', { value: true });
-            document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
-          }
-        },
-        [leave, id],
-      );
-      if (leave == 'close') await page.close({ runBeforeUnload: true });
-      await until(() => stored('Leave').find(({ event }) => event.event_id == id), leave);
-      await page.close();
-    }
-  });
+  await world.scene(
+    '9, 24: what is tracked while leaving arrives: link, location, close, hide',
+    async (t) => {
+      const visitor = await world.visitor(t);
+      // Often, because a request that begins just before the page goes is lost only sometimes.
+      for (const leave of ['link', 'close', 'hide', ...Array(12).fill('location')]) {
+        const page = await open(visitor);
+        const id = randomUUID();
+        await page.evaluate(
+          ([leave, eventId]) => {
+            document
+              .querySelector('a')
+              .addEventListener('click', () => rastro.track('Leave', {}, { eventId }));
+            addEventListener('pagehide', () => leave == 'close' && rastro.track('Leave', {}, { eventId }));
+            if (leave == 'link') document.querySelector('a').click();
+            if (leave == 'location') {
+              rastro.track('Leave', {}, { eventId });
+              location.href = '/blank';
+            }
+            if (leave == 'hide') {
+              rastro.track('Leave', {}, { eventId });
+              Object.defineProperty(document, 'hidden', { value: true });
+              document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+            }
+          },
+          [leave, id],
+        );
+        if (leave == 'close') await page.close({ runBeforeUnload: true });
+        await until(() => stored('Leave').find(({ event }) => event.event_id == id), leave);
+        await page.close();
+      }
+    },
+  );
 
   await world.scene('9: beacons carry what a request has not taken yet', async (t) => {
     const page = await open(await world.visitor(t));
@@ -120,7 +135,11 @@ test('delivery', { skip }, async (t) => {
       const original = navigator.sendBeacon;
       navigator.sendBeacon = function (url, body) {
         const done = original.call(navigator, url, body);
-        sent.push({ type: typeof body, events: JSON.parse(body).events.map((event) => event.event_name), done });
+        sent.push({
+          type: typeof body,
+          events: JSON.parse(body).events.map((event) => event.event_name),
+          done,
+        });
         return done;
       };
       rastro.track('One');
@@ -128,7 +147,10 @@ test('delivery', { skip }, async (t) => {
       dispatchEvent(new PageTransitionEvent('pagehide'));
       return sent;
     });
-    assert.deepEqual(beacons.map(({ events }) => events.sort()), [['One', 'Two']]);
+    assert.deepEqual(
+      beacons.map(({ events }) => events.sort()),
+      [['One', 'Two']],
+    );
     assert.equal(beacons[0].type, 'string');
     assert.equal((await kept(page)).length, 2, 'a beacon is no acknowledgement');
     await until(() => stored('One')[0] && stored('Two')[0]);
@@ -163,7 +185,13 @@ test('delivery', { skip }, async (t) => {
     proxy.fault = () => undefined;
     await Promise.all(tabs.map((tab) => tab.evaluate(() => rastro.flush())));
     await until(async () => (await kept(page)).length == 0);
-    assert.deepEqual(stored().map(({ event }) => event.event_name).filter((name) => /^Tab/.test(name)).sort(), ['Tab1', 'Tab2', 'Tab3', 'Tab4', 'Tab5']);
+    assert.deepEqual(
+      stored()
+        .map(({ event }) => event.event_name)
+        .filter((name) => /^Tab/.test(name))
+        .sort(),
+      ['Tab1', 'Tab2', 'Tab3', 'Tab4', 'Tab5'],
+    );
     assert.ok(said().every(({ status }) => status != 'rejected'));
   });
 
@@ -207,7 +235,18 @@ test('delivery', { skip }, async (t) => {
       const page = await open(visitor);
       const outcome = await page.evaluate(() => rastro.track('Storage').outcome);
       assert.equal(outcome.status, 'accepted', how);
-      assert.equal((await page.evaluate(() => rastro.trackPurchase({ orderId: crypto.getRandomValues(new Uint32Array(1))[0] + '', value: 1 }).outcome)).status, 'accepted');
+      assert.equal(
+        (
+          await page.evaluate(
+            () =>
+              rastro.trackPurchase({
+                orderId: crypto.getRandomValues(new Uint32Array(1))[0] + '',
+                value: 1,
+              }).outcome,
+          )
+        ).status,
+        'accepted',
+      );
     }
   });
 
@@ -220,12 +259,15 @@ test('delivery', { skip }, async (t) => {
     await until(() => stored('Id').length == 3);
     assert.equal(missing, 'undefined');
     assert.equal(new Set(ids).size, 3);
-    ids.forEach((id) => assert.match(id, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/));
+    ids.forEach((id) =>
+      assert.match(id, /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/),
+    );
   });
 
   await world.scene('429: the gateway names the time of the next try', async (t) => {
     let refuse = true;
-    proxy.fault = ({ path }) => (path == collect && refuse ? { status: 429, headers: { 'retry-after': '1' } } : undefined);
+    proxy.fault = ({ path }) =>
+      path == collect && refuse ? { status: 429, headers: { 'retry-after': '1' } } : undefined;
     const page = await open(await world.visitor(t));
     await page.evaluate(() => {
       window.waits = [];
@@ -242,39 +284,51 @@ test('delivery', { skip }, async (t) => {
     assert.ok((await page.evaluate(() => waits)).includes(1000));
   });
 
-  await world.scene('a request that cannot be answered stops after five tries until the visitor is back', async (t) => {
-    proxy.fault = ({ path }) => (path == collect ? 'cut' : undefined);
-    const page = await open(await world.visitor(t, { quiet: false }));
-    // Chromium itself repeats a request once that a cut connection swallowed: the SDK's tries are counted in the page.
-    await page.evaluate(() => {
-      Math.random = () => 0;
-      window.tries = [];
-      const original = fetch;
-      window.fetch = (url, options) => {
-        tries.push(options.keepalive);
-        return original(url, options);
-      };
-      rastro.track('Blocked');
-    });
-    await page.waitForFunction(() => tries.length == 5);
-    await page.evaluate(() => void rastro.track('Blocked too'));
-    await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
-    assert.deepEqual(await page.evaluate(() => tries), [true, false, true, false, true]);
-    proxy.fault = () => undefined;
-    await page.evaluate(() => dispatchEvent(new Event('online')));
-    await until(() => stored('Blocked')[0] && stored('Blocked too')[0]);
-  });
+  await world.scene(
+    'a request that cannot be answered stops after five tries until the visitor is back',
+    async (t) => {
+      proxy.fault = ({ path }) => (path == collect ? 'cut' : undefined);
+      const page = await open(await world.visitor(t, { quiet: false }));
+      // Chromium itself repeats a request once that a cut connection swallowed: the SDK's tries are counted
+      // in the page.
+      await page.evaluate(() => {
+        Math.random = () => 0;
+        window.tries = [];
+        const original = fetch;
+        window.fetch = (url, options) => {
+          tries.push(options.keepalive);
+          return original(url, options);
+        };
+        rastro.track('Blocked');
+      });
+      await page.waitForFunction(() => tries.length == 5);
+      await page.evaluate(() => void rastro.track('Blocked too'));
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
+      assert.deepEqual(await page.evaluate(() => tries), [true, false, true, false, true]);
+      proxy.fault = () => undefined;
+      await page.evaluate(() => dispatchEvent(new Event('online')));
+      await until(() => stored('Blocked')[0] && stored('Blocked too')[0]);
+    },
+  );
 
   await world.scene('what was refused is reported and removed', async (t) => {
     const page = await open(await world.visitor(t));
-    const outcome = await page.evaluate(() => rastro.trackPurchase({ orderId: 'negative', value: -1 }).outcome);
+    const outcome = await page.evaluate(
+      () => rastro.trackPurchase({ orderId: 'negative', value: -1 }).outcome,
+    );
     assert.equal(outcome.status, 'rejected');
-    assert.deepEqual(outcome.errors.map(({ pointer }) => pointer), ['/purchase/value']);
+    assert.deepEqual(
+      outcome.errors.map(({ pointer }) => pointer),
+      ['/purchase/value'],
+    );
     assert.deepEqual(await kept(page), []);
   });
 
-  await world.scene('an answer that is not the gateway\'s acknowledges nothing', async (t) => {
-    proxy.fault = ({ path }) => (path == collect ? { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Wi-Fi</h1>' } : undefined);
+  await world.scene("an answer that is not the gateway's acknowledges nothing", async (t) => {
+    proxy.fault = ({ path }) =>
+      path == collect
+        ? { status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>Wi-Fi</h1>' }
+        : undefined;
     const page = await open(await world.visitor(t));
     await page.evaluate(() => void rastro.track('Portal'));
     await until(() => posts(collect).find(({ text }) => /Portal/.test(text)));
@@ -286,21 +340,24 @@ test('delivery', { skip }, async (t) => {
     await until(() => stored('Portal')[0]);
   });
 
-  await world.scene('when the queue is full the oldest page view goes first, a purchase last', async (t) => {
-    const visitor = await world.visitor(t);
-    proxy.fault = ({ path }) => (/^\/api/.test(path) ? 'cut' : undefined);
-    const page = await open(visitor);
-    const orderId = 'full-' + randomUUID();
-    await page.evaluate((orderId) => {
-      rastro.trackPurchase({ orderId, value: 10 });
-      rastro.track('Old');
-      for (let i = 0; i < 100; i++) rastro.track('PageView', { i });
-    }, orderId);
-    const names = await kept(page);
-    assert.equal(names.length, 100);
-    assert.ok(names.includes('rastro:q:Purchase:' + orderId));
-    assert.ok(names.some((name) => name.startsWith('rastro:q:Old:')));
-  });
+  await world.scene(
+    'when the queue is full the oldest page view goes first, a purchase last',
+    async (t) => {
+      const visitor = await world.visitor(t);
+      proxy.fault = ({ path }) => (/^\/api/.test(path) ? 'cut' : undefined);
+      const page = await open(visitor);
+      const orderId = 'full-' + randomUUID();
+      await page.evaluate((orderId) => {
+        rastro.trackPurchase({ orderId, value: 10 });
+        rastro.track('Old');
+        for (let i = 0; i < 100; i++) rastro.track('PageView', { i });
+      }, orderId);
+      const names = await kept(page);
+      assert.equal(names.length, 100);
+      assert.ok(names.includes('rastro:q:Purchase:' + orderId));
+      assert.ok(names.some((name) => name.startsWith('rastro:q:Old:')));
+    },
+  );
 
   await world.scene('broken and old things in storage are thrown away', async (t) => {
     const visitor = await world.visitor(t);
@@ -314,14 +371,30 @@ test('delivery', { skip }, async (t) => {
       localStorage['of-the-page'] = 'stays';
     }, key);
     const page = await open(visitor);
-    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).sort()), ['of-the-page', 'rastro:p:Purchase:2']);
+    assert.deepEqual(await page.evaluate(() => Object.keys(localStorage).sort()), [
+      'of-the-page',
+      'rastro:p:Purchase:2',
+    ]);
   });
 
-  await world.scene('calls before the script is there are replayed in order; a second copy of it does nothing', async (t) => {
-    world.serve('/early', world.html(`<script>window.rastro = []; rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag('')}`));
-    const page = await open(await world.visitor(t), '/early');
-    await page.evaluate(() => rastro.push(['track', 'Third']));
-    await until(() => stored().length == 3);
-    assert.deepEqual(stored().map(({ event }) => event.event_name).sort(), ['First', 'Second', 'Third']);
-  });
+  await world.scene(
+    'calls before the script is there are replayed in order; a second copy of it does nothing',
+    async (t) => {
+      world.serve(
+        '/early',
+        world.html(
+          `<script>window.rastro = []; rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag('')}`,
+        ),
+      );
+      const page = await open(await world.visitor(t), '/early');
+      await page.evaluate(() => rastro.push(['track', 'Third']));
+      await until(() => stored().length == 3);
+      assert.deepEqual(
+        stored()
+          .map(({ event }) => event.event_name)
+          .sort(),
+        ['First', 'Second', 'Third'],
+      );
+    },
+  );
 });

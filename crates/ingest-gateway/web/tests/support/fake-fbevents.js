@@ -1,4 +1,5 @@
-// Stands for https://connect.facebook.net/en_US/fbevents.js as of 2.9.349 to 2.9.412: drains the stub's queue, honours
+// Stands for https://connect.facebook.net/en_US/fbevents.js as of 2.9.349 to 2.9.412: drains the stub's
+// queue, honours
 // consent, writes _fbp, and has the automatisms that the real one has when nobody switches them off.
 (() => {
   const { fbq } = window;
@@ -16,7 +17,12 @@
       if (!/_fbp=/.test(document.cookie)) document.cookie = '_fbp=fb.1.' + Date.now() + '.123; path=/';
     } else if (/^trackSingle/.test(command)) {
       const [, name, , options] = said;
-      if (name == 'PageView' && sent.some((call) => call.name == 'PageView') && !fbq.allowDuplicatePageViews) return;
+      if (
+        name == 'PageView' &&
+        sent.some((call) => call.name == 'PageView') &&
+        !fbq.allowDuplicatePageViews
+      )
+        return;
       send(name, options);
     } else if (/^track/.test(command)) send(said[0], said[2]);
   };

@@ -9,37 +9,57 @@ export const secretKey = 'sk_test_0123456789abcdef';
 
 const envelope = ['sent_at', 'sdk', 'consent', 'attribution', 'idempotency_key', 'test_event_code'];
 const eventFields = [
-  'event_name', 'event_id', 'event_time', 'action_source', 'event_source_url', 'referrer_url', 'user_data', 'custom_data',
+  'event_name',
+  'event_id',
+  'event_time',
+  'action_source',
+  'event_source_url',
+  'referrer_url',
+  'user_data',
+  'custom_data',
 ];
 const userFields = 'em ph fn ln ct st zp country db ge external_id fbp fbc'.split(' ');
 
 const problem = (status, type, detail, errors, headers) => ({
   status,
   headers: { 'content-type': 'application/problem+json', ...headers },
-  body: { type: 'urn:rastro:problem:' + type, title: type, status, detail, request_id: randomUUID(), ...(errors && { errors }) },
+  body: {
+    type: 'urn:rastro:problem:' + type,
+    title: type,
+    status,
+    detail,
+    request_id: randomUUID(),
+    ...(errors && { errors }),
+  },
 });
 
 const unknownFields = (object, known, pointer) =>
-  Object.keys(object).filter((name) => !known.includes(name)).map((name) => ({ pointer: `${pointer}/${name}`, detail: 'is not known' }));
+  Object.keys(object)
+    .filter((name) => !known.includes(name))
+    .map((name) => ({ pointer: `${pointer}/${name}`, detail: 'is not known' }));
 
 function checkEvent(event, pointer, shift, consented) {
   if (!event || typeof event != 'object') return [{ pointer, detail: 'must be an event' }];
   const errors = unknownFields(event, eventFields, pointer);
   const wrong = (field, detail) => errors.push({ pointer: `${pointer}/${field}`, detail });
-  if (typeof event.event_name != 'string' || !/^.{1,50}$/.test(event.event_name)) wrong('event_name', 'must be a name');
-  if (typeof event.event_id != 'string' || !/^.{1,100}$/.test(event.event_id)) wrong('event_id', 'must be an id');
+  if (typeof event.event_name != 'string' || !/^.{1,50}$/.test(event.event_name))
+    wrong('event_name', 'must be a name');
+  if (typeof event.event_id != 'string' || !/^.{1,100}$/.test(event.event_id))
+    wrong('event_id', 'must be an id');
   const age = Date.now() / 1000 - (event.event_time + shift / 1000);
   if (!Number.isInteger(event.event_time)) wrong('event_time', 'must be whole seconds');
   else if (age > 7 * 86400 || age < -60) wrong('event_time', 'must be within the last seven days');
   if (event.action_source != 'website') wrong('action_source', 'must be website');
   if (!/^https?:\/\//.test(event.event_source_url)) wrong('event_source_url', 'must be an address');
-  if (/#|@|%40/.test(event.event_source_url + (event.referrer_url ?? ''))) wrong('event_source_url', 'is not clean');
+  if (/#|@|%40/.test(event.event_source_url + (event.referrer_url ?? '')))
+    wrong('event_source_url', 'is not clean');
   if (consented && !event.user_data) wrong('user_data', 'is missing');
   if (!consented && event.user_data) wrong('user_data', 'nobody consented to it');
   errors.push(...unknownFields(event.user_data ?? {}, userFields, `${pointer}/user_data`));
   const { fbp, fbc } = event.user_data ?? {};
-  if (fbp && !/^fb\.\d\.\d{13}\.\d+$/.test(fbp)) wrong('user_data/fbp', 'is not in Meta\'s form');
-  if (fbc && !/^fb\.\d\.\d{10,13}\.[\w-]+(\.[\w-]+)?$/.test(fbc)) wrong('user_data/fbc', 'is not in Meta\'s form');
+  if (fbp && !/^fb\.\d\.\d{13}\.\d+$/.test(fbp)) wrong('user_data/fbp', "is not in Meta's form");
+  if (fbc && !/^fb\.\d\.\d{10,13}\.[\w-]+(\.[\w-]+)?$/.test(fbc))
+    wrong('user_data/fbc', "is not in Meta's form");
   return errors;
 }
 
@@ -52,7 +72,11 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
   const refreshed = new Map();
 
   const allows = (origin) =>
-    origins.some((known) => known == origin || new RegExp('^' + known.replace(/[.]/g, '\\.').replace('*', '[^.]+') + '$').test(origin));
+    origins.some(
+      (known) =>
+        known == origin ||
+        new RegExp('^' + known.replace(/[.]/g, '\\.').replace('*', '[^.]+') + '$').test(origin),
+    );
 
   function accept(event, refused) {
     const key = event.event_name + ' ' + event.event_id;
@@ -67,8 +91,10 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
     if (url.searchParams.get('key')?.startsWith('sk_') || (origin && key?.startsWith('sk_'))) {
       return problem(403, 'secret-key-in-browser', 'this key was shown to a browser: revoke it');
     }
-    if (key != publishableKey && key != secretKey) return problem(401, 'unauthenticated', 'there is no such key');
-    if (origin && !allows(origin)) return problem(403, 'origin-not-allowed', `${origin} is not in the dataset's allowed origins`);
+    if (key != publishableKey && key != secretKey)
+      return problem(401, 'unauthenticated', 'there is no such key');
+    if (origin && !allows(origin))
+      return problem(403, 'origin-not-allowed', `${origin} is not in the dataset's allowed origins`);
     if (!/^(text\/plain|application\/json)\b/.test(request.headers['content-type'])) {
       return problem(415, 'unsupported-media-type', 'must be text/plain or application/json');
     }
@@ -79,7 +105,8 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
     } catch (error) {
       return problem(400, 'malformed', String(error));
     }
-    if (!Number.isInteger(body.sent_at)) return problem(422, 'invalid', 'sent_at', [{ pointer: '/sent_at', detail: 'must be milliseconds' }]);
+    if (!Number.isInteger(body.sent_at))
+      return problem(422, 'invalid', 'sent_at', [{ pointer: '/sent_at', detail: 'must be milliseconds' }]);
     const late = Date.now() - body.sent_at;
     const shift = Math.abs(late) > 60_000 ? late : 0;
     const { consent = {} } = body;
@@ -88,12 +115,15 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
       const [name, rid] = /_rid=([^;]+)/.exec(request.headers.cookie ?? '') ?? [];
       if (!cookieDomain || !consented || !name || refreshed.get(rid) > Date.now() - 86400e3) return {};
       refreshed.set(rid, Date.now());
-      return { 'set-cookie': `_rid=${rid}; Domain=${cookieDomain}; Path=/; Max-Age=34128000; SameSite=Lax` };
+      return {
+        'set-cookie': `_rid=${rid}; Domain=${cookieDomain}; Path=/; Max-Age=34128000; SameSite=Lax`,
+      };
     };
     const path = url.pathname;
     if (path == '/api/meta/conversions') {
       const errors = unknownFields(body, [...envelope, 'events'], '');
-      if (!Array.isArray(body.events) || !body.events.length) errors.push({ pointer: '/events', detail: 'must hold events' });
+      if (!Array.isArray(body.events) || !body.events.length)
+        errors.push({ pointer: '/events', detail: 'must hold events' });
       if (errors.length) return problem(422, 'invalid', 'the request is not valid', errors);
       const results = body.events.map((event, index) => {
         const errors = checkEvent(event, `/events/${index}`, shift, consented);
@@ -105,7 +135,13 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
       return {
         status: 200,
         headers: cookies(),
-        body: { request_id: randomUUID(), accepted: count('accepted'), duplicate: count('duplicate'), rejected: count('rejected'), results },
+        body: {
+          request_id: randomUUID(),
+          accepted: count('accepted'),
+          duplicate: count('duplicate'),
+          rejected: count('rejected'),
+          results,
+        },
       };
     }
     const what = { '/api/leads/capture': 'lead', '/api/purchases/record': 'purchase' }[path];
@@ -117,8 +153,10 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
     if (what == 'lead') {
       const { email, phone } = thing ?? {};
       if (!email && !phone) errors.push({ pointer: '/lead', detail: 'must have an email or a phone' });
-      if (email && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email)) errors.push({ pointer: '/lead/email', detail: 'must be an e-mail address' });
-      if (phone && phone.replace(/\D/g, '').length < 10) errors.push({ pointer: '/lead/phone', detail: 'must have area code and number' });
+      if (email && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email))
+        errors.push({ pointer: '/lead/email', detail: 'must be an e-mail address' });
+      if (phone && phone.replace(/\D/g, '').length < 10)
+        errors.push({ pointer: '/lead/phone', detail: 'must have area code and number' });
     } else if (thing) {
       if (!thing.order_id) errors.push({ pointer: '/purchase/order_id', detail: 'is missing' });
       if (!(thing.value > 0)) errors.push({ pointer: '/purchase/value', detail: 'must be above zero' });
@@ -126,11 +164,18 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
     }
     if (errors.length) return problem(422, 'invalid', 'the request is not valid', errors);
     const { event } = body;
-    const receipt = { status: 'accepted', event_id: event.event_id, forwarding: consented ? 'queued' : 'withheld', request_id: randomUUID(), warnings: [] };
+    const receipt = {
+      status: 'accepted',
+      event_id: event.event_id,
+      forwarding: consented ? 'queued' : 'withheld',
+      request_id: randomUUID(),
+      warnings: [],
+    };
     if (what == 'purchase') {
       const { status = 'approved', order_id } = thing;
       const known = purchases.get(order_id);
-      if (known && (known.status == status || known.status == 'approved')) return problem(409, 'duplicate', 'this order was recorded before');
+      if (known && (known.status == status || known.status == 'approved'))
+        return problem(409, 'duplicate', 'this order was recorded before');
       const purchase_id = known?.purchase_id ?? randomUUID();
       purchases.set(order_id, { status, purchase_id });
       if (status == 'approved') accept(event, !consented);

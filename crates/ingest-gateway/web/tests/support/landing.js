@@ -4,7 +4,13 @@ import { createServer } from 'node:http';
 import { extname, join } from 'node:path';
 import { root } from '../../build.mjs';
 
-const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.woff2': 'font/woff2', '.txt': 'text/plain' };
+const types = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.woff2': 'font/woff2',
+  '.txt': 'text/plain',
+};
 
 export async function startLanding({ port = 0, host = '127.0.0.1', endpoint, key, pixelId = '' }) {
   const server = createServer(async (request, response) => {

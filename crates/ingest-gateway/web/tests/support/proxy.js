@@ -5,7 +5,10 @@ export async function startProxy({ target, port = 0 }) {
   const proxy = {
     /** `{ method, url, path, headers, body, status, answer }` of each request, in order. */
     requests: [],
-    /** Returns undefined to let a request pass; `'cut'`; `{ status, headers, body }`; `{ wait }`; or `{ strip }`. */
+    /**
+     * Returns undefined to let a request pass; `'cut'`; `{ status, headers, body }`; `{ wait }`; or `{ strip
+     * }`.
+     */
     fault: () => undefined,
   };
   const forward = (request, text, strip) =>
@@ -18,7 +21,9 @@ export async function startProxy({ target, port = 0 }) {
         incoming.on('end', () => {
           const headers = { ...incoming.headers };
           delete headers['transfer-encoding'];
-          if (strip) for (const name of Object.keys(headers)) if (name.startsWith('access-control')) delete headers[name];
+          if (strip)
+            for (const name of Object.keys(headers))
+              if (name.startsWith('access-control')) delete headers[name];
           done({ status: incoming.statusCode, headers, body: Buffer.concat(chunks) });
         });
       });
@@ -31,7 +36,13 @@ export async function startProxy({ target, port = 0 }) {
     request.on('data', (chunk) => chunks.push(chunk));
     request.on('end', async () => {
       const text = Buffer.concat(chunks).toString();
-      const seen = { method: request.method, url: request.url, path: request.url.split('?')[0], headers: request.headers, text };
+      const seen = {
+        method: request.method,
+        url: request.url,
+        path: request.url.split('?')[0],
+        headers: request.headers,
+        text,
+      };
       try {
         seen.body = JSON.parse(text);
       } catch {}

@@ -8,6 +8,10 @@ const port = Number(process.env.PORT ?? 8090);
 const endpoint = process.env.RASTRO_GATEWAY_URL ?? 'http://127.0.0.1:8091';
 await startLanding({ port, endpoint, key: process.env.RASTRO_KEY ?? publishableKey });
 if (!process.env.RASTRO_GATEWAY_URL) {
-  await startGateway({ port: 8091, origins: [`http://127.0.0.1:${port}`, `http://localhost:${port}`], sdkFile: join(root, 'dist/sdk.js') });
+  await startGateway({
+    port: 8091,
+    origins: [`http://127.0.0.1:${port}`, `http://localhost:${port}`],
+    sdkFile: join(root, 'dist/sdk.js'),
+  });
 }
 console.log(`landing page: http://127.0.0.1:${port}/  gateway: ${endpoint}`);

@@ -10,7 +10,9 @@ import { publishableKey, startGateway } from './gateway.js';
 import { startProxy } from './proxy.js';
 
 const { env } = process;
-export const browserPath = [env.CHROME_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => path && existsSync(path));
+export const browserPath = [env.CHROME_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find(
+  (path) => path && existsSync(path),
+);
 /** Why the browser tests do not run, or false. With CI=true they fail instead. */
 export const skip = !browserPath && !env.CI && 'no Chromium: set CHROME_PATH or install it';
 
@@ -36,28 +38,47 @@ export async function startWorld(t) {
   const host = `http://loja.example.com.br:${port}`;
   const gateway = real
     ? { url: real, close() {} }
-    : await startGateway({ origins: [`http://*.example.com.br:${port}`, `http://localhost:${port}`], sdkFile: join(root, 'dist/sdk.js'), cookieDomain: 'example.com.br' });
+    : await startGateway({
+        origins: [`http://*.example.com.br:${port}`, `http://localhost:${port}`],
+        sdkFile: join(root, 'dist/sdk.js'),
+        cookieDomain: 'example.com.br',
+      });
   const proxy = await startProxy({ target: gateway.url });
   const track = `http://track.example.com.br:${proxy.port}`;
   const browser = await chromium.launch({
     executablePath: browserPath,
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [
-      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-      '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP *.example.com.br 127.0.0.1',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      '--host-resolver-rules=MAP *.example.com.br 127.0.0.1',
     ],
   });
 
   const world = {
-    host, track, proxy, gateway, port, browser,
+    host,
+    track,
+    proxy,
+    gateway,
+    port,
+    browser,
 
     /** Serves a page, or any file. */
     serve(path, body, more = {}) {
-      pages.set(path, async (asked) => ({ ...more, body: typeof body == 'function' ? await body(asked) : body }));
+      pages.set(path, async (asked) => ({
+        ...more,
+        body: typeof body == 'function' ? await body(asked) : body,
+      }));
     },
 
     /** The script tag, with attributes beside the key. */
-    tag: (attributes = '') => `<script async src="${track}/sdk.js" data-key="${key}" ${attributes}></script>`,
+    tag: (attributes = '') =>
+      `<script async src="${track}/sdk.js" data-key="${key}" ${attributes}></script>`,
 
     html: (head, body = '', title = 'Loja') =>
       `<!doctype html><html lang="pt-BR"><head><meta charset="utf-8"><link rel="icon" href="data:,"><title>${title}</title>${head}</head><body>${body}</body></html>`,
@@ -70,12 +91,16 @@ export async function startWorld(t) {
         page.on('pageerror', (error) => errors.push(String(error)));
         page.on('console', (message) => {
           const text = message.text();
-          if (message.type() == 'error' && !/Failed to load resource|blocked by CORS|net::ERR/.test(text)) errors.push(text);
+          if (message.type() == 'error' && !/Failed to load resource|blocked by CORS|net::ERR/.test(text))
+            errors.push(text);
         });
       };
       context.on('page', watch);
       await context.route('https://connect.facebook.net/**', async (route) =>
-        route.fulfill({ contentType: 'text/javascript', body: await readFile(join(root, 'tests/support/fake-fbevents.js'), 'utf8') }),
+        route.fulfill({
+          contentType: 'text/javascript',
+          body: await readFile(join(root, 'tests/support/fake-fbevents.js'), 'utf8'),
+        }),
       );
       context.errors = errors;
       t.after(async () => {
@@ -92,14 +117,17 @@ export async function startWorld(t) {
         const found = await look();
         if (found) return found;
         if (Date.now() > end) {
-          const seen = proxy.requests.map(({ method, path, status, text }) => `${method} ${path} ${status} ${text?.slice(0, 300)}`);
+          const seen = proxy.requests.map(
+            ({ method, path, status, text }) => `${method} ${path} ${status} ${text?.slice(0, 300)}`,
+          );
           assert.fail(`waited in vain for ${what}\n${seen.join('\n')}`);
         }
         await new Promise((done) => setTimeout(done, 15));
       }
     },
 
-    posts: (path) => proxy.requests.filter((request) => request.method == 'POST' && (!path || request.path == path)),
+    posts: (path) =>
+      proxy.requests.filter((request) => request.method == 'POST' && (!path || request.path == path)),
 
     /** What the gateway has said of each event: `{ event, status }`, in order. */
     said() {
@@ -107,10 +135,21 @@ export async function startWorld(t) {
       for (const { method, path, body, status, answer } of proxy.requests) {
         if (method != 'POST' || !answer) continue;
         if (path == '/api/meta/conversions') {
-          answer.results?.forEach((result, index) => list.push({ event: body.events[index], status: result.status, envelope: body, errors: result.errors }));
+          answer.results?.forEach((result, index) =>
+            list.push({
+              event: body.events[index],
+              status: result.status,
+              envelope: body,
+              errors: result.errors,
+            }),
+          );
         } else {
           list.push({
-            event: body.event, envelope: body, lead: body.lead, purchase: body.purchase, errors: answer.errors,
+            event: body.event,
+            envelope: body,
+            lead: body.lead,
+            purchase: body.purchase,
+            errors: answer.errors,
             status: status == 202 ? 'accepted' : status == 409 ? 'duplicate' : 'rejected',
           });
         }
@@ -119,7 +158,10 @@ export async function startWorld(t) {
     },
 
     /** The events the gateway has stored, each once. */
-    stored: (name) => world.said().filter(({ status, event }) => status == 'accepted' && (!name || event.event_name == name)),
+    stored: (name) =>
+      world
+        .said()
+        .filter(({ status, event }) => status == 'accepted' && (!name || event.event_name == name)),
   };
   /** A test of its own: nothing was requested yet, and nothing fails. */
   world.scene = (name, action) =>

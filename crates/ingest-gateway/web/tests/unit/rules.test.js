@@ -10,7 +10,10 @@ test('27: an address leaves without what is personal', () => {
   const host = 'https://loja.example.com.br';
   const cases = [
     // Mercado Pago's return: an e-mail address in external_reference.
-    ['/obrigado?collection_status=approved&payment_id=1234567890&external_reference=ana%40example.com&utm_source=ig', '/obrigado?utm_source=ig'],
+    [
+      '/obrigado?collection_status=approved&payment_id=1234567890&external_reference=ana%40example.com&utm_source=ig',
+      '/obrigado?utm_source=ig',
+    ],
     ['/?utm_source=ana@example.com&gclid=Cj0_x', '/?utm_source=_&gclid=Cj0_x'],
     ['/?UTM_SOURCE=x&fbclid=IwAR0aB_c-D', '/?fbclid=IwAR0aB_c-D'],
     ['/cliente/123.456.789-09/pedidos', '/cliente/_/pedidos'],
@@ -19,10 +22,19 @@ test('27: an address leaves without what is personal', () => {
     ['/u/ana%40example.com', '/u/_'],
     ['/senha/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b', '/senha/_'],
     ['/s/1e5f8a4c-93b2-4d1c-a9f0-7c51b2d0e811', '/s/_'],
-    ['/p/7?utm_id=120210000000000001&utm_content=a%2Bb#token=abc', '/p/7?utm_id=120210000000000001&utm_content=a%2Bb'],
-    ['/blog/2026/11/como-funciona-o-implante-dentario-passo-a-passo', '/blog/2026/11/como-funciona-o-implante-dentario-passo-a-passo'],
+    [
+      '/p/7?utm_id=120210000000000001&utm_content=a%2Bb#token=abc',
+      '/p/7?utm_id=120210000000000001&utm_content=a%2Bb',
+    ],
+    [
+      '/blog/2026/11/como-funciona-o-implante-dentario-passo-a-passo',
+      '/blog/2026/11/como-funciona-o-implante-dentario-passo-a-passo',
+    ],
     ['/?src=afiliado&sck=HOTMART_1&xcod=x1&q=clareamento', '/?src=afiliado&sck=HOTMART_1&xcod=x1'],
-    ['/?gbraid=0AAA&wbraid=Cj&ttclid=t&msclkid=m&cpf=12345678909', '/?gbraid=0AAA&wbraid=Cj&ttclid=t&msclkid=m'],
+    [
+      '/?gbraid=0AAA&wbraid=Cj&ttclid=t&msclkid=m&cpf=12345678909',
+      '/?gbraid=0AAA&wbraid=Cj&ttclid=t&msclkid=m',
+    ],
   ];
   for (const [dirty, clean] of cases) assert.equal(cleanAddress(host + dirty), host + clean);
   assert.equal(cleanAddress(host + '/?produto=7&cpf=1', ['produto']), host + '/?produto=7');
@@ -33,7 +45,10 @@ test('27: an address leaves without what is personal', () => {
 
 test('4: what a campaign or a tag manager appends is no new page', () => {
   const page = routeOf('https://loja.example.com.br/p?pagina=2');
-  assert.equal(routeOf('https://loja.example.com.br/p?pagina=2&xcod=a&sck=b&utm_source=ig&fbclid=1#topo'), page);
+  assert.equal(
+    routeOf('https://loja.example.com.br/p?pagina=2&xcod=a&sck=b&utm_source=ig&fbclid=1#topo'),
+    page,
+  );
   assert.notEqual(routeOf('https://loja.example.com.br/p?pagina=3'), page);
 });
 
@@ -52,9 +67,23 @@ test('a cookie is found by its whole name and decoded', () => {
 });
 
 test('20: the domains to try, and their index at Meta', () => {
-  assert.deepEqual(domainsOf('loja.example.com.br'), ['br', 'com.br', 'example.com.br', 'loja.example.com.br', '']);
+  assert.deepEqual(domainsOf('loja.example.com.br'), [
+    'br',
+    'com.br',
+    'example.com.br',
+    'loja.example.com.br',
+    '',
+  ]);
   assert.deepEqual(domainsOf('localhost'), ['localhost', '']);
-  const index = { com: 0, 'example.com': 1, 'www.example.com': 2, 'example.co.uk': 2, localhost: 0, '127.0.0.1': 0, '': 0 };
+  const index = {
+    com: 0,
+    'example.com': 1,
+    'www.example.com': 2,
+    'example.co.uk': 2,
+    localhost: 0,
+    '127.0.0.1': 0,
+    '': 0,
+  };
   for (const domain in index) assert.equal(dotsOf(domain), index[domain], domain);
 });
 
@@ -64,7 +93,10 @@ test("23: fbc in Meta's form, with its case", () => {
   assert.equal(clickCookie('', 'AbC_d-1', made), 'fb.2.1700000000123.AbC_d-1');
   assert.equal(clickCookie('fb.1.1600000000000.Old', 'Old', made), 'fb.1.1600000000000.Old');
   assert.equal(clickCookie('fb.1.1600000000000.Old', null, made), 'fb.1.1600000000000.Old');
-  assert.equal(clickCookie('fb.1.1600000000000.Old.AQQAAQMC', 'Old', made), 'fb.1.1600000000000.Old.AQQAAQMC');
+  assert.equal(
+    clickCookie('fb.1.1600000000000.Old.AQQAAQMC', 'Old', made),
+    'fb.1.1600000000000.Old.AQQAAQMC',
+  );
   assert.equal(clickCookie('fb.1.1600000000000.Old.BA', 'New', made), 'fb.2.1700000000123.New');
   assert.equal(clickCookie('fb.1.1600000000000.old', 'Old', made), 'fb.2.1700000000123.Old');
 });
@@ -75,5 +107,9 @@ test('the next try: what the gateway asks for, else jitter that grows to a minut
   assert.equal(retryDelay(3, null, 1), 8000);
   assert.equal(retryDelay(40, null, 1), 60000);
   assert.equal(retryDelay(2, undefined, 0), 0);
-  assert.equal(retryDelay(1, 'Fri, 27 Nov 2026 23:59:59 GMT', 0.5), 1000, 'a date is not read: the jitter holds');
+  assert.equal(
+    retryDelay(1, 'Fri, 27 Nov 2026 23:59:59 GMT', 0.5),
+    1000,
+    'a date is not read: the jitter holds',
+  );
 });

@@ -25,7 +25,8 @@ test('14: on a server nothing happens and nothing throws', async () => {
 test('14: hooks render on a server', async () => {
   const { createRastro } = await load('sdk/index.ts');
   const react = { external: ['react'] };
-  const { RastroProvider, useLeadForm, usePurchaseTracking, useTrackOnce, usePageView, useRastro } = await load('react/index.tsx', react);
+  const { RastroProvider, useLeadForm, usePurchaseTracking, useTrackOnce, usePageView, useRastro } =
+    await load('react/index.tsx', react);
   const client = createRastro({ key: 'pk_y', endpoint: '' });
   const All = () => {
     useTrackOnce('ViewContent', {}, { id: '1' });
@@ -33,7 +34,10 @@ test('14: hooks render on a server', async () => {
     usePurchaseTracking({ orderId: '1', value: 1 });
     return createElement('p', null, useLeadForm().state);
   };
-  assert.equal(renderToString(createElement(RastroProvider, { client }, createElement(All))), '<p>idle</p>');
+  assert.equal(
+    renderToString(createElement(RastroProvider, { client }, createElement(All))),
+    '<p>idle</p>',
+  );
   const Alone = () => createElement('p', null, useRastro().visitorId());
   assert.throws(() => renderToString(createElement(Alone)), /RastroProvider/);
 });
