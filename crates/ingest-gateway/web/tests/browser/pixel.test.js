@@ -198,11 +198,12 @@ test('pixel', { skip }, async (t) => {
     await world.scene(`3: three routes are three page views, all with ids (${how})`, async (t) => {
       const page = await open(await visitorOf(t), '/routed');
       await until(async () => (await views(page)).length == 1);
+      await until(() => stored('PageView').length == 1);
       for (const [at, path] of ['/um', '/dois?pagina=2'].entries()) {
         await page.evaluate((path) => history.pushState({ of: 'router' }, '', path), path);
         await until(async () => (await views(page)).length == at + 2);
+        await until(() => stored('PageView').length == at + 2);
       }
-      await until(() => stored('PageView').length == 3);
       assert.deepEqual(
         (await views(page)).map(({ eventID }) => eventID),
         stored('PageView').map(({ event }) => event.event_id),
@@ -219,13 +220,16 @@ test('pixel', { skip }, async (t) => {
       async (t) => {
         const page = await open(await visitorOf(t), '/routed');
         await until(async () => (await views(page)).length == 1);
-        await page.evaluate(() => {
-          history.replaceState(null, '', '/routed?xcod=a&sck=b&utm_source=ig');
-          history.replaceState(null, '', '/routed?xcod=a&sck=b&utm_source=ig#topo');
+        await until(() => stored('PageView').length == 1);
+        await page.evaluate(() => history.replaceState(null, '', '/routed?xcod=a&sck=b&utm_source=ig'));
+        await settled(page);
+        await page.evaluate(() => history.replaceState(null, '', '/routed?xcod=a&sck=b&utm_source=ig#topo'));
+        await settled(page);
+        await page.evaluate(async () => {
           history.pushState(null, '', '/login');
+          await new Promise((done) => setTimeout(done, 50));
           history.pushState(null, '', '/routed');
         });
-        await settled(page);
         await settled(page);
         assert.equal((await views(page)).length, 1);
         assert.equal(stored('PageView').length, 1);
