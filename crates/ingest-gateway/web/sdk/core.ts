@@ -160,8 +160,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   let running: Promise<void> | 0 | undefined;
   let failures = 0;
 
-  const schedule = (delay = 20) => {
-    timer ||= setTimeout(pump, delay);
+  const schedule = () => {
+    timer ||= setTimeout(pump, 20);
   };
   const addressOf = ([{ path_ }]: Item[]) => `${options.endpoint}/api/${paths[path_]}?key=${key}`;
   const write = (batch: Item[]) => {
@@ -195,7 +195,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
 
   const run = async () => {
     for (let batch: Item[]; (batch = nextBatch())[0];) {
-      let asked;
+      let asked: string | number | null | undefined;
       try {
         const body = write(batch);
         const answer = await fetch(addressOf(batch), {
@@ -223,10 +223,13 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
         }
         asked = answer.headers.get('retry-after');
       } catch {
-        // Offline, blocked, or too much in flight.
-        if (failures > 3) timer = -1;
+        // Offline, blocked, or too much in flight. After five tries only the visitor's return helps.
+        if (failures > 3) asked = 1e6;
       }
-      return schedule(retryDelay(failures++, asked, Math.random()));
+      // What was tracked meanwhile waits too.
+      clearTimeout(timer);
+      timer = setTimeout(pump, retryDelay(failures++, asked, Math.random()));
+      return;
     }
   };
   const pump = (): Promise<void> => {

@@ -7,14 +7,13 @@ import { pixel, pixelCalls } from './plugins/pixel.ts';
 import type { Plugin } from './types.ts';
 
 const script = document.currentScript as HTMLScriptElement;
-const scope: any = window;
-const early = scope.rastro;
+const early = (window as any).rastro;
 
 // A second copy of the script does nothing.
-if (script && !early?.track) {
+if (!early?.track) {
   const { dataset: said } = script;
   const google = said.consent == 'google';
-  const client: any = (scope.rastro = createRastro(
+  const client: any = ((window as any).rastro = createRastro(
     {
       key: said.key!,
       endpoint: new URL(script.src).origin,
@@ -34,5 +33,5 @@ if (script && !early?.track) {
   ));
   // What was called before we came: rastro.push(['trackLead', {...}]).
   client.push = ([name, ...args]: any[]) => client[name](...args);
-  early?.forEach?.(client.push);
+  early?.forEach(client.push);
 }

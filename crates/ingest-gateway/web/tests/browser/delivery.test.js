@@ -270,18 +270,25 @@ test('delivery', { skip }, async (t) => {
       path == collect && refuse ? { status: 429, headers: { 'retry-after': '1' } } : undefined;
     const page = await open(await world.visitor(t));
     await page.evaluate(() => {
-      window.waits = [];
-      const original = setTimeout;
-      window.setTimeout = (action, delay, ...more) => {
-        waits.push(delay);
-        return original(action, delay, ...more);
+      window.fired = [];
+      const [later, ask] = [setTimeout, fetch];
+      window.setTimeout = (action, delay) =>
+        later(() => {
+          fired.push(delay);
+          action();
+        }, delay);
+      window.fetch = (...said) => {
+        const answer = ask(...said);
+        // While the answer is awaited: it waits too.
+        if (fired.length == 1) rastro.track('Meanwhile');
+        return answer;
       };
       rastro.track('Patience');
     });
     await until(() => posts(collect).find(({ status, text }) => status == 429 && /Patience/.test(text)));
     refuse = false;
-    await until(() => stored('Patience')[0]);
-    assert.ok((await page.evaluate(() => waits)).includes(1000));
+    await until(() => stored('Patience')[0] && stored('Meanwhile')[0]);
+    assert.deepEqual(await page.evaluate(() => fired), [20, 1000]);
   });
 
   await world.scene(
@@ -383,7 +390,7 @@ test('delivery', { skip }, async (t) => {
       world.serve(
         '/early',
         world.html(
-          `<script>window.rastro = []; rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag('')}`,
+          `<script>window.rastro = []; rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag(quiet)}`,
         ),
       );
       const page = await open(await world.visitor(t), '/early');
