@@ -112,13 +112,12 @@ test('consent and privacy', { skip }, async (t) => {
   });
 
   await world.scene(
-    "refusal: cookies, queue and the Pixel's own go; the lead still reaches the business, without ads",
+    "refusal: cookies and queue go; the lead still reaches the business, without ads",
     async (t) => {
       const visitor = await world.visitor(t);
       proxy.fault = ({ path }) => (/^\/api/.test(path) ? 'cut' : undefined);
       const page = await open(visitor, '/?utm_source=ig&fbclid=AbC');
       await page.evaluate(() => {
-        localStorage.multiFbc = localStorage.aemSource = 'x';
         rastro.track('Search');
       });
       assert.match((await written(page)).cookies, /_fbc=.*_rat=/);
