@@ -270,25 +270,26 @@ test('delivery', { skip }, async (t) => {
       path == collect && refuse ? { status: 429, headers: { 'retry-after': '1' } } : undefined;
     const page = await open(await world.visitor(t));
     await page.evaluate(() => {
-      window.fired = [];
+      // Which timer led to each request.
+      window.asked = [];
+      let last;
       const [later, ask] = [setTimeout, fetch];
       window.setTimeout = (action, delay) =>
         later(() => {
-          fired.push(delay);
+          last = delay;
           action();
         }, delay);
       window.fetch = (...said) => {
-        const answer = ask(...said);
         // While the answer is awaited: it waits too.
-        if (fired.length == 1) rastro.track('Meanwhile');
-        return answer;
+        if (asked.push(last) == 1) rastro.track('Meanwhile');
+        return ask(...said);
       };
       rastro.track('Patience');
     });
     await until(() => posts(collect).find(({ status, text }) => status == 429 && /Patience/.test(text)));
     refuse = false;
     await until(() => stored('Patience')[0] && stored('Meanwhile')[0]);
-    assert.deepEqual(await page.evaluate(() => fired), [20, 1000]);
+    assert.deepEqual(await page.evaluate(() => asked), [20, 1000]);
   });
 
   await world.scene(
@@ -345,6 +346,15 @@ test('delivery', { skip }, async (t) => {
     proxy.fault = () => undefined;
     await page.evaluate(() => rastro.flush());
     await until(() => stored('Portal')[0]);
+    proxy.fault = ({ path }) =>
+      path == '/api/leads/capture' ? { status: 200, body: '{"ok":true}' } : undefined;
+    await page.evaluate(() => void rastro.trackLead({ email: 'ana@example.com' }));
+    await until(() => posts('/api/leads/capture')[0]);
+    await page.evaluate(() => rastro.flush());
+    assert.equal((await kept(page, 'sessionStorage')).length, 1);
+    proxy.fault = () => undefined;
+    await page.evaluate(() => rastro.flush());
+    await until(() => stored('Lead')[0]);
   });
 
   await world.scene(
