@@ -30,6 +30,7 @@ fn main() {
             fbp: Some("fb.1.1596403881668.1116446470"),
             fbc: None,
         },
+        ..Intake::default()
     };
     let parse = || Json::parse(black_box(EVENT.as_bytes())).expect("the event is JSON");
     let read = |json| Event::read(json, &intake).expect("the event is valid").0;

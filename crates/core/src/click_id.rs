@@ -2,8 +2,8 @@
 //!
 //! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice or hashed.
 
-/// The longest value taken, in bytes: a click id is ignored beyond 500.
-const LONGEST: usize = 1_000;
+/// The longest click or browser id taken, in bytes. Meta's own browser library ignores longer ones.
+const LONGEST: usize = 500;
 
 /// Whether this is the value of a `_fbc` or `_fbp` cookie: `fb.{subdomain index}.{milliseconds}.{payload}`, with
 /// the optional fifth part that Meta's parameter builder adds.
@@ -15,7 +15,8 @@ pub fn is_valid(value: &str) -> bool {
         return false;
     };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    value.len() <= LONGEST
+    payload.len() <= LONGEST
+        && index.len() <= 10
         && digits(index)
         && digits(created)
         && (10..=13).contains(&created.len())
@@ -51,8 +52,7 @@ pub fn fbclid(url: &str) -> Option<&str> {
         .rsplit_once('.')
         .filter(|(_, suffix)| is_builder_suffix(suffix))
         .map_or(value, |(id, _)| id);
-    // Meta's own browser library ignores longer ones.
-    (!value.is_empty() && value.len() <= 500).then_some(value)
+    (!value.is_empty() && value.len() <= LONGEST).then_some(value)
 }
 
 /// The `fbc` of a click whose cookie nobody stored: subdomain index 1, as Meta asks of servers.
@@ -90,7 +90,7 @@ mod tests {
             "fb.1.1700000000123.a.XX",
             "fb.1.1700000000123.a.AQQCAQMC.b",
             "FB.1.1700000000123.a",
-            &format!("fb.1.1700000000123.{}", "a".repeat(1_000)),
+            &format!("fb.1.1700000000123.{}", "a".repeat(501)),
         ] {
             assert!(!is_valid(value), "{value}");
         }

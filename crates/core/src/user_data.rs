@@ -295,9 +295,16 @@ fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
         };
         return is_public(address).then_some(sent);
     }
-    let (address, suffix) = text.rsplit_once('.')?;
+    // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of the value.
+    let (mut address, suffix) = text.rsplit_once('.')?;
+    while let Some((before, last)) = address.rsplit_once('.')
+        && last == suffix
+    {
+        address = before;
+    }
     let is_visitors = click_id::is_builder_suffix(suffix) && is_public(address.parse().ok()?);
-    is_visitors.then_some(text)
+    let once = format!("{address}.{suffix}");
+    is_visitors.then_some(Cow::Owned(once))
 }
 
 /// Whether the address is one of the internet's. Ranges set aside for examples pass: they are nobody's, and every

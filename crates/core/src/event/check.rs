@@ -14,7 +14,7 @@ const APP_DATA: At<'static> = At::Field(&At::Event, "app_data");
 const ORIGINAL_EVENT_DATA: At<'static> = At::Field(&At::Event, "original_event_data");
 const ATTRIBUTION_DATA: At<'static> = At::Field(&At::Event, "attribution_data");
 
-pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
+pub(super) fn check(event: &Event<'_>, consent_refused: bool, findings: &mut Findings) {
     check_value(event, findings);
     check_processing_options(event, findings);
     check_passed_on_objects(event, findings);
@@ -27,7 +27,7 @@ pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
                     "is required for website events",
                 );
             }
-            if event.user_data.client_user_agent.is_none() {
+            if event.user_data.client_user_agent.is_none() && !consent_refused {
                 findings.missing(
                     USER_DATA.field("client_user_agent"),
                     "is required for website events",
@@ -37,7 +37,7 @@ pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
         ActionSource::App => check_app(event, findings),
         _ => {}
     }
-    if event.user_data.is_too_little() {
+    if event.user_data.is_too_little() && !consent_refused {
         findings.missing(
             USER_DATA,
             "holds too little to find a person by: send an e-mail, a phone, a name, fbp, fbc, an external_id or the visitor's address",

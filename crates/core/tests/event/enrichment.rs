@@ -310,6 +310,7 @@ fn an_event_without_an_id_gets_one_from_its_bytes_and_nothing_else() {
         current_year: 2024,
         defaults,
         visitor: other,
+        ..Intake::default()
     };
     assert_eq!(id(text, &later), first);
     assert_eq!(
