@@ -129,8 +129,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
-        defaults: Default::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     };
     let Ok((event, warnings)) = Event::read(json, &intake) else {
         return HttpResponse::UnprocessableEntity().finish();
@@ -142,6 +141,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
         key_id: None,
         request_id,
         traceparent: None,
+        withheld: false,
     };
     let new = NewEvent::new(&event, origin);
     let stored = match served.backend().await {

@@ -482,6 +482,7 @@ fn new_event(number: u8, began_ms: i64) -> NewEvent {
         key: EventKey::new(dataset_id(), "Lead", &id),
         dataset_id: dataset_id(),
         name: "Lead".into(),
+        withheld: false,
         payload: payload(&id),
         id,
         send_by,

@@ -55,8 +55,7 @@ impl Bench {
         let store = Store::new(&database.config(), "test").unwrap();
         let settings = DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         };
         let dataset = Dataset {
             id: dataset_id(),
