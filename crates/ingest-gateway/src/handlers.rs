@@ -23,7 +23,7 @@ const OPERATOR_HEADER: &str = "x-operator";
 const LONGEST_OPERATOR: usize = 100;
 
 /// The request's `Authorization`.
-fn authorization(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn authorization(request: &HttpRequest) -> Option<&str> {
     request
         .headers()
         .get(AUTHORIZATION)
@@ -54,12 +54,14 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     Problem::try_again("the database did not do it just now; asking again is safe")
 }
 
-/// The body of a request that brings JSON, of at most so many bytes.
-async fn read_body(
+/// The body of a request that brings JSON, of at most so many bytes. `takes_text`: also as text, which is how a page sends it
+/// without being asked for its headers first.
+pub(crate) async fn read_body(
     memory: &Memory,
     request: &HttpRequest,
     payload: Payload,
     most: usize,
+    takes_text: bool,
 ) -> Result<RequestBody, Problem> {
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     let media_type = header(CONTENT_TYPE)
@@ -69,7 +71,9 @@ async fn read_body(
         .unwrap_or_default()
         .trim();
     let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
+    let is_json = media_type.eq_ignore_ascii_case("application/json")
+        || takes_text && media_type.eq_ignore_ascii_case("text/plain");
+    if !is_json || !is_plain {
         return Err(Problem::unsupported_media_type());
     }
     memory.read(request, payload, most).await

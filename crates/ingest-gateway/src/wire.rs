@@ -9,10 +9,12 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use rastro_core::finding::Finding;
 use rastro_core::json::{Json, Object};
+use rastro_store::ApiKeyKind;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::browser::Envelope;
 use crate::problem::{FieldError, Problem};
 
 /// How many events one request may carry. Meta takes as many in one of ours.
@@ -25,14 +27,15 @@ pub(crate) enum Submission<'a> {
     Batch(Vec<Json<'a>>),
 }
 
-/// A request body: `{"events": [...]}`, or an event itself. Beside it, optionally, a `test_event_code`.
+/// A request body: `{"events": [...]}`, or an event itself. Beside it, optionally, a `test_event_code` and a page's envelope.
 pub(crate) struct Body<'a> {
+    pub(crate) envelope: Envelope<'a>,
     pub(crate) submission: Submission<'a>,
     pub(crate) test_event_code: Option<Cow<'a, str>>,
 }
 
 impl<'a> Body<'a> {
-    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &'a [u8], kind: ApiKeyKind, now_ms: i64) -> Result<Self, Problem> {
         let json = Json::parse(text).map_err(|error| {
             // The parser's sentence quotes nothing of the body.
             Problem::malformed(format!("{error}"))
@@ -42,6 +45,7 @@ impl<'a> Body<'a> {
             return Err(invalid(vec![finding("", detail)]));
         };
         let mut errors = Vec::new();
+        let envelope = Envelope::take(&mut fields, kind, now_ms, &mut errors);
         let test_event_code = take(&mut fields, "test_event_code").and_then(|code| match code {
             Json::Null => None,
             Json::String(code) if code.is_empty() => None,
@@ -69,7 +73,10 @@ impl<'a> Body<'a> {
                         "is not known beside events; did you mean it inside one?".to_owned(),
                     )
                 };
-                errors.extend(fields.iter().map(unknown));
+                // A page's script may be newer than this gateway: what it says more must not cost its events.
+                if kind == ApiKeyKind::Secret {
+                    errors.extend(fields.iter().map(unknown));
+                }
                 if events.is_empty() {
                     errors.push(finding("/events", "must hold at least one event".to_owned()));
                 }
@@ -92,6 +99,7 @@ impl<'a> Body<'a> {
         };
         if errors.is_empty() {
             Ok(Body {
+                envelope,
                 submission,
                 test_event_code,
             })
@@ -122,6 +130,9 @@ fn invalid(errors: Vec<Finding>) -> Problem {
 pub(crate) struct Receipt<'a> {
     #[schema(example = "accepted")]
     pub(crate) status: &'static str,
+    /// withheld: the visitor refused advertising, so that the event is stored here and never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<&'static str>,
     #[schema(example = "Lead")]
     pub(crate) event_name: &'a str,
     /// The event's own id, or the one made from its content if it came without.
@@ -138,6 +149,9 @@ pub(crate) struct Receipt<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BatchReceipt<'a> {
     pub(crate) request_id: Uuid,
+    /// withheld: the visitor refused advertising, so that what was accepted is stored here and never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<&'static str>,
     pub(crate) accepted: usize,
     pub(crate) duplicate: usize,
     pub(crate) rejected: usize,
@@ -173,17 +187,21 @@ pub(crate) struct ItemResult<'a> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Result<Body<'_>, Problem> {
+        Body::parse(text.as_bytes(), ApiKeyKind::Secret, 0)
+    }
+
     fn problem(text: &str) -> serde_json::Value {
-        let problem = Body::parse(text.as_bytes()).err().expect("a problem");
+        let problem = parse(text).err().expect("a problem");
         serde_json::to_value(problem).unwrap()
     }
 
     #[test]
     fn a_body_is_an_event_or_a_list_of_them() {
-        let body = Body::parse(br#"{"event_name":"Lead","test_event_code":"TEST1"}"#).unwrap();
+        let body = parse(r#"{"event_name":"Lead","test_event_code":"TEST1"}"#).unwrap();
         assert!(matches!(body.submission, Submission::One(Json::Object(fields)) if fields.len() == 1));
         assert_eq!(body.test_event_code.as_deref(), Some("TEST1"));
-        let body = Body::parse(br#"{"events":[{},{}],"test_event_code":null}"#).unwrap();
+        let body = parse(r#"{"events":[{},{}],"test_event_code":null}"#).unwrap();
         assert!(matches!(body.submission, Submission::Batch(events) if events.len() == 2));
     }
 
@@ -212,6 +230,14 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_say_more_than_this_gateway_knows() {
+        let text = br#"{"events":[{}],"sent_at":1795808043105,"sdk":"browser/9.0","news":{"a":1}}"#;
+        assert!(Body::parse(text, ApiKeyKind::Publishable, 0).is_ok());
+        let problem = problem(&String::from_utf8_lossy(text));
+        assert_eq!(problem["errors"][0]["pointer"], "/news", "{problem}");
+    }
+
+    #[test]
     fn neither_a_list_nor_a_number_is_a_body() {
         assert_eq!(problem("[]")["status"], 422);
         assert_eq!(problem("7")["errors"][0]["pointer"], "");
@@ -221,7 +247,7 @@ mod tests {
     #[test]
     fn a_thousand_events_may_come_at_once_and_not_one_more() {
         let body = |events: usize| format!(r#"{{"events":[{}]}}"#, vec!["{}"; events].join(","));
-        assert!(Body::parse(body(1_000).as_bytes()).is_ok());
+        assert!(parse(&body(1_000)).is_ok());
         assert_eq!(problem(&body(1_001))["status"], 413);
     }
 }
