@@ -17,5 +17,6 @@ pub mod match_keys;
 pub mod origin;
 pub mod page;
 mod personal_data;
+mod placeholder;
 pub mod retry;
 pub mod user_data;

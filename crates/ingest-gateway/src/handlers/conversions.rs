@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
 use rastro_store::{Acceptance, ApiKeyKind, NewEvent, Origin, Refusal};
 use tracing::Instrument;
@@ -21,7 +21,7 @@ use crate::group_commit::NotStored;
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
-use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
+use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -43,8 +43,8 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 403, description = "The key may not send this (errors names the field), not from this page, or was shown to a browser.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
@@ -99,6 +99,7 @@ async fn take_in(
 ) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
     let text = caller.read_body(app, request, payload).await?;
+    let text = without_half_characters(&text);
     let now = app.clock.now();
     let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
@@ -127,6 +128,7 @@ async fn take_in(
         key,
         intake,
         test_event_code: test_event_code.unwrap_or_default(),
+        warnings: body.warnings,
         request_id,
         traceparent,
     };
@@ -144,27 +146,39 @@ struct Reader<'r> {
     key: &'r KnownKey,
     intake: Intake<'r>,
     test_event_code: &'r str,
+    /// What was left out beside the events, true of each.
+    warnings: Vec<Finding>,
     request_id: Uuid,
     traceparent: Option<String>,
 }
+
+/// Why an event is not taken.
+enum Refused {
+    Invalid(Vec<Finding>),
+    NotForThisKey(Finding),
+}
+
+/// An event and what its sender is warned of.
+type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
         let name = name_of(&event);
-        let (event, warnings) = match Event::read(event, &self.intake) {
+        let (event, mut warnings) = match self.read(event) {
             Ok(read) => read,
-            Err(errors) => {
+            Err(Refused::Invalid(errors)) => {
                 self.refuse(name, &errors).await?;
                 return Err(Problem::invalid("The event is not valid", errors));
             }
+            Err(Refused::NotForThisKey(error)) => {
+                let errors = vec![error];
+                self.refuse(name, &errors).await?;
+                return Err(Problem::not_for_this_key(errors));
+            }
         };
-        if let Err(error) = self.key.may_send(&event.name) {
-            let errors = vec![error];
-            self.refuse(name, &errors).await?;
-            return Err(Problem::not_for_this_key(errors));
-        }
-        let stored = self.store(vec![self.new_event(&event)], Vec::new()).await?;
+        warnings.extend_from_slice(&self.warnings);
+        let stored = self.store(vec![self.new_event(&event, None)], Vec::new()).await?;
         match stored.first() {
             Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
             _ => Ok(HttpResponse::Accepted().json(Receipt {
@@ -178,21 +192,31 @@ impl<'r> Reader<'r> {
         }
     }
 
-    async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
+    /// Reads an event, and refuses one that the key may not send.
+    fn read(&self, event: Json<'r>) -> Reading<'r> {
+        let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
+        self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
+        Ok((event, warnings))
+    }
+
+    async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
         let mut read: Vec<Result<_, (Option<String>, Vec<Finding>)>> = events
             .into_iter()
-            .map(|event| {
+            .map(|mut item| {
+                let event = item.event.map_err(|error| (None, vec![error]))?;
                 let name = name_of(&event);
-                let (event, warnings) = match Event::read(event, &self.intake) {
+                let (event, mut warnings) = match self.read(event) {
                     Ok(read) => read,
-                    Err(errors) => return Err((name, errors)),
+                    Err(Refused::Invalid(errors)) => return Err((name, errors)),
+                    Err(Refused::NotForThisKey(error)) => return Err((name, vec![error])),
                 };
-                self.key
-                    .may_send(&event.name)
-                    .map_err(|error| (name, vec![error]))?;
-                valid.push(self.new_event(&event));
+                if let Err(error) = self.key.may_test_item(item.test_event_code.as_deref()) {
+                    return Err((name, vec![error]));
+                }
+                warnings.append(&mut item.warnings);
+                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
@@ -234,7 +258,8 @@ impl<'r> Reader<'r> {
                         }
                         _ => {
                             receipt.accepted += 1;
-                            let warnings = within_batch(index, std::mem::take(warnings));
+                            let mut warnings = within_batch(index, std::mem::take(warnings));
+                            warnings.extend_from_slice(&self.warnings);
                             ItemResult {
                                 warnings,
                                 ..described
@@ -254,10 +279,10 @@ impl<'r> Reader<'r> {
         self.intake.consent_refused.then_some("withheld")
     }
 
-    fn new_event(&self, event: &Event<'_>) -> NewEvent {
+    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
-            test_event_code: self.test_event_code.to_owned(),
+            test_event_code: own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
