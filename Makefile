@@ -2,13 +2,13 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check bench chaos coverage migrate openapi clean-local
+.PHONY: help demo down test check bench chaos audit coverage migrate openapi clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## send events through the real services to a stand-in for Meta, show the account, leave it running
-	@scripts/demo.sh
+	@scripts/lab.sh demo
 
 down: ## stop what `make demo` started; its data stays
 	@scripts/down.sh
@@ -21,16 +21,20 @@ check: ## formatting and clippy only, warnings are errors
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
 chaos: ## break everything at random under load, then account for every event (SEED=n replays, DURATION=seconds)
-	@scripts/chaos.sh
+	@scripts/lab.sh chaos
+
+audit: ## licences, sources and banned crates of all dependencies (builds cargo-deny the first time)
+	@scripts/install.sh deny
+	@cargo deny --config .deny.toml check bans licenses sources
 
 coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the whole
 	@scripts/coverage.sh
 
-bench: ## measure throughput, latency and cost against baselines, about twenty minutes (QUICK=1: two to three)
-	@scripts/bench.sh
+bench: ## measure against baselines, ten minutes (QUICK=1: three); BASELINE_BIN_DIR=folder compares with another build
+	@scripts/lab.sh bench
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema
-	@scripts/migrate.sh
+	@scripts/lab.sh migrate
 
 openapi: ## write proto-docs/openapi.yaml anew from the code
 	@cargo run --locked -q -p ingest-gateway -- openapi > proto-docs/openapi.yaml.new

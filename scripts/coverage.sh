@@ -8,7 +8,7 @@ set -euo pipefail
 . "$ROOT/scripts/test-services.sh"
 cd "$ROOT"
 
-TOOLS='sandbox|test-support|demo|bench'
+TOOLS='sandbox|test-support|lab'
 PROFILES="$LOCAL/coverage"
 
 # The LLVM tools must be of rustc's own major version: older ones cannot read its profiles.

@@ -3,12 +3,12 @@
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-# shellcheck source-path=SCRIPTDIR source=demo-services.sh
-. "$ROOT/scripts/demo-services.sh"
 
-# In the order of an event's way, so that nothing is accepted any more while the rest drains.
-stop_processes ingest-gateway capi-forwarder retry-worker rastro-sandbox
-"$ROOT/scripts/postgres.sh" stop "$DEMO_POSTGRES"
+# Only the lab writes these files, and it knows how to tell our processes from strangers with the same number.
+if compgen -G "$LOCAL/demo/run/*.pid" >/dev/null; then
+    cargo run --manifest-path "$ROOT/Cargo.toml" --locked --quiet -p rastro-lab -- down
+fi
+"$ROOT/scripts/postgres.sh" stop "$LOCAL/demo/postgres"
 say "the demo is stopped."
 
 if [ "${1:-}" = --delete ]; then

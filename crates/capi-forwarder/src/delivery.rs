@@ -1,204 +1,391 @@
 //! One batch on its way: to Meta, and its outcome into the tables.
 //!
-//! Where is an event if the process dies here? Until the last statement commits it is in `send_batches`, under a lease
-//! that ends by itself; then another forwarder sends it again with the same ids, and Meta drops what it has.
+//! Where is an event if the process dies here? Until the last statement commits it is in `send_batches`,
+//! under a lease that ends by itself; then another forwarder sends it again with the same ids. Meta does not
+//! promise to drop such a repeat, so an outcome that is known is recorded again and again until it is
+//! recorded or the lease ends: a database that restarts costs no repeat.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rastro_core::circuit_breaker::{Breaker, BreakerSettings, ProbeOutcome, Reason};
+use chrono::TimeDelta;
+use rastro_core::circuit_breaker::{Breaker, BreakerSettings, ProbeOutcome, Reason, State};
 use rastro_core::dataset::DatasetId;
-use rastro_core::retry::RetrySchedule;
+use rastro_core::retry::{RetrySchedule, parked_for};
 use rastro_graph_api::{Answer, EventsRequest, Failure, FailureClass, GraphApi};
+use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::{ErrorChain, trace_context};
-use rastro_store::{AttemptRecord, Batch, DeadLetterReason, Evidence, Fate, QueuedEvent, Store, StoreError};
+use rastro_store::{AttemptOutcome, AttemptRecord, Batch, BatchId, DeadLetterReason, Fate, QueuedEvent};
+use rastro_store::{Store, StoreError};
+use secrecy::SecretString;
+use tokio::time::Instant;
 use tracing::{Span, error, info, warn};
 
-use crate::config::ForwarderConfig;
+use crate::config::{Config, ForwarderConfig};
 use crate::metrics::{EventLabels, EventOutcome, ForwarderMetrics, RequestLabels, RequestResult};
+use crate::refusals::Refusals;
 
-/// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in halves.
+/// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in
+/// halves.
 const SUSPICIOUS_ATTEMPT: i32 = 3;
-
 /// How often a change of a breaker is tried against others who change it.
 const CONTESTED_CHANGES: usize = 5;
+/// The least time for which an event is parked: whatever the breaker says, nothing comes back at once.
+const LEAST_PARKED: Duration = Duration::from_secs(5);
+/// Of the lease, so much is kept for recording the outcome when a request is begun.
+const TIME_TO_RECORD: Duration = Duration::from_secs(15);
+/// The waits between tries of a database call, doubled from the first to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(1);
+/// For how long nothing of a dataset is claimed here that was just stopped. The breaker says more, but not
+/// while an operator has forced it closed.
+const PAUSE_WHEN_STOPPED: Duration = Duration::from_secs(1);
+/// The same for one whose access token this process cannot open.
+const PAUSE_WHEN_SEALED: Duration = Duration::from_secs(60);
 
 /// What a delivery needs. Clones share it.
 #[derive(Clone)]
-pub struct Courier {
-    pub store: Store,
-    pub graph_api: GraphApi,
-    pub config: ForwarderConfig,
-    pub schedule: RetrySchedule,
-    pub breaker: BreakerSettings,
-    pub metrics: ForwarderMetrics,
+pub struct Sender {
+    pub(crate) store: Store,
+    pub(crate) config: ForwarderConfig,
+    pub(crate) breaker: BreakerSettings,
+    pub(crate) metrics: ForwarderMetrics,
+    graph_api: GraphApi,
+    schedule: RetrySchedule,
+    request_timeout: Duration,
+    refusals: Refusals,
     /// Whether anything is traced.
-    pub traces: bool,
+    traces: bool,
+}
+
+/// A batch, and until when it is surely ours by this process's own clock: counted from before the claim.
+pub(crate) struct Leased {
+    pub(crate) batch: Batch,
+    pub(crate) until: Instant,
+}
+
+/// What follows from Meta's answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum NextStep<'a> {
+    /// Meta took every event.
+    Finish,
+    /// One event or more is at fault: each half goes by itself.
+    Split,
+    /// Each event waits for its next retry, if it has one.
+    Retry(&'a Failure),
+    /// Nothing is wrong with the events, and the dataset is left alone: they are parked.
+    Park(Reason, &'a Failure),
+    /// The one event of the request is at fault.
+    DeadLetter(&'a Failure),
 }
 
 /// What came of a batch, or of a part of it.
-enum Verdict {
+enum SendResult {
     Settled(ProbeOutcome),
-    /// Meta refuses the batch for one or more of its events: it is now two.
-    Split(Batch, Batch),
+    Split(Box<[Leased; 2]>),
+    /// The dataset is left alone, and what is left of the batch is parked.
+    Stopped(Stop),
+    /// This process cannot send for this dataset, and others may: what is left of the batch is ready again.
+    NotSent,
     /// Another forwarder has it.
     LeaseLost,
 }
 
-impl Courier {
-    /// Sends a batch and records what came of it. With `probe`, tells the breaker, which let only this one through.
-    pub(crate) async fn carry(self, batch: Batch, probe: Option<Breaker>) {
-        let (id, dataset) = (batch.id.batch_id, batch.id.dataset_id);
-        let outcome = match self.deliver(batch, probe.is_some()).await {
-            Ok(outcome) => outcome,
+/// A dataset is left alone.
+#[derive(Clone, Copy, Debug)]
+struct Stop {
+    reason: Reason,
+    /// When the wait ends that Meta asked for, if it did.
+    asked_until_ms: Option<i64>,
+    /// How long its breaker waits.
+    wait: Duration,
+}
+
+/// What is known of a probe when one of its parts is sent.
+#[derive(Clone, Copy, Debug)]
+struct Probe {
+    /// The breaker opened for refusals, and nothing of this probe was delivered yet.
+    is_about_refusals: bool,
+}
+
+/// What came of a delivery as a whole.
+struct Delivery {
+    probe: ProbeOutcome,
+    pause: Option<Duration>,
+}
+
+impl Sender {
+    pub fn new(store: Store, graph_api: GraphApi, config: &Config, metrics: ForwarderMetrics) -> Self {
+        Sender {
+            store,
+            config: config.forwarder.clone(),
+            breaker: config.common.breaker,
+            metrics,
+            graph_api,
+            schedule: config.retry.clone(),
+            request_timeout: Duration::from_secs(config.graph_api.request_timeout_seconds),
+            refusals: Refusals::new(config.forwarder.refusals_in_a_row),
+            traces: config.common.telemetry.exports_traces(),
+        }
+    }
+
+    /// Sends a batch and records what came of it. With `probe`, tells the breaker, which let only this one
+    /// through. Returns for how long nothing more of the dataset should be claimed here.
+    pub(crate) async fn deliver(
+        self,
+        batch: Leased,
+        probe: Option<Breaker>,
+        shutdown: Shutdown,
+    ) -> Option<Duration> {
+        let (id, dataset, until) = (batch.batch.id.batch_id, batch.batch.id.dataset_id, batch.until);
+        let delivery = match self.send_parts(batch, probe.as_ref(), &shutdown).await {
+            Ok(delivery) => delivery,
             Err(error) => {
-                warn!(
-                    batch.id = id,
-                    "an outcome could not be recorded, the batch will be sent again: {}",
+                error!(
+                    dataset_id = %dataset, batch.id = id,
+                    "the outcome of a batch could not be recorded before its lease ended, and it will be sent again: {}",
                     ErrorChain(&error)
                 );
-                ProbeOutcome::Released
+                Delivery {
+                    probe: ProbeOutcome::Released,
+                    pause: None,
+                }
             }
         };
-        if let Some(probe) = probe
-            && let Err(error) = self.settle_probe(dataset, probe.generation, outcome).await
-        {
-            warn!(dataset_id = %dataset, "a probe's outcome could not be recorded: {}", ErrorChain(&error));
+        if let Some(probe) = probe {
+            let settling = || self.settle_probe(dataset, probe.generation, delivery.probe);
+            if let Err(error) = self.insist(until, settling).await {
+                warn!(dataset_id = %dataset, "the outcome of a probe could not be recorded: {}", ErrorChain(&error));
+            }
         }
+        delivery.pause
     }
 
-    /// Sends a batch, and whatever it is cut into until the culprits stand alone. An error means that the database could not
-    /// be asked; what was not settled is then taken over when its lease ends.
-    async fn deliver(&self, batch: Batch, probing: bool) -> Result<ProbeOutcome, StoreError> {
+    /// Sends a batch, and whatever it is cut into until the culprits stand alone. An error means that the
+    /// database was away until the lease ended; what was not settled is then taken over.
+    async fn send_parts(
+        &self,
+        batch: Leased,
+        probe: Option<&Breaker>,
+        shutdown: &Shutdown,
+    ) -> Result<Delivery, StoreError> {
         let mut parts = VecDeque::from([batch]);
-        let mut outcome = ProbeOutcome::Released;
+        let mut delivery = Delivery {
+            probe: ProbeOutcome::Released,
+            pause: None,
+        };
         let mut is_cut = false;
-        while let Some(part) = parts.pop_front() {
-            // A part has waited for the parts before it.
-            if is_cut && !self.store.renew_lease(part.id, self.config.lease()).await? {
-                self.count_lost_lease(part.id.batch_id);
-                continue;
+        loop {
+            // The parts waited for the ones before them: all of them stay ours.
+            if is_cut && !parts.is_empty() {
+                self.renew(&mut parts).await?;
             }
-            match self.attempt(part, probing).await? {
-                Verdict::Settled(settled) => outcome = worse(outcome, settled),
-                Verdict::Split(first, second) => {
+            let Some(part) = parts.pop_front() else {
+                return Ok(delivery);
+            };
+            if is_cut && shutdown.is_requested() {
+                parts.push_front(part);
+                self.release(parts).await?;
+                return Ok(delivery);
+            }
+            let probe = probe.map(|breaker| Probe {
+                is_about_refusals: breaker.reason == Some(Reason::Refused)
+                    && delivery.probe != ProbeOutcome::Succeeded,
+            });
+            match self.send(part, probe).await? {
+                SendResult::Settled(outcome) => delivery.probe = worse(delivery.probe, outcome),
+                SendResult::Split(halves) => {
                     is_cut = true;
-                    parts.push_front(second);
-                    parts.push_front(first);
+                    halves.into_iter().rev().for_each(|half| parts.push_front(half));
                 }
-                Verdict::LeaseLost => {}
+                SendResult::Stopped(stop) => {
+                    self.park(parts, &stop).await?;
+                    let (reason, until_ms) = (stop.reason, stop.asked_until_ms);
+                    return Ok(Delivery {
+                        probe: ProbeOutcome::Stopped { reason, until_ms },
+                        pause: Some(PAUSE_WHEN_STOPPED),
+                    });
+                }
+                SendResult::NotSent => {
+                    self.release(parts).await?;
+                    delivery.pause = Some(PAUSE_WHEN_SEALED);
+                    return Ok(delivery);
+                }
+                SendResult::LeaseLost => {}
             }
         }
-        Ok(outcome)
     }
 
-    /// One request for one batch, and everything that follows from its answer, in one statement.
-    async fn attempt(&self, batch: Batch, probing: bool) -> Result<Verdict, StoreError> {
-        let id = batch.id.batch_id;
-        if batch.attempt >= SUSPICIOUS_ATTEMPT && batch.events.len() > 1 && !probing {
+    /// One request for one batch, and everything that follows from its answer.
+    async fn send(&self, mut part: Leased, probe: Option<Probe>) -> Result<SendResult, StoreError> {
+        self.report_missing(&part.batch);
+        if part.batch.attempt >= SUSPICIOUS_ATTEMPT && part.batch.events.len() > 1 && probe.is_none() {
             warn!(
-                batch.id = id,
+                batch.id = part.batch.id.batch_id,
                 "a batch was taken over {} times without an outcome",
-                batch.attempt - 1
+                part.batch.attempt - 1
             );
-            return self.split(batch, false).await;
+            return self.split(part, None).await;
         }
-        let spans = self.trace(&batch);
-        let fresh: Vec<&str> = batch
-            .events
-            .iter()
-            .filter(|event| !event.too_old)
-            .map(|event| event.payload.as_str())
-            .collect();
-        if fresh.is_empty() {
+        let dataset = part.batch.id.dataset_id;
+        // Nothing was sent yet, so this may take what the lease holds beside the time of the request.
+        let before_sending = part.until - self.request_timeout.min(self.config.lease() / 2);
+        let asking = || self.access_token(dataset);
+        let token = match self.insist(before_sending, asking).await?.0 {
+            Token::Known(token) => token,
+            Token::NoDataset => {
+                warn!(dataset_id = %dataset, "events of a dataset that does not exist any more are dead letters");
+                let fates = fates(&part.batch, |_| Fate::Dead(DeadLetterReason::DatasetDeleted));
+                return self.settle(&part, &fates, None, ProbeOutcome::Released).await;
+            }
+            Token::Sealed(error) => {
+                error!(dataset_id = %dataset, "this forwarder cannot send for the dataset: {}", ErrorChain(&error));
+                self.release(VecDeque::from([part])).await?;
+                return Ok(SendResult::NotSent);
+            }
+        };
+        // However long it was until here: what is sent is ours, and stays ours for the request and for
+        // recording.
+        if part.until.saturating_duration_since(Instant::now()) < self.request_timeout + TIME_TO_RECORD {
+            let mut parts = VecDeque::from([part]);
+            self.renew(&mut parts).await?;
+            match parts.pop_front() {
+                Some(renewed) => part = renewed,
+                None => return Ok(SendResult::LeaseLost),
+            }
+        }
+        self.mark_too_old(&mut part);
+        let batch = &part.batch;
+        let fresh = batch.events.iter().filter(|event| !event.too_old);
+        let payloads: Vec<&str> = fresh.map(|event| event.payload.as_str()).collect();
+        let sent = payloads.len();
+        if sent == 0 {
             let fates = vec![Fate::Dead(DeadLetterReason::Expired); batch.events.len()];
-            return self
-                .settle(
-                    &batch,
-                    &AttemptRecord::default(),
-                    &fates,
-                    Evidence::None,
+            return self.settle(&part, &fates, None, ProbeOutcome::Released).await;
+        }
+        let spans = self.trace(batch);
+        let answer = self.request(batch, &token, &payloads).await;
+        drop(spans);
+        self.apply(part, &answer, sent, probe).await
+    }
+
+    /// Does what follows from an answer, after which nothing of the batch is left to do but its halves.
+    async fn apply(
+        &self,
+        part: Leased,
+        answer: &Answer,
+        sent: usize,
+        probe: Option<Probe>,
+    ) -> Result<SendResult, StoreError> {
+        let step = next_step(&answer.result, sent);
+        let record = &record(answer, step);
+        let (dataset, batch_id) = (part.batch.id.dataset_id, part.batch.id.batch_id);
+        match step {
+            NextStep::Finish => {
+                self.refusals.delivered(dataset);
+                let short = answer
+                    .events_received
+                    .filter(|received| usize::try_from(*received) != Ok(sent));
+                if let Some(received) = short {
+                    error!(
+                        dataset_id = %dataset, batch.id = batch_id, fbtrace_id = answer.fbtrace_id,
+                        "Meta took a request of {sent} events and says that it received {received}"
+                    );
+                }
+                let fates = fates(&part.batch, |_| Fate::Done);
+                self.settle(&part, &fates, Some(record), ProbeOutcome::Succeeded)
+                    .await
+            }
+            NextStep::Split => self.split(part, Some(record)).await,
+            NextStep::Retry(failure) => {
+                warn!(
+                    dataset_id = %dataset, batch.id = batch_id,
+                    "{sent} events wait after a failed attempt: {}", failure.message
+                );
+                let fates = fates(&part.batch, |event| self.retry(event, failure, probe.is_some()));
+                self.settle(&part, &fates, Some(record), ProbeOutcome::Failed)
+                    .await
+            }
+            NextStep::Park(reason, failure) => {
+                if reason == Reason::Throttled {
+                    warn!(dataset_id = %dataset, "the dataset is left alone for a while: {}", failure.message);
+                } else {
+                    error!(
+                        dataset_id = %dataset,
+                        "the dataset is left alone, somebody has to act: {}", failure.message
+                    );
+                }
+                // First: if the process dies in between, the batch waits for its lease, and the dataset is
+                // left alone.
+                let stop = self.stop(&part, reason, failure.wait, probe.is_some()).await?;
+                self.settle(
+                    &part,
+                    &parked(&part.batch, &stop),
+                    Some(record),
                     ProbeOutcome::Released,
                 )
-                .await;
+                .await?;
+                Ok(SendResult::Stopped(stop))
+            }
+            NextStep::DeadLetter(failure) => self.refused(part, failure, record, probe).await,
         }
-        let answer = self.send(&batch, &fresh).await?;
-        let record = record(&answer);
-        let all_fresh = fresh.len() == batch.events.len();
-        let verdict = match answer.result {
-            Ok(()) if all_fresh => {
-                if self.store.finish_batch(&batch, &record).await? {
-                    self.count(EventOutcome::success, batch.events.len());
-                    Verdict::Settled(ProbeOutcome::Succeeded)
-                } else {
-                    self.count_lost_lease(id);
-                    Verdict::LeaseLost
-                }
-            }
-            Ok(()) => {
-                let fates = fates(&batch, |_| Fate::Done);
-                self.settle(&batch, &record, &fates, Evidence::Alive, ProbeOutcome::Succeeded)
-                    .await?
-            }
-            Err(failure) if failure.class == FailureClass::Refused && batch.events.len() > 1 => {
-                self.split(batch, true).await?
-            }
-            Err(failure) => self.after(&batch, &record, &failure, probing).await?,
-        };
-        drop(spans);
-        Ok(verdict)
     }
 
-    /// What follows from a failure that cutting the batch does not help against.
-    async fn after(
+    /// Meta refuses an event that stood alone. When that happens again and again, and it takes none in
+    /// between, it is not the events' fault: then the dataset is left alone before all of them are dead
+    /// letters.
+    async fn refused(
         &self,
-        batch: &Batch,
-        record: &AttemptRecord,
+        part: Leased,
         failure: &Failure,
-        probing: bool,
-    ) -> Result<Verdict, StoreError> {
-        let (dataset, count, message) = (batch.id.dataset_id, batch.events.len(), &failure.message);
-        match failure.class {
-            FailureClass::Transient | FailureClass::Unknown => {
-                warn!(dataset_id = %dataset, batch.id = batch.id.batch_id, "{count} events wait after a failed attempt: {message}");
-                let fates = fates(batch, |event| self.fate_after_failure(event, failure, probing));
-                self.settle(batch, record, &fates, Evidence::Failing, ProbeOutcome::Failed)
-                    .await
+        record: &AttemptRecord,
+        probe: Option<Probe>,
+    ) -> Result<SendResult, StoreError> {
+        let (dataset, message) = (part.batch.id.dataset_id, &failure.message);
+        let code = (record.error_code, record.error_subcode);
+        let is_systematic = self.refusals.refused(dataset, code);
+        let is_known = match probe {
+            // It was to find out whether this is over, and it is not.
+            Some(probe) => probe.is_about_refusals,
+            // Another delivery has found it out.
+            None => {
+                let looking = || self.is_stopped_for_refusals(dataset);
+                self.insist(part.until, looking).await?.0
             }
-            FailureClass::Throttled | FailureClass::Blocked => {
-                let reason = match failure.class {
-                    FailureClass::Throttled => Reason::Throttled,
-                    _ => Reason::Blocked,
-                };
-                if reason == Reason::Blocked {
-                    error!(dataset_id = %dataset, "the dataset is left alone, somebody has to act: {message}");
-                } else {
-                    warn!(dataset_id = %dataset, "the dataset is left alone for a while: {message}");
-                }
-                // First: if the process dies in between, the batch waits for its lease, and the dataset is left alone.
-                let until_ms = self.stop(dataset, reason, failure.wait, probing).await?;
-                let fates = fates(batch, |_| Fate::Release);
-                let outcome = ProbeOutcome::Stopped { reason, until_ms };
-                self.settle(batch, record, &fates, Evidence::None, outcome).await
-            }
-            FailureClass::Refused => {
-                warn!(dataset_id = %dataset, "Meta refuses an event for good, it is kept as a dead letter: {message}");
-                let fates = fates(batch, |_| Fate::Dead(DeadLetterReason::Refused));
-                // Meta's refusal of an event is proof that it is alive.
-                self.settle(batch, record, &fates, Evidence::Alive, ProbeOutcome::Succeeded)
-                    .await
-            }
-        }
+        };
+        let stop = if is_systematic || is_known {
+            error!(
+                dataset_id = %dataset,
+                "Meta refuses event after event for one cause and takes none, so the others are kept back and the \
+                 dataset is left alone; somebody has to act: {message}"
+            );
+            let stopping = self.stop(&part, Reason::Refused, failure.wait, probe.is_some());
+            Some(stopping.await?)
+        } else {
+            warn!(dataset_id = %dataset, "Meta refuses an event for good, it is kept as a dead letter: {message}");
+            None
+        };
+        let fates = fates(&part.batch, |_| Fate::Dead(DeadLetterReason::Refused));
+        // A refusal of an event proves that Meta is alive.
+        let settled = self
+            .settle(&part, &fates, Some(record), ProbeOutcome::Succeeded)
+            .await?;
+        Ok(stop.map_or(settled, SendResult::Stopped))
+    }
+
+    async fn is_stopped_for_refusals(&self, dataset: DatasetId) -> Result<bool, StoreError> {
+        let (breaker, _, _) = self.store.breaker(dataset).await?;
+        Ok(breaker.state != State::Closed && breaker.reason == Some(Reason::Refused))
     }
 
     /// The next try of one event, or none. A probe spends no retry: the outage is not the event's fault.
-    fn fate_after_failure(&self, event: &QueuedEvent, failure: &Failure, probing: bool) -> Fate {
+    fn retry(&self, event: &QueuedEvent, failure: &Failure, probing: bool) -> Fate {
         let spent = u16::try_from(event.retries).unwrap_or_default();
         let chance = rand::random();
         if probing {
             let first = self.schedule.next_delay(0, failure.wait, chance);
             return Fate::Wait {
-                delay: first.unwrap_or_default(),
+                delay: first.unwrap_or(LEAST_PARKED),
                 retries: event.retries,
             };
         }
@@ -211,65 +398,189 @@ impl Courier {
         }
     }
 
+    /// Records what becomes of each event, until it is recorded or the lease ends.
     async fn settle(
         &self,
-        batch: &Batch,
-        record: &AttemptRecord,
+        part: &Leased,
         fates: &[Fate],
-        evidence: Evidence,
+        record: Option<&AttemptRecord>,
         outcome: ProbeOutcome,
-    ) -> Result<Verdict, StoreError> {
-        if !self.store.settle_batch(batch, record, fates, evidence).await? {
-            self.count_lost_lease(batch.id.batch_id);
-            return Ok(Verdict::LeaseLost);
-        }
-        for fate in fates {
-            let outcome = match fate {
-                Fate::Done => EventOutcome::success,
-                Fate::Release | Fate::Wait { .. } => EventOutcome::error,
-                Fate::Dead(DeadLetterReason::Expired) => EventOutcome::expired,
-                Fate::Dead(_) => EventOutcome::dead,
-            };
-            self.count(outcome, 1);
-        }
-        Ok(Verdict::Settled(outcome))
-    }
-
-    async fn split(&self, batch: Batch, answered: bool) -> Result<Verdict, StoreError> {
-        let id = batch.id.batch_id;
-        match self
-            .store
-            .split_batch(batch, answered, self.config.lease())
+    ) -> Result<SendResult, StoreError> {
+        let batch = &part.batch;
+        let is_delivered = fates.iter().all(|fate| *fate == Fate::Done);
+        let settling = || async {
+            match record {
+                Some(record) if is_delivered => self.store.finish_batch(batch, record).await,
+                record => self.store.settle_batch(batch, fates, record).await,
+            }
+        };
+        if !self
+            .record(part, settling, |is_written| *is_written, |_| true)
             .await?
         {
-            Some((first, second)) => {
-                self.metrics.splits.inc();
-                // Their own attempts begin here.
-                let anew = |half: Batch| Batch { attempt: 1, ..half };
-                Ok(Verdict::Split(anew(first), anew(second)))
+            return Ok(SendResult::LeaseLost);
+        }
+        for (event, fate) in batch.events.iter().zip(fates) {
+            self.count(match fate {
+                Fate::Done => EventOutcome::success,
+                Fate::Wait { retries, .. } if *retries == event.retries => EventOutcome::parked,
+                Fate::Wait { .. } => EventOutcome::error,
+                Fate::Dead(DeadLetterReason::Expired) => EventOutcome::expired,
+                Fate::Dead(_) => EventOutcome::dead,
+            });
+        }
+        Ok(SendResult::Settled(outcome))
+    }
+
+    async fn split(&self, part: Leased, record: Option<&AttemptRecord>) -> Result<SendResult, StoreError> {
+        let lease = self.config.lease();
+        let begun = Instant::now();
+        let splitting = || self.store.split_batch(part.batch.clone(), record, lease);
+        // Halves that were made by a try whose answer was lost wait for the end of their leases.
+        let halves = self
+            .record(&part, splitting, Option::is_some, |halves| halves)
+            .await?;
+        let Some((first, second)) = halves else {
+            return Ok(SendResult::LeaseLost);
+        };
+        self.metrics.splits.inc();
+        // Their own attempts begin here.
+        let half = |batch: Batch| Leased {
+            batch: Batch { attempt: 1, ..batch },
+            until: begun + lease,
+        };
+        Ok(SendResult::Split(Box::new([half(first), half(second)])))
+    }
+
+    /// Keeps back the parts of a batch that were not sent any more.
+    async fn park(&self, parts: VecDeque<Leased>, stop: &Stop) -> Result<(), StoreError> {
+        for part in parts {
+            let fates = parked(&part.batch, stop);
+            self.settle(&part, &fates, None, ProbeOutcome::Released).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives parts back that were not sent: others may send them.
+    async fn release(&self, parts: VecDeque<Leased>) -> Result<(), StoreError> {
+        for part in parts {
+            let releasing = || self.store.release_batch(&part.batch);
+            self.record(&part, releasing, |is_written| *is_written, |_| true)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the leases of all parts last from now again; those that are lost are dropped.
+    async fn renew(&self, parts: &mut VecDeque<Leased>) -> Result<(), StoreError> {
+        let ids: Vec<BatchId> = parts.iter().map(|part| part.batch.id).collect();
+        let lease = self.config.lease();
+        let until = parts
+            .iter()
+            .map(|part| part.until)
+            .min()
+            .unwrap_or_else(Instant::now);
+        let renewing = || async {
+            let begun = Instant::now();
+            Ok((begun, self.store.renew_leases(&ids, lease).await?))
+        };
+        let ((begun, ours), _) = self.insist(until, renewing).await?;
+        parts.retain_mut(|part| {
+            let is_ours = ours.contains(&part.batch.id);
+            if is_ours {
+                let longer = (begun + lease).saturating_duration_since(part.until);
+                part.batch.lease_expires_at += TimeDelta::from_std(longer).unwrap_or_default();
+                part.until = begun + lease;
+            } else {
+                self.count_lost_lease(part.batch.id.batch_id);
             }
-            None => {
-                self.count_lost_lease(id);
-                Ok(Verdict::LeaseLost)
+            is_ours
+        });
+        Ok(())
+    }
+
+    /// Records something until it is recorded or the lease ends. Whether it was recorded: `is_written` says
+    /// it of one try; if none was after one that failed, the failed one may have been, which `unsure` makes
+    /// the best of.
+    async fn record<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        part: &Leased,
+        recording: impl Fn() -> F,
+        is_written: impl Fn(&T) -> bool,
+        unsure: impl Fn(T) -> T,
+    ) -> Result<T, StoreError> {
+        let (result, failed_before) = self.insist(part.until, recording).await?;
+        let id = part.batch.id.batch_id;
+        if is_written(&result) {
+            if failed_before {
+                info!(batch.id = id, "what came of a batch is recorded now");
             }
+            Ok(result)
+        } else if failed_before {
+            info!(
+                batch.id = id,
+                "what came of a batch was recorded by an earlier try, or its lease had ended"
+            );
+            Ok(unsure(result))
+        } else {
+            self.count_lost_lease(id);
+            Ok(result)
         }
     }
 
-    async fn send(&self, batch: &Batch, events: &[&str]) -> Result<Answer, StoreError> {
-        let dataset = batch.id.dataset_id;
-        let token = match self.store.access_token(dataset).await {
-            Ok(Some(token)) => token,
-            // It is an answer all the same: the events are kept, and are sent nowhere else.
-            Ok(None) => return Ok(blocked("there is no dataset of this id".to_owned())),
-            Err(error @ StoreError::Sealed { .. }) => return Ok(blocked(error.to_string())),
-            Err(error) => return Err(error),
-        };
+    /// Calls the database until it answers or the time is up, and says whether it failed before. Each try
+    /// takes a connection anew, so a server that restarts is found as soon as it is back.
+    async fn insist<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        until: Instant,
+        call: impl Fn() -> F,
+    ) -> Result<(T, bool), StoreError> {
+        let mut wait = FIRST_RETRY;
+        let mut failed = false;
+        loop {
+            let error = match call().await {
+                Ok(result) => return Ok((result, failed)),
+                Err(error) => error,
+            };
+            let wait_now = wait.mul_f64(0.75 + 0.5 * rand::random::<f64>());
+            if Instant::now() + wait_now >= until {
+                return Err(error);
+            }
+            if !failed {
+                warn!(
+                    "the database did not take what came of a batch, trying on: {}",
+                    ErrorChain(&error)
+                );
+            }
+            failed = true;
+            self.metrics.database_retries.inc();
+            tokio::time::sleep(wait_now).await;
+            wait = (wait * 2).min(LONGEST_RETRY);
+        }
+    }
+
+    async fn access_token(&self, dataset: DatasetId) -> Result<Token, StoreError> {
+        match self.store.access_token(dataset).await {
+            Ok(Some(token)) => Ok(Token::Known(token)),
+            Ok(None) => Ok(Token::NoDataset),
+            Err(error @ StoreError::Sealed { .. }) => Ok(Token::Sealed(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn request(&self, batch: &Batch, token: &SecretString, events: &[&str]) -> Answer {
         let request = EventsRequest {
             events,
             test_event_code: &batch.test_event_code,
         };
+        if batch.attempt > 1 {
+            self.metrics.resent.inc_by(events.len() as u64);
+        }
         self.metrics.in_flight.inc();
-        let answer = self.graph_api.send_events(dataset, &token, &request).await;
+        let answer = self
+            .graph_api
+            .send_events(batch.id.dataset_id, token, &request)
+            .await;
         self.metrics.in_flight.dec();
         self.metrics.batch_size.observe(events.len() as f64);
         self.metrics.request_seconds.observe(answer.latency.as_secs_f64());
@@ -281,6 +592,7 @@ impl Courier {
                 FailureClass::Throttled => RequestResult::throttled,
                 FailureClass::Blocked => RequestResult::blocked,
                 FailureClass::Refused => RequestResult::refused,
+                FailureClass::TooLarge => RequestResult::too_large,
             },
         };
         self.metrics
@@ -294,41 +606,51 @@ impl Courier {
                 answer.messages.join("; ")
             );
         }
-        Ok(answer)
+        answer
     }
 
-    /// Leaves a dataset alone. Until when, as far as Meta said.
+    /// Leaves the dataset of a batch alone, and says until when.
     ///
-    /// A probe's outcome says it by itself, and gives the probe back; stopped here, the breaker would have moved on before its
-    /// probe is settled, and the next one would have to wait for this one's lease.
+    /// A probe's outcome says it by itself, and gives the probe back; stopped here, the breaker would have
+    /// moved on before its probe is settled, and the next one would have to wait for this one's lease.
     async fn stop(
+        &self,
+        part: &Leased,
+        reason: Reason,
+        asked: Option<Duration>,
+        probing: bool,
+    ) -> Result<Stop, StoreError> {
+        let stopping = || self.try_to_stop(part.batch.id.dataset_id, reason, asked, probing);
+        Ok(self.insist(part.until, stopping).await?.0)
+    }
+
+    async fn try_to_stop(
         &self,
         dataset: DatasetId,
         reason: Reason,
-        wait: Option<Duration>,
+        asked: Option<Duration>,
         probing: bool,
-    ) -> Result<Option<i64>, StoreError> {
-        let mut until_ms = None;
-        for _ in 0..CONTESTED_CHANGES {
+    ) -> Result<Stop, StoreError> {
+        let mut contested = 0;
+        loop {
             let (breaker, _, now_ms) = self.store.breaker(dataset).await?;
-            until_ms =
-                wait.map(|wait| now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)));
-            if probing {
-                break;
-            }
-            let Some(stopped) = breaker.stop(reason, until_ms, now_ms, &self.breaker, rand::random()) else {
-                break;
+            let asked_until_ms = asked.map(|asked| now_ms.saturating_add(milliseconds(asked)));
+            let stopped = breaker.stop(reason, asked_until_ms, now_ms, &self.breaker, rand::random());
+            let until_ms = stopped.unwrap_or(breaker).open_until_ms.unwrap_or(now_ms);
+            let stop = Stop {
+                reason,
+                asked_until_ms,
+                wait: Duration::from_millis(until_ms.saturating_sub(now_ms).try_into().unwrap_or_default()),
             };
-            // Somebody else's change was first, or there is no such dataset: there is nothing to leave alone then.
-            if self
-                .store
-                .change_breaker(dataset, &breaker, &stopped, None)
-                .await?
-            {
-                break;
+            contested += 1;
+            let Some(stopped) = stopped.filter(|_| !probing && contested <= CONTESTED_CHANGES) else {
+                return Ok(stop);
+            };
+            let changing = self.store.change_breaker(dataset, &breaker, &stopped, None);
+            if changing.await? {
+                return Ok(stop);
             }
         }
-        Ok(until_ms)
     }
 
     /// Tells the breaker what its probe found, unless it has moved on since.
@@ -350,6 +672,27 @@ impl Courier {
             info!(dataset_id = %dataset, "after a probe the breaker is {}", settled.state.as_str());
         }
         Ok(())
+    }
+
+    /// Marks the events that became too old for Meta since they were claimed. `send_by` leaves a minute for the way.
+    fn mark_too_old(&self, part: &mut Leased) {
+        let left = part.until.saturating_duration_since(Instant::now());
+        let now = part.batch.lease_expires_at - TimeDelta::from_std(left).unwrap_or_default();
+        for event in &mut part.batch.events {
+            event.too_old |= event.send_by <= now;
+        }
+    }
+
+    /// Settling makes dead letters of the events whose rows are gone; here somebody is told.
+    fn report_missing(&self, batch: &Batch) {
+        if !batch.missing.is_empty() {
+            let numbers: Vec<i64> = batch.missing.iter().map(|event| event.number).take(10).collect();
+            error!(
+                dataset_id = %batch.id.dataset_id, batch.id = batch.id.batch_id,
+                "{} accepted events cannot be sent, their content is gone; they become dead letters: {numbers:?}",
+                batch.missing.len()
+            );
+        }
     }
 
     /// A span for each event whose request was traced, as a part of that trace. They end when dropped.
@@ -379,19 +722,60 @@ impl Courier {
             .collect()
     }
 
-    fn count(&self, outcome: EventOutcome, events: usize) {
-        self.metrics
-            .events
-            .get_or_create(&EventLabels { outcome })
-            .inc_by(events as u64);
+    fn count(&self, outcome: EventOutcome) {
+        self.metrics.events.get_or_create(&EventLabels { outcome }).inc();
     }
 
     fn count_lost_lease(&self, batch_id: i64) {
         self.metrics.leases_lost.inc();
         warn!(
             batch.id = batch_id,
-            "the lease had ended: another forwarder sends these events too"
+            "the lease had ended: another forwarder has taken the batch over, or will"
         );
+    }
+}
+
+/// The access token of a dataset, or why there is none.
+enum Token {
+    Known(SecretString),
+    NoDataset,
+    /// This process has another sealing key than the one that sealed it.
+    Sealed(StoreError),
+}
+
+/// What follows from the answer to a request of so many events.
+fn next_step(result: &Result<(), Failure>, sent: usize) -> NextStep<'_> {
+    let Err(failure) = result else {
+        return NextStep::Finish;
+    };
+    match failure.class {
+        FailureClass::Refused | FailureClass::TooLarge if sent > 1 => NextStep::Split,
+        FailureClass::Refused => NextStep::DeadLetter(failure),
+        FailureClass::Transient | FailureClass::Unknown | FailureClass::TooLarge => NextStep::Retry(failure),
+        FailureClass::Throttled => NextStep::Park(Reason::Throttled, failure),
+        FailureClass::Blocked => NextStep::Park(Reason::Blocked, failure),
+    }
+}
+
+/// The attempt as it is logged.
+fn record(answer: &Answer, step: NextStep<'_>) -> AttemptRecord {
+    let failure = answer.result.as_ref().err();
+    let error = failure.and_then(|failure| failure.error.as_ref());
+    AttemptRecord {
+        outcome: match step {
+            NextStep::Finish => AttemptOutcome::Delivered,
+            NextStep::Split | NextStep::DeadLetter(_) => AttemptOutcome::Refused,
+            NextStep::Retry(_) => AttemptOutcome::Unavailable,
+            NextStep::Park(Reason::Throttled, _) => AttemptOutcome::Throttled,
+            NextStep::Park(..) => AttemptOutcome::Blocked,
+        },
+        http_status: answer.http_status,
+        fbtrace_id: answer.fbtrace_id.clone(),
+        error_code: error.and_then(|error| error.code),
+        error_subcode: error.and_then(|error| error.error_subcode),
+        error_message: failure.map(|failure| failure.message.clone()),
+        latency_ms: i32::try_from(answer.latency.as_millis()).ok(),
+        events_received: answer.events_received,
     }
 }
 
@@ -402,6 +786,14 @@ fn fates(batch: &Batch, fresh: impl Fn(&QueuedEvent) -> Fate) -> Vec<Fate> {
         false => fresh(event),
     };
     batch.events.iter().map(fate).collect()
+}
+
+/// Every event waits as long as its dataset is left alone, and keeps its retries.
+fn parked(batch: &Batch, stop: &Stop) -> Vec<Fate> {
+    fates(batch, |event| Fate::Wait {
+        delay: parked_for(stop.wait, LEAST_PARKED, rand::random()),
+        retries: event.retries,
+    })
 }
 
 /// Of the parts of a probe the worst counts; one that says nothing counts least.
@@ -419,27 +811,52 @@ fn worse(one: ProbeOutcome, other: ProbeOutcome) -> ProbeOutcome {
     }
 }
 
-fn blocked(message: String) -> Answer {
-    Answer::not_sent(Failure {
-        class: FailureClass::Blocked,
-        message,
-        wait: None,
-        error: None,
-    })
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn record(answer: &Answer) -> AttemptRecord {
-    let failure = answer.result.as_ref().err();
-    let error = failure.and_then(|failure| failure.error.as_ref());
-    AttemptRecord {
-        http_status: answer.http_status,
-        fbtrace_id: answer.fbtrace_id.clone(),
-        error_code: error.and_then(|error| error.code),
-        error_subcode: error.and_then(|error| error.error_subcode),
-        error_message: failure.map(|failure| failure.message.clone()),
-        // What was not sent took no time.
-        latency_ms: Some(answer.latency)
-            .filter(|latency| !latency.is_zero())
-            .and_then(|latency| i32::try_from(latency.as_millis()).ok()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_of_failure_has_its_next_step() {
+        let failure = |class| Failure {
+            class,
+            message: String::new(),
+            wait: None,
+            error: None,
+        };
+        let step = |class, sent| match next_step(&Err(failure(class)), sent) {
+            NextStep::Finish => "finish",
+            NextStep::Split => "split",
+            NextStep::Retry(_) => "retry",
+            NextStep::Park(Reason::Throttled, _) => "park, throttled",
+            NextStep::Park(..) => "park, blocked",
+            NextStep::DeadLetter(_) => "dead letter",
+        };
+        for (class, one, many) in [
+            (FailureClass::Transient, "retry", "retry"),
+            (FailureClass::Unknown, "retry", "retry"),
+            (FailureClass::TooLarge, "retry", "split"),
+            (FailureClass::Refused, "dead letter", "split"),
+            (FailureClass::Throttled, "park, throttled", "park, throttled"),
+            (FailureClass::Blocked, "park, blocked", "park, blocked"),
+        ] {
+            assert_eq!((step(class, 1), step(class, 2)), (one, many), "{class:?}");
+        }
+        assert_eq!(next_step(&Ok(()), 1), NextStep::Finish);
+    }
+
+    #[test]
+    fn of_the_parts_of_a_probe_the_worst_counts() {
+        let (released, succeeded, failed) = (
+            ProbeOutcome::Released,
+            ProbeOutcome::Succeeded,
+            ProbeOutcome::Failed,
+        );
+        assert_eq!(worse(released, succeeded), succeeded);
+        assert_eq!(worse(failed, succeeded), failed);
+        assert_eq!(worse(succeeded, released), succeeded);
     }
 }

@@ -1,56 +1,28 @@
 //! The capi-forwarder's process.
 
 use capi_forwarder::config::Config;
-use capi_forwarder::{Courier, ForwarderMetrics};
+use capi_forwarder::{ForwarderMetrics, Sender};
+use rastro_boot::Service;
 use rastro_graph_api::GraphApi;
-use rastro_service::health::{self, Readiness};
-use rastro_service::metrics::Metrics;
-use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry::{self, ErrorChain};
-use rastro_store::Store;
+use rastro_service::health::Routes;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    anyhow::ensure!(
-        std::env::args().len() == 1,
-        "capi-forwarder takes no arguments: it is configured by RASTRO__ variables"
-    );
-    let config = Config::load()?;
-    let telemetry = telemetry::init("capi-forwarder", &config.telemetry)?;
-    let shutdown = Shutdown::on_signal()?;
-    let store = Store::new(&config.database, "capi-forwarder")?;
-    let graph_api = GraphApi::new(&config.graph_api)?;
-    let (metrics, own) = Metrics::new(
+    rastro_boot::refuse_arguments()?;
+    let config: Config = rastro_boot::load()?;
+    let version = env!("CARGO_PKG_VERSION");
+    let service = Service::start(
         "capi-forwarder",
-        env!("CARGO_PKG_VERSION"),
+        version,
+        &config.common,
         ForwarderMetrics::register,
-    );
-    let _health = health::serve(&config.health, metrics, readiness(&store), shutdown.clone())?;
-    let traces = config.telemetry.exports_traces();
+    )?;
+    let graph_api = GraphApi::new(&config.graph_api)?;
+    let _health = service.serve_health(service.readiness(), Routes::default())?;
+    service.database_opens().await?;
     let owner = format!("capi-forwarder {}", std::process::id());
-    let courier = Courier {
-        store,
-        graph_api,
-        config: config.forwarder,
-        schedule: config.retry,
-        breaker: config.breaker,
-        metrics: own,
-        traces,
-    };
-    capi_forwarder::run(courier, owner, shutdown).await;
-    telemetry.flush();
+    let sender = Sender::new(service.store.clone(), graph_api, &config, service.metrics.clone());
+    capi_forwarder::run(sender, owner, service.shutdown.clone()).await;
+    service.end();
     Ok(())
-}
-
-fn readiness(store: &Store) -> Readiness {
-    let store = store.clone();
-    Readiness::new().check("database", move || {
-        let store = store.clone();
-        async move {
-            store
-                .check_ready()
-                .await
-                .map_err(|error| ErrorChain(&error).to_string())
-        }
-    })
 }

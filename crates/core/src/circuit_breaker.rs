@@ -1,16 +1,16 @@
 //! Whether events of a dataset may be sent now, as a function of outcomes and time.
 //!
-//! **Closed**: traffic flows. **Open**: nothing is sent, events stay queued, no retry is spent. **Half-open**: one
-//! probe at a time, a small batch, finds out whether Meta answers again.
+//! **Closed**: traffic flows. **Open**: nothing is sent, events stay queued, no retry is spent.
+//! **Half-open**: one probe at a time, a small batch, finds out whether Meta answers again.
 //!
-//! There is one breaker per dataset, shared by every process as a row of PostgreSQL. Each change here makes a new
-//! value with `generation` + 1, which the caller writes only where the row still has the generation it read: of two
-//! processes that decide at once, one wins and the other reads again. So there is one probe in the whole fleet, and a
-//! change is logged and alerted once. A result is fenced by the same number: what began before the last change no
-//! longer matters.
+//! There is one breaker per dataset, shared by every process as a row of PostgreSQL. Each change here makes a
+//! new value with `generation` + 1, which the caller writes only where the row still has the generation it
+//! read: of two processes that decide at once, one wins and the other reads again. So there is one probe in
+//! the whole fleet, and a change is logged and alerted once. A result is fenced by the same number: what
+//! began before the last change no longer matters.
 //!
-//! What is deliberately absent: a count of requests. The [`Evidence`] is read from the log of attempts, because a
-//! counter in this row would be written by everybody at once.
+//! What is deliberately absent: a count of requests. The [`Evidence`] is read from the log of attempts,
+//! because a counter in this row would be written by everybody at once.
 //!
 //! Times are milliseconds since 1970, read from one clock for all (the database's).
 
@@ -41,7 +41,8 @@ pub struct Breaker {
     pub open_until_ms: Option<i64>,
     /// Consecutive openings, for the doubling wait.
     pub open_count: i32,
-    /// A probe is out, until it is settled or lost. May outlive its half-open state, if that ended without it.
+    /// A probe is out, until it is settled or lost. May outlive its half-open state, if that ended without
+    /// it.
     pub probe_until_ms: Option<i64>,
     /// Of the probes since it became half-open.
     pub probe_successes: i32,
@@ -59,14 +60,19 @@ pub enum State {
     HalfOpen,
 }
 
-/// Why a breaker is not closed, in the order of what it takes to end it. While several apply, the last one stands.
+/// Why a breaker is not closed, in the order of what it takes to end it. While several apply, the last one
+/// stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Meta said wait. It answers, so time is enough.
     Throttled,
     /// Meta fails or is out of reach. Probes have to succeed.
     Errors,
-    /// Meta refuses the dataset (token, permission, configuration). A person has to act, then probes have to succeed.
+    /// Meta refused event after event for the same cause, and took none in between. A person has to act,
+    /// because each further event would be lost to the same refusal; then probes have to succeed.
+    Refused,
+    /// Meta refuses the dataset (token, permission, configuration). A person has to act, then probes have to
+    /// succeed.
     Blocked,
 }
 
@@ -81,8 +87,9 @@ pub enum Manual {
 
 /// What the requests of a dataset taught within the window *and* since the breaker's `since_ms`.
 ///
-/// A failure is a request that Meta did not answer, or answered with an error of its own. A refusal of an event
-/// (400) proves that Meta is alive: no failure. Throttled and blocked ones are told to [`Breaker::stop`] instead.
+/// A failure is a request that Meta did not answer, or answered with an error of its own. A refusal of an
+/// event (400) proves that Meta is alive: no failure. Throttled and blocked requests, and refusals that do
+/// not end, are told to [`Breaker::stop`] instead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     pub requests: u32,
@@ -155,8 +162,8 @@ impl Breaker {
 
     /// What time and evidence change; `None`: nothing. `chance` in 0..=1 lengthens a wait by up to a fifth.
     ///
-    /// Closed opens on failures. Open, when its wait is over, closes if it was throttled and half-opens otherwise. A
-    /// lapsed order ends.
+    /// Closed opens on failures. Open, when its wait is over, closes if it was throttled and half-opens
+    /// otherwise. A lapsed order ends.
     pub fn tick(
         &self,
         evidence: &Evidence,
@@ -166,7 +173,8 @@ impl Breaker {
     ) -> Option<Breaker> {
         let mut next = self.without_lapsed_order(now_ms);
         match self.state {
-            // What was counted before it closed is no evidence against it, so there is none at that very instant.
+            // What was counted before it closed is no evidence against it, so there is none at that very
+            // instant.
             State::Closed if now_ms > self.since_ms && evidence.speaks_against_meta(settings) => {
                 next.open(Reason::Errors, None, now_ms, settings, chance);
             }
@@ -180,10 +188,11 @@ impl Breaker {
         next.change_of(self)
     }
 
-    /// Meta said wait, or that a person must act: opens whatever the state. `until_ms`: what Meta asked for, a floor.
+    /// Meta said wait, or a person must act: opens whatever the state. `until_ms`: what Meta asked for, a
+    /// floor.
     ///
-    /// `None`: it is open already and waits long enough, as when several requests in flight bring the same news.
-    /// A wait that runs is never shortened.
+    /// `None`: it is open already and waits long enough, as when several requests in flight bring the same
+    /// news. A wait that runs is never shortened.
     pub fn stop(
         &self,
         reason: Reason,
@@ -205,8 +214,8 @@ impl Breaker {
         next.change_of(self)
     }
 
-    /// Takes the one probe, whose result [`settle_probe`](Self::settle_probe) wants under the new generation. `None`:
-    /// somebody has it, or no probe is called for.
+    /// Takes the one probe, whose result [`settle_probe`](Self::settle_probe) wants under the new generation.
+    /// `None`: somebody has it, or no probe is called for.
     pub fn take_probe(&self, now_ms: i64, settings: &BreakerSettings) -> Option<Breaker> {
         if self.permission(now_ms) != Permission::Probe {
             return None;
@@ -217,11 +226,11 @@ impl Breaker {
         next.change_of(self)
     }
 
-    /// A probe came back. `generation`: the one it was taken under; if the breaker has changed since, the result is
-    /// of the past and changes nothing (`None`).
+    /// A probe came back. `generation`: the one it was taken under; if the breaker has changed since, the
+    /// result is of the past and changes nothing (`None`).
     ///
-    /// Closes once `probes_to_close` are in with a share of failures below `close_below`, and opens as soon as that
-    /// is out of reach, to wait twice as long.
+    /// Closes once `probes_to_close` are in with a share of failures below `close_below`, and opens as soon
+    /// as that is out of reach, to wait twice as long.
     pub fn settle_probe(
         &self,
         outcome: ProbeOutcome,
@@ -264,8 +273,8 @@ impl Breaker {
         }
     }
 
-    /// A person removed the cause (a new token was entered): an open breaker may probe now, before its wait is over.
-    /// `None`: it is not open, or Meta itself asked for the wait.
+    /// A person removed the cause (a new token was entered): an open breaker may probe now, before its wait
+    /// is over. `None`: it is not open, or Meta itself asked for the wait.
     pub fn retry_at_once(&self, now_ms: i64) -> Option<Breaker> {
         if self.state != State::Open || self.reason == Some(Reason::Throttled) {
             return None;
@@ -337,7 +346,8 @@ impl Evidence {
     }
 }
 
-/// When a wait that begins now ends: ours or what Meta asked for, whichever is longer, and up to a fifth of it.
+/// When a wait that begins now ends: ours or what Meta asked for, whichever is longer, and up to a fifth of
+/// it.
 fn wait_until(
     open_count: i32,
     asked_ms: Option<i64>,
@@ -368,25 +378,33 @@ impl State {
         }
     }
 
-    /// The reverse of [`as_str`](Self::as_str).
+    /// The reverse of [`as_str`](Self::as_str). `None`: a word of a version to come. Whoever reads rows skips
+    /// that one, says so and goes on with the others.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 }
 
 impl Reason {
-    const ALL: [Reason; 3] = [Reason::Throttled, Reason::Errors, Reason::Blocked];
+    const ALL: [Reason; 4] = [
+        Reason::Throttled,
+        Reason::Errors,
+        Reason::Refused,
+        Reason::Blocked,
+    ];
 
     /// The word for it in the database and the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Throttled => "throttled",
             Reason::Errors => "errors",
+            Reason::Refused => "refused",
             Reason::Blocked => "blocked",
         }
     }
 
-    /// The reverse of [`as_str`](Self::as_str).
+    /// The reverse of [`as_str`](Self::as_str). `None`: a word of a version to come. Whoever reads rows skips
+    /// that one, says so and goes on with the others.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
@@ -404,7 +422,8 @@ impl Manual {
         }
     }
 
-    /// The reverse of [`as_str`](Self::as_str).
+    /// The reverse of [`as_str`](Self::as_str). `None`: a word of a version to come. Whoever reads rows skips
+    /// that one, says so and goes on with the others.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|manual| manual.as_str() == word)
     }

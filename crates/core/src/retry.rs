@@ -1,14 +1,15 @@
 //! When a failed event is tried again, and when no more.
 //!
-//! Only failures that may pass by themselves spend a retry. A throttled or blocked dataset waits in its
-//! [circuit breaker](crate::circuit_breaker) instead, because an outage of minutes would spend every retry of every
-//! event.
+//! Only failures that may pass by themselves spend a retry. The events of a throttled or blocked dataset are
+//! parked until its [circuit breaker](crate::circuit_breaker) may let them through, with the retries they
+//! have: an outage of minutes would spend every retry of every event.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-/// How long a failed event waits before each of its retries. In a configuration: `delays_ms = [1000, 5000, 30000]`.
+/// How long a failed event waits before each of its retries. In a configuration: `delays_ms = [1000, 5000,
+/// 30000]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Delays")]
 pub struct RetrySchedule {
@@ -40,7 +41,8 @@ pub enum InvalidSchedule {
 }
 
 impl RetrySchedule {
-    /// The longest schedule. Events are worth less each hour and nothing after seven days, when Meta refuses them.
+    /// The longest schedule. Events are worth less each hour and nothing after seven days, when Meta refuses
+    /// them.
     pub const MOST_RETRIES: usize = 20;
 
     /// A schedule of one retry for each delay, 1 to 20 of them, none zero.
@@ -61,8 +63,8 @@ impl RetrySchedule {
 
     /// How long the event waits now, or `None` when no retry is left.
     ///
-    /// `retries_spent`: the retries made already. `asked`: Meta's Retry-After, a floor. `chance`, drawn from 0 to 1,
-    /// adds up to a fifth, so that events that failed together do not come back together.
+    /// `retries_spent`: the retries made already. `asked`: Meta's Retry-After, a floor. `chance`, drawn from
+    /// 0 to 1, adds up to a fifth, so that events that failed together do not come back together.
     pub fn next_delay(&self, retries_spent: u16, asked: Option<Duration>, chance: f64) -> Option<Duration> {
         let delay = *self.delays.get(usize::from(retries_spent))?;
         let least = delay.max(asked.unwrap_or_default());
@@ -79,9 +81,18 @@ impl Default for RetrySchedule {
     }
 }
 
-/// What to add to `wait` so that waits which began together do not end together: up to a fifth of it, by `chance` in
-/// 0..=1 (what lies outside counts as the nearer end). Never less than nothing: a jitter around Meta's Retry-After
-/// would come back too soon half of the time.
+/// How long an event is parked whose dataset is left alone for `wait`: a little longer, by up to a fifth and at most 10 s,
+/// so that the breaker comes first and the events do not all come back together. Never shorter than `least`, whatever
+/// is left of the breaker's wait.
+pub fn parked_for(wait: Duration, least: Duration, chance: f64) -> Duration {
+    const LONGEST_EXTRA: Duration = Duration::from_secs(10);
+    let wait = wait.max(least);
+    wait.saturating_add(up_to_a_fifth(wait.min(5 * LONGEST_EXTRA), chance))
+}
+
+/// What to add to `wait` so that waits which began together do not end together: up to a fifth of it, by
+/// `chance` in 0..=1 (what lies outside counts as the nearer end). Never less than nothing: a jitter around
+/// Meta's Retry-After would come back too soon half of the time.
 pub(crate) fn up_to_a_fifth(wait: Duration, chance: f64) -> Duration {
     let chance = if chance.is_nan() {
         0.0
@@ -127,6 +138,16 @@ mod tests {
     #[test]
     fn what_meta_asks_for_brings_no_spent_retry_back() {
         assert_eq!(RetrySchedule::default().next_delay(3, Some(SECOND), 0.0), None);
+    }
+
+    #[test]
+    fn a_parked_event_waits_as_long_as_its_dataset_and_never_comes_back_at_once() {
+        let parked = |wait, chance| parked_for(wait, 5 * SECOND, chance);
+        assert_eq!(parked(60 * SECOND, 0.0), 60 * SECOND);
+        assert_eq!(parked(30 * SECOND, 1.0), 36 * SECOND);
+        assert_eq!(parked(3_600 * SECOND, 1.0), 3_610 * SECOND);
+        assert_eq!(parked(Duration::ZERO, 0.0), 5 * SECOND);
+        assert_eq!(parked(Duration::ZERO, f64::NAN), 5 * SECOND);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod client;
 mod events;
+mod lenient;
 mod outcome;
 
 pub use client::{GraphApi, GraphApiConfig, GraphApiError};

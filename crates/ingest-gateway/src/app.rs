@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::NormalizePath;
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, HttpServer};
 use anyhow::Context;
 use ipnet::IpNet;
 use rastro_service::clock::Clock;
+use rastro_service::health::{Readiness, Routes};
 use rastro_service::shutdown::Shutdown;
 use rastro_store::Store;
 use tokio::task::JoinHandle;
@@ -17,93 +19,169 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::auth::Keyring;
-use crate::config::GatewayConfig;
+use crate::config::{Config, GatewayConfig};
 use crate::group_commit::{GroupCommit, Turns};
 use crate::handlers::{breaker, conversions, dead_letters};
+use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
+use crate::readiness::StoreHealth;
 
-/// What handlers share. Each worker has its own, with its own writer.
+/// What the handlers of events share. Each worker has its own, with its own writer.
 pub(crate) struct App {
-    /// For operators. Events go through `group_commit`.
-    pub(crate) store: Store,
     pub(crate) keyring: Keyring,
     pub(crate) group_commit: GroupCommit,
+    pub(crate) memory: Memory,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) clock: Clock,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) max_body_bytes: usize,
-    pub(crate) request_timeout: Duration,
+    pub(crate) max_publishable_body_bytes: usize,
     /// Whether requests are traced at all.
     pub(crate) traces: bool,
 }
 
-/// A gateway that is listening.
+/// What the handlers of operators' requests share.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) store: Store,
+    pub(crate) keyring: Keyring,
+    pub(crate) memory: Memory,
+    pub(crate) clock: Clock,
+    pub(crate) max_body_bytes: usize,
+    /// How far back a breaker looks.
+    pub(crate) breaker_window_ms: i64,
+}
+
+/// A gateway that does not listen yet.
 pub struct Gateway {
+    config: GatewayConfig,
+    desk: Desk,
+    metrics: GatewayMetrics,
+    store_health: StoreHealth,
+    traces: bool,
+}
+
+/// A gateway that is listening.
+pub struct Listening {
     address: SocketAddr,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
-/// Starts listening. Requests are served until [`Gateway::stop`], or `shutdown`, which lets those in flight finish.
-pub fn run(
-    config: &GatewayConfig,
-    store: Store,
-    clock: Clock,
-    metrics: GatewayMetrics,
-    traces: bool,
-    shutdown: Shutdown,
-) -> anyhow::Result<Gateway> {
-    let listener =
-        TcpListener::bind(config.listen).with_context(|| format!("cannot listen on {}", config.listen))?;
-    let address = listener.local_addr()?;
-    let keyring = Keyring::new(store.clone(), config.max_events_per_second_per_key);
-    let refresh = Duration::from_secs(config.key_refresh_seconds);
-    tokio::spawn(keyring.clone().keep_fresh(refresh, shutdown.clone()));
-
-    let settings = config.clone();
-    let turns = Turns::new(config.workers);
-    let timeout = Duration::from_secs(config.request_timeout_seconds);
-    let server = HttpServer::new(move || {
-        // Called once in each worker's own thread, whose runtime then runs its writer: a request is parsed, stored
-        // and answered without crossing threads.
-        let app = App {
-            store: store.clone(),
-            keyring: keyring.clone(),
-            group_commit: GroupCommit::start(&store, &turns, settings.max_waiting_bytes, &metrics),
-            metrics: metrics.clone(),
-            clock: clock.clone(),
-            trusted_proxies: settings.trusted_proxies.clone(),
-            max_body_bytes: settings.max_body_bytes,
-            request_timeout: timeout,
+impl Gateway {
+    pub fn new(config: &Config, store: Store, clock: Clock, metrics: GatewayMetrics, traces: bool) -> Self {
+        let gateway = &config.gateway;
+        let memory = Memory::new(
+            gateway.max_waiting_bytes,
+            gateway.max_body_bytes,
+            Duration::from_secs(gateway.request_timeout_seconds),
+        );
+        Gateway {
+            desk: Desk {
+                keyring: Keyring::new(store.clone(), gateway.limits(), metrics.clone()),
+                store,
+                memory,
+                clock,
+                max_body_bytes: gateway.max_body_bytes,
+                breaker_window_ms: config.common.breaker.window_ms,
+            },
+            metrics,
+            store_health: StoreHealth::new(Duration::from_secs(gateway.not_storing_seconds)),
             traces,
-        };
-        actix_web::App::new().app_data(Data::new(app)).configure(routes)
-    })
-    .workers(config.workers)
-    .disable_signals()
-    .client_request_timeout(timeout)
-    .shutdown_timeout(config.shutdown_timeout_seconds)
-    .listen(listener)?
-    .run();
-
-    let handle = server.handle();
-    tokio::spawn({
-        let server = handle.clone();
-        async move {
-            shutdown.requested().await;
-            server.stop(true).await;
+            config: gateway.clone(),
         }
-    });
-    info!("listening on {address}");
-    Ok(Gateway {
-        address,
-        server: handle,
-        serving: tokio::spawn(server),
-    })
+    }
+
+    /// Adds what only a gateway can say: whether events are being stored.
+    pub fn readiness(&self, readiness: Readiness) -> Readiness {
+        let store_health = self.store_health.clone();
+        readiness.check("storing", move || std::future::ready(store_health.check()))
+    }
+
+    /// What operators ask, for a listener that is not public.
+    pub fn operator_routes(&self) -> Routes {
+        let desk = self.desk.clone();
+        Routes::new(move |config| {
+            config.app_data(Data::new(desk.clone()));
+            operator_routes(config);
+        })
+    }
+
+    /// Starts listening. Requests are served until [`Listening::stop`], or `shutdown`: then, after a while in
+    /// which `/readyz` keeps new ones away, those in flight may finish.
+    pub fn listen(self, shutdown: Shutdown) -> anyhow::Result<Listening> {
+        let Gateway {
+            config,
+            desk,
+            metrics,
+            store_health,
+            traces,
+        } = self;
+        let listener = TcpListener::bind(config.listen)
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let refresh = Duration::from_secs(config.key_refresh_seconds);
+        tokio::spawn(desk.keyring.clone().keep_fresh(refresh, shutdown.clone()));
+
+        let settings = config.clone();
+        let turns = Turns::new(config.workers);
+        let server = HttpServer::new(move || {
+            // Called once in each worker's own thread, whose runtime then runs its writer: a request is
+            // parsed, stored and answered without crossing threads.
+            let app = App {
+                keyring: desk.keyring.clone(),
+                group_commit: GroupCommit::start(&desk.store, &turns, &desk.memory, &store_health, &metrics),
+                memory: desk.memory.clone(),
+                metrics: metrics.clone(),
+                clock: desk.clock.clone(),
+                trusted_proxies: settings.trusted_proxies.clone(),
+                max_body_bytes: settings.max_body_bytes,
+                max_publishable_body_bytes: settings.max_publishable_body_bytes,
+                traces,
+            };
+            let app = actix_web::App::new()
+                .app_data(Data::new(app))
+                .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
+                .configure(event_routes);
+            match settings.operators_on_public_listener {
+                true => app.app_data(Data::new(desk.clone())).configure(operator_routes),
+                false => app,
+            }
+            .default_service(web::to(async || {
+                Problem::not_found().into_response(Uuid::now_v7())
+            }))
+        })
+        .workers(config.workers)
+        // Each worker counts its own.
+        .max_connections(config.max_connections.div_ceil(config.workers))
+        .disable_signals()
+        .client_request_timeout(Duration::from_secs(config.request_timeout_seconds))
+        .shutdown_timeout(config.shutdown_timeout_seconds)
+        .listen(listener)?
+        .run();
+
+        let handle = server.handle();
+        let drain = Duration::from_secs(config.drain_seconds);
+        tokio::spawn({
+            let server = handle.clone();
+            async move {
+                shutdown.requested().await;
+                // Whoever sends events here learns only in a while that `/readyz` says no.
+                tokio::time::sleep(drain).await;
+                server.stop(true).await;
+            }
+        });
+        info!("listening on {address}");
+        Ok(Listening {
+            address,
+            server: handle,
+            serving: tokio::spawn(server),
+        })
+    }
 }
 
-impl Gateway {
+impl Listening {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -121,13 +199,16 @@ impl Gateway {
     }
 }
 
-fn routes(config: &mut web::ServiceConfig) {
+fn event_routes(config: &mut web::ServiceConfig) {
+    config.service(
+        web::resource("/api/meta/conversions")
+            .route(web::post().to(conversions::receive))
+            .default_service(web::to(async || only("POST"))),
+    );
+}
+
+fn operator_routes(config: &mut web::ServiceConfig) {
     config
-        .service(
-            web::resource("/api/meta/conversions")
-                .route(web::post().to(conversions::receive))
-                .default_service(web::to(async || only("POST"))),
-        )
         .service(
             web::resource("/api/meta/retry-failed")
                 .route(web::post().to(dead_letters::retry))
@@ -143,10 +224,7 @@ fn routes(config: &mut web::ServiceConfig) {
                 .route(web::get().to(breaker::show))
                 .route(web::put().to(breaker::put))
                 .default_service(web::to(async || only("GET, PUT"))),
-        )
-        .default_service(web::to(async || {
-            Problem::not_found().into_response(Uuid::now_v7())
-        }));
+        );
 }
 
 /// The answer to any other method.

@@ -4,24 +4,64 @@
 //! about a key. All keys are kept in memory and read again every few seconds, so that a request costs no query and a
 //! database that is away costs no caller its identity.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rastro_core::finding::Finding;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{Caller, Identity, KeyHash, Store, StoreError};
+use rastro_store::{ApiKeyKind, Caller, Identity, KeyHash, Store, StoreError};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
-use tracing::warn;
+use tracing::{error, warn};
 
+use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
 
 /// A key that nobody knows makes the keys be read again, but not more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
+
+/// What a publishable key may send that has no list of its own: what a page sees, up to a lead. Not
+/// `Purchase`, `Subscribe` and `Donate`, of which a page cannot know that they were paid: anyone can read the
+/// key there and claim the ids of the orders to come, and the event of the server that does know would then
+/// be the duplicate.
+const PAGE_EVENTS: [&str; 15] = [
+    "AddPaymentInfo",
+    "AddToCart",
+    "AddToWishlist",
+    "CompleteRegistration",
+    "Contact",
+    "CustomizeProduct",
+    "FindLocation",
+    "InitiateCheckout",
+    "Lead",
+    "PageView",
+    "Schedule",
+    "Search",
+    "StartTrial",
+    "SubmitApplication",
+    "ViewContent",
+];
+
+/// How many events a second a key may send, on average.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub(crate) any_key: Option<NonZeroU32>,
+    pub(crate) publishable_key: Option<NonZeroU32>,
+}
+
+impl Limits {
+    fn of(&self, kind: ApiKeyKind) -> Option<NonZeroU32> {
+        match kind {
+            ApiKeyKind::Secret => self.any_key,
+            ApiKeyKind::Publishable => [self.any_key, self.publishable_key].into_iter().flatten().min(),
+        }
+    }
+}
 
 /// A caller and what it may still send.
 pub(crate) struct KnownKey {
@@ -50,6 +90,44 @@ impl KnownKey {
             )),
         }
     }
+
+    /// Whether the key may send events of this name; if not, what is wrong with the event.
+    pub(crate) fn may_send(&self, event_name: &str) -> Result<(), Finding> {
+        let is_on_list = match (&self.caller.event_names, self.caller.kind) {
+            (Some(names), _) => names.iter().any(|name| name == event_name),
+            (None, ApiKeyKind::Publishable) => PAGE_EVENTS.binary_search(&event_name).is_ok(),
+            (None, ApiKeyKind::Secret) => true,
+        };
+        match is_on_list {
+            true => Ok(()),
+            false => Err(Finding {
+                pointer: "/event_name".to_owned(),
+                detail:
+                    "is not among the event names of this key; send it from your server, with a secret key"
+                        .into(),
+            }),
+        }
+    }
+
+    /// Whether the request may carry a test event code. Each code goes to Meta in requests of its own, and
+    /// its events show up in the business's Test Events: not for everyone who can read the key in a page.
+    pub(crate) fn may_test(&self, test_event_code: Option<&str>) -> Result<(), Problem> {
+        self.may_test_item(test_event_code)
+            .map_err(|error| Problem::not_for_this_key(vec![error]))
+    }
+
+    /// As [`may_test`](Self::may_test), for one event of a batch.
+    pub(crate) fn may_test_item(&self, test_event_code: Option<&str>) -> Result<(), Finding> {
+        match (test_event_code, self.caller.kind) {
+            (Some(_), ApiKeyKind::Publishable) => Err(Finding {
+                pointer: "/test_event_code".to_owned(),
+                detail:
+                    "is not for a publishable key; use a secret key, or the dataset's own test event code"
+                        .into(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a key of our list stands for.
@@ -66,32 +144,43 @@ type Keys = HashMap<KeyHash, Known>;
 #[derive(Clone)]
 pub(crate) struct Keyring {
     store: Store,
-    max_events_per_second: u32,
+    limits: Limits,
+    metrics: GatewayMetrics,
     keys: Arc<RwLock<Keys>>,
-    last_read: Arc<Mutex<Option<Instant>>>,
+    last_reading: Arc<Mutex<Option<Reading>>>,
+    skipped: Arc<std::sync::Mutex<BTreeMap<String, usize>>>,
+}
+
+/// One attempt to read the keys.
+#[derive(Clone, Copy)]
+struct Reading {
+    ended: Instant,
+    succeeded: bool,
 }
 
 impl Keyring {
-    pub(crate) fn new(store: Store, max_events_per_second: u32) -> Self {
+    pub(crate) fn new(store: Store, limits: Limits, metrics: GatewayMetrics) -> Self {
         Keyring {
             store,
-            max_events_per_second,
+            limits,
+            metrics,
             keys: Arc::default(),
-            last_read: Arc::default(),
+            last_reading: Arc::default(),
+            skipped: Arc::default(),
         }
     }
 
     /// Reads the keys again every so often, until shutdown.
     pub(crate) async fn keep_fresh(self, every: Duration, shutdown: Shutdown) {
         loop {
-            let mut last_read = self.last_read.lock().await;
-            if let Err(error) = self.read(&mut last_read).await {
+            let mut last_reading = self.last_reading.lock().await;
+            if let Err(error) = self.read(&mut last_reading).await {
                 warn!(
                     "API keys could not be read, the ones known stay valid: {}",
                     ErrorChain(&error)
                 );
             }
-            drop(last_read);
+            drop(last_reading);
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 () = shutdown.requested() => return,
@@ -136,18 +225,35 @@ impl Keyring {
             return Ok(known);
         }
         // It may be newer than our list.
-        let mut last_read = self.last_read.lock().await;
-        if last_read.is_none_or(|at| at.elapsed() >= SHORTEST_REFRESH)
-            && let Err(error) = self.read(&mut last_read).await
-        {
-            warn!(
-                "an unknown API key could not be looked up: {}",
-                ErrorChain(&error)
-            );
-            return Err(Problem::unavailable());
+        match self.read_again().await {
+            true => self
+                .known(&hash)
+                .ok_or_else(|| Problem::unauthorized("this API key is not known")),
+            false => Err(Problem::unavailable()),
         }
-        self.known(&hash)
-            .ok_or_else(|| Problem::unauthorized("this API key is not known"))
+    }
+
+    /// Reads the keys for somebody whose key is unknown, and says whether that worked. Everybody who waits
+    /// meanwhile shares the answer: while the database is away nobody waits for more than the one attempt
+    /// that is under way.
+    async fn read_again(&self) -> bool {
+        let came = Instant::now();
+        let mut last_reading = self.last_reading.lock().await;
+        if let Some(reading) = *last_reading
+            && (reading.ended >= came || reading.ended.elapsed() < SHORTEST_REFRESH)
+        {
+            return reading.succeeded;
+        }
+        match self.read(&mut last_reading).await {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(
+                    "an unknown API key could not be looked up: {}",
+                    ErrorChain(&error)
+                );
+                false
+            }
+        }
     }
 
     fn known(&self, hash: &KeyHash) -> Option<Known> {
@@ -158,11 +264,17 @@ impl Keyring {
             .cloned()
     }
 
-    async fn read(&self, last_read: &mut Option<Instant>) -> Result<(), StoreError> {
-        let identities = self.store.identities().await?;
+    async fn read(&self, last_reading: &mut Option<Reading>) -> Result<(), StoreError> {
+        let identities = self.store.identities().await;
+        *last_reading = Some(Reading {
+            ended: Instant::now(),
+            succeeded: identities.is_ok(),
+        });
+        let identities = identities?;
+        self.say_what_was_skipped(identities.skipped);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let quota = NonZeroU32::new(self.max_events_per_second);
         *keys = identities
+            .known
             .into_iter()
             .map(|(hash, identity)| {
                 let caller = match identity {
@@ -172,13 +284,30 @@ impl Keyring {
                 // What a key has used up survives the reading.
                 let limiter = match keys.get(&hash) {
                     Some(Known::Caller(known)) => known.limiter.clone(),
-                    _ => quota.map(|quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)))),
+                    _ => self
+                        .limits
+                        .of(caller.kind)
+                        .map(|quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)))),
                 };
                 (hash, Known::Caller(Arc::new(KnownKey { caller, limiter })))
             })
             .collect();
-        *last_read = Some(Instant::now());
         Ok(())
+    }
+
+    /// Once, and again when it is something else.
+    fn say_what_was_skipped(&self, skipped: BTreeMap<String, usize>) {
+        let count: usize = skipped.values().sum();
+        self.metrics
+            .skipped_keys
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut said = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != skipped {
+            for (why, count) in &skipped {
+                error!("{count} API keys are not understood by this version and open nothing: {why}");
+            }
+            *said = skipped;
+        }
     }
 }
 
@@ -186,22 +315,116 @@ impl Keyring {
 mod tests {
     use super::*;
 
-    fn key(events_per_second: u32) -> KnownKey {
+    fn caller(kind: ApiKeyKind, event_names: Option<&[&str]>) -> Caller {
         let settings = rastro_store::DatasetSettings {
             name: "test".into(),
             defaults: Default::default(),
             test_event_code: None,
         };
-        let caller = Caller {
+        Caller {
+            key_id: 1,
             dataset_id: 1.try_into().unwrap(),
-            kind: rastro_store::ApiKeyKind::Secret,
+            kind,
+            event_names: event_names.map(|names| names.iter().map(ToString::to_string).collect()),
             settings,
-        };
+        }
+    }
+
+    fn key(events_per_second: u32) -> KnownKey {
         let limiter = RateLimiter::direct(Quota::per_second(NonZeroU32::new(events_per_second).unwrap()));
         KnownKey {
-            caller,
+            caller: caller(ApiKeyKind::Secret, None),
             limiter: Some(Arc::new(limiter)),
         }
+    }
+
+    #[test]
+    fn a_publishable_key_sends_what_a_page_sees_or_what_is_on_its_list() {
+        let may = |kind, names: Option<&[&str]>, event: &str| {
+            let key = KnownKey {
+                caller: caller(kind, names),
+                limiter: None,
+            };
+            key.may_send(event).is_ok()
+        };
+        let (page, server) = (ApiKeyKind::Publishable, ApiKeyKind::Secret);
+        for event in PAGE_EVENTS {
+            assert!(may(page, None, event), "{event}");
+        }
+        for event in ["Purchase", "Subscribe", "Donate", "pageview", "Anything else"] {
+            assert!(!may(page, None, event), "{event}");
+            assert!(may(server, None, event), "{event}");
+        }
+        assert!(may(page, Some(&["Purchase"]), "Purchase"));
+        assert!(
+            !may(page, Some(&["Purchase"]), "PageView"),
+            "the list is the whole list"
+        );
+    }
+
+    #[test]
+    fn a_publishable_key_has_the_lower_of_both_limits() {
+        let limits = |any_key, publishable_key| Limits {
+            any_key: NonZeroU32::new(any_key),
+            publishable_key: NonZeroU32::new(publishable_key),
+        };
+        let of = |limits: Limits, kind| limits.of(kind).map_or(0, NonZeroU32::get);
+        for (limits, secret, publishable) in [
+            (limits(0, 0), 0, 0),
+            (limits(0, 100), 0, 100),
+            (limits(50, 100), 50, 50),
+            (limits(500, 100), 500, 100),
+            (limits(50, 0), 50, 50),
+        ] {
+            assert_eq!(
+                (
+                    of(limits, ApiKeyKind::Secret),
+                    of(limits, ApiKeyKind::Publishable)
+                ),
+                (secret, publishable),
+                "{limits:?}"
+            );
+        }
+    }
+
+    /// However many come with keys that nobody knows: a database that never answers is asked once at a time,
+    /// and once a second.
+    #[tokio::test]
+    async fn unknown_keys_do_not_queue_up_for_a_database_that_is_away() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "postgres://u:p@{}/x?sslmode=disable",
+            silent.local_addr().unwrap()
+        );
+        let key = "mE1dNnKB1LGNsVlGXvbmYzTNFlh6W3mBtrdQi/0kfDQ=";
+        let config = rastro_store::DatabaseConfig {
+            connect_timeout_seconds: 1,
+            ..rastro_store::DatabaseConfig::new(url.into(), key.into())
+        };
+        let store = Store::new(&config, "test").unwrap();
+        let (_, metrics) = rastro_service::metrics::Metrics::new("test", "0", GatewayMetrics::register);
+        let keyring = Keyring::new(store, Limits::default(), metrics);
+        let asking = (0..100).map(|caller| {
+            let keyring = keyring.clone();
+            async move {
+                let key = format!("Bearer sk_{caller}");
+                keyring
+                    .caller(Some(&key))
+                    .await
+                    .err()
+                    .unwrap()
+                    .into_response(uuid::Uuid::nil())
+                    .status()
+                    .as_u16()
+            }
+        });
+        let answers = futures_util::future::join_all(asking).await;
+        assert_eq!(answers, [503; 100]);
+        let connections = std::iter::from_fn(|| {
+            let accepting = std::pin::pin!(silent.accept());
+            futures_util::FutureExt::now_or_never(accepting)
+        });
+        assert_eq!(connections.count(), 1);
     }
 
     #[test]

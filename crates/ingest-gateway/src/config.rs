@@ -1,27 +1,23 @@
 //! The gateway's configuration: `config.default.toml` is its documentation.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
+use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
-use rastro_service::health::HealthConfig;
-use rastro_service::telemetry::TelemetryConfig;
-use rastro_store::DatabaseConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// The defaults, with a comment for every key.
-pub const DEFAULTS: &str = include_str!("../config.default.toml");
+use crate::auth::Limits;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub database: DatabaseConfig,
-    pub telemetry: TelemetryConfig,
-    pub health: HealthConfig,
+    pub common: CommonConfig,
     pub gateway: GatewayConfig,
     pub seed: SeedConfig,
 }
@@ -33,12 +29,27 @@ pub struct GatewayConfig {
     pub workers: usize,
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    pub operators_on_public_listener: bool,
+    pub max_connections: usize,
     pub max_body_bytes: usize,
+    pub max_publishable_body_bytes: usize,
     pub max_waiting_bytes: usize,
     pub request_timeout_seconds: u64,
+    pub drain_seconds: u64,
     pub shutdown_timeout_seconds: u64,
     pub max_events_per_second_per_key: u32,
+    pub max_events_per_second_per_publishable_key: u32,
+    pub not_storing_seconds: u64,
     pub key_refresh_seconds: u64,
+}
+
+impl GatewayConfig {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            any_key: NonZeroU32::new(self.max_events_per_second_per_key),
+            publishable_key: NonZeroU32::new(self.max_events_per_second_per_publishable_key),
+        }
+    }
 }
 
 /// Networks, or single addresses.
@@ -58,6 +69,7 @@ pub struct SeedConfig {
     access_token: SecretString,
     secret_key: SecretString,
     publishable_key: SecretString,
+    publishable_event_names: Vec<String>,
     admin_key: SecretString,
     default_country: String,
     default_currency: String,
@@ -78,22 +90,34 @@ pub struct DatasetSeed {
     pub access_token: SecretString,
     pub secret_key: Option<SecretString>,
     pub publishable_key: Option<SecretString>,
+    /// `None`: the default list.
+    pub publishable_event_names: Option<Vec<String>>,
     pub defaults: DatasetDefaults,
     pub test_event_code: Option<(String, DateTime<Utc>)>,
 }
 
-impl Config {
-    /// Reads and checks the configuration.
-    pub fn load() -> anyhow::Result<Self> {
-        let config: Config = rastro_service::config::load(DEFAULTS)?;
-        config.check()?;
-        Ok(config)
+impl ServiceConfig for Config {
+    const DEFAULTS: &'static str = include_str!("../config.default.toml");
+
+    fn common(&self) -> &CommonConfig {
+        &self.common
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        self.database.check()?;
         let gateway = &self.gateway;
         ensure!(gateway.workers > 0, "gateway.workers must be at least 1");
+        ensure!(
+            gateway.max_connections >= gateway.workers,
+            "gateway.max_connections must be at least gateway.workers"
+        );
+        ensure!(
+            (1..=gateway.max_body_bytes).contains(&gateway.max_publishable_body_bytes),
+            "gateway.max_publishable_body_bytes must be 1 to gateway.max_body_bytes"
+        );
+        ensure!(
+            gateway.key_refresh_seconds > 0,
+            "gateway.key_refresh_seconds must be at least 1"
+        );
         ensure!(
             gateway.max_waiting_bytes >= 2 * gateway.max_body_bytes,
             "gateway.max_waiting_bytes must hold at least two bodies of gateway.max_body_bytes"
@@ -111,14 +135,17 @@ impl SeedConfig {
     pub fn read(&self) -> anyhow::Result<Seed> {
         let admin_key = key(&self.admin_key, "seed.admin_key")?;
         // A key means one thing; of one that meant two, whichever was stored first would count.
-        let is_another = |other: &SecretString| {
-            admin_key
-                .as_ref()
-                .is_none_or(|admin| admin.expose_secret() != other.expose_secret())
+        let are_the_same = |one: &SecretString, other: &SecretString| {
+            !one.expose_secret().is_empty() && one.expose_secret() == other.expose_secret()
         };
         ensure!(
-            is_another(&self.secret_key) && is_another(&self.publishable_key),
+            !are_the_same(&self.admin_key, &self.secret_key)
+                && !are_the_same(&self.admin_key, &self.publishable_key),
             "seed.admin_key must differ from the keys that send events"
+        );
+        ensure!(
+            !are_the_same(&self.secret_key, &self.publishable_key),
+            "seed.secret_key must differ from seed.publishable_key, which everyone can read in the page"
         );
         Ok(Seed {
             dataset: self.dataset()?,
@@ -168,6 +195,8 @@ impl SeedConfig {
             access_token: self.access_token.clone(),
             secret_key: key(&self.secret_key, "seed.secret_key")?,
             publishable_key: key(&self.publishable_key, "seed.publishable_key")?,
+            publishable_event_names: Some(self.publishable_event_names.clone())
+                .filter(|names| !names.is_empty()),
             defaults: DatasetDefaults { country, currency },
         }))
     }
@@ -185,17 +214,12 @@ fn key(key: &SecretString, name: &str) -> anyhow::Result<Option<SecretString>> {
 
 #[cfg(test)]
 mod tests {
+    use rastro_boot::testing;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let required = [
-            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
-            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
-        ];
-        let variables = required.iter().chain(variables).copied();
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
-        config.check()?;
-        Ok(config)
+        testing::config(variables)
     }
 
     #[test]
@@ -204,13 +228,6 @@ mod tests {
         let seed = config.seed.read().unwrap();
         assert!(seed.dataset.is_none() && seed.admin_key.is_none());
         assert_eq!(config.gateway.trusted_proxies.len(), 2);
-    }
-
-    #[test]
-    fn without_a_database_nothing_starts_and_the_variable_is_named() {
-        let config: Config = rastro_service::config::load_from(DEFAULTS, Vec::<(&str, &str)>::new()).unwrap();
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("RASTRO__DATABASE__URL"), "{error}");
     }
 
     #[test]
@@ -291,5 +308,27 @@ mod tests {
             ])
             .is_err()
         );
+    }
+
+    #[test]
+    fn a_secret_key_that_everyone_can_read_is_refused() {
+        let key = "sk_0123456789abcdef0123";
+        let error = load(&[
+            ("RASTRO__SEED__SECRET_KEY", key),
+            ("RASTRO__SEED__PUBLISHABLE_KEY", key),
+        ])
+        .unwrap_err()
+        .to_string();
+        assert!(
+            error.contains("seed.publishable_key") && !error.contains(key),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bounds_that_contradict_each_other_are_refused() {
+        assert!(load(&[("RASTRO__GATEWAY__MAX_CONNECTIONS", "1")]).is_err());
+        assert!(load(&[("RASTRO__GATEWAY__MAX_PUBLISHABLE_BODY_BYTES", "5000000")]).is_err());
+        assert!(load(&[("RASTRO__GATEWAY__MAX_WAITING_BYTES", "8000000")]).is_err());
     }
 }

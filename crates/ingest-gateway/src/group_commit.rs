@@ -8,19 +8,21 @@
 //! Each of the server's threads has a writer of its own. Only half of them store small groups at a time, so that these grow
 //! instead of sharing the events between them; a large group waits for nobody.
 //!
-//! What may wait is bounded in bytes. Beyond that a request is refused at once, and nothing of it is kept.
+//! What may wait is bounded in bytes, together with the bodies that are being read. Beyond that a request is
+//! refused at once, and nothing of it is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{EventWriter, NewEvent, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
+use rastro_store::{Acceptance, EventWriter, NewEvent, Refusal, Store, StoreError};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use crate::memory::{Memory, NoRoom, Room};
 use crate::metrics::GatewayMetrics;
+use crate::readiness::StoreHealth;
 
 /// A writer stops gathering at so many events. A request is never split, so a group may hold more.
 const GROUP_EVENTS: usize = 1_000;
@@ -36,33 +38,27 @@ const PROMPT: Duration = Duration::from_millis(500);
 /// What an event costs in memory beside its payload, roughly.
 const OVERHEAD_BYTES: usize = 512;
 
-/// What became of one event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// New, and durable.
-    Accepted,
-    /// Its key was claimed before, at the given time if that is still known.
-    Duplicate(Option<DateTime<Utc>>),
-}
-
 /// Why nothing is known to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
     /// Too much is waiting already.
     Full,
+    /// It could not wait even alone.
+    TooLarge,
     /// The database did not take it. Sending it again is safe.
     Unavailable,
     /// The database refuses these very events.
     Refused,
 }
 
-type Answer = Result<Vec<Stored>, NotStored>;
+type Answer = Result<Vec<Acceptance>, NotStored>;
 
 struct Waiting {
     events: Vec<NewEvent>,
+    refusals: Vec<Refusal>,
     answer: oneshot::Sender<Answer>,
     /// Given back when the request is answered.
-    _room: OwnedSemaphorePermit,
+    _room: Room,
 }
 
 /// Who may store a small group: half of the writers of a process at a time.
@@ -79,7 +75,7 @@ impl Turns {
 #[derive(Clone)]
 pub(crate) struct GroupCommit {
     waiting: mpsc::UnboundedSender<Waiting>,
-    room: Arc<Semaphore>,
+    memory: Memory,
 }
 
 impl GroupCommit {
@@ -87,36 +83,41 @@ impl GroupCommit {
     pub(crate) fn start(
         store: &Store,
         turns: &Turns,
-        max_waiting_bytes: usize,
+        memory: &Memory,
+        health: &StoreHealth,
         metrics: &GatewayMetrics,
     ) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writer = Writer {
             store: store.clone(),
             connection: None,
+            health: health.clone(),
             metrics: metrics.clone(),
         };
         tokio::spawn(writer.run(receiver, turns.clone()));
         GroupCommit {
             waiting: sender,
-            room: Arc::new(Semaphore::new(max_waiting_bytes)),
+            memory: memory.clone(),
         }
     }
 
-    /// Stores the events and says what became of each. When this returns `Ok`, every accepted one is durable.
-    pub(crate) async fn store(&self, events: Vec<NewEvent>) -> Answer {
-        let bytes: usize = events
+    /// Stores the events, logs what was refused of the same request, and says what became of each event. When this returns
+    /// `Ok`, every accepted one is durable.
+    pub(crate) async fn store(&self, events: Vec<NewEvent>, refusals: Vec<Refusal>) -> Answer {
+        let bytes = events
             .iter()
             .map(|event| event.payload.len() + OVERHEAD_BYTES)
-            .sum();
-        let bytes = u32::try_from(bytes).map_err(|_| NotStored::Full)?;
-        let room = Arc::clone(&self.room)
-            .try_acquire_many_owned(bytes)
-            .map_err(|_| NotStored::Full)?;
+            .sum::<usize>()
+            + refusals.len() * OVERHEAD_BYTES;
+        let room = self.memory.take(bytes).map_err(|reason| match reason {
+            NoRoom::Now => NotStored::Full,
+            NoRoom::Ever => NotStored::TooLarge,
+        })?;
         let (answer, answered) = oneshot::channel();
         self.waiting
             .send(Waiting {
                 events,
+                refusals,
                 answer,
                 _room: room,
             })
@@ -129,6 +130,7 @@ impl GroupCommit {
 struct Writer {
     store: Store,
     connection: Option<EventWriter>,
+    health: StoreHealth,
     metrics: GatewayMetrics,
 }
 
@@ -148,7 +150,7 @@ impl Writer {
     /// that is away is asked again by the first group.
     async fn warm_up(&mut self) {
         let stored = match self.connection().await {
-            Ok(connection) => connection.accept(&[]).await,
+            Ok(connection) => connection.accept(&[], &[]).await,
             Err(error) => Err(error),
         };
         if stored.is_err() {
@@ -167,7 +169,10 @@ impl Writer {
         loop {
             let started = Instant::now();
             match self.accept(&group).await {
-                Ok(accepted) => self.answer(group, &accepted).await,
+                Ok(acceptances) => {
+                    self.health.stored();
+                    answer(group, acceptances);
+                }
                 Err(error)
                     if error.may_be_about_the_rows() && group.len() > 1 && started.elapsed() < PROMPT =>
                 {
@@ -189,6 +194,7 @@ impl Writer {
                             ErrorChain(&error)
                         );
                         self.connection = None;
+                        self.health.failed();
                         NotStored::Unavailable
                     };
                     refuse(group, reason);
@@ -201,23 +207,14 @@ impl Writer {
         }
     }
 
-    /// Stores what is new, in one commit. Which events those were, by request and position.
-    async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Vec<bool>>, StoreError> {
-        let mut order: Vec<(usize, usize)> = Vec::new();
-        for (request, waiting) in group.iter().enumerate() {
-            order.extend((0..waiting.events.len()).map(|position| (request, position)));
-        }
-        let event = |&(request, position): &(usize, usize)| &group[request].events[position];
-        // Sorted, so that two writers with the same keys never wait for each other; stable, so that of the same key
-        // twice the first one wins.
-        order.sort_by_key(|at| event(at).key);
-        order.dedup_by_key(|at| event(at).key);
-        let events: Vec<&NewEvent> = order.iter().map(event).collect();
-
+    /// Stores what is new and logs what is not, in one commit. What became of each event, in the order of the requests.
+    async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Acceptance>, StoreError> {
+        let events: Vec<&NewEvent> = group.iter().flat_map(|waiting| &waiting.events).collect();
+        let refusals: Vec<&Refusal> = group.iter().flat_map(|waiting| &waiting.refusals).collect();
         let started = Instant::now();
         let mut conflicts = 0;
-        let fresh = loop {
-            match self.connection().await?.accept(&events).await {
+        let acceptances = loop {
+            match self.connection().await?.accept(&events, &refusals).await {
                 Err(error) if error.is_conflict() && conflicts < CONFLICT_RETRIES => conflicts += 1,
                 result => break result?,
             }
@@ -226,60 +223,7 @@ impl Writer {
             .commit_seconds
             .observe(started.elapsed().as_secs_f64());
         self.metrics.group_size.observe(events.len() as f64);
-
-        let mut accepted: Vec<Vec<bool>> = group
-            .iter()
-            .map(|waiting| vec![false; waiting.events.len()])
-            .collect();
-        for ((request, position), fresh) in order.into_iter().zip(fresh) {
-            accepted[request][position] = fresh;
-        }
-        Ok(accepted)
-    }
-
-    /// Answers everyone in a group that is stored: at once where all was new, after logging the others.
-    async fn answer(&mut self, group: Vec<Waiting>, accepted: &[Vec<bool>]) {
-        let mut with_duplicates = Vec::new();
-        for (waiting, accepted) in group.into_iter().zip(accepted) {
-            if accepted.iter().all(|fresh| *fresh) {
-                reply(waiting.answer, Ok(vec![Stored::Accepted; accepted.len()]));
-            } else {
-                with_duplicates.push((waiting, accepted));
-            }
-        }
-        if with_duplicates.is_empty() {
-            return;
-        }
-        let duplicates: Vec<&NewEvent> = with_duplicates
-            .iter()
-            .flat_map(|(waiting, accepted)| waiting.events.iter().zip(*accepted))
-            .filter_map(|(event, fresh)| (!fresh).then_some(event))
-            .collect();
-        let recorded = match self.connection().await {
-            Ok(connection) => connection.record_duplicates(&duplicates).await,
-            Err(error) => Err(error),
-        };
-        match recorded {
-            Ok(first_received) => {
-                let mut first_received = first_received.into_iter();
-                for (waiting, accepted) in with_duplicates {
-                    let stored = accepted.iter().map(|fresh| match fresh {
-                        true => Stored::Accepted,
-                        false => Stored::Duplicate(first_received.next().flatten()),
-                    });
-                    let stored = stored.collect();
-                    reply(waiting.answer, Ok(stored));
-                }
-            }
-            Err(error) => {
-                // Some of these events may be stored. A caller who sends all of them again learns which.
-                warn!("duplicates could not be logged: {}", ErrorChain(&error));
-                self.metrics.commit_failures.inc();
-                self.connection = None;
-                let waiting = with_duplicates.into_iter().map(|(waiting, _)| waiting);
-                refuse(waiting, NotStored::Unavailable);
-            }
-        }
+        Ok(acceptances)
     }
 
     async fn connection(&mut self) -> Result<&mut EventWriter, StoreError> {
@@ -334,6 +278,15 @@ async fn gather<'t>(
     Some((group, turn.filter(|_| gathered < LARGE_GROUP_EVENTS)))
 }
 
+/// Tells each request what became of its events.
+fn answer(group: Vec<Waiting>, acceptances: Vec<Acceptance>) {
+    let mut acceptances = acceptances.into_iter();
+    for waiting in group {
+        let own = acceptances.by_ref().take(waiting.events.len()).collect();
+        reply(waiting.answer, Ok(own));
+    }
+}
+
 fn refuse(group: impl IntoIterator<Item = Waiting>, reason: NotStored) {
     for waiting in group {
         reply(waiting.answer, Err(reason));
@@ -372,16 +325,21 @@ mod tests {
             dataset_id: 1.try_into().unwrap(),
             name: String::new(),
             id: String::new(),
+            event_time: 0,
             send_by: 0,
             dedup_window_seconds: 0,
+            action_source: "website",
+            facts: Default::default(),
             test_event_code: String::new(),
-            payload: String::new(),
+            key_id: None,
             request_id: Uuid::nil(),
             traceparent: None,
+            payload: String::new(),
         };
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let waiting = Waiting {
             events: vec![event],
+            refusals: Vec::new(),
             answer,
             _room: room,
         };

@@ -5,15 +5,16 @@ pub(crate) mod conversions;
 pub(crate) mod dead_letters;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
-use actix_web::web::{Bytes, Payload};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::web::Payload;
 use rastro_core::finding::Finding;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::StoreError;
 use tracing::warn;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::Desk;
+use crate::body::{self, RequestBody};
 use crate::problem::Problem;
 use crate::wire::fields::line;
 
@@ -30,8 +31,8 @@ fn authorization(request: &HttpRequest) -> Option<&str> {
 }
 
 /// Who asks, for the log: the label of the admin key, behind the name in `X-Operator` if there is one.
-async fn operator(app: &App, request: &HttpRequest) -> Result<String, Problem> {
-    let label = app.keyring.operator(authorization(request)).await?;
+async fn operator(desk: &Desk, request: &HttpRequest) -> Result<String, Problem> {
+    let label = desk.keyring.operator(authorization(request)).await?;
     let Some(name) = request.headers().get(OPERATOR_HEADER) else {
         return Ok(label.to_string());
     };
@@ -53,27 +54,7 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     Problem::try_again("the database did not do it just now; asking again is safe")
 }
 
-/// The body of a request that brings JSON, within the limits of size and time.
-async fn read_body(app: &App, request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
-        return Err(Problem::unsupported_media_type());
-    }
-    let reading = payload.to_bytes_limited(app.max_body_bytes);
-    match tokio::time::timeout(app.request_timeout, reading).await {
-        Ok(Ok(Ok(text))) => Ok(text),
-        Ok(Ok(Err(_))) => Err(Problem::malformed("the body broke off")),
-        Ok(Err(_)) => Err(Problem::too_large(format!(
-            "the body may have at most {} bytes",
-            app.max_body_bytes
-        ))),
-        Err(_) => Err(Problem::too_slow()),
-    }
+/// The body of a request that brings JSON, within the limits of an operator's.
+async fn read_body(desk: &Desk, request: &HttpRequest, payload: Payload) -> Result<RequestBody, Problem> {
+    body::read(&desk.memory, request, payload, desk.max_body_bytes).await
 }

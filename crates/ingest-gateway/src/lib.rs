@@ -1,15 +1,18 @@
 //! The ingest-gateway: takes conversion events in over HTTP, and answers 202 when they are durable.
 //!
-//! A request goes through [`auth`] (which dataset), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed),
-//! [`group_commit`] (stored, once) and back. [`problem`] is every answer that is not a success.
+//! A request goes through [`auth`] (which dataset), [`body`] (its bytes), [`wire`] (JSON in), `rastro-core`
+//! (valid, normalised, hashed), [`group_commit`] (stored, once) and back. [`problem`] is every answer that is
+//! not a success.
 
 pub mod config;
 pub mod openapi;
 
 mod app;
 mod auth;
+mod body;
 mod group_commit;
 mod handlers;
+mod memory;
 mod metrics;
 mod problem;
 mod readiness;
@@ -17,7 +20,6 @@ mod seed;
 mod visitor;
 mod wire;
 
-pub use app::{Gateway, run};
+pub use app::{Gateway, Listening};
 pub use metrics::GatewayMetrics;
-pub use readiness::readiness;
-pub use seed::{seed, seed_until_done};
+pub use seed::{reseed, seed, seed_until_done};

@@ -98,6 +98,12 @@ impl Problem {
         Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not for this key", detail)
     }
 
+    /// The key is known, but it may not send this.
+    pub(crate) fn not_for_this_key(errors: Vec<Finding>) -> Self {
+        let problem = Problem::forbidden("a key of this kind may not send what the request brings");
+        Problem { errors, ..problem }
+    }
+
     pub(crate) fn not_found() -> Self {
         let detail = "there is nothing at this address; see proto-docs/openapi.yaml";
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
@@ -148,7 +154,7 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "send application/json, not compressed";
+        let detail = "send application/json in UTF-8, plain or compressed by gzip";
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",

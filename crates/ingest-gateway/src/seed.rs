@@ -1,4 +1,8 @@
 //! What the gateway makes sure of in the database: the configured dataset and keys.
+//!
+//! A start only creates. What is there stays as it is, however old the configuration of this process may be:
+//! a token that was changed must not come back because a replica restarts. [`reseed`] is the order to write
+//! the configuration over what is stored.
 
 use std::time::Duration;
 
@@ -6,80 +10,164 @@ use rastro_core::circuit_breaker::Reason;
 use rastro_core::dataset::DatasetId;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{ApiKeyKind, Dataset, DatasetSettings, Store, StoreError};
+use rastro_store::{ApiKeyKind, Dataset, DatasetSettings, KeyState, NewApiKey, Store, StoreError};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::config::{DatasetSeed, Seed};
 
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Seeds as soon as the database lets it: a gateway that starts before its database, or before the first migration,
 /// waits for it.
-pub async fn seed_until_done(store: &Store, wanted: &Seed, shutdown: &Shutdown) {
-    while let Err(error) = seed(store, wanted).await {
-        warn!(
-            "what is configured could not be seeded yet: {}",
-            ErrorChain(&error)
-        );
+///
+/// # Errors
+/// When a key is known for something else: waiting would not mend that.
+pub async fn seed_until_done(store: &Store, wanted: &Seed, shutdown: &Shutdown) -> Result<(), StoreError> {
+    loop {
+        match seed(store, wanted).await {
+            Ok(()) => return Ok(()),
+            Err(error @ StoreError::KeyTaken { .. }) => return Err(error),
+            Err(error) => warn!(
+                "what is configured could not be seeded yet: {}",
+                ErrorChain(&error)
+            ),
+        }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
-            () = shutdown.requested() => return,
+            () = tokio::time::sleep(RETRY) => {}
+            () = shutdown.requested() => return Ok(()),
         }
     }
 }
 
-/// Creates what is configured, or brings it to that.
+/// Creates what is configured and not there yet, and says what it leaves alone.
+///
+/// # Errors
+/// When a key is known for something else (nothing is created then), or the database fails.
 pub async fn seed(store: &Store, seed: &Seed) -> Result<(), StoreError> {
-    if let Some(key) = &seed.admin_key {
-        store
-            .put_admin_key(hash(key), "admin key from the configuration")
-            .await?;
+    if let Some(seed) = &seed.dataset {
+        for key in keys(seed) {
+            store.check_api_key(&key, seed.dataset_id).await?;
+        }
+        if store.create_dataset(&dataset(seed)).await? {
+            info!(dataset_id = %seed.dataset_id, "created dataset {}", seed.dataset_id);
+        } else {
+            say_what_stays(store, seed).await?;
+        }
     }
-    match &seed.dataset {
-        Some(dataset) => seed_dataset(store, dataset).await,
-        None => Ok(()),
+    create_keys(store, seed).await
+}
+
+/// Writes the configuration over what is stored: the token, the settings, and keys that are not there yet.
+///
+/// # Errors
+/// When a key is known for something else (nothing is written then), or the database fails.
+pub async fn reseed(store: &Store, seed: &Seed) -> Result<(), StoreError> {
+    if let Some(seed) = &seed.dataset {
+        for key in keys(seed) {
+            store.check_api_key(&key, seed.dataset_id).await?;
+        }
+        let token_changes = token_state(store, seed).await? != TokenState::Same;
+        store.put_dataset(&dataset(seed)).await?;
+        info!(dataset_id = %seed.dataset_id, "wrote the configured token and settings over the stored ones");
+        if token_changes {
+            probe_if_blocked(store, seed.dataset_id).await?;
+        }
+    }
+    create_keys(store, seed).await
+}
+
+fn dataset(seed: &DatasetSeed) -> Dataset {
+    Dataset {
+        id: seed.dataset_id,
+        settings: DatasetSettings {
+            name: seed.name.clone(),
+            defaults: seed.defaults,
+            test_event_code: seed.test_event_code.clone(),
+        },
+        access_token: seed.access_token.clone(),
     }
 }
 
-async fn seed_dataset(store: &Store, seed: &DatasetSeed) -> Result<(), StoreError> {
-    let settings = DatasetSettings {
-        name: seed.name.clone(),
-        defaults: seed.defaults,
-        test_event_code: seed.test_event_code.clone(),
+fn keys(seed: &DatasetSeed) -> impl Iterator<Item = NewApiKey<'_>> {
+    let secret = seed.secret_key.as_ref().map(|key| NewApiKey {
+        hash: hash(key),
+        kind: ApiKeyKind::Secret,
+        label: "seed.secret_key",
+        event_names: None,
+    });
+    let publishable = seed.publishable_key.as_ref().map(|key| NewApiKey {
+        hash: hash(key),
+        kind: ApiKeyKind::Publishable,
+        label: "seed.publishable_key",
+        event_names: seed.publishable_event_names.as_deref(),
+    });
+    secret.into_iter().chain(publishable)
+}
+
+async fn create_keys(store: &Store, seed: &Seed) -> Result<(), StoreError> {
+    let say = |label: &str, state| match state {
+        KeyState::Created => info!("created the key {label}"),
+        KeyState::Known => {}
+        KeyState::Revoked => warn!("the key {label} was revoked, and stays so: it opens nothing"),
     };
-    let token_changes = is_new_token(store, seed).await?;
-    store
-        .put_dataset(&Dataset {
-            id: seed.dataset_id,
-            settings,
-            access_token: seed.access_token.clone(),
-        })
-        .await?;
-    if token_changes {
-        probe_if_blocked(store, seed.dataset_id).await?;
+    if let Some(key) = &seed.admin_key {
+        say(
+            "seed.admin_key",
+            store.put_admin_key(hash(key), "seed.admin_key").await?,
+        );
     }
-    let keys = [
-        (&seed.secret_key, ApiKeyKind::Secret),
-        (&seed.publishable_key, ApiKeyKind::Publishable),
-    ];
-    for (key, kind) in keys {
-        if let Some(key) = key {
-            store
-                .put_api_key(hash(key), seed.dataset_id, kind, "from the configuration")
-                .await?;
+    if let Some(seed) = &seed.dataset {
+        for key in keys(seed) {
+            say(key.label, store.create_api_key(&key, seed.dataset_id).await?);
         }
     }
-    info!(dataset_id = %seed.dataset_id, "seeded dataset {}", seed.dataset_id);
     Ok(())
 }
 
-async fn is_new_token(store: &Store, seed: &DatasetSeed) -> Result<bool, StoreError> {
+async fn say_what_stays(store: &Store, seed: &DatasetSeed) -> Result<(), StoreError> {
+    let dataset_id = seed.dataset_id;
+    match token_state(store, seed).await? {
+        TokenState::Same => {}
+        TokenState::Other => warn!(
+            dataset_id = %dataset_id,
+            "dataset {dataset_id} has another access token than the configured one, and keeps it; \
+             `ingest-gateway reseed` replaces it"
+        ),
+        TokenState::Sealed => error!(
+            dataset_id = %dataset_id,
+            "the access token of dataset {dataset_id} opens with none of the sealing keys; \
+             `ingest-gateway reseed` replaces it"
+        ),
+    }
+    let stored = store.dataset_settings(dataset_id).await?;
+    if stored.is_some_and(|stored| stored != dataset(seed).settings) {
+        warn!(
+            dataset_id = %dataset_id,
+            "dataset {dataset_id} has other settings than the configured ones, and keeps them; \
+             `ingest-gateway reseed` replaces them"
+        );
+    }
+    Ok(())
+}
+
+/// How the stored access token is related to the configured one.
+#[derive(PartialEq, Eq)]
+enum TokenState {
+    Same,
+    Other,
+    /// Of no use to anybody.
+    Sealed,
+}
+
+async fn token_state(store: &Store, seed: &DatasetSeed) -> Result<TokenState, StoreError> {
     match store.access_token(seed.dataset_id).await {
-        Ok(known) => {
-            Ok(known.is_some_and(|known| known.expose_secret() != seed.access_token.expose_secret()))
+        Ok(Some(known)) if known.expose_secret() != seed.access_token.expose_secret() => {
+            Ok(TokenState::Other)
         }
-        // It was of no use to anybody; the one that is sealed now will be.
-        Err(StoreError::Sealed { .. }) => Ok(true),
+        Ok(_) => Ok(TokenState::Same),
+        Err(StoreError::Sealed { .. }) => Ok(TokenState::Sealed),
         Err(error) => Err(error),
     }
 }

@@ -4,9 +4,15 @@
 use ingest_gateway::config::{DatasetSeed, Seed};
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Reason, State};
 use rastro_core::dataset::DatasetId;
-use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, World, eventually};
+use rastro_store::{DatabaseConfig, Store, StoreError};
+use rastro_test_support::process::Process;
+use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, TestDatabase, World, eventually};
+use secrecy::ExposeSecret;
 
 const ADMIN_KEY: &str = "ak_0123456789abcdef0123456789abcdef";
+const ANOTHER_DATASET: &str = "987654321098765";
+/// `openssl rand -base64 32`, once; not the one of the tests' databases.
+const ANOTHER_SEALING_KEY: &str = "7eLZqtXk5hX8q0n3H0m0GqE9wqkR5mXk3Jw0gq8b1Zk=";
 
 fn dataset() -> DatasetId {
     DATASET_ID.parse().unwrap()
@@ -32,22 +38,169 @@ async fn stop(world: &World, reason: Reason) {
     );
 }
 
-async fn seed(world: &World, token: &str) -> State {
-    let dataset_seed = DatasetSeed {
+fn seed_of(dataset: &str, token: &str) -> DatasetSeed {
+    DatasetSeed {
         test_event_code: None,
-        dataset_id: dataset(),
+        dataset_id: dataset.parse().unwrap(),
         name: "test".into(),
         access_token: token.to_owned().into(),
         secret_key: None,
         publishable_key: None,
+        publishable_event_names: None,
         defaults: Default::default(),
-    };
-    let seed = Seed {
-        dataset: Some(dataset_seed),
+    }
+}
+
+fn only(dataset: DatasetSeed) -> Seed {
+    Seed {
+        dataset: Some(dataset),
         admin_key: None,
-    };
-    ingest_gateway::seed(&world.store, &seed).await.unwrap();
+    }
+}
+
+async fn reseed(world: &World, token: &str) -> State {
+    let seed = only(seed_of(DATASET_ID, token));
+    ingest_gateway::reseed(&world.store, &seed).await.unwrap();
     world.store.breaker(dataset()).await.unwrap().0.state
+}
+
+#[tokio::test]
+async fn a_start_with_an_older_configuration_puts_nothing_back() {
+    let world = World::start().await;
+    let row = "SELECT md5(d::text) FROM datasets d";
+    let before = world.database.value(row).await;
+    let mut older = seed_of(DATASET_ID, "EAAolder");
+    older.name = "the name of before".into();
+    ingest_gateway::seed(&world.store, &only(older)).await.unwrap();
+    assert_eq!(world.database.value(row).await, before);
+    let token = world.store.access_token(dataset()).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), ACCESS_TOKEN);
+}
+
+#[tokio::test]
+async fn what_is_not_there_yet_is_created() {
+    let world = World::start().await;
+    let mut new = seed_of(ANOTHER_DATASET, "EAAnew");
+    new.secret_key = Some("sk_of_another_dataset".to_owned().into());
+    new.publishable_key = Some("pk_of_another_dataset".to_owned().into());
+    new.publishable_event_names = Some(vec!["PageView".to_owned()]);
+    let new = only(new);
+    for _ in 0..2 {
+        ingest_gateway::seed(&world.store, &new).await.unwrap();
+    }
+    let keys = format!(
+        "SELECT string_agg(kind || coalesce(event_names::text, ''), ' ' ORDER BY kind) FROM api_keys
+         WHERE dataset_id = {ANOTHER_DATASET}"
+    );
+    assert_eq!(world.database.value(&keys).await, "publishable{PageView} secret");
+    let token = world.store.access_token(ANOTHER_DATASET.parse().unwrap()).await;
+    assert_eq!(token.unwrap().unwrap().expose_secret(), "EAAnew");
+}
+
+#[tokio::test]
+async fn a_key_that_is_known_for_something_else_stops_the_start_and_nothing_is_created() {
+    let world = World::start().await;
+    let secret = || Some(Key::Secret.as_str().to_owned().into());
+    let moved = DatasetSeed {
+        secret_key: secret(),
+        ..seed_of(ANOTHER_DATASET, "EAAnew")
+    };
+    let exposed = DatasetSeed {
+        publishable_key: secret(),
+        ..seed_of(DATASET_ID, ACCESS_TOKEN)
+    };
+    let promoted = Seed {
+        dataset: None,
+        admin_key: secret(),
+    };
+    for seed in [only(moved), only(exposed), promoted] {
+        let error = ingest_gateway::seed(&world.store, &seed).await.unwrap_err();
+        assert!(matches!(error, StoreError::KeyTaken { .. }), "{error:?}");
+        let error = error.to_string();
+        assert!(
+            error.contains(&format!("a secret key of dataset {DATASET_ID}")),
+            "{error}"
+        );
+    }
+    let counts = "SELECT (SELECT count(*) FROM datasets) || ' ' || (SELECT count(*) FROM api_keys)";
+    assert_eq!(world.database.value(counts).await, "1 2");
+}
+
+#[tokio::test]
+async fn a_gateway_whose_key_is_another_datasets_ends_and_says_why() {
+    let world = World::start().await;
+    let gateway = Process::gateway(&world.database, &[("RASTRO__SEED__DATASET_ID", ANOTHER_DATASET)]);
+    let reason = gateway.logged("is already known for something else").await;
+    assert!(
+        reason.starts_with("Error: ") && reason.contains("seed.secret_key"),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_key_stays_revoked() {
+    let world = World::start().await;
+    world
+        .database
+        .execute("UPDATE api_keys SET revoked_at = now() WHERE kind = 'secret'")
+        .await;
+    let again = DatasetSeed {
+        secret_key: Some(Key::Secret.as_str().to_owned().into()),
+        ..seed_of(DATASET_ID, ACCESS_TOKEN)
+    };
+    ingest_gateway::seed(&world.store, &only(again)).await.unwrap();
+    let valid = "SELECT count(*)::text FROM api_keys WHERE kind = 'secret' AND revoked_at IS NULL";
+    assert_eq!(world.database.value(valid).await, "0");
+}
+
+#[tokio::test]
+async fn a_service_with_another_sealing_key_does_not_start() {
+    let world = World::start().await;
+    let wrong = [("RASTRO__DATABASE__SEALING_KEY", ANOTHER_SEALING_KEY)];
+    let sandbox = world.sandbox.url();
+    let services = [
+        Process::gateway(&world.database, &wrong),
+        Process::forwarder(&world.database, &sandbox, &wrong),
+        Process::retry_worker(&world.database, &wrong),
+    ];
+    for service in &services {
+        let reason = service.logged("open none of the access tokens").await;
+        assert!(reason.starts_with("Error: "), "{reason}");
+    }
+    // One forwarder with the wrong key must not stop the whole fleet.
+    let breakers = "SELECT count(*)::text FROM circuit_breakers WHERE state <> 'closed'";
+    assert_eq!(world.database.value(breakers).await, "0");
+}
+
+#[tokio::test]
+async fn a_sealing_key_can_be_changed_without_entering_the_tokens_again() {
+    let database = TestDatabase::create().await;
+    let old_key = database.config().sealing_key;
+    let with = |sealing_keys: &[&str]| DatabaseConfig {
+        sealing_keys: sealing_keys.iter().map(|key| (*key).into()).collect(),
+        sealing_key: "".into(),
+        ..database.config()
+    };
+    let seed = only(seed_of(DATASET_ID, ACCESS_TOKEN));
+    ingest_gateway::seed(&Store::new(&database.config(), "test").unwrap(), &seed)
+        .await
+        .unwrap();
+
+    let both = with(&[ANOTHER_SEALING_KEY, old_key.expose_secret()]);
+    let changing = Store::new(&both, "test").unwrap();
+    changing.check_sealing_keys().await.unwrap();
+    let token = changing.access_token(dataset()).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), ACCESS_TOKEN);
+
+    let new = Store::new(&with(&[ANOTHER_SEALING_KEY]), "test").unwrap();
+    assert!(matches!(
+        new.check_sealing_keys().await,
+        Err(StoreError::SealingKey)
+    ));
+    assert_eq!(changing.reseal_access_tokens().await.unwrap(), 1);
+    new.check_sealing_keys().await.unwrap();
+    let token = new.access_token(dataset()).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), ACCESS_TOKEN);
 }
 
 #[tokio::test]
@@ -55,18 +208,20 @@ async fn a_blocked_dataset_is_probed_at_once_when_its_token_is_a_new_one() {
     let world = World::start().await;
     stop(&world, Reason::Blocked).await;
     assert_eq!(
-        seed(&world, ACCESS_TOKEN).await,
+        reseed(&world, ACCESS_TOKEN).await,
         State::Open,
         "the same token opens nothing"
     );
-    assert_eq!(seed(&world, "EAAnew").await, State::HalfOpen);
+    assert_eq!(reseed(&world, "EAAnew").await, State::HalfOpen);
     let world = World::start().await;
     stop(&world, Reason::Throttled).await;
     assert_eq!(
-        seed(&world, "EAAnew").await,
+        reseed(&world, "EAAnew").await,
         State::Open,
         "Meta itself asked for the wait"
     );
+    let token = world.store.access_token(dataset()).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), "EAAnew");
 }
 
 #[tokio::test]

@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use rastro_core::circuit_breaker::BreakerSettings;
-use rastro_service::health::HealthConfig;
-use rastro_service::telemetry::TelemetryConfig;
-use rastro_store::DatabaseConfig;
+use rastro_boot::{CommonConfig, ServiceConfig};
 use serde::Deserialize;
 
-/// The defaults, with a comment for every key.
-pub const DEFAULTS: &str = include_str!("../config.default.toml");
+/// Partitions of today and tomorrow are the least that lets everybody sleep; every service makes as many if
+/// need be.
+const LEAST_DAYS_AHEAD: i32 = 2;
 
 /// Meta takes events of physical stores for 62 days, so one may wait for that long; and a day that has begun is kept.
 const LEAST_KEEP_DAYS: i32 = 63;
@@ -18,11 +16,8 @@ const LEAST_KEEP_DAYS: i32 = 63;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub database: DatabaseConfig,
-    pub telemetry: TelemetryConfig,
-    pub health: HealthConfig,
+    pub common: CommonConfig,
     pub sweep: SweepConfig,
-    pub breaker: BreakerSettings,
     pub maintenance: MaintenanceConfig,
 }
 
@@ -46,16 +41,14 @@ pub struct MaintenanceConfig {
     pub tidy_every_seconds: u64,
 }
 
-impl Config {
-    /// Reads and checks the configuration.
-    pub fn load() -> anyhow::Result<Self> {
-        let config: Config = rastro_service::config::load(DEFAULTS)?;
-        config.check()?;
-        Ok(config)
+impl ServiceConfig for Config {
+    const DEFAULTS: &'static str = include_str!("../config.default.toml");
+
+    fn common(&self) -> &CommonConfig {
+        &self.common
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        self.database.check()?;
         let (sweep, maintenance) = (&self.sweep, &self.maintenance);
         ensure!(
             (1..=10_000).contains(&sweep.interval_milliseconds),
@@ -70,21 +63,22 @@ impl Config {
             "maintenance.interval_milliseconds must be at least 1, and maintenance.dedup_step 1 to 50000"
         );
         ensure!(
-            i64::from(maintenance.partition_days_ahead) >= crate::LEAST_DAYS_AHEAD,
-            "maintenance.partition_days_ahead must be at least {}, or the worker is never ready",
-            crate::LEAST_DAYS_AHEAD
+            maintenance.partition_days_ahead >= LEAST_DAYS_AHEAD,
+            "maintenance.partition_days_ahead must be at least {LEAST_DAYS_AHEAD}: any other service makes \
+             as many"
         );
         ensure!(
             maintenance.keep_days >= LEAST_KEEP_DAYS,
             "maintenance.keep_days must be at least {LEAST_KEEP_DAYS}: Meta takes some events for 62 days"
         );
-        self.breaker.validate()?;
         Ok(())
     }
+}
 
+impl Config {
     /// How far back a breaker looks.
     pub(crate) fn window(&self) -> Duration {
-        Duration::from_millis(self.breaker.window_ms.unsigned_abs())
+        Duration::from_millis(self.common.breaker.window_ms.unsigned_abs())
     }
 }
 
@@ -96,25 +90,17 @@ impl SweepConfig {
 
 #[cfg(test)]
 mod tests {
+    use rastro_boot::testing;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> anyhow::Result<Config> {
-        let required = [
-            ("RASTRO__DATABASE__URL", "postgres://localhost/x"),
-            ("RASTRO__DATABASE__SEALING_KEY", "secret"),
-        ];
-        let variables = required.iter().chain(variables).copied();
-        let config: Config = rastro_service::config::load_from(DEFAULTS, variables)?;
-        config.check()?;
-        Ok(config)
+        testing::config(variables)
     }
 
     #[test]
     fn the_documented_defaults_are_a_valid_configuration() {
-        let config = load(&[]).unwrap();
-        // The roadmap's numbers are written once more in `rastro-core`, for those who configure nothing.
-        assert_eq!(config.breaker, BreakerSettings::default());
-        assert_eq!(config.maintenance.keep_days, 90);
+        assert_eq!(load(&[]).unwrap().maintenance.keep_days, 90);
     }
 
     #[test]

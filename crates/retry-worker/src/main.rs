@@ -1,24 +1,20 @@
 //! The retry-worker's process.
 
-use rastro_service::health;
-use rastro_service::metrics::Metrics;
-use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry;
-use rastro_store::Store;
+use rastro_boot::Service;
+use rastro_service::health::Routes;
 use retry_worker::WorkerMetrics;
 use retry_worker::config::Config;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::load()?;
-    let telemetry = telemetry::init("retry-worker", &config.telemetry)?;
-    let shutdown = Shutdown::on_signal()?;
-    let store = Store::new(&config.database, "retry-worker")?;
+    rastro_boot::refuse_arguments()?;
+    let config: Config = rastro_boot::load()?;
     let version = env!("CARGO_PKG_VERSION");
-    let (metrics, own) = Metrics::new("retry-worker", version, WorkerMetrics::register);
-    let readiness = retry_worker::readiness(&store);
-    let _health = health::serve(&config.health, metrics, readiness, shutdown.clone())?;
-    retry_worker::run(store, &config, own, shutdown).await;
-    telemetry.flush();
+    let service = Service::start("retry-worker", version, &config.common, WorkerMetrics::register)?;
+    let _health = service.serve_health(service.readiness(), Routes::default())?;
+    service.database_opens().await?;
+    let (store, metrics) = (service.store.clone(), service.metrics.clone());
+    retry_worker::run(store, &config, metrics, service.shutdown.clone()).await;
+    service.end();
     Ok(())
 }

@@ -1,44 +1,41 @@
-//! What keeps the tables small and ready for tomorrow. One worker at a time leads and does it; the others stand by.
+//! What keeps the tables small and ready for tomorrow. One worker at a time leads and does it; the others
+//! stand by.
 
 use std::time::Duration;
 
 use rastro_store::{Leadership, Store, StoreError};
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::{Config, MaintenanceConfig};
 use crate::metrics::Step;
-use crate::rounds::Rounds;
-
-/// Evidence is kept for this much longer than any breaker looks back, for the person who looks afterwards.
-const KEEP_ATTEMPTS_LONGER: Duration = Duration::from_secs(600);
+use crate::rounds::{Rounds, first_failure};
 
 pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
-    let window = config.window();
+    let step_events = config.sweep.step_events;
     let config = &config.maintenance;
     let mut leader = Leader {
         store,
         config,
-        keep_attempts: window + KEEP_ATTEMPTS_LONGER,
+        step_events,
         rounds,
         leadership: Leadership::new(store.clone()),
         leads: false,
         partitions_at: Instant::now(),
         vacuum_at: Instant::now(),
         dedup_at: Instant::now(),
-        attempts_at: Instant::now(),
+        tidy_at: Instant::now(),
     };
     let interval = Duration::from_millis(config.interval_milliseconds);
-    let mut pace = rounds.pace(interval, "maintenance of the tables");
-    while pace.goes_on() {
-        pace.rest(leader.round().await).await;
-    }
+    let mut backoff = rounds.backoff(interval, "maintenance of the tables");
+    while backoff.wait(leader.round().await).await {}
 }
 
 struct Leader<'m> {
     store: &'m Store,
     config: &'m MaintenanceConfig,
-    keep_attempts: Duration,
+    /// How many rows of a queue one statement takes.
+    step_events: u32,
     rounds: &'m Rounds,
     leadership: Leadership,
     leads: bool,
@@ -46,7 +43,7 @@ struct Leader<'m> {
     partitions_at: Instant,
     vacuum_at: Instant,
     dedup_at: Instant,
-    attempts_at: Instant,
+    tidy_at: Instant,
 }
 
 impl Leader<'_> {
@@ -56,27 +53,21 @@ impl Leader<'_> {
             return Ok(());
         }
         let now = Instant::now();
-        let partitions = if self.partitions_at <= now {
-            self.partitions().await
-        } else {
-            Ok(())
-        };
-        let queues = if self.vacuum_at <= now {
-            self.vacuum_queues().await
-        } else {
-            Ok(())
-        };
-        let dedup = if self.dedup_at <= now {
-            self.expire_dedup_keys().await
-        } else {
-            Ok(())
-        };
-        let attempts = if self.attempts_at <= now {
-            self.forget_attempts().await
-        } else {
-            Ok(())
-        };
-        partitions.and(queues).and(dedup).and(attempts)
+        let is_due = |at: Instant| at <= now;
+        let (mut partitions, mut queues, mut dedup, mut tidy) = (Ok(()), Ok(()), Ok(()), Ok(()));
+        if is_due(self.partitions_at) {
+            partitions = self.partitions().await;
+        }
+        if is_due(self.vacuum_at) {
+            queues = self.vacuum_queues().await;
+        }
+        if is_due(self.dedup_at) {
+            dedup = self.expire_dedup_keys().await;
+        }
+        if is_due(self.tidy_at) {
+            tidy = self.tidy().await;
+        }
+        first_failure([partitions, queues, dedup, tidy])
     }
 
     async fn take_the_lead(&mut self) -> Result<bool, StoreError> {
@@ -93,8 +84,8 @@ impl Leader<'_> {
         leads.map(|_| leads_now)
     }
 
-    /// Those to come first: without tomorrow's nothing can be stored tomorrow. A failure is tried again in the next round, and
-    /// shows in the readiness long before it matters.
+    /// First those to come: without tomorrow's nothing can be stored tomorrow. A failure is tried again in
+    /// the next round, and shows in the readiness long before it matters.
     async fn partitions(&mut self) -> Result<(), StoreError> {
         let created = self
             .store
@@ -106,7 +97,7 @@ impl Leader<'_> {
             .set(self.store.partition_days_ahead().await?);
         let dropped = self.store.drop_old_partitions(self.config.keep_days);
         let dropped = self.rounds.step(Step::drop_partitions, dropped).await?;
-        if created + dropped > 0 {
+        if created > 0 || dropped > 0 {
             info!("made {created} partitions for the coming days, dropped {dropped} old ones");
         }
         self.partitions_at = Instant::now() + Duration::from_secs(self.config.partitions_every_seconds);
@@ -117,7 +108,8 @@ impl Leader<'_> {
         self.rounds
             .step(Step::vacuum_queues, self.store.vacuum_queues())
             .await?;
-        // While somebody's transaction keeps the rows from being freed, this is tried for nothing, so not at once again.
+        // While somebody's transaction keeps dead tuples from being freed, vacuum does nothing, so not at
+        // once again.
         self.vacuum_at = Instant::now() + Duration::from_secs(self.config.vacuum_every_seconds);
         Ok(())
     }
@@ -129,18 +121,54 @@ impl Leader<'_> {
             .rounds
             .step(Step::expire_dedup_keys, self.store.expire_dedup_keys(limit))
             .await?;
-        if expired < limit {
+        if expired < usize::try_from(limit).unwrap_or(usize::MAX) {
             self.dedup_at = Instant::now() + self.tidy_every();
         }
         Ok(())
     }
 
-    async fn forget_attempts(&mut self) -> Result<(), StoreError> {
-        let older_than_ms = i64::try_from(self.keep_attempts.as_millis()).unwrap_or(i64::MAX);
-        self.rounds
-            .step(Step::forget_attempts, self.store.forget_attempts(older_than_ms))
-            .await?;
-        self.attempts_at = Instant::now() + self.tidy_every();
+    /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
+    /// does not exist any more, nor dead letters whose event is dropped.
+    async fn tidy(&mut self) -> Result<(), StoreError> {
+        let expired = self.expire_ready().await;
+        let cleared = self.clear_deleted_datasets().await;
+        let purged = self.purge_dead_letters().await;
+        first_failure([expired, cleared, purged])?;
+        self.tidy_at = Instant::now() + self.tidy_every();
+        Ok(())
+    }
+
+    async fn expire_ready(&self) -> Result<(), StoreError> {
+        let expire = |limit| self.store.expire_ready(limit);
+        let expired = self.rounds.repeat(Step::expire_ready, self.step_events, expire);
+        let expired = expired.await?;
+        if expired > 0 {
+            warn!("{expired} events became too old for Meta before their turn came, and are dead letters");
+        }
+        Ok(())
+    }
+
+    async fn clear_deleted_datasets(&self) -> Result<(), StoreError> {
+        let clear = |limit| self.store.clear_deleted_datasets(limit);
+        let cleared = self
+            .rounds
+            .repeat(Step::clear_deleted_datasets, self.step_events, clear);
+        let cleared = cleared.await?;
+        if cleared > 0 {
+            warn!("{cleared} events of datasets that do not exist any more are dead letters");
+        }
+        Ok(())
+    }
+
+    async fn purge_dead_letters(&self) -> Result<(), StoreError> {
+        let purge = |limit| self.store.purge_dead_letters(self.config.keep_days, limit);
+        let purged = self
+            .rounds
+            .repeat(Step::purge_dead_letters, self.step_events, purge);
+        let purged = purged.await?;
+        if purged > 0 {
+            info!("deleted {purged} dead letters of events that are not kept any more");
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
-//! How work that never ends goes on: round after round until shutdown, each made of steps that are counted. When the database
-//! is away a round fails, and the next one tries again after the usual wait: nothing spins, and the log says it once.
+//! Work that never ends: round after round until shutdown, each made of steps that are counted. A round that
+//! fails is tried again after the usual wait, so a database that is away is asked once a second, and the log
+//! says it once.
 
 use std::time::Duration;
 
@@ -20,31 +21,27 @@ pub(crate) struct Rounds {
     pub(crate) shutdown: Shutdown,
 }
 
-/// The rhythm of one kind of round.
-pub(crate) struct Pace<'r> {
+/// The waits between the rounds of one kind.
+pub(crate) struct Backoff<'r> {
     shutdown: &'r Shutdown,
     interval: Duration,
-    /// Said of a failure: "... does not work".
-    what: &'static str,
-    fails: bool,
+    /// Names the work in the log: "... does not work".
+    work: &'static str,
+    is_failing: bool,
 }
 
-impl Pace<'_> {
-    /// Whether there is another round. One that has begun is not interrupted.
-    pub(crate) fn goes_on(&self) -> bool {
-        !self.shutdown.is_requested()
-    }
-
-    /// Waits for the next round, after what came of this one.
-    pub(crate) async fn rest(&mut self, result: Result<(), StoreError>) {
-        let (what, failed_before) = (self.what, self.fails);
-        self.fails = result.is_err();
+impl Backoff<'_> {
+    /// Waits for the next round, after what came of this one. `false`: there is none, because of the
+    /// shutdown.
+    pub(crate) async fn wait(&mut self, result: Result<(), StoreError>) -> bool {
+        let (work, failed_before) = (self.work, self.is_failing);
+        self.is_failing = result.is_err();
         match result {
-            Ok(()) if failed_before => info!("{what} works again"),
-            Err(error) if !failed_before => warn!("{what} does not work, trying on: {}", ErrorChain(&error)),
+            Ok(()) if failed_before => info!("{work} works again"),
+            Err(error) if !failed_before => warn!("{work} does not work, trying on: {}", ErrorChain(&error)),
             _ => {}
         }
-        let wait = if self.fails {
+        let wait = if self.is_failing {
             self.interval.max(LEAST_WAIT_AFTER_FAILURE)
         } else {
             self.interval
@@ -53,16 +50,17 @@ impl Pace<'_> {
             () = tokio::time::sleep(wait) => {}
             () = self.shutdown.requested() => {}
         }
+        !self.shutdown.is_requested()
     }
 }
 
 impl Rounds {
-    pub(crate) fn pace(&self, interval: Duration, what: &'static str) -> Pace<'_> {
-        Pace {
+    pub(crate) fn backoff(&self, interval: Duration, work: &'static str) -> Backoff<'_> {
+        Backoff {
             shutdown: &self.shutdown,
             interval,
-            what,
-            fails: false,
+            work,
+            is_failing: false,
         }
     }
 
@@ -99,18 +97,24 @@ impl Rounds {
         step: Step,
         limit: u32,
         mut doing: impl FnMut(i64) -> F,
-    ) -> Result<i64, StoreError>
+    ) -> Result<usize, StoreError>
     where
-        F: Future<Output = Result<i64, StoreError>>,
+        F: Future<Output = Result<usize, StoreError>>,
     {
-        let limit = i64::from(limit);
         let mut total = 0;
         loop {
-            let rows = self.step(step, doing(limit)).await?;
+            let rows = self.step(step, doing(i64::from(limit))).await?;
             total += rows;
-            if rows < limit || self.shutdown.is_requested() {
+            if rows < usize::try_from(limit).unwrap_or(usize::MAX) || self.shutdown.is_requested() {
                 return Ok(total);
             }
         }
     }
+}
+
+/// The first failure of steps that were all taken, whatever came of the others.
+pub(crate) fn first_failure<const STEPS: usize>(
+    steps: [Result<(), StoreError>; STEPS],
+) -> Result<(), StoreError> {
+    steps.into_iter().collect()
 }

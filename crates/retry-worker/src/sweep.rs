@@ -1,38 +1,85 @@
-//! Waiting events: due again, or too old.
+//! Events that wait: due again, too old, or all that there is to probe with.
 
 use rastro_store::{Store, StoreError};
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::metrics::Step;
-use crate::rounds::Rounds;
+use crate::rounds::{Rounds, first_failure};
 
 /// Events that a dataset under probe gets back: as many as one probe takes.
 const PROBE_EVENTS: i64 = 10;
+/// Lapsed batches dissolved by one statement. Each may hold a thousand events.
+const DISSOLVE_BATCHES: u32 = 20;
 
 pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
-    let mut pace = rounds.pace(config.sweep.interval(), "looking for events that are due");
-    while pace.goes_on() {
-        pace.rest(round(store, config, rounds).await).await;
-    }
+    let mut backoff = rounds.backoff(config.sweep.interval(), "looking for events that are due");
+    let sweep = Sweep {
+        store,
+        config,
+        rounds,
+    };
+    while backoff.wait(sweep.round().await).await {}
 }
 
-async fn round(store: &Store, config: &Config, rounds: &Rounds) -> Result<(), StoreError> {
-    let limit = config.sweep.step_events;
-    // First, so that nothing is made due that Meta would refuse.
-    let expired = rounds
-        .repeat(Step::expire_waiting, limit, |limit| store.expire_waiting(limit))
-        .await?;
-    if expired > 0 {
-        warn!("{expired} events became too old for Meta while they waited, and are dead letters");
+struct Sweep<'s> {
+    store: &'s Store,
+    config: &'s Config,
+    rounds: &'s Rounds,
+}
+
+impl Sweep<'_> {
+    /// Every step, whether or not the one before it failed: an expiry that fails must not keep events from
+    /// being due.
+    async fn round(&self) -> Result<(), StoreError> {
+        // Before what makes events due, so that none is due that Meta would refuse.
+        let expired = self.expire_waiting().await;
+        let due = self.requeue_due().await;
+        let dissolved = self.dissolve_lapsed().await;
+        let probing = self.requeue_for_probe().await;
+        first_failure([expired, due, dissolved, probing])
     }
-    let due = rounds
-        .repeat(Step::requeue_due, limit, |limit| store.requeue_due(limit))
-        .await?;
-    let probing = store.requeue_for_probe(PROBE_EVENTS, config.window());
-    let probing = rounds.step(Step::requeue_for_probe, probing).await?;
-    if due + probing > 0 {
-        info!("{due} events are due again, and {probing} more to find out whether Meta answers");
+
+    async fn expire_waiting(&self) -> Result<(), StoreError> {
+        let expire = |limit| self.store.expire_waiting(limit);
+        let limit = self.config.sweep.step_events;
+        let expired = self.rounds.repeat(Step::expire_waiting, limit, expire).await?;
+        if expired > 0 {
+            warn!("{expired} events became too old for Meta while they waited, and are dead letters");
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn requeue_due(&self) -> Result<(), StoreError> {
+        let requeue = |limit| self.store.requeue_due(limit);
+        let limit = self.config.sweep.step_events;
+        let due = self.rounds.repeat(Step::requeue_due, limit, requeue).await?;
+        if due > 0 {
+            info!("{due} events are due again");
+        }
+        Ok(())
+    }
+
+    async fn dissolve_lapsed(&self) -> Result<(), StoreError> {
+        let dissolve = |limit| self.store.dissolve_lapsed(limit);
+        let dissolved = self
+            .rounds
+            .repeat(Step::dissolve_lapsed, DISSOLVE_BATCHES, dissolve)
+            .await?;
+        if dissolved > 0 {
+            info!(
+                "the events of {dissolved} batches are ready again whose sender died while their dataset is left alone"
+            );
+        }
+        Ok(())
+    }
+
+    async fn requeue_for_probe(&self) -> Result<(), StoreError> {
+        let requeue = self.store.requeue_for_probe(PROBE_EVENTS, self.config.window());
+        let probing = self.rounds.step(Step::requeue_for_probe, requeue).await?;
+        if probing > 0 {
+            info!("{probing} events are due to find out whether Meta answers");
+        }
+        Ok(())
+    }
 }

@@ -68,6 +68,16 @@ pub enum FaultKind {
         #[serde(default)]
         processed: bool,
     },
+    /// Answers with this body whatever it is, and these headers: for shapes of answers that were seen in the
+    /// wild. `$N` in the body becomes the number of events.
+    Answer {
+        http_status: u16,
+        body: String,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        #[serde(default)]
+        processed: bool,
+    },
     /// Never answers, for as long as the client waits.
     Timeout {
         #[serde(default)]
@@ -108,6 +118,7 @@ impl FaultKind {
             Self::Error { processed, .. }
             | Self::Html { processed, .. }
             | Self::Empty { processed, .. }
+            | Self::Answer { processed, .. }
             | Self::Timeout { processed } => *processed,
             Self::ResetBefore | Self::ErrorIn200 { .. } => false,
             Self::ResetAfter | Self::WrongCount | Self::Latency { .. } | Self::RefuseEvent { .. } => true,
@@ -121,6 +132,7 @@ impl FaultKind {
             Self::Error { .. } => "error",
             Self::Html { .. } => "html",
             Self::Empty { .. } => "empty",
+            Self::Answer { .. } => "answer",
             Self::Timeout { .. } => "timeout",
             Self::ResetBefore => "reset_before",
             Self::ResetAfter => "reset_after",
@@ -224,6 +236,9 @@ impl Fault {
         }
         match &self.kind {
             FaultKind::Error {
+                http_status, headers, ..
+            }
+            | FaultKind::Answer {
                 http_status, headers, ..
             } => {
                 check_status(*http_status)?;
@@ -449,6 +464,7 @@ mod tests {
             r#"{"kind":"html","http_status":99}"#,
             r#"{"kind":"empty","http_status":101}"#,
             r#"{"kind":"error","http_status":400,"code":1,"headers":{"a b":"c"}}"#,
+            r#"{"kind":"answer","http_status":200,"body":"","headers":{"a":"\n"}}"#,
             r#"{"kind":"refuse_event","event_id_contains":"","code":100}"#,
         ] {
             assert!(

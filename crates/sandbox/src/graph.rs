@@ -1,10 +1,11 @@
 //! The `/events` edge: who may write, what is refused, what is answered.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, ContentType, HeaderName, RETRY_AFTER};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use hmac::{Hmac, KeyInit, Mac};
@@ -95,6 +96,7 @@ impl<'r> Call<'r> {
             dataset_id,
             encoding: Encoding::of(content_type(request)),
             events: None,
+            partner_agent: None,
             processed: false,
             status: None,
             code: None,
@@ -109,6 +111,13 @@ impl<'r> Call<'r> {
             version,
             record,
         }
+    }
+
+    /// How many events a request holds that is not processed, if it can be read.
+    fn count_events(&self, body: &[u8]) -> Option<usize> {
+        let submission =
+            Submission::read(self.request.query_string(), content_type(self.request), body).ok()?;
+        Some(submission.event_texts().ok()?.len())
     }
 
     /// Processes the request and answers as Meta would, but for `withheld` events missing from the count.
@@ -150,13 +159,7 @@ impl<'r> Call<'r> {
                 let message = message.as_deref().unwrap_or("An error on command");
                 let refusal = Refusal::plain(*code, *subcode, message);
                 let mut answer = self.refuse(status(*http_status), &refusal, *is_transient);
-                for (name, value) in headers {
-                    let header = (
-                        name.parse().expect("checked when set"),
-                        value.parse().expect("checked when set"),
-                    );
-                    answer.headers_mut().insert(header.0, header.1);
-                }
+                insert_headers(&mut answer, headers);
                 if let Some(seconds) = retry_after {
                     answer.headers_mut().insert(RETRY_AFTER, (*seconds).into());
                 }
@@ -178,6 +181,24 @@ impl<'r> Call<'r> {
             FaultKind::Empty { http_status, .. } => {
                 let status = status(*http_status);
                 let answer = self.builder(status).finish();
+                self.close(Some(status));
+                answer
+            }
+            FaultKind::Answer {
+                http_status,
+                body: text,
+                headers,
+                ..
+            } => {
+                let status = status(*http_status);
+                let events = self
+                    .record
+                    .events
+                    .or_else(|| self.count_events(body))
+                    .unwrap_or_default();
+                let text = text.replace("$N", &events.to_string());
+                let mut answer = self.builder(status).content_type(ContentType::json()).body(text);
+                insert_headers(&mut answer, headers);
                 self.close(Some(status));
                 answer
             }
@@ -218,6 +239,7 @@ impl<'r> Call<'r> {
         authorise(config, &self.record.dataset_id, self.request, &submission)?;
         if let Some(agent) = &submission.partner_agent {
             partner_agent(agent)?;
+            self.record.partner_agent = Some(agent.to_string());
         }
         let texts = submission.event_texts()?;
         self.record.events = Some(texts.len());
@@ -303,6 +325,15 @@ const OUTAGE_PAGE: &str = "<!DOCTYPE html><html lang=\"en\"><head><title>Error</
 
 fn status(http_status: u16) -> StatusCode {
     StatusCode::from_u16(http_status).expect("checked when the fault was set")
+}
+
+fn insert_headers(answer: &mut HttpResponse, headers: &BTreeMap<String, String>) {
+    for (name, value) in headers {
+        let name: HeaderName = name.parse().expect("checked when set");
+        answer
+            .headers_mut()
+            .insert(name, value.parse().expect("checked when set"));
+    }
 }
 
 fn refuse(status: StatusCode, refusal: &Refusal, is_transient: bool, fbtrace_id: &str) -> HttpResponse {

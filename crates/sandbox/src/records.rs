@@ -45,6 +45,8 @@ pub struct RequestRecord {
     pub encoding: Encoding,
     /// How many events it held; `None` when the request was not read that far.
     pub events: Option<usize>,
+    /// Who says that it sends, if anybody does.
+    pub partner_agent: Option<String>,
     /// Whether its events were counted.
     pub processed: bool,
     /// HTTP status of the answer; `None` when none was given.

@@ -31,20 +31,41 @@ const PREFIX: &str = "RASTRO__";
 const SEPARATOR: &str = "__";
 const FROM_FILE_SUFFIX: &str = "_file";
 
-/// Reads the configuration from `defaults_toml`, the file and the variables of this process.
+/// The TOML embedded in a service. A plain `&str` is one text without common sections.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded<'a> {
+    /// What is the same in every service, and what is the service's own.
+    pub toml: [&'a str; 2],
+    /// Sections that every service has. They are read into the one field [`COMMON`] of the configuration.
+    pub common: &'a [&'a str],
+}
+
+/// The field that holds the common sections. Nobody configures it by this name.
+pub const COMMON: &str = "common";
+
+impl<'a> From<&'a str> for Embedded<'a> {
+    fn from(toml: &'a str) -> Self {
+        Embedded {
+            toml: ["", toml],
+            common: &[],
+        }
+    }
+}
+
+/// Reads the configuration from the embedded TOML, the file and the variables of this process.
 ///
 /// # Errors
 /// When a file cannot be read or parsed, a key is unknown, missing, of the wrong type, or set by two variables.
-pub fn load<T: DeserializeOwned>(defaults_toml: &str) -> anyhow::Result<T> {
-    load_from(defaults_toml, std::env::vars_os())
+pub fn load<'a, T: DeserializeOwned>(embedded: impl Into<Embedded<'a>>) -> anyhow::Result<T> {
+    load_from(embedded, std::env::vars_os())
 }
 
 /// As [`load`], with the variables given instead of taken from this process.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_from<T, K, V>(
-    defaults_toml: &str,
+pub fn load_from<'a, T, K, V>(
+    embedded: impl Into<Embedded<'a>>,
     variables: impl IntoIterator<Item = (K, V)>,
 ) -> anyhow::Result<T>
 where
@@ -52,6 +73,7 @@ where
     K: Into<OsString>,
     V: Into<OsString>,
 {
+    let embedded = embedded.into();
     let mut file_path = None;
     let mut overrides = Overrides::default();
     for (name, value) in variables {
@@ -63,13 +85,17 @@ where
         }
     }
 
-    let defaults = File::from_str(defaults_toml, FileFormat::Toml);
     let file = Config::builder()
         .add_source(file_path.iter().map(|path| toml_file(path)).collect::<Vec<_>>())
         .build()
         .with_context(|| format!("cannot read the file named by {FILE_VARIABLE}"))?;
     let lower = Config::builder()
-        .add_source(defaults)
+        .add_source(
+            embedded
+                .toml
+                .map(|toml| File::from_str(toml, FileFormat::Toml))
+                .to_vec(),
+        )
         .add_source(file.clone())
         .build()
         .context("cannot read the embedded defaults")?;
@@ -83,8 +109,23 @@ where
         .add_source(lower)
         .add_source(overrides.clone())
         .build()
-        .and_then(Config::try_deserialize)
+        .and_then(|config| T::deserialize(group(config.cache, embedded.common)?))
         .map_err(|error| explain(error, origin_of))
+}
+
+/// Moves the common sections into the field [`COMMON`].
+fn group(root: Value, common: &[&str]) -> Result<Value, ConfigError> {
+    let mut sections = root.into_table()?;
+    if common.is_empty() {
+        return Ok(Value::new(None, sections));
+    }
+    if sections.contains_key(COMMON) {
+        return Err(ConfigError::Message(format!("unknown field `{COMMON}`")));
+    }
+    let taken = common.iter().filter_map(|name| sections.remove_entry(*name));
+    let taken: Map<String, Value> = taken.collect();
+    sections.insert(COMMON.to_owned(), Value::new(None, taken));
+    Ok(Value::new(None, sections))
 }
 
 fn toml_file(path: &Path) -> impl Source + Clone + Send + Sync + 'static + use<> {
@@ -183,6 +224,7 @@ fn is_key(segment: &str) -> bool {
 fn explain(error: ConfigError, origin_of: impl Fn(&str) -> String) -> anyhow::Error {
     let (key, problem) = match error {
         ConfigError::NotFound(key) => {
+            let key = key.strip_prefix("common.").unwrap_or(&key);
             let variable = format!("{PREFIX}{}", key.replace('.', SEPARATOR).to_uppercase());
             return anyhow!(
                 "key `{key}` is not set: set {variable}, or {variable}_FILE to a file that holds it"
@@ -193,6 +235,10 @@ fn explain(error: ConfigError, origin_of: impl Fn(&str) -> String) -> anyhow::Er
         ConfigError::At { error, key, .. } => (key.unwrap_or_default(), error.to_string()),
         other => (String::new(), other.to_string()),
     };
+    let key = key
+        .strip_prefix(COMMON)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .map_or(key.clone(), str::to_owned);
     let unknown_field = problem
         .strip_prefix("unknown field `")
         .and_then(|rest| rest.split('`').next());

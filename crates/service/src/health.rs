@@ -110,6 +110,18 @@ impl HealthServer {
     }
 }
 
+/// What else the endpoint serves: routes that are as private as it is.
+#[derive(Clone, Default)]
+pub struct Routes(Option<Arc<Configure>>);
+
+type Configure = dyn Fn(&mut ServiceConfig) + Send + Sync;
+
+impl Routes {
+    pub fn new(configure: impl Fn(&mut ServiceConfig) + Send + Sync + 'static) -> Self {
+        Routes(Some(Arc::new(configure)))
+    }
+}
+
 /// Starts the endpoint. From the moment `shutdown` is requested, `/readyz` says that the service is draining.
 ///
 /// # Errors
@@ -118,6 +130,7 @@ pub fn serve(
     config: &HealthConfig,
     metrics: Metrics,
     readiness: Readiness,
+    routes: Routes,
     shutdown: Shutdown,
 ) -> anyhow::Result<HealthServer> {
     let runtime =
@@ -134,7 +147,14 @@ pub fn serve(
         runtime,
     });
     let thread = HttpThread::start("health", move || {
-        let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
+        let app = move || {
+            let app = App::new().app_data(state.clone()).configure(health_routes);
+            match &routes.0 {
+                Some(configure) => app.configure(|config| configure(config)),
+                None => app,
+            }
+        };
+        let server = HttpServer::new(app)
             .workers(1)
             .disable_signals()
             .max_connections(MAX_CONNECTIONS)
@@ -158,7 +178,7 @@ struct State {
     runtime: Handle,
 }
 
-fn routes(app: &mut ServiceConfig) {
+fn health_routes(app: &mut ServiceConfig) {
     app.route("/healthz", web::get().to(alive))
         .route("/readyz", web::get().to(ready))
         .route("/metrics", web::get().to(scrape));

@@ -1,17 +1,92 @@
 //! The numbers a service shows to Prometheus, in the OpenMetrics text format.
 //!
-//! A service registers its own metrics once, at start; their names get the prefix `rastro_`. Labels are enums
-//! that derive `EncodeLabelValue`, so that a label's values are a closed set. The metrics of the process itself
-//! keep the names every Prometheus client gives them (`process_...`).
+//! A service declares its own metrics with [`metrics!`](crate::metrics!), a line each, and registers them
+//! once, at start; their names get the prefix `rastro_`. Labels are declared with
+//! [`labels!`](crate::labels!): an enum, so that a label's values are a closed set. The metrics of the
+//! process itself keep the names every Prometheus client gives them (`process_...`).
 
 use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 mod process;
+
+/// Declares a service's metrics: `name: Type => "help",`, with `= "other_name"` before the help where the
+/// metric is not called as the field is, and the buckets of a histogram in brackets after its type. A name
+/// that ends in `_seconds` has that unit. The struct gets `register`, for [`Metrics::new`]; clones share the
+/// metrics.
+#[macro_export]
+macro_rules! metrics {
+    (
+        $(#[$doc:meta])*
+        $vis:vis struct $name:ident in $prefix:literal {
+            $(
+                $(#[$field_doc:meta])*
+                $field:ident: $type:ty $([$($bucket:expr),+])? $(= $called:literal)? => $help:literal,
+            )+
+        }
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        $vis struct $name {
+            $($(#[$field_doc])* pub(crate) $field: $type,)+
+        }
+
+        impl $name {
+            #[doc = concat!("Registers the metrics; their names begin with `rastro_", $prefix, "_`.")]
+            $vis fn register(registry: &mut $crate::metrics::prometheus_client::registry::Registry) -> Self {
+                let metrics = $name {
+                    $($field: $crate::metrics!(@new $type $(, [$($bucket),+])?),)+
+                };
+                let registry = registry.sub_registry_with_prefix($prefix);
+                $(
+                    let name = $crate::metrics!(@name $field $(, $called)?);
+                    $crate::metrics::register(registry, name, $help, metrics.$field.clone());
+                )+
+                metrics
+            }
+        }
+    };
+    (@new $type:ty) => { <$type>::default() };
+    (@new $type:ty, [$($bucket:expr),+]) => { <$type>::new([$($bucket),+]) };
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident, $called:literal) => { $called };
+}
+
+/// Declares the one label of a metric family and its values: `Labels { label: Values [first, second] }`.
+#[macro_export]
+macro_rules! labels {
+    ($labels:ident { $label:ident: $values:ident [$($(#[$doc:meta])* $value:ident),+ $(,)?] }) => {
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelSet)]
+        pub(crate) struct $labels {
+            pub(crate) $label: $values,
+        }
+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelValue)]
+        #[expect(
+            non_camel_case_types,
+            reason = "the names are label values, which are lower case"
+        )]
+        pub(crate) enum $values {
+            $($(#[$doc])* $value,)+
+        }
+    };
+}
+
+/// What [`metrics!`](crate::metrics!) writes its types with.
+pub use prometheus_client;
+
+/// Registers one metric. Seconds are a unit, which OpenMetrics wants said.
+#[doc(hidden)]
+pub fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
+    match name.strip_suffix("_seconds") {
+        Some(name) => registry.register_with_unit(name, help, Unit::Seconds, metric),
+        None => registry.register(name, help, metric),
+    }
+}
 
 /// What a page of [`Metrics::encode`] must be served as.
 /// Source: OpenMetrics 1.0.0, "Overall Structure" (media type of the text format).
@@ -57,39 +132,42 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::family::Family;
+    use prometheus_client::metrics::histogram::Histogram;
 
     use super::*;
 
-    #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelValue)]
-    enum Outcome {
-        Accepted,
-    }
+    crate::labels! { Labels { outcome: Outcome [accepted, /** Never accepted. */ refused] } }
 
-    #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-    struct Labels {
-        outcome: Outcome,
+    crate::metrics! {
+        /// Some of each kind.
+        struct Sample in "send" {
+            attempts: Family<Labels, Counter> => "Requests made",
+            request_seconds: Histogram[0.5, 1.0] => "Time of a request",
+            lost: Counter = "leases_lost" => "Leases that ended too early",
+        }
     }
 
     #[test]
     fn a_page_holds_the_services_own_metrics_with_their_prefix_and_the_build() {
-        let (metrics, attempts) = Metrics::new("capi-forwarder", "1.2.3", |registry| {
-            let attempts = Family::<Labels, Counter>::default();
-            registry.register("attempts", "Requests made", attempts.clone());
-            attempts
-        });
-        attempts
-            .get_or_create(&Labels {
-                outcome: Outcome::Accepted,
-            })
-            .inc_by(3);
+        let (metrics, own) = Metrics::new("capi-forwarder", "1.2.3", Sample::register);
+        for (outcome, count) in [(Outcome::accepted, 3), (Outcome::refused, 1)] {
+            own.attempts.get_or_create(&Labels { outcome }).inc_by(count);
+        }
+        own.request_seconds.observe(0.7);
+        own.lost.inc();
         let page = metrics.clone().encode().unwrap();
         let lines: Vec<_> = page.lines().collect();
         for expected in [
-            "# TYPE rastro_attempts counter",
-            r#"rastro_attempts_total{outcome="Accepted"} 3"#,
+            "# HELP rastro_send_attempts Requests made.",
+            "# TYPE rastro_send_attempts counter",
+            r#"rastro_send_attempts_total{outcome="accepted"} 3"#,
+            r#"rastro_send_attempts_total{outcome="refused"} 1"#,
+            "# UNIT rastro_send_request_seconds seconds",
+            r#"rastro_send_request_seconds_bucket{le="0.5"} 0"#,
+            r#"rastro_send_request_seconds_bucket{le="1.0"} 1"#,
+            "rastro_send_leases_lost_total 1",
             "# TYPE rastro_build info",
             r#"rastro_build_info{service="capi-forwarder",version="1.2.3"} 1"#,
         ] {

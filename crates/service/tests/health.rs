@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rastro_service::health::{self, HealthConfig, HealthServer, Readiness};
+use rastro_service::health::{self, HealthConfig, HealthServer, Readiness, Routes};
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn serve(readiness: Readiness, shutdown: Shutdown) -> HealthServer {
     let config = HealthConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
     };
-    health::serve(&config, metrics, readiness, shutdown).unwrap()
+    health::serve(&config, metrics, readiness, Routes::default(), shutdown).unwrap()
 }
 
 struct Answer {
@@ -210,7 +210,13 @@ async fn a_dropped_endpoint_frees_its_port_and_a_taken_port_is_an_error() {
     };
     let again = || {
         let (metrics, ()) = Metrics::new("test", "0", |_| ());
-        health::serve(&config, metrics, Readiness::new(), Shutdown::new())
+        health::serve(
+            &config,
+            metrics,
+            Readiness::new(),
+            Routes::default(),
+            Shutdown::new(),
+        )
     };
     let error = format!("{:#}", again().unwrap_err());
     assert!(error.contains(&config.listen.to_string()), "{error}");
@@ -224,6 +230,13 @@ fn an_endpoint_outside_a_runtime_is_an_error() {
     let config = HealthConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
     };
-    let error = health::serve(&config, metrics, Readiness::new(), Shutdown::new()).unwrap_err();
+    let error = health::serve(
+        &config,
+        metrics,
+        Readiness::new(),
+        Routes::default(),
+        Shutdown::new(),
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("runtime"), "{error}");
 }

@@ -1,19 +1,19 @@
-//! `circuit_breakers`: whether a dataset is left alone, as a row that every process agrees on; and `send_attempts`, what
-//! that is decided by. The rules are `rastro_core::circuit_breaker`; every change is a compare-and-set on the generation.
-
-use std::marker::PhantomData;
+//! `circuit_breakers`: whether a dataset is left alone, as a row that every process agrees on, decided by `send_attempts`; and
+//! `breaker_transitions`, each change of it. The rules are `rastro_core::circuit_breaker`; every change is a compare-and-set on the generation.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_query;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::circuit_breaker::{Breaker, Evidence, Manual, Reason, State};
 use rastro_core::dataset::DatasetId;
 
 use crate::connection::Store;
-use crate::error::StoreError;
+use crate::error::{StoreError, dataset_id};
 use crate::schema::circuit_breakers as b;
-use crate::statement::{only_row, statement};
+use crate::send_attempts::clean;
+use crate::statement::Prepare;
 
 /// A breaker with what is known about its dataset's requests, at the database's own time.
 #[derive(Clone, Copy, Debug)]
@@ -37,113 +37,138 @@ pub struct BreakerReport {
 }
 
 /// A row, or the nulls of an outer join: a dataset without a row has never been left alone.
-pub(crate) type BreakerRow = (
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    Option<DateTime<Utc>>,
-    Option<DateTime<Utc>>,
-    Option<i32>,
-    Option<DateTime<Utc>>,
-    Option<i32>,
-    Option<i32>,
-    Option<String>,
-    Option<DateTime<Utc>>,
-);
-
-pub(crate) type BreakerSql = (
-    Nullable<Text>,
-    Nullable<BigInt>,
-    Nullable<Text>,
-    Nullable<Timestamptz>,
-    Nullable<Timestamptz>,
-    Nullable<Integer>,
-    Nullable<Timestamptz>,
-    Nullable<Integer>,
-    Nullable<Integer>,
-    Nullable<Text>,
-    Nullable<Timestamptz>,
-);
-
-pub(crate) fn breaker_from_row(row: BreakerRow, now: DateTime<Utc>) -> Result<Breaker, StoreError> {
-    let (
-        state,
-        generation,
-        reason,
-        since,
-        open_until,
-        open_count,
-        probe_until,
-        successes,
-        failures,
-        manual,
-        until,
-    ) = row;
-    let (Some(state), Some(generation), Some(since), Some(manual)) = (state, generation, since, manual)
-    else {
-        // Before now: against a breaker that closed at this very instant there is no evidence, and it would never open.
-        return Ok(Breaker::closed(now.timestamp_millis() - 1));
-    };
-    let invalid = StoreError::Invalid {
-        what: "circuit breaker",
-    };
-    let reason = match reason {
-        Some(reason) => Some(Reason::parse(&reason).ok_or(StoreError::Invalid {
-            what: "breaker's reason",
-        })?),
-        None => None,
-    };
-    let milliseconds = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
-    Ok(Breaker {
-        state: State::parse(&state).ok_or(StoreError::Invalid {
-            what: "breaker's state",
-        })?,
-        generation,
-        reason,
-        since_ms: since.timestamp_millis(),
-        open_until_ms: milliseconds(open_until),
-        open_count: open_count.unwrap_or_default(),
-        probe_until_ms: milliseconds(probe_until),
-        probe_successes: successes.unwrap_or_default(),
-        probe_failures: failures.unwrap_or_default(),
-        manual: Manual::parse(&manual).ok_or(invalid)?,
-        manual_until_ms: milliseconds(until),
-    })
+#[derive(Queryable, QueryableByName)]
+pub(crate) struct BreakerRow {
+    #[diesel(sql_type = Nullable<Text>)]
+    state: Option<String>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    generation: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    reason: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    since: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    open_until: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    open_count: Option<i32>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    probe_until: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    probe_successes: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    probe_failures: Option<i32>,
+    #[diesel(sql_type = Nullable<Text>)]
+    manual: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    manual_until: Option<DateTime<Utc>>,
 }
 
-fn evidence(requests: i64, failures: i64, consecutive: i64) -> Evidence {
-    let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
-    Evidence {
-        requests: count(requests),
-        failures: count(failures),
-        consecutive_failures: count(consecutive),
+impl BreakerRow {
+    /// `None`: it is in words that this program does not know.
+    pub(crate) fn breaker(self, now: DateTime<Utc>) -> Option<Breaker> {
+        let (Some(state), Some(generation), Some(since), Some(manual)) =
+            (self.state, self.generation, self.since, self.manual)
+        else {
+            // Before now: against a breaker that closed at this very instant there is no evidence, and it would never open.
+            return Some(Breaker::closed(now.timestamp_millis() - 1));
+        };
+        let reason = match self.reason {
+            Some(reason) => Some(Reason::parse(&reason)?),
+            None => None,
+        };
+        let milliseconds = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
+        Some(Breaker {
+            state: State::parse(&state)?,
+            generation,
+            reason,
+            since_ms: since.timestamp_millis(),
+            open_until_ms: milliseconds(self.open_until),
+            open_count: self.open_count.unwrap_or_default(),
+            probe_until_ms: milliseconds(self.probe_until),
+            probe_successes: self.probe_successes.unwrap_or_default(),
+            probe_failures: self.probe_failures.unwrap_or_default(),
+            manual: Manual::parse(&manual)?,
+            manual_until_ms: milliseconds(self.manual_until),
+        })
     }
 }
+
+/// How requests went lately.
+#[derive(QueryableByName)]
+struct EvidenceRow {
+    #[diesel(sql_type = BigInt)]
+    requests: i64,
+    #[diesel(sql_type = BigInt)]
+    failures: i64,
+    #[diesel(sql_type = BigInt)]
+    consecutive: i64,
+}
+
+impl From<EvidenceRow> for Evidence {
+    fn from(row: EvidenceRow) -> Self {
+        let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+        Evidence {
+            requests: count(row.requests),
+            failures: count(row.failures),
+            consecutive_failures: count(row.consecutive),
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct WatchedRow {
+    #[diesel(sql_type = BigInt)]
+    dataset_id: i64,
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+    #[diesel(embed)]
+    breaker: BreakerRow,
+    #[diesel(embed)]
+    evidence: EvidenceRow,
+}
+
+#[derive(QueryableByName)]
+struct ReportRow {
+    #[diesel(sql_type = Timestamptz)]
+    now: DateTime<Utc>,
+    #[diesel(embed)]
+    breaker: BreakerRow,
+    #[diesel(sql_type = Text)]
+    note: String,
+    #[diesel(embed)]
+    evidence: EvidenceRow,
+}
+
+const UNKNOWN_WORD: StoreError = StoreError::Invalid {
+    what: "circuit breaker (a newer program wrote it?)",
+};
 
 /// How often a change is decided anew when others come in between, before it is given up.
 const ATTEMPTS: usize = 5;
 
 impl Store {
-    /// Every breaker there is, and every dataset that sent something within the window.
+    /// Every breaker there is, and every dataset that sent something within the window. A breaker that this program does not
+    /// understand (a newer one wrote it) is left out, logged and counted.
     pub async fn watched_breakers(&self, window_ms: i64) -> Result<Vec<WatchedBreaker>, StoreError> {
-        type Row = (i64, DateTime<Utc>, BreakerRow, (i64, i64, i64));
-        let statement = Watched {
-            window_ms,
-            lifetime: PhantomData,
-        };
-        let rows: Vec<Row> = statement.load(&mut self.connection().await?).await?;
-        rows.into_iter()
-            .map(|(dataset_id, now, breaker, (requests, failures, consecutive))| {
-                Ok(WatchedBreaker {
-                    dataset_id: dataset_id
-                        .try_into()
-                        .map_err(|_| StoreError::Invalid { what: "dataset_id" })?,
-                    breaker: breaker_from_row(breaker, now)?,
-                    evidence: evidence(requests, failures, consecutive),
-                    now_ms: now.timestamp_millis(),
-                })
-            })
-            .collect()
+        let rows: Vec<WatchedRow> = sql_query(include_str!("sql/watched_breakers.sql"))
+            .bind::<BigInt, _>(window_ms)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        let mut watched = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(breaker) = row.breaker.breaker(row.now) else {
+                self.unknown_words.note("circuit_breakers", row.dataset_id);
+                continue;
+            };
+            watched.push(WatchedBreaker {
+                dataset_id: dataset_id(row.dataset_id)?,
+                breaker,
+                evidence: row.evidence.into(),
+                now_ms: row.now.timestamp_millis(),
+            });
+        }
+        Ok(watched)
     }
 
     /// The breaker of one dataset, its note, and the database's time in milliseconds.
@@ -173,7 +198,7 @@ impl Store {
             .optional()?;
         let now_ms = now.timestamp_millis();
         match row {
-            Some((row, note)) => Ok((breaker_from_row(row, now)?, note, now_ms)),
+            Some((row, note)) => Ok((row.breaker(now).ok_or(UNKNOWN_WORD)?, note, now_ms)),
             None => Ok((Breaker::closed(now_ms), String::new(), now_ms)),
         }
     }
@@ -184,24 +209,19 @@ impl Store {
         dataset: DatasetId,
         window_ms: i64,
     ) -> Result<Option<BreakerReport>, StoreError> {
-        type Row = (DateTime<Utc>, BreakerRow, String, (i64, i64, i64));
-        let statement = Report {
-            dataset_id: dataset.as_i64(),
-            window_ms,
-            lifetime: PhantomData,
-        };
-        let row: Option<Row> = statement
+        let row: Option<ReportRow> = sql_query(include_str!("sql/breaker_report.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<BigInt, _>(window_ms)
+            .prepared()
             .get_result(&mut self.connection().await?)
             .await
             .optional()?;
-        let Some((now, breaker, note, (requests, failures, consecutive))) = row else {
-            return Ok(None);
-        };
+        let Some(row) = row else { return Ok(None) };
         Ok(Some(BreakerReport {
-            breaker: breaker_from_row(breaker, now)?,
-            note,
-            evidence: evidence(requests, failures, consecutive),
-            now_ms: now.timestamp_millis(),
+            breaker: row.breaker.breaker(row.now).ok_or(UNKNOWN_WORD)?,
+            note: row.note,
+            evidence: row.evidence.into(),
+            now_ms: row.now.timestamp_millis(),
         }))
     }
 
@@ -225,8 +245,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Writes a change, unless somebody else has changed the breaker since `before` was read. A `note` replaces the old one.
-    /// `false`: nothing was written (or the dataset does not exist).
+    /// Writes a change and logs it, unless somebody else has changed the breaker since `before` was read. A `note` replaces
+    /// the old one. `false`: nothing was written (or the dataset does not exist).
     pub async fn change_breaker(
         &self,
         dataset: DatasetId,
@@ -234,58 +254,42 @@ impl Store {
         after: &Breaker,
         note: Option<&str>,
     ) -> Result<bool, StoreError> {
-        let statement = Change {
-            dataset_id: dataset.as_i64(),
-            before: before.generation,
-            state: after.state.as_str(),
-            generation: after.generation,
-            reason: after.reason.map(Reason::as_str),
-            since_ms: after.since_ms,
-            open_until_ms: after.open_until_ms,
-            open_count: after.open_count,
-            probe_until_ms: after.probe_until_ms,
-            probe_successes: after.probe_successes,
-            probe_failures: after.probe_failures,
-            manual: after.manual.as_str(),
-            manual_until_ms: after.manual_until_ms,
-            note,
-            lifetime: PhantomData,
-        };
-        let changed: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
-        Ok(changed == 1)
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                let changed = sql_query(include_str!("sql/change_breaker.sql"))
+                    .bind::<BigInt, _>(dataset.as_i64())
+                    .bind::<BigInt, _>(before.generation)
+                    .bind::<Text, _>(after.state.as_str())
+                    .bind::<BigInt, _>(after.generation)
+                    .bind::<Nullable<Text>, _>(after.reason.map(Reason::as_str))
+                    .bind::<BigInt, _>(after.since_ms)
+                    .bind::<Nullable<BigInt>, _>(after.open_until_ms)
+                    .bind::<Integer, _>(after.open_count)
+                    .bind::<Nullable<BigInt>, _>(after.probe_until_ms)
+                    .bind::<Integer, _>(after.probe_successes)
+                    .bind::<Integer, _>(after.probe_failures)
+                    .bind::<Text, _>(after.manual.as_str())
+                    .bind::<Nullable<BigInt>, _>(after.manual_until_ms)
+                    .bind::<Nullable<Text>, _>(note.map(clean))
+                    .prepared()
+                    .execute(connection)
+                    .await?;
+                if changed == 1
+                    && (before.state, before.reason, before.manual)
+                        != (after.state, after.reason, after.manual)
+                {
+                    sql_query(include_str!("sql/insert_transition.sql"))
+                        .bind::<BigInt, _>(dataset.as_i64())
+                        .prepared()
+                        .execute(connection)
+                        .await?;
+                }
+                Ok(changed == 1)
+            })
+            .await
     }
 }
 
 diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }
-
-statement! {
-    Watched<'q>("sql/watched_breakers.sql") -> (BigInt, Timestamptz, BreakerSql, (BigInt, BigInt, BigInt)) {
-        window_ms: i64 as BigInt,
-    }
-}
-
-statement! {
-    Report<'q>("sql/breaker_report.sql") -> (Timestamptz, BreakerSql, Text, (BigInt, BigInt, BigInt)) {
-        dataset_id: i64 as BigInt,
-        window_ms: i64 as BigInt,
-    }
-}
-
-statement! {
-    Change<'q>("sql/change_breaker.sql") -> BigInt {
-        dataset_id: i64 as BigInt,
-        before: i64 as BigInt,
-        state: &'static str as Text,
-        generation: i64 as BigInt,
-        reason: Option<&'static str> as Nullable<Text>,
-        since_ms: i64 as BigInt,
-        open_until_ms: Option<i64> as Nullable<BigInt>,
-        open_count: i32 as Integer,
-        probe_until_ms: Option<i64> as Nullable<BigInt>,
-        probe_successes: i32 as Integer,
-        probe_failures: i32 as Integer,
-        manual: &'static str as Text,
-        manual_until_ms: Option<i64> as Nullable<BigInt>,
-        note: Option<&'q str> as Nullable<Text>,
-    }
-}

@@ -9,39 +9,94 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::StoreError;
 use crate::seal::Sealer;
+use crate::tls::Endpoint;
+use crate::unknown_words::UnknownWords;
 
 /// The `[database]` section of every service's configuration.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:port/database`
+    /// `postgres://user:password@host:port/database`, with `?sslmode=verify-full&sslrootcert=/path` for TLS.
     pub url: SecretString,
-    /// 32 bytes in base64. Access tokens are sealed with it; whoever loses it enters the tokens again.
+    /// The schema that holds our tables: the connection's whole `search_path`.
+    pub schema: String,
+    /// Keys of 32 bytes in base64. Access tokens are sealed with the first, and any of them opens what it
+    /// sealed.
+    pub sealing_keys: Vec<SecretString>,
+    /// The same for a single key; together with `sealing_keys` it would be unclear which comes first.
     pub sealing_key: SecretString,
     /// Connections of this process beside those over which the gateway stores events.
     pub max_connections: usize,
     pub connect_timeout_seconds: u64,
     /// No statement of ours runs long; one that does is stopped by the server.
     pub statement_timeout_seconds: u64,
+    /// PostgreSQL's `plan_cache_mode` for every connection. Empty: each kind of connection has the one that
+    /// suits it.
+    pub plan_cache_mode: String,
 }
 
 impl DatabaseConfig {
-    /// Whether everything that has no default is there. Whether it is right shows when it is used.
+    /// With the documented defaults for everything else.
+    pub fn new(url: SecretString, sealing_key: SecretString) -> Self {
+        DatabaseConfig {
+            url,
+            schema: "public".to_owned(),
+            sealing_keys: Vec::new(),
+            sealing_key,
+            max_connections: 4,
+            connect_timeout_seconds: 5,
+            statement_timeout_seconds: 10,
+            plan_cache_mode: String::new(),
+        }
+    }
+
+    /// Whether everything is there to connect, and to seal and open access tokens. Whether it is right shows
+    /// when it is used.
     pub fn check(&self) -> Result<(), StoreError> {
+        self.check_connection()?;
+        Sealer::new(&self.sealing_keys()?).map(drop)
+    }
+
+    /// Whether everything is there to connect, as the migrator needs it.
+    pub fn check_connection(&self) -> Result<(), StoreError> {
+        let invalid = |what| Err(StoreError::Configuration { what });
         if self.url.expose_secret().is_empty() {
-            return Err(StoreError::Configuration {
-                what: "database.url (RASTRO__DATABASE__URL)",
-            });
+            return invalid("database.url (RASTRO__DATABASE__URL)");
         }
-        if self.sealing_key.expose_secret().is_empty() {
-            return Err(StoreError::Configuration {
-                what: "database.sealing_key (RASTRO__DATABASE__SEALING_KEY)",
-            });
+        let is_name = |name: &str| {
+            name.len() < 64
+                && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        if !is_name(&self.schema) {
+            return invalid("database.schema (lower case letters, digits and _)");
         }
-        Ok(())
+        match self.plan_cache_mode.as_str() {
+            "" | "auto" | "force_generic_plan" | "force_custom_plan" => Ok(()),
+            _ => invalid("database.plan_cache_mode (auto, force_generic_plan or force_custom_plan)"),
+        }
+    }
+
+    /// All sealing keys, the one that seals first.
+    fn sealing_keys(&self) -> Result<Vec<SecretString>, StoreError> {
+        let one = Some(&self.sealing_key).filter(|key| !key.expose_secret().is_empty());
+        match (one, self.sealing_keys.as_slice()) {
+            (Some(key), []) => Ok(vec![key.clone()]),
+            (None, keys @ [_, ..]) => Ok(keys.to_vec()),
+            (None, []) => Err(StoreError::Configuration {
+                what: "database.sealing_keys (RASTRO__DATABASE__SEALING_KEYS)",
+            }),
+            (Some(_), _) => Err(StoreError::Configuration {
+                what: "one of database.sealing_key and database.sealing_keys, not both: a single one of them",
+            }),
+        }
     }
 }
 
@@ -51,12 +106,14 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     pub(crate) sealer: Arc<Sealer>,
+    pub(crate) unknown_words: UnknownWords,
 }
 
 impl Store {
     /// Prepares the pool. Nothing is connected yet: a service starts, and says that it is not ready, while the
     /// database is away. `application` is the name shown in `pg_stat_activity`.
     pub fn new(config: &DatabaseConfig, application: &'static str) -> Result<Self, StoreError> {
+        config.check()?;
         let connector = Connector::new(config, application)?;
         let mut manager = ManagerConfig::default();
         // A connection that broke is found out by the statement that uses it; every caller can repeat its own.
@@ -85,7 +142,8 @@ impl Store {
         Ok(Store {
             pool,
             connector,
-            sealer: Arc::new(Sealer::new(&config.sealing_key)?),
+            sealer: Arc::new(Sealer::new(&config.sealing_keys()?)?),
+            unknown_words: UnknownWords::default(),
         })
     }
 
@@ -105,6 +163,17 @@ impl Store {
             .map_err(|error| StoreError::Unreachable(error.into()))
     }
 
+    /// Rows that were skipped because a newer program wrote them, since the start.
+    pub fn unknown_words(&self) -> u64 {
+        self.unknown_words.skipped()
+    }
+
+    /// The advisory lock of this number that belongs to our schema: of two sets of tables in one database
+    /// each has its own.
+    pub(crate) fn advisory_lock(&self, number: i64) -> i64 {
+        self.connector.advisory_lock(number)
+    }
+
     /// How long one statement may take before its connection is given up, a little beyond the server's own limit.
     pub(crate) fn patience(&self) -> Duration {
         self.connector.statement_timeout + Duration::from_secs(2)
@@ -113,29 +182,54 @@ impl Store {
 
 /// Whether PostgreSQL may keep a statement's plan.
 #[derive(Clone, Copy)]
-enum Plans {
+pub(crate) enum Plans {
     /// For statements that join only what they were given: any plan is as good at any size of the tables.
     Kept,
     /// A plan made while a queue was empty would be used when it holds a million rows.
     ForEachCall,
 }
 
+/// How a connection is opened, whoever opens it.
 #[derive(Clone)]
-struct Connector {
+pub(crate) struct Connector {
     config: Arc<tokio_postgres::Config>,
+    tls: MakeRustlsConnect,
+    schema: Arc<str>,
+    /// `SET`s that come before those of the URL.
+    options: Arc<str>,
+    plan_cache_mode: Option<Arc<str>>,
     statement_timeout: Duration,
     connect_timeout: Duration,
 }
 
 impl Connector {
     fn new(config: &DatabaseConfig, application: &'static str) -> Result<Self, StoreError> {
-        let mut connection: tokio_postgres::Config = config
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|_| StoreError::Configuration { what: "database.url" })?;
+        let timeout = Duration::from_secs(config.statement_timeout_seconds);
+        let ms = timeout.as_millis();
+        // Compiling a statement takes longer than running any of ours.
+        let options = format!(
+            "-c statement_timeout={ms} -c lock_timeout={ms} \
+             -c idle_in_transaction_session_timeout=30s -c jit=off"
+        );
+        Connector::with_options(config, application, &options)
+    }
+
+    /// For migrations, of which one may take its time.
+    pub(crate) fn for_migrations(config: &DatabaseConfig) -> Result<Self, StoreError> {
+        Connector::with_options(config, "migrate", "")
+    }
+
+    fn with_options(
+        config: &DatabaseConfig,
+        application: &'static str,
+        options: &str,
+    ) -> Result<Self, StoreError> {
+        config.check_connection()?;
+        let Endpoint {
+            config: mut connection,
+            tls,
+        } = Endpoint::parse(config.url.expose_secret())?;
         let connect_timeout = Duration::from_secs(config.connect_timeout_seconds);
-        let statement_timeout = Duration::from_secs(config.statement_timeout_seconds);
         connection
             .application_name(application)
             .connect_timeout(connect_timeout)
@@ -144,37 +238,54 @@ impl Connector {
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(15));
+        let plan_cache_mode = Some(config.plan_cache_mode.as_str()).filter(|mode| !mode.is_empty());
         Ok(Connector {
             config: Arc::new(connection),
-            statement_timeout,
+            tls,
+            options: format!(
+                "{options} -c synchronous_commit=on -c search_path={}",
+                config.schema
+            )
+            .into(),
+            schema: config.schema.as_str().into(),
+            plan_cache_mode: plan_cache_mode.map(Into::into),
+            statement_timeout: Duration::from_secs(config.statement_timeout_seconds),
             connect_timeout,
         })
     }
 
-    async fn open(&self, plans: Plans) -> ConnectionResult<AsyncPgConnection> {
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// In `public` the number itself, which earlier versions lock; elsewhere mixed with the schema's name.
+    pub(crate) fn advisory_lock(&self, number: i64) -> i64 {
+        if &*self.schema == "public" {
+            return number;
+        }
+        let hash = Sha256::digest(format!("{}/{number}", self.schema));
+        let first = hash.first_chunk().expect("a SHA-256 has 32 bytes");
+        i64::from_be_bytes(*first)
+    }
+
+    pub(crate) async fn open(&self, plans: Plans) -> ConnectionResult<AsyncPgConnection> {
         let mut config = (*self.config).clone();
-        let plans = match plans {
-            // The arrays of a group are estimated at ten rows, for which a nested loop looks good; they may hold a thousand.
-            // An empty table is best read whole; it does not stay empty. And without being told, PostgreSQL would plan small
-            // groups anew each time, which costs them half as much again.
-            Plans::Kept => {
-                "-c plan_cache_mode=force_generic_plan -c enable_nestloop=off -c enable_seqscan=off"
-            }
-            Plans::ForEachCall => "-c plan_cache_mode=force_custom_plan",
+        let (mode, others) = match plans {
+            // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as much again.
+            Plans::Kept => ("force_generic_plan", ""),
+            // Statistics of a queue are always out of date: its rows live for milliseconds. Without them PostgreSQL would
+            // gather and sort a whole backlog for its first thousand rows; following an index is right at any size.
+            Plans::ForEachCall => (
+                "force_custom_plan",
+                "-c enable_bitmapscan=off -c enable_seqscan=off",
+            ),
         };
-        let timeout = self.statement_timeout.as_millis();
-        // Compiling a statement takes longer than running any of ours.
-        let own = config.get_options().unwrap_or_default().to_owned();
-        config.options(format!(
-            "-c statement_timeout={timeout} -c lock_timeout={timeout} -c idle_in_transaction_session_timeout=30s \
-             -c synchronous_commit=on -c jit=off {plans} {own}"
-        ));
+        let mode = self.plan_cache_mode.as_deref().unwrap_or(mode);
+        let (options, own) = (&self.options, config.get_options().unwrap_or_default());
+        config.options(format!("{options} -c plan_cache_mode={mode} {others} {own}"));
         // tokio-postgres limits each TCP connect; the handshake after it needs a limit too.
         let opening = async {
-            let (client, connection) = config
-                .connect(tokio_postgres::NoTls)
-                .await
-                .map_err(bad_connection)?;
+            let (client, connection) = config.connect(self.tls.clone()).await.map_err(bad_connection)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await
         };
         tokio::time::timeout(self.connect_timeout, opening)
@@ -192,4 +303,60 @@ fn bad_connection(error: tokio_postgres::Error) -> ConnectionError {
         source = cause.source();
     }
     ConnectionError::BadConnection(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel_async::RunQueryDsl;
+    use rastro_test_support::TestDatabase;
+
+    use super::*;
+
+    #[derive(diesel::QueryableByName)]
+    struct Shown {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+
+    async fn shown(config: &DatabaseConfig, plans: Plans, setting: &str) -> String {
+        let connector = Connector::new(config, "test").unwrap();
+        let mut connection = connector.open(plans).await.unwrap();
+        let query = diesel::sql_query(format!("SELECT current_setting('{setting}') AS value"));
+        query.get_result::<Shown>(&mut connection).await.unwrap().value
+    }
+
+    #[tokio::test]
+    async fn every_connection_has_its_schema_and_its_way_to_plan_unless_told_otherwise() {
+        let database = TestDatabase::create_empty().await;
+        let mut config = DatabaseConfig::new(database.url().into(), "".into());
+        assert_eq!(shown(&config, Plans::Kept, "search_path").await, "public");
+        assert_eq!(
+            shown(&config, Plans::Kept, "plan_cache_mode").await,
+            "force_generic_plan"
+        );
+        assert_eq!(
+            shown(&config, Plans::ForEachCall, "plan_cache_mode").await,
+            "force_custom_plan"
+        );
+        config.schema = "cell_1".to_owned();
+        config.plan_cache_mode = "auto".to_owned();
+        for plans in [Plans::Kept, Plans::ForEachCall] {
+            assert_eq!(shown(&config, plans, "search_path").await, "cell_1");
+            assert_eq!(shown(&config, plans, "plan_cache_mode").await, "auto");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_one_of_its_schema() {
+        let lock = |schema: &str| {
+            let mut config = DatabaseConfig::new("postgres://127.0.0.1/x".into(), "".into());
+            config.schema = schema.to_owned();
+            Connector::new(&config, "test").unwrap().advisory_lock(7)
+        };
+        // What earlier versions lock, beside which this one may run.
+        assert_eq!(lock("public"), 7);
+        // printf cell_1/7 | sha256sum
+        assert_eq!(lock("cell_1"), 8_845_977_399_233_102_156);
+        assert_ne!(lock("cell_1"), lock("cell_2"));
+    }
 }

@@ -38,6 +38,18 @@ pub(crate) type SettingsRow = (
     Option<DateTime<Utc>>,
 );
 
+#[derive(Insertable)]
+#[diesel(table_name = datasets)]
+struct NewDataset {
+    dataset_id: i64,
+    name: String,
+    access_token_sealed: Vec<u8>,
+    default_country: Option<String>,
+    default_currency: Option<String>,
+    test_event_code: Option<String>,
+    test_event_code_expires_at: Option<DateTime<Utc>>,
+}
+
 impl DatasetSettings {
     pub(crate) fn from_row(row: SettingsRow) -> Result<Self, StoreError> {
         let (name, country, currency, test_event_code, expires_at) = row;
@@ -64,30 +76,20 @@ impl DatasetSettings {
 }
 
 impl Store {
-    /// Creates the dataset or brings it to these settings.
+    /// Creates the dataset, and says whether it did: one that exists stays as it is.
+    pub async fn create_dataset(&self, dataset: &Dataset) -> Result<bool, StoreError> {
+        let created = diesel::insert_into(datasets::table)
+            .values(self.row(dataset))
+            .on_conflict_do_nothing()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(created == 1)
+    }
+
+    /// Creates the dataset or brings it to these settings and this token.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
-        let settings = &dataset.settings;
-        let sealed = self
-            .sealer
-            .seal(dataset.access_token.expose_secret(), &token_of(dataset.id));
-        let code = settings.test_event_code.as_ref();
-        let row = (
-            datasets::dataset_id.eq(dataset.id.as_i64()),
-            datasets::name.eq(&settings.name),
-            datasets::access_token_sealed.eq(sealed),
-            datasets::default_country.eq(settings
-                .defaults
-                .country
-                .map(|country| country.as_str().to_owned())),
-            datasets::default_currency.eq(settings
-                .defaults
-                .currency
-                .map(|currency| currency.as_str().to_owned())),
-            datasets::test_event_code.eq(code.map(|(code, _)| code)),
-            datasets::test_event_code_expires_at.eq(code.map(|(_, expires_at)| expires_at)),
-        );
         diesel::insert_into(datasets::table)
-            .values(row)
+            .values(self.row(dataset))
             .on_conflict(datasets::dataset_id)
             .do_update()
             .set((
@@ -102,6 +104,89 @@ impl Store {
             .execute(&mut self.connection().await?)
             .await?;
         Ok(())
+    }
+
+    fn row(&self, dataset: &Dataset) -> NewDataset {
+        let settings = &dataset.settings;
+        let (code, expires_at) = settings.test_event_code.clone().unzip();
+        NewDataset {
+            dataset_id: dataset.id.as_i64(),
+            name: settings.name.clone(),
+            access_token_sealed: self
+                .sealer
+                .seal(dataset.access_token.expose_secret(), &token_of(dataset.id)),
+            default_country: settings
+                .defaults
+                .country
+                .map(|country| country.as_str().to_owned()),
+            default_currency: settings
+                .defaults
+                .currency
+                .map(|currency| currency.as_str().to_owned()),
+            test_event_code: code,
+            test_event_code_expires_at: expires_at,
+        }
+    }
+
+    /// What is set for a dataset; `None` if we do not know it.
+    pub async fn dataset_settings(&self, dataset: DatasetId) -> Result<Option<DatasetSettings>, StoreError> {
+        let row: Option<SettingsRow> = datasets::table
+            .find(dataset.as_i64())
+            .select((
+                datasets::name,
+                datasets::default_country,
+                datasets::default_currency,
+                datasets::test_event_code,
+                datasets::test_event_code_expires_at,
+            ))
+            .first(&mut self.connection().await?)
+            .await
+            .optional()?;
+        row.map(DatasetSettings::from_row).transpose()
+    }
+
+    /// Whether our sealing keys are those of this database: an error if there are access tokens and none of
+    /// them opens.
+    pub async fn check_sealing_keys(&self) -> Result<(), StoreError> {
+        let tokens: Vec<(i64, Vec<u8>)> = datasets::table
+            .select((datasets::dataset_id, datasets::access_token_sealed))
+            .load(&mut self.connection().await?)
+            .await?;
+        let opens = |(dataset, sealed): &(i64, Vec<u8>)| {
+            let dataset = DatasetId::try_from(*dataset).ok();
+            dataset.is_some_and(|dataset| self.sealer.open(sealed, &token_of(dataset)).is_some())
+        };
+        match tokens.is_empty() || tokens.iter().any(opens) {
+            true => Ok(()),
+            false => Err(StoreError::SealingKey),
+        }
+    }
+
+    /// Seals every access token with the first sealing key, so that the others can be forgotten; returns how
+    /// many it opened.
+    pub async fn reseal_access_tokens(&self) -> Result<usize, StoreError> {
+        let mut connection = self.connection().await?;
+        let tokens: Vec<(i64, Vec<u8>)> = datasets::table
+            .select((datasets::dataset_id, datasets::access_token_sealed))
+            .load(&mut connection)
+            .await?;
+        let mut resealed = 0;
+        for (id, sealed) in tokens {
+            let dataset = DatasetId::try_from(id).map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
+            let Some(token) = self.sealer.open(&sealed, &token_of(dataset)) else {
+                continue;
+            };
+            let anew = self.sealer.seal(token.expose_secret(), &token_of(dataset));
+            // Not over a token that was changed meanwhile.
+            let row = datasets::table
+                .find(id)
+                .filter(datasets::access_token_sealed.eq(sealed));
+            resealed += diesel::update(row)
+                .set(datasets::access_token_sealed.eq(anew))
+                .execute(&mut connection)
+                .await?;
+        }
+        Ok(resealed)
     }
 
     /// The token with which Meta lets us send to this dataset; `None` if we do not know the dataset.

@@ -1,6 +1,7 @@
 //! What can go wrong with the database, as far as a caller decides something by it.
 
 use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use rastro_core::dataset::DatasetId;
 
 /// An error of the database. `Display` says the layer; the source says the rest.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,14 @@ pub enum StoreError {
     Invalid { what: &'static str },
     #[error("the access token of dataset {dataset_id} cannot be opened with the configured sealing key")]
     Sealed { dataset_id: i64 },
+    #[error(
+        "the configured sealing keys open none of the access tokens in the database; configure the key that \
+         sealed them (database.sealing_keys), or enter the tokens again with `ingest-gateway reseed`"
+    )]
+    SealingKey,
+    /// A key means one thing for ever: events would go where nobody expects them.
+    #[error("the API key {label:?} is already known for something else: {known_for}")]
+    KeyTaken { label: String, known_for: String },
     #[error("{what} is missing or not valid")]
     Configuration { what: &'static str },
 }
@@ -78,4 +87,10 @@ impl From<QueryError> for StoreError {
             other => StoreError::Query(other),
         }
     }
+}
+
+/// A dataset id as a row has it.
+pub(crate) fn dataset_id(id: i64) -> Result<DatasetId, StoreError> {
+    id.try_into()
+        .map_err(|_| StoreError::Invalid { what: "dataset_id" })
 }

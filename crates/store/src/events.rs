@@ -1,266 +1,367 @@
-//! Accepting events: the claim of their keys, their segment in `event_segments`, and its row in `send_queue`, in one
-//! statement.
+//! `events`: what was accepted. One transaction claims the events' keys, stores the events and makes them ready to be sent.
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{self, Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{self, Array, BigInt, Date, Nullable, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
-use rastro_core::event::Event;
+use rastro_core::event::{Event, Facts};
 use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::segment::{self, BodyWriter, SEGMENT_LINES};
-use crate::statement::{only_row, statement};
+use crate::event_outcomes::{self, EventOutcome, Outcome, Refusal};
+use crate::schema::events;
+use crate::send_queue::{self, ReadyEvent};
+use crate::statement::Prepare;
 
-/// An event as it is stored: what is needed to claim its key, find it again, and send it.
+/// Meta counts an event's age when it has read it: an event is not sent in the last minute of its time.
+const SEND_MARGIN_SECONDS: i64 = 60;
+
+/// An event as it is stored.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
     pub key: EventKey,
     pub dataset_id: DatasetId,
     pub name: String,
     pub id: String,
+    /// When it happened, in seconds since 1970.
+    pub event_time: i64,
     /// From then on Meta would refuse it, in seconds since 1970.
     pub send_by: i64,
     /// How long its key is remembered, in seconds.
     pub dedup_window_seconds: i64,
+    /// Meta's word for where it happened.
+    pub action_source: &'static str,
+    pub facts: Facts,
     /// Empty for real events.
     pub test_event_code: String,
-    /// The finished server event as JSON.
-    pub payload: String,
+    /// The API key that sent it.
+    pub key_id: Option<i64>,
     /// The request that brought it.
     pub request_id: Uuid,
     /// W3C trace context, if that request was traced.
     pub traceparent: Option<String>,
+    /// The finished server event as JSON.
+    pub payload: String,
+}
+
+/// Where an event comes from: the same for all events of a request.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub dataset_id: DatasetId,
+    /// Empty for real events.
+    pub test_event_code: String,
+    pub key_id: Option<i64>,
+    pub request_id: Uuid,
+    pub traceparent: Option<String>,
 }
 
 impl NewEvent {
-    /// What is stored of an event that came with the given request.
-    pub fn new(
-        event: &Event<'_>,
-        dataset_id: DatasetId,
-        test_event_code: String,
-        request_id: Uuid,
-        traceparent: Option<String>,
-    ) -> Self {
+    /// What is stored of an event.
+    pub fn new(event: &Event<'_>, origin: Origin) -> Self {
         NewEvent {
-            key: event.key(dataset_id),
-            dataset_id,
+            key: event.key(origin.dataset_id),
+            dataset_id: origin.dataset_id,
             name: event.name.clone().into_owned(),
             id: event.id.clone().into_owned(),
-            send_by: event.time + event.action_source.max_age_seconds(),
+            event_time: event.time,
+            send_by: event.time + event.action_source.max_age_seconds() - SEND_MARGIN_SECONDS,
             dedup_window_seconds: event.dedup_window_seconds(),
-            test_event_code,
+            action_source: event.action_source.as_str(),
+            facts: event.facts(),
+            test_event_code: origin.test_event_code,
+            key_id: origin.key_id,
+            request_id: origin.request_id,
+            traceparent: origin.traceparent,
             payload: event.to_json(),
-            request_id,
-            traceparent,
         }
     }
+}
+
+/// What became of an event that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// Stored, and ready to be sent.
+    Accepted { event_number: i64 },
+    /// Its key was claimed before, at that time by that event. `None`: the key expired in between.
+    Duplicate(Option<FirstClaim>),
+}
+
+/// The event that has a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstClaim {
+    pub event_number: i64,
+    pub at: DateTime<Utc>,
 }
 
 /// Writes groups of events over a connection of its own, whose statements keep their plans.
 pub struct EventWriter {
     connection: AsyncPgConnection,
-    bodies: BodyWriter,
     patience: Duration,
 }
 
 impl Store {
-    /// Opens a writer. It is good until one of its calls fails with anything but [`StoreError::Query`].
+    /// Opens a writer. After an error other than [`StoreError::Query`] its connection is of no more use.
     pub async fn event_writer(&self) -> Result<EventWriter, StoreError> {
         Ok(EventWriter {
             connection: self.dedicated_connection().await?,
-            bodies: BodyWriter::new()?,
             patience: self.patience(),
         })
     }
 
-    /// What is stored of an accepted event: the server event as it goes to Meta. `None`: there is no such event, or it is
-    /// older than what is kept.
+    /// The server event as it goes to Meta. `None`: there is no such event, or it is older than what is kept. Empty: it was
+    /// erased.
     pub async fn payload(
         &self,
         dataset_id: DatasetId,
         event_number: i64,
     ) -> Result<Option<String>, StoreError> {
-        let statement = Payload {
-            dataset_id: dataset_id.as_i64(),
-            event_number,
-            lifetime: PhantomData,
-        };
-        let rows: Vec<(i64, Vec<u8>)> = statement.load(&mut self.connection().await?).await?;
-        let Some((first, body)) = rows.into_iter().next() else {
-            return Ok(None);
-        };
-        let line = usize::try_from(event_number - first).ok();
-        let text = segment::read_body(body)?;
-        Ok(line.and_then(|line| Some(text.split('\n').nth(line)?.to_owned())))
+        let payload = events::table
+            .filter(events::dataset_id.eq(dataset_id.as_i64()))
+            .filter(events::event_number.eq(event_number))
+            .select(events::payload)
+            .get_result(&mut self.connection().await?)
+            .await
+            .optional()?;
+        Ok(payload)
     }
 }
 
 impl EventWriter {
-    /// Stores those events whose key was never claimed before, all in one commit, and returns for each event
-    /// whether that was so. The events are durable when this returns; on an error nothing is known to be stored.
-    ///
-    /// The events must be sorted by key, each key once: two groups that claim the same keys in different orders would
-    /// wait for each other for ever.
-    pub async fn accept(&mut self, events: &[&NewEvent]) -> Result<Vec<bool>, StoreError> {
-        debug_assert!(
-            events.is_sorted_by(|one, next| one.key < next.key),
-            "the events are not sorted by key"
-        );
-        let keys: Vec<Uuid> = events.iter().map(|event| event.key.0).collect();
-        let (segments, places) = segments_of(events);
-        let mut heads = Vec::with_capacity(segments.len());
-        let mut bodies = Vec::with_capacity(segments.len());
-        for segment in &segments {
-            heads.push(segment::write_heads(&segment.events)?);
-            let payloads = segment.events.iter().map(|event| event.payload.as_str());
-            bodies.push(self.bodies.write(payloads)?);
-        }
-        let statement = Accept {
-            keys: &keys,
-            segments: places.iter().map(|place| place.segment).collect(),
-            lines: places.iter().map(|place| place.line).collect(),
-            windows: column(events, |event| event.dedup_window_seconds),
-            dataset_ids: segments
-                .iter()
-                .map(|segment| segment.dataset_id.as_i64())
-                .collect(),
-            test_event_codes: segments.iter().map(|segment| segment.test_event_code).collect(),
-            line_counts: segments
-                .iter()
-                .map(|segment| index(segment.events.len()))
-                .collect(),
-            heads,
-            bodies,
-            lifetime: PhantomData,
-        };
-        let running = statement.load::<Option<Vec<Uuid>>>(&mut self.connection);
-        let rows = tokio::time::timeout(self.patience, running)
-            .await
-            .map_err(|_| StoreError::TimedOut)??;
-        let Some(mut fresh) = only_row(rows)? else {
-            return Ok(vec![true; events.len()]);
-        };
-        fresh.sort_unstable();
-        Ok(keys.iter().map(|key| fresh.binary_search(key).is_ok()).collect())
-    }
-
-    /// Logs events whose key was taken, and returns for each when that key was first claimed. `None`: the key expired
-    /// in between.
-    pub async fn record_duplicates(
+    /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what was refused before
+    /// it came here, all in one commit. Says which event is which. Of a key that comes twice the first event wins. What is
+    /// accepted is durable when this returns; on an error nothing is known to be stored.
+    pub async fn accept(
         &mut self,
         events: &[&NewEvent],
-    ) -> Result<Vec<Option<DateTime<Utc>>>, StoreError> {
-        let keys: Vec<Uuid> = events.iter().map(|event| event.key.0).collect();
-        let statement = RecordDuplicates {
-            keys: &keys,
-            dataset_ids: column(events, |event| event.dataset_id.as_i64()),
-            names: column(events, |event| event.name.as_str()),
-            ids: column(events, |event| event.id.as_str()),
-            request_ids: column(events, |event| event.request_id),
-            lifetime: PhantomData,
-        };
-        let running = statement.load::<(Uuid, DateTime<Utc>)>(&mut self.connection);
-        let mut claims = tokio::time::timeout(self.patience, running)
+        refusals: &[&Refusal],
+    ) -> Result<Vec<Acceptance>, StoreError> {
+        let connection = &mut self.connection;
+        let accepting = connection.transaction(async |connection| {
+            let acceptances = accept(connection, events).await?;
+            event_outcomes::insert(connection, refusals.iter().map(|refusal| refusal.outcome())).await?;
+            Ok(acceptances)
+        });
+        tokio::time::timeout(self.patience, accepting)
             .await
-            .map_err(|_| StoreError::TimedOut)??;
-        claims.sort_unstable();
-        let claimed_at = |key| {
-            claims
-                .binary_search_by_key(key, |(claimed, _)| *claimed)
-                .ok()
-                .map(|index| claims[index].1)
-        };
-        Ok(keys.iter().map(claimed_at).collect())
+            .map_err(|_| StoreError::TimedOut)?
     }
+}
+
+#[derive(QueryableByName)]
+struct ClaimedKey {
+    #[diesel(sql_type = sql_types::Uuid)]
+    event_key: Uuid,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    event_number: i64,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
+
+async fn accept(
+    connection: &mut AsyncPgConnection,
+    events: &[&NewEvent],
+) -> Result<Vec<Acceptance>, StoreError> {
+    // Sorted, so that two writers with the same keys never wait for each other; stable, so that the first of a key comes first.
+    let mut by_key: Vec<&NewEvent> = events.to_vec();
+    by_key.sort_by_key(|event| event.key);
+    by_key.dedup_by_key(|event| event.key);
+
+    let claimed: Vec<ClaimedKey> = sql_query(include_str!("sql/claim_keys.sql"))
+        .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dataset_id.as_i64()))
+        .bind::<Array<sql_types::Uuid>, _>(column(&by_key, |event| event.key.0))
+        .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dedup_window_seconds))
+        .prepared()
+        .load(connection)
+        .await?;
+    let mut claimed: HashMap<Uuid, ClaimedKey> = claimed
+        .into_iter()
+        .map(|claim| (claim.event_key, claim))
+        .collect();
+
+    let mut fresh: Vec<(&NewEvent, ClaimedKey)> = Vec::with_capacity(claimed.len());
+    let mut duplicates: Vec<&NewEvent> = Vec::new();
+    let mut acceptances: Vec<Option<i64>> = Vec::with_capacity(events.len());
+    for event in events {
+        match claimed.remove(&event.key.0) {
+            Some(claim) => {
+                acceptances.push(Some(claim.event_number));
+                fresh.push((event, claim));
+            }
+            None => {
+                acceptances.push(None);
+                duplicates.push(event);
+            }
+        }
+    }
+    // One after another on the wire, and each without waiting for the one before it.
+    let connection = &*connection;
+    let ((), (), first_claims) = tokio::try_join!(
+        insert_events(connection, &fresh),
+        send_queue::insert_ready(connection, fresh.iter().map(|(event, claim)| ready(event, claim))),
+        log_duplicates(connection, &duplicates),
+    )?;
+    let mut first_claims = first_claims.into_iter();
+    let acceptance = |number: Option<i64>| match number {
+        Some(event_number) => Acceptance::Accepted { event_number },
+        None => Acceptance::Duplicate(first_claims.next().flatten()),
+    };
+    Ok(acceptances.into_iter().map(acceptance).collect())
+}
+
+fn ready<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> ReadyEvent<'e> {
+    ReadyEvent {
+        dataset_id: event.dataset_id.as_i64(),
+        test_event_code: &event.test_event_code,
+        event_number: claim.event_number,
+        day: claim.day,
+        retries: 0,
+        send_by: event.send_by,
+    }
+}
+
+async fn insert_events(
+    mut connection: &AsyncPgConnection,
+    events: &[(&NewEvent, ClaimedKey)],
+) -> Result<(), StoreError> {
+    let Some((_, ClaimedKey { created_at, .. })) = events.first() else {
+        return Ok(());
+    };
+    type Texts = Array<Text>;
+    type MaybeTexts = Array<Nullable<Text>>;
+    fn of<'e, T>(events: &[(&'e NewEvent, ClaimedKey)], value: impl Fn(&'e NewEvent) -> T) -> Vec<T> {
+        events.iter().map(|(event, _)| value(event)).collect()
+    }
+    let page = |part: fn(&rastro_core::page::Page) -> &Option<String>| {
+        of(events, |event| part(&event.facts.page).as_deref())
+    };
+    let traces = || {
+        events
+            .iter()
+            .map(|(event, _)| TraceContext::parse(event.traceparent.as_deref()?))
+    };
+    sql_query(include_str!("sql/insert_events.sql"))
+        .bind::<Array<BigInt>, _>(of(events, |event| event.dataset_id.as_i64()))
+        .bind::<Array<Date>, _>(events.iter().map(|(_, claim)| claim.day).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(
+            events
+                .iter()
+                .map(|(_, claim)| claim.event_number)
+                .collect::<Vec<_>>(),
+        )
+        .bind::<Texts, _>(of(events, |event| event.name.as_str()))
+        .bind::<Texts, _>(of(events, |event| event.id.as_str()))
+        .bind::<Array<BigInt>, _>(of(events, |event| event.event_time))
+        .bind::<Array<BigInt>, _>(of(events, |event| event.send_by))
+        .bind::<Texts, _>(of(events, |event| event.action_source))
+        .bind::<MaybeTexts, _>(of(events, |event| event.facts.value.as_deref()))
+        .bind::<MaybeTexts, _>(of(events, |event| event.facts.currency.as_deref()))
+        .bind::<MaybeTexts, _>(of(events, |event| event.facts.order_id.as_deref()))
+        .bind::<MaybeTexts, _>(page(|page| &page.host))
+        .bind::<MaybeTexts, _>(page(|page| &page.path))
+        .bind::<MaybeTexts, _>(page(|page| &page.utm_source))
+        .bind::<MaybeTexts, _>(page(|page| &page.utm_medium))
+        .bind::<MaybeTexts, _>(page(|page| &page.utm_campaign))
+        .bind::<MaybeTexts, _>(page(|page| &page.utm_content))
+        .bind::<MaybeTexts, _>(page(|page| &page.utm_term))
+        .bind::<MaybeTexts, _>(page(|page| &page.fbclid))
+        .bind::<MaybeTexts, _>(page(|page| &page.gclid))
+        .bind::<MaybeTexts, _>(page(|page| &page.gbraid))
+        .bind::<MaybeTexts, _>(page(|page| &page.wbraid))
+        .bind::<MaybeTexts, _>(page(|page| &page.msclkid))
+        .bind::<MaybeTexts, _>(page(|page| &page.ttclid))
+        .bind::<Texts, _>(of(events, |event| event.test_event_code.as_str()))
+        .bind::<Array<Nullable<BigInt>>, _>(of(events, |event| event.key_id))
+        .bind::<Array<sql_types::Uuid>, _>(of(events, |event| event.request_id))
+        .bind::<MaybeTexts, _>(traces().map(|trace| Some(trace?.trace_id)).collect::<Vec<_>>())
+        .bind::<MaybeTexts, _>(traces().map(|trace| Some(trace?.span_id)).collect::<Vec<_>>())
+        .bind::<Texts, _>(of(events, |event| event.payload.as_str()))
+        .bind::<Timestamptz, _>(created_at)
+        .prepared()
+        .execute(&mut connection)
+        .await?;
+    Ok(())
+}
+
+/// Logs events whose key was taken, and says for each who has it.
+async fn log_duplicates(
+    mut connection: &AsyncPgConnection,
+    events: &[&NewEvent],
+) -> Result<Vec<Option<FirstClaim>>, StoreError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = sql_types::Uuid)]
+        event_key: Uuid,
+        #[diesel(sql_type = BigInt)]
+        event_number: i64,
+        #[diesel(sql_type = Timestamptz)]
+        created_at: DateTime<Utc>,
+    }
+    let rows: Vec<Row> = sql_query(include_str!("sql/claimed_keys.sql"))
+        .bind::<Array<BigInt>, _>(column(events, |event| event.dataset_id.as_i64()))
+        .bind::<Array<sql_types::Uuid>, _>(column(events, |event| event.key.0))
+        .prepared()
+        .load(&mut connection)
+        .await?;
+    let claims: HashMap<Uuid, FirstClaim> = rows
+        .into_iter()
+        .map(|row| {
+            let claim = FirstClaim {
+                event_number: row.event_number,
+                at: row.created_at,
+            };
+            (row.event_key, claim)
+        })
+        .collect();
+    let claims: Vec<Option<FirstClaim>> = events
+        .iter()
+        .map(|event| claims.get(&event.key.0).copied())
+        .collect();
+    let outcomes = events.iter().zip(&claims).map(|(event, claim)| EventOutcome {
+        dataset_id: event.dataset_id.as_i64(),
+        outcome: Outcome::Duplicate,
+        event_number: claim.map(|claim| claim.event_number),
+        event_name: Some(&event.name),
+        event_id: Some(&event.id),
+        key_id: event.key_id,
+        request_id: Some(event.request_id),
+        detail: None,
+        event_count: 1,
+    });
+    event_outcomes::insert(connection, outcomes).await?;
+    Ok(claims)
 }
 
 fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> Vec<T> {
     events.iter().map(|event| value(event)).collect()
 }
 
-/// Events that will be stored together: those of one lane, as many as fit.
-struct Segment<'e> {
-    dataset_id: DatasetId,
-    test_event_code: &'e str,
-    events: Vec<&'e NewEvent>,
+/// The two parts of a `traceparent` that are kept. Version and flags say nothing more: only what is traced has one.
+pub(crate) struct TraceContext<'t> {
+    pub(crate) trace_id: &'t str,
+    pub(crate) span_id: &'t str,
 }
 
-/// Where an event stands: which segment of the group, and which line of it.
-struct Place {
-    segment: i32,
-    line: i32,
-}
-
-/// Puts the events of a group into segments. The places are in the order of the events.
-fn segments_of<'e>(events: &[&'e NewEvent]) -> (Vec<Segment<'e>>, Vec<Place>) {
-    let mut segments: Vec<Segment<'e>> = Vec::new();
-    // The segment of each lane that is not full.
-    let mut open: HashMap<(DatasetId, &str), usize> = HashMap::new();
-    let place = |&event: &&'e NewEvent| {
-        let lane = (event.dataset_id, event.test_event_code.as_str());
-        let begin = |segments: &mut Vec<Segment<'e>>| {
-            segments.push(Segment {
-                dataset_id: lane.0,
-                test_event_code: lane.1,
-                events: Vec::new(),
-            });
-            segments.len() - 1
-        };
-        let segment = open.entry(lane).or_insert_with(|| begin(&mut segments));
-        if segments[*segment].events.len() == SEGMENT_LINES {
-            *segment = begin(&mut segments);
-        }
-        let lines = &mut segments[*segment].events;
-        lines.push(event);
-        Place {
-            segment: index(*segment),
-            line: index(lines.len() - 1),
-        }
-    };
-    let places = events.iter().map(place).collect();
-    (segments, places)
-}
-
-/// A position in a group, or a number of its events, for PostgreSQL.
-fn index(value: usize) -> i32 {
-    i32::try_from(value).expect("a group has far less than two billion events")
-}
-
-statement! {
-    /// One commit for a whole group, whatever its size.
-    Accept<'e>("sql/accept.sql") -> Nullable<Array<sql_types::Uuid>> {
-        keys: &'e [Uuid] as Array<sql_types::Uuid>,
-        segments: Vec<i32> as Array<Integer>,
-        lines: Vec<i32> as Array<Integer>,
-        windows: Vec<i64> as Array<BigInt>,
-        dataset_ids: Vec<i64> as Array<BigInt>,
-        test_event_codes: Vec<&'e str> as Array<Text>,
-        line_counts: Vec<i32> as Array<Integer>,
-        heads: Vec<String> as Array<Text>,
-        bodies: Vec<Vec<u8>> as Array<Binary>,
+impl<'t> TraceContext<'t> {
+    pub(crate) fn parse(traceparent: &'t str) -> Option<Self> {
+        let mut parts = traceparent.split('-').skip(1);
+        let (trace_id, span_id) = (parts.next()?, parts.next()?);
+        (trace_id.len() == 32 && span_id.len() == 16).then_some(TraceContext { trace_id, span_id })
     }
 }
 
-statement! {
-    Payload<'e>("sql/payload.sql") -> (BigInt, Binary) {
-        dataset_id: i64 as BigInt,
-        event_number: i64 as BigInt,
-    }
-}
-
-statement! {
-    RecordDuplicates<'e>("sql/record_duplicates.sql") -> (sql_types::Uuid, Timestamptz) {
-        keys: &'e [Uuid] as Array<sql_types::Uuid>,
-        dataset_ids: Vec<i64> as Array<BigInt>,
-        names: Vec<&'e str> as Array<Text>,
-        ids: Vec<&'e str> as Array<Text>,
-        request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-    }
+/// The `traceparent` of a stored event, as sampled as it was.
+pub(crate) fn traceparent(trace_id: Option<String>, span_id: Option<String>) -> Option<String> {
+    Some(format!("00-{}-{}-01", trace_id?, span_id?))
 }

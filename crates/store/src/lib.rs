@@ -1,38 +1,45 @@
 //! The database: one PostgreSQL whose tables are the queues between the services.
 //!
-//! One module per table owns all SQL on it; nobody else writes SQL. Statements on the hot path are `.sql` files run
-//! through [`statement`], which lets PostgreSQL keep their plans. Rows become the types of `rastro-core` here.
+//! One module per table owns all SQL on it; nobody else writes SQL. What the diesel DSL cannot say is a `.sql` file, run
+//! through [`statement`]. What belongs together is one transaction of plain statements; those that do not need each other's
+//! results are sent together (pipelined). Rows become the types of `rastro-core` here.
 //!
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 
-mod account;
 mod api_keys;
+mod carry_over;
+mod census;
 mod circuit_breakers;
 mod connection;
 mod datasets;
 mod error;
+mod event_outcomes;
 mod events;
 mod maintenance;
-mod meta_events_log;
 mod meta_retry_queue;
 mod migrations;
 mod schema;
 mod seal;
-mod segment;
+mod send_attempts;
 mod send_batches;
 mod send_queue;
 mod statement;
+mod tls;
+mod unknown_words;
 
-pub use account::Account;
-pub use api_keys::{ApiKeyKind, Caller, Identity, KeyHash};
+pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
+pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
 pub use datasets::{Dataset, DatasetSettings};
 pub use error::StoreError;
-pub use events::{EventWriter, NewEvent};
+pub use event_outcomes::Refusal;
+pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, Origin};
 pub use maintenance::Leadership;
-pub use meta_events_log::AttemptRecord;
-pub use meta_retry_queue::{DeadLetter, DeadLetterFilter, DeadLetterGroup, RetryCount, RetryRequest};
+pub use meta_retry_queue::{
+    DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
+};
 pub use migrations::{MigrationError, Migrator, migration_names};
-pub use send_batches::{Batch, BatchId, DeadLetterReason, Evidence, Fate, QueuedEvent};
+pub use send_attempts::{AttemptOutcome, AttemptRecord};
+pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};

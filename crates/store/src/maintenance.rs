@@ -1,18 +1,17 @@
 //! What keeps the tables small and ready for tomorrow: daily partitions, expired keys, old evidence. Every step is safe to
 //! run from several places at once.
 
-use std::marker::PhantomData;
-
 use chrono::NaiveDate;
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, Bool, Date, Integer, Nullable, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::statement::{only_row, statement};
+use crate::statement::Prepare;
 
 diesel::define_sql_function! { fn create_day_partitions(days_ahead: Integer) -> Integer; }
-diesel::define_sql_function! { fn drop_day_partitions(keep_days: Integer) -> Integer; }
 
 diesel::define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
 
@@ -54,7 +53,7 @@ impl Leadership {
                     .get_result(&mut connection)
                     .await
             } else {
-                diesel::select(pg_try_advisory_lock(LEADER_LOCK))
+                diesel::select(pg_try_advisory_lock(self.store.advisory_lock(LEADER_LOCK)))
                     .get_result(&mut connection)
                     .await
             }
@@ -70,90 +69,96 @@ impl Store {
     /// Makes sure that today's partitions and those of the given number of days ahead exist; returns how many were
     /// missing. Without them nothing can be accepted, so they are made a week early.
     pub async fn create_partitions_ahead(&self, days: i32) -> Result<i32, StoreError> {
-        let created = only_row(
-            diesel::select(create_day_partitions(days))
-                .load(&mut self.connection().await?)
-                .await?,
-        )?;
+        let created = diesel::select(create_day_partitions(days))
+            .get_result(&mut self.connection().await?)
+            .await?;
         Ok(created)
     }
 
-    /// Drops the partitions of days before the given number of days ago, except those that an event on its way or a
-    /// waiting one still needs; returns how many were dropped.
-    pub async fn drop_old_partitions(&self, keep_days: i32) -> Result<i32, StoreError> {
-        let dropped = only_row(
-            diesel::select(drop_day_partitions(keep_days))
-                .load(&mut self.connection().await?)
-                .await?,
-        )?;
+    /// Drops the partitions of days before the given number of days ago; returns how many. Each in a transaction of its own,
+    /// because each locks its table against everybody. One that cannot be locked at once stays until the next time.
+    pub async fn drop_old_partitions(&self, keep_days: i32) -> Result<usize, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            name: String,
+        }
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        let old: Vec<Row> = sql_query(include_str!("sql/old_partitions.sql"))
+            .bind::<Integer, _>(keep_days)
+            .prepared()
+            .load(connection)
+            .await?;
+        let mut dropped = 0;
+        for Row { name } in old {
+            let dropping = connection.transaction(async |connection| {
+                connection
+                    .batch_execute("SET LOCAL lock_timeout = '500ms'")
+                    .await?;
+                connection
+                    .batch_execute(&format!("DROP TABLE IF EXISTS {name}"))
+                    .await
+            });
+            match dropping.await {
+                Ok(()) => dropped += 1,
+                // diesel has no kind for 55P03.
+                Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(dropped)
     }
 
     /// For how many days after today events can be accepted. Negative: not even today.
     pub async fn partition_days_ahead(&self) -> Result<i64, StoreError> {
-        let row: (NaiveDate, Option<NaiveDate>) = LastPartition {
-            lifetime: PhantomData,
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Date)]
+            today: NaiveDate,
+            #[diesel(sql_type = Nullable<Date>)]
+            last_day: Option<NaiveDate>,
         }
-        .get_result(&mut self.connection().await?)
-        .await?;
-        let (today, last) = row;
-        Ok(last.map_or(-1, |last| (last - today).num_days()))
+        let row: Row = sql_query(include_str!("sql/last_partition.sql"))
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(row
+            .last_day
+            .map_or(-1, |last_day| (last_day - row.today).num_days()))
     }
 
     /// Forgets event keys that expired, at most `limit`; returns how many.
-    pub async fn expire_dedup_keys(&self, limit: i64) -> Result<i64, StoreError> {
-        let statement = ExpireDedup {
-            limit,
-            lifetime: PhantomData,
-        };
-        Ok(only_row(statement.load(&mut self.connection().await?).await?)?)
+    pub async fn expire_dedup_keys(&self, limit: i64) -> Result<usize, StoreError> {
+        let expired = sql_query(include_str!("sql/expire_dedup.sql"))
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(expired)
     }
 
     /// Frees the room of rows that have left the queues, where they are many; returns how many queues were seen to.
     ///
     /// Autovacuum does so too, but comes by once a minute (`autovacuum_naptime`, which no table can set for itself), and a
     /// busy queue's files would grow by a minute's rows. Large queues are left to it: a statement here has its time limit.
-    pub async fn vacuum_queues(&self) -> Result<i64, StoreError> {
-        let statement = QueuesToVacuum {
-            lifetime: PhantomData,
-        };
+    pub async fn vacuum_queues(&self) -> Result<usize, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            name: String,
+        }
         let mut connection = self.connection().await?;
-        let queues: Vec<String> = statement.load(&mut connection).await?;
-        for queue in &queues {
+        let queues: Vec<Row> = sql_query(include_str!("sql/queues_to_vacuum.sql"))
+            .prepared()
+            .load(&mut connection)
+            .await?;
+        for Row { name } in &queues {
             // Not where autovacuum is at work already.
             connection
-                .batch_execute(&format!("VACUUM (SKIP_LOCKED) {queue}"))
+                .batch_execute(&format!("VACUUM (SKIP_LOCKED) {name}"))
                 .await?;
         }
-        Ok(i64::try_from(queues.len()).unwrap_or(i64::MAX))
-    }
-
-    /// Forgets how requests went that no breaker looks back to any more.
-    pub async fn forget_attempts(&self, older_than_ms: i64) -> Result<i64, StoreError> {
-        let statement = ForgetAttempts {
-            older_than_ms,
-            lifetime: PhantomData,
-        };
-        Ok(only_row(statement.load(&mut self.connection().await?).await?)?)
-    }
-}
-
-statement! {
-    LastPartition<'q>("sql/last_partition.sql") -> (Date, Nullable<Date>) {}
-}
-
-statement! {
-    QueuesToVacuum<'q>("sql/queues_to_vacuum.sql") -> Text {}
-}
-
-statement! {
-    ExpireDedup<'q>("sql/expire_dedup.sql") -> BigInt {
-        limit: i64 as BigInt,
-    }
-}
-
-statement! {
-    ForgetAttempts<'q>("sql/forget_attempts.sql") -> BigInt {
-        older_than_ms: i64 as BigInt,
+        Ok(queues.len())
     }
 }

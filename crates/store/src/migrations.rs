@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use diesel::QueryDsl;
+use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Bool};
-use diesel::{Connection, QueryDsl};
 use diesel_async::AsyncPgConnection;
 use diesel_async::async_connection_wrapper::AsyncConnectionWrapper;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
+use tokio::runtime::Runtime;
 
-use crate::connection::Store;
+use crate::carry_over;
+use crate::connection::{Connector, DatabaseConfig, Plans, Store};
 use crate::error::StoreError;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations");
@@ -24,28 +27,53 @@ const LOCK_RETRY: Duration = Duration::from_millis(200);
 /// Applies and reverts migrations. Blocking, over a connection of its own: for an init job, not for a service.
 pub struct Migrator {
     connection: AsyncConnectionWrapper<AsyncPgConnection>,
+    /// Drives the connection.
+    _runtime: Runtime,
 }
 
 /// What went wrong with a migration, with its name.
 pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Migrator {
-    /// Connects, and waits until no other migrator is at work. Call it outside of any async runtime.
+    /// For the tables of schema `public`. As [`for_database`](Self::for_database).
     pub fn connect(url: &SecretString) -> Result<Self, MigrationError> {
+        Migrator::for_database(&DatabaseConfig::new(url.clone(), SecretString::default()))
+    }
+
+    /// Connects, makes the schema if there is none, and waits until no other migrator is at work on it. Call
+    /// it outside of any async runtime.
+    pub fn for_database(config: &DatabaseConfig) -> Result<Self, MigrationError> {
         use diesel::RunQueryDsl;
-        let mut connection = AsyncConnectionWrapper::establish(url.expose_secret())?;
+        let connector = Connector::for_migrations(config)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let mut connection =
+            AsyncConnectionWrapper::from(runtime.block_on(connector.open(Plans::ForEachCall))?);
         // By trying, not by waiting inside PostgreSQL: a waiting statement holds a snapshot, and CREATE INDEX
         // CONCURRENTLY waits for all of those. The lock ends with the connection, however that ends.
-        while !diesel::select(pg_try_advisory_lock(LOCK)).get_result::<bool>(&mut connection)? {
+        let lock = connector.advisory_lock(LOCK);
+        while !diesel::select(pg_try_advisory_lock(lock)).get_result::<bool>(&mut connection)? {
             std::thread::sleep(LOCK_RETRY);
         }
-        Ok(Migrator { connection })
+        // Not for the one that every database has: creating it asks for a right on the whole database.
+        if connector.schema() != "public" {
+            let schema = format!("CREATE SCHEMA IF NOT EXISTS {}", connector.schema());
+            connection.batch_execute(&schema)?;
+        }
+        Ok(Migrator {
+            connection,
+            _runtime: runtime,
+        })
     }
 
     /// Applies what is missing, and returns the names of what was.
     pub fn run(&mut self) -> Result<Vec<String>, MigrationError> {
         let applied = self.connection.run_pending_migrations(MIGRATIONS)?;
-        Ok(applied.into_iter().map(|version| version.to_string()).collect())
+        let applied = applied.into_iter().map(|version| version.to_string()).collect();
+        carry_over::run(&mut self.connection)?;
+        Ok(applied)
     }
 
     /// Reverts the newest.
@@ -75,7 +103,8 @@ impl Store {
             .max();
         let mut connection = self.connection().await?;
         let any_applied = diesel::select(diesel::dsl::sql::<Bool>(
-            "to_regclass('__diesel_schema_migrations') IS NOT NULL",
+            // While old tables are being carried over, their events are not where this program looks for them.
+            "to_regclass('__diesel_schema_migrations') IS NOT NULL AND to_regclass('old_event_segments') IS NULL",
         ))
         .get_result::<bool>(&mut connection)
         .await?;

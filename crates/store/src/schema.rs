@@ -1,4 +1,4 @@
-// @generated automatically by Diesel CLI.
+//! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they need themselves.
 
 diesel::table! {
     api_keys (key_hash) {
@@ -6,6 +6,8 @@ diesel::table! {
         dataset_id -> Nullable<Int8>,
         kind -> Text,
         label -> Text,
+        key_id -> Int8,
+        event_names -> Nullable<Array<Text>>,
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
     }
@@ -51,10 +53,9 @@ diesel::table! {
         event_number -> Int8,
         day -> Date,
         test_event_code -> Text,
-        event_name -> Text,
-        event_id -> Text,
+        event_name -> Nullable<Text>,
+        event_id -> Nullable<Text>,
         send_by -> Timestamptz,
-        payload -> Text,
         retry_count -> Int2,
         next_retry_at -> Nullable<Timestamptz>,
         last_error -> Text,
@@ -63,6 +64,31 @@ diesel::table! {
         status -> Text,
         reason -> Nullable<Text>,
         failed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    events (dataset_id, event_number) {
+        dataset_id -> Int8,
+        event_number -> Int8,
+        payload -> Text,
+    }
+}
+
+diesel::table! {
+    send_queue (dataset_id, test_event_code, event_number) {
+        dataset_id -> Int8,
+        test_event_code -> Text,
+        event_number -> Int8,
+    }
+}
+
+diesel::table! {
+    send_batches (dataset_id, batch_id) {
+        dataset_id -> Int8,
+        batch_id -> Int8,
+        fence -> Int4,
+        owner -> Text,
     }
 }
 

@@ -10,20 +10,26 @@ use crate::error::StoreError;
 
 const NONCE_BYTES: usize = 12;
 
-pub(crate) struct Sealer(Aes256Gcm);
+/// The keys, the one that seals first.
+pub(crate) struct Sealer(Vec<Aes256Gcm>);
 
 impl Sealer {
-    pub(crate) fn new(key: &SecretString) -> Result<Self, StoreError> {
-        let invalid = StoreError::Configuration {
-            what: "database.sealing_key (32 bytes in base64)",
+    pub(crate) fn new(keys: &[SecretString]) -> Result<Self, StoreError> {
+        let invalid = || StoreError::Configuration {
+            what: "a key of database.sealing_keys (32 bytes in base64)",
         };
-        let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(key.expose_secret().trim()) else {
-            return Err(invalid);
+        let cipher = |key: &SecretString| {
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(key.expose_secret().trim())
+                .map_err(|_| invalid())?;
+            let key = Key::<Aes256Gcm>::try_from(bytes.as_slice()).map_err(|_| invalid())?;
+            Ok(Aes256Gcm::new(&key))
         };
-        match Key::<Aes256Gcm>::try_from(bytes.as_slice()) {
-            Ok(key) => Ok(Sealer(Aes256Gcm::new(&key))),
-            Err(_) => Err(invalid),
+        let ciphers = keys.iter().map(cipher).collect::<Result<Vec<_>, StoreError>>()?;
+        if ciphers.is_empty() {
+            return Err(invalid());
         }
+        Ok(Sealer(ciphers))
     }
 
     /// Nonce and ciphertext. `bound_to` says whose secret it is: moved to another row, it does not open.
@@ -33,21 +39,22 @@ impl Sealer {
             msg: secret.as_bytes(),
             aad: bound_to.as_bytes(),
         };
-        let ciphertext = self
-            .0
+        let ciphertext = self.0[0]
             .encrypt(&Nonce::from(nonce), payload)
             .expect("AES-GCM seals any short text");
         [nonce.as_slice(), &ciphertext].concat()
     }
 
-    /// The secret, or `None` if it was sealed under another key, for something else, or was changed.
+    /// The secret, or `None` if it was sealed under none of our keys, for something else, or was changed.
     pub(crate) fn open(&self, sealed: &[u8], bound_to: &str) -> Option<SecretString> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let payload = Payload {
-            msg: ciphertext,
-            aad: bound_to.as_bytes(),
-        };
-        let secret = self.0.decrypt(&Nonce::from(*nonce), payload).ok()?;
+        let secret = self.0.iter().find_map(|cipher| {
+            let payload = Payload {
+                msg: ciphertext,
+                aad: bound_to.as_bytes(),
+            };
+            cipher.decrypt(&Nonce::from(*nonce), payload).ok()
+        })?;
         String::from_utf8(secret).ok().map(SecretString::from)
     }
 }
@@ -56,9 +63,28 @@ impl Sealer {
 mod tests {
     use super::*;
 
+    fn key(byte: u8) -> SecretString {
+        base64::engine::general_purpose::STANDARD
+            .encode([byte; 32])
+            .into()
+    }
+
     fn sealer(byte: u8) -> Sealer {
-        let key = base64::engine::general_purpose::STANDARD.encode([byte; 32]);
-        Sealer::new(&key.into()).unwrap()
+        Sealer::new(&[key(byte)]).unwrap()
+    }
+
+    #[test]
+    fn of_several_keys_the_first_seals_and_each_opens_what_it_sealed() {
+        let rotating = Sealer::new(&[key(2), key(1)]).unwrap();
+        let old = sealer(1).seal("EAAB-token", "dataset 1");
+        assert_eq!(
+            rotating.open(&old, "dataset 1").unwrap().expose_secret(),
+            "EAAB-token"
+        );
+        let new = rotating.seal("EAAB-token", "dataset 1");
+        assert!(sealer(2).open(&new, "dataset 1").is_some());
+        assert!(sealer(1).open(&new, "dataset 1").is_none());
+        assert!(Sealer::new(&[]).is_err());
     }
 
     #[test]
@@ -87,7 +113,7 @@ mod tests {
     #[test]
     fn a_key_of_another_length_is_refused() {
         for key in ["", "c2hvcnQ=", "not base64!"] {
-            assert!(Sealer::new(&key.to_owned().into()).is_err(), "{key:?}");
+            assert!(Sealer::new(&[key.to_owned().into()]).is_err(), "{key:?}");
         }
     }
 }

@@ -1,26 +1,29 @@
 //! `send_batches`: requests on their way to Meta. Every statement after the claim names the fence, and writes nothing if
 //! the batch has a newer owner.
 
-use std::marker::PhantomData;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{
-    self, Array, BigInt, Binary, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz,
-};
-use diesel_async::RunQueryDsl;
+use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{self, Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
 
 use crate::connection::Store;
-use crate::error::StoreError;
-use crate::meta_events_log::AttemptRecord;
-use crate::segment;
-use crate::send_queue::ReadyLane;
-use crate::statement::{only_row, statement};
+use crate::error::{StoreError, dataset_id};
+use crate::event_outcomes::{self, EventOutcome, Outcome};
+use crate::events::traceparent;
+use crate::meta_retry_queue::{self, DeadLetterReason, LastError, RetryRow};
+use crate::schema::{send_batches as b, send_queue as q};
+use crate::send_attempts::{self, AttemptRecord};
+use crate::send_queue::{self, ReadyEvent, ReadyLane};
+use crate::statement::Prepare;
 
 /// A batch and which of its owners one is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BatchId {
     pub dataset_id: DatasetId,
     pub batch_id: i64,
@@ -35,8 +38,12 @@ pub struct Batch {
     /// 1 for the first attempt. Counted at the claim, so that a batch that kills its sender is counted too.
     pub attempt: i32,
     pub test_event_code: String,
+    /// By the database's clock.
+    pub lease_expires_at: DateTime<Utc>,
     /// In the order of their numbers.
     pub events: Vec<QueuedEvent>,
+    /// Events whose row is gone or erased. They are not sent; settling the batch makes dead letters of them.
+    pub missing: Vec<MissingEvent>,
 }
 
 /// One event of a batch.
@@ -51,7 +58,7 @@ pub struct QueuedEvent {
     pub id: String,
     /// From then on Meta would refuse it.
     pub send_by: DateTime<Utc>,
-    /// Whether that was so when its batch was claimed or cut: it would cost every other event of the request as well.
+    /// Whether that was so when its batch was claimed or split: it would cost every other event of the request as well.
     pub too_old: bool,
     pub request_id: Uuid,
     pub traceparent: Option<String>,
@@ -59,252 +66,643 @@ pub struct QueuedEvent {
     pub payload: String,
 }
 
-/// Where an event goes after an attempt of which not everything went well.
+/// An event of which only the queue still knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingEvent {
+    pub number: i64,
+    pub day: NaiveDate,
+    pub retries: i16,
+}
+
+/// Where an event goes after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Meta took it.
     Done,
-    /// Back to the events that are ready, as if it had not been claimed.
-    Release,
-    /// Tried again after the delay, with so many retries behind it.
+    /// Tried again after the delay, with so many retries behind it. The delay of an event that is only parked costs it none.
     Wait { delay: Duration, retries: i16 },
     /// Kept for an operator.
     Dead(DeadLetterReason),
 }
 
-/// Why an event is not tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeadLetterReason {
-    /// Meta will never take it as it is.
-    Refused,
-    /// No retry was left.
-    Exhausted,
-    /// It had become too old for Meta.
-    Expired,
+#[derive(QueryableByName)]
+struct LockedRow {
+    #[diesel(sql_type = BigInt)]
+    event_number: i64,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = SmallInt)]
+    retries: i16,
 }
 
-impl DeadLetterReason {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            DeadLetterReason::Refused => "refused",
-            DeadLetterReason::Exhausted => "exhausted",
-            DeadLetterReason::Expired => "expired",
-        }
+#[derive(QueryableByName)]
+struct NewBatchRow {
+    #[diesel(sql_type = BigInt)]
+    batch_id: i64,
+    #[diesel(sql_type = Timestamptz)]
+    lease_expires_at: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct BatchRow {
+    #[diesel(sql_type = BigInt)]
+    dataset_id: i64,
+    #[diesel(sql_type = BigInt)]
+    batch_id: i64,
+    #[diesel(sql_type = Integer)]
+    fence: i32,
+    #[diesel(sql_type = Integer)]
+    attempt: i32,
+    #[diesel(sql_type = Text)]
+    test_event_code: String,
+    #[diesel(sql_type = Array<BigInt>)]
+    event_numbers: Vec<i64>,
+    #[diesel(sql_type = Array<SmallInt>)]
+    retries: Vec<i16>,
+    #[diesel(sql_type = Date)]
+    first_day: NaiveDate,
+    #[diesel(sql_type = Date)]
+    last_day: NaiveDate,
+    #[diesel(sql_type = Timestamptz)]
+    lease_expires_at: DateTime<Utc>,
+}
+
+#[derive(QueryableByName)]
+struct EventRow {
+    #[diesel(sql_type = BigInt)]
+    event_number: i64,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = Text)]
+    event_name: String,
+    #[diesel(sql_type = Text)]
+    event_id: String,
+    #[diesel(sql_type = Timestamptz)]
+    send_by: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    too_old: bool,
+    #[diesel(sql_type = sql_types::Uuid)]
+    request_id: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    trace_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    span_id: Option<String>,
+    #[diesel(sql_type = Text)]
+    payload: String,
+}
+
+/// What makes up a batch before its events are read.
+struct Contents<'c> {
+    dataset_id: DatasetId,
+    test_event_code: &'c str,
+    numbers: Vec<i64>,
+    retries: Vec<i16>,
+    first_day: NaiveDate,
+    last_day: NaiveDate,
+}
+
+impl Contents<'_> {
+    fn first_number(&self) -> i64 {
+        self.numbers.iter().copied().min().unwrap_or_default()
+    }
+
+    fn last_number(&self) -> i64 {
+        self.numbers.iter().copied().max().unwrap_or_default()
     }
 }
-
-/// How a request counts for the circuit breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Evidence {
-    /// Meta answered, if only to refuse an event.
-    Alive,
-    Failing,
-    /// The request says nothing about Meta's health, or there was none.
-    None,
-}
-
-impl Evidence {
-    fn failed(self) -> Option<bool> {
-        match self {
-            Evidence::Alive => Some(false),
-            Evidence::Failing => Some(true),
-            Evidence::None => None,
-        }
-    }
-}
-
-/// A batch, the database's time, and one of the batch's segments.
-type BatchRow = ((i64, i64, i32, i32, String, DateTime<Utc>), SegmentRow);
-type BatchSql = ((BigInt, BigInt, Integer, Integer, Text, Timestamptz), SegmentSql);
-
-/// A segment's number and day, which of its events are meant with the retries behind each, its heads and its body.
-type SegmentRow = (i64, NaiveDate, Vec<i64>, Vec<i16>, String, Vec<u8>);
-type SegmentSql = (BigInt, Date, Array<BigInt>, Array<SmallInt>, Text, Binary);
 
 impl Store {
-    /// Makes the oldest ready events of a lane, at most `limit`, into a batch that is ours for the length of the lease. `owner`
-    /// is for people to read.
-    ///
-    /// `None` if nothing was ready from the lane's [`first_number`](ReadyLane) on, or its breaker is no longer the one that let
-    /// it. The cost does not depend on what waits behind the batch. Of the rows that have left the queue and cannot be cleaned up
-    /// yet, only those of since that look are in the way.
+    /// Makes a batch of the oldest ready events of a lane, at most `limit` of them. `None`: others were faster, or the breaker
+    /// changed since the lane was looked at.
     pub async fn claim_batch(
         &self,
         ready: &ReadyLane,
-        limit: u16,
+        limit: usize,
         lease: Duration,
         owner: &str,
     ) -> Result<Option<Batch>, StoreError> {
-        let statement = Claim {
-            dataset_id: ready.lane.dataset_id.as_i64(),
-            test_event_code: &ready.lane.test_event_code,
-            limit: i64::from(limit),
-            lease_seconds: seconds(lease),
-            owner,
-            first_number: ready.first_number,
-            generation: ready.breaker.generation,
-            lifetime: PhantomData,
-        };
-        batch_from_rows(statement.load(&mut self.connection().await?).await?)
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| claim(connection, ready, limit, lease, owner).await)
+            .await
     }
 
-    /// Takes over one batch whose owner let the lease end, of a dataset whose breaker lets it.
-    pub async fn take_over_batch(&self, lease: Duration, owner: &str) -> Result<Option<Batch>, StoreError> {
-        let statement = TakeOver {
-            lease_seconds: seconds(lease),
-            owner,
-            lifetime: PhantomData,
-        };
-        batch_from_rows(statement.load(&mut self.connection().await?).await?)
+    /// Becomes the owner of a batch whose owner let its lease end, but not of one of the datasets in `except`. `None`: there
+    /// is none.
+    pub async fn take_over_batch(
+        &self,
+        except: &[DatasetId],
+        lease: Duration,
+        owner: &str,
+    ) -> Result<Option<Batch>, StoreError> {
+        let except: Vec<i64> = except.iter().map(|dataset| dataset.as_i64()).collect();
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                let rows: Vec<BatchRow> = sql_query(include_str!("sql/take_over.sql"))
+                    .bind::<BigInt, _>(seconds(lease))
+                    .bind::<Text, _>(owner)
+                    .bind::<Array<BigInt>, _>(except)
+                    .prepared()
+                    .load(connection)
+                    .await?;
+                match rows.into_iter().next() {
+                    Some(row) => Ok(Some(read_batch(connection, row).await?)),
+                    None => Ok(None),
+                }
+            })
+            .await
     }
 
-    /// Ends a batch all of which Meta took. `false`: the lease was lost to another owner, and nothing was written.
+    /// Meta took every event of the batch. `false`: the batch has another owner, or was finished before; nothing was written.
     pub async fn finish_batch(&self, batch: &Batch, attempt: &AttemptRecord) -> Result<bool, StoreError> {
-        let statement = Finish {
-            dataset_id: batch.id.dataset_id.as_i64(),
-            batch_id: batch.id.batch_id,
-            fence: batch.id.fence,
-            numbers: column(batch, |event| event.number),
-            names: column(batch, |event| event.name.as_str()),
-            ids: column(batch, |event| event.id.as_str()),
-            request_ids: column(batch, |event| event.request_id),
-            http_status: attempt.http_status.and_then(|status| i16::try_from(status).ok()),
-            fbtrace_id: attempt.fbtrace_id.as_deref(),
-            latency_ms: attempt.latency_ms,
-            lifetime: PhantomData,
-        };
-        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
-        Ok(owned == 1)
+        let fates = vec![Fate::Done; batch.events.len()];
+        self.settle_batch(batch, &fates, Some(attempt)).await
     }
 
-    /// Ends a batch with a fate for each of its events, in their order. `false`: the lease was lost to another owner, and
-    /// nothing was written.
+    /// Each event of the batch goes where its fate says, all or none of them. The attempt is logged for every event but those
+    /// that expired or whose dataset was deleted, which were not in the request. `false`: the batch has another owner, or was settled before; nothing was
+    /// written.
     pub async fn settle_batch(
         &self,
         batch: &Batch,
-        attempt: &AttemptRecord,
         fates: &[Fate],
-        evidence: Evidence,
+        attempt: Option<&AttemptRecord>,
     ) -> Result<bool, StoreError> {
-        assert_eq!(
-            batch.events.len(),
-            fates.len(),
-            "every event of a batch has a fate"
-        );
-        let fate_names = fates.iter().map(|fate| match fate {
-            Fate::Done => "done",
-            Fate::Release => "release",
-            Fate::Wait { .. } => "wait",
-            Fate::Dead(_) => "dead",
-        });
-        let delays = fates.iter().map(|fate| match fate {
-            Fate::Wait { delay, .. } => Some(i64::try_from(delay.as_millis()).unwrap_or(i64::MAX)),
-            _ => None,
-        });
-        let retries = batch.events.iter().zip(fates).map(|(event, fate)| match fate {
-            Fate::Wait { retries, .. } => *retries,
-            _ => event.retries,
-        });
-        let reasons = fates.iter().map(|fate| match fate {
-            Fate::Dead(reason) => Some(reason.as_str()),
-            _ => None,
-        });
-        // What is kept for another attempt, or for an operator.
-        let kept = batch.events.iter().zip(fates).map(|(event, fate)| match fate {
-            Fate::Wait { .. } | Fate::Dead(_) => Some(event.payload.as_str()),
-            Fate::Done | Fate::Release => None,
-        });
-        let statement = Settle {
-            dataset_id: batch.id.dataset_id.as_i64(),
-            batch_id: batch.id.batch_id,
-            fence: batch.id.fence,
-            numbers: column(batch, |event| event.number),
-            days: column(batch, |event| event.day),
-            names: column(batch, |event| event.name.as_str()),
-            ids: column(batch, |event| event.id.as_str()),
-            request_ids: column(batch, |event| event.request_id),
-            fates: fate_names.collect(),
-            retries: retries.collect(),
-            delays_ms: delays.collect(),
-            reasons: reasons.collect(),
-            http_status: attempt.http_status.and_then(|status| i16::try_from(status).ok()),
-            error_code: attempt.error_code,
-            error_subcode: attempt.error_subcode,
-            error_message: attempt.error_message.as_deref().unwrap_or_default(),
-            fbtrace_id: attempt.fbtrace_id.as_deref(),
-            latency_ms: attempt.latency_ms,
-            failed: evidence.failed(),
-            send_by: column(batch, |event| event.send_by),
-            payloads: kept.collect(),
-            lifetime: PhantomData,
-        };
-        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
-        Ok(owned == 1)
+        debug_assert_eq!(fates.len(), batch.events.len(), "every event has a fate");
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| settle(connection, batch, fates, attempt).await)
+            .await
     }
 
-    /// Cuts a batch of at least two events in halves that are both ours, for a new lease. `None`: the lease was lost to
-    /// another owner, and nothing was written. `answered`: whether Meta refused the whole, and so proved that it is alive.
+    /// Splits a batch of at least two events into halves that are both ours, for a new lease, and logs the attempt that
+    /// showed the need. `None`: the batch has another owner, and nothing was written.
     pub async fn split_batch(
         &self,
         batch: Batch,
-        answered: bool,
+        attempt: Option<&AttemptRecord>,
         lease: Duration,
     ) -> Result<Option<(Batch, Batch)>, StoreError> {
-        let statement = Split {
-            dataset_id: batch.id.dataset_id.as_i64(),
-            batch_id: batch.id.batch_id,
-            fence: batch.id.fence,
-            answered,
-            lease_seconds: seconds(lease),
-            lifetime: PhantomData,
-        };
-        let halves: Vec<(i64, i64, DateTime<Utc>)> = statement.load(&mut self.connection().await?).await?;
-        let Some((_, _, now)) = halves.as_slice().first() else {
-            return Ok(None);
-        };
-        let Batch {
-            id,
-            attempt,
-            test_event_code,
-            events: mut first,
-        } = batch;
-        // The parts before it may have taken their time.
-        for event in &mut first {
-            event.too_old = event.send_by <= *now;
-        }
-        let second = first.split_off(first.len() / 2);
-        let half = |events: Vec<QueuedEvent>| {
-            let first_number = events.iter().map(|event| event.number).next();
-            let half = halves.iter().find(|(_, number, _)| Some(*number) == first_number);
-            let &(batch_id, _, _) = half.ok_or(StoreError::Invalid {
-                what: "batch: it was not cut in the middle",
-            })?;
-            let id = BatchId {
-                batch_id,
-                fence: 1,
-                ..id
-            };
-            Ok::<_, StoreError>(Batch {
-                id,
-                attempt,
-                test_event_code: test_event_code.clone(),
-                events,
-            })
-        };
-        Ok(Some((half(first)?, half(second)?)))
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| split(connection, batch, attempt, lease).await)
+            .await
     }
 
-    /// Makes a lease last from now again. `false`: it was lost to another owner.
-    pub async fn renew_lease(&self, batch: BatchId, lease: Duration) -> Result<bool, StoreError> {
-        let statement = Renew {
-            dataset_id: batch.dataset_id.as_i64(),
-            batch_id: batch.batch_id,
-            fence: batch.fence,
-            lease_seconds: seconds(lease),
-            lifetime: PhantomData,
+    /// Gives a batch back that was not sent: its events are ready again. `false`: it has another owner, and nothing was
+    /// written.
+    pub async fn release_batch(&self, batch: &Batch) -> Result<bool, StoreError> {
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                if !delete(connection, batch.id).await? {
+                    return Ok(false);
+                }
+                let connection = &*connection;
+                send_queue::insert_ready(connection, batch.events.iter().map(|event| ready(batch, event)))
+                    .await?;
+                dead_letter_missing(connection, batch).await?;
+                Ok(true)
+            })
+            .await
+    }
+
+    /// Makes leases last from now again. Returns the batches that are still ours.
+    pub async fn renew_leases(
+        &self,
+        batches: &[BatchId],
+        lease: Duration,
+    ) -> Result<Vec<BatchId>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            dataset_id: i64,
+            #[diesel(sql_type = BigInt)]
+            batch_id: i64,
+            #[diesel(sql_type = Integer)]
+            fence: i32,
+        }
+        let column = |value: fn(&BatchId) -> i64| batches.iter().map(value).collect::<Vec<_>>();
+        let fences: Vec<i32> = batches.iter().map(|batch| batch.fence).collect();
+        let rows: Vec<Row> = sql_query(include_str!("sql/renew_leases.sql"))
+            .bind::<Array<BigInt>, _>(column(|batch| batch.dataset_id.as_i64()))
+            .bind::<Array<BigInt>, _>(column(|batch| batch.batch_id))
+            .bind::<Array<Integer>, _>(fences)
+            .bind::<BigInt, _>(seconds(lease))
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(BatchId {
+                    dataset_id: dataset_id(row.dataset_id)?,
+                    batch_id: row.batch_id,
+                    fence: row.fence,
+                })
+            })
+            .collect()
+    }
+
+    /// Makes the events of lapsed batches ready whose dataset is left alone: they may be all that it can be probed with. At
+    /// most `limit` batches; returns how many.
+    pub async fn dissolve_lapsed(&self, limit: i64) -> Result<usize, StoreError> {
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                let rows: Vec<BatchRow> = sql_query(include_str!("sql/lapsed_of_open.sql"))
+                    .bind::<BigInt, _>(limit)
+                    .prepared()
+                    .load(connection)
+                    .await?;
+                let count = rows.len();
+                for row in rows {
+                    let batch = read_batch(connection, row).await?;
+                    let events = batch.events.iter().map(|event| ready(&batch, event));
+                    send_queue::insert_ready(connection, events).await?;
+                    dead_letter_missing(connection, &batch).await?;
+                }
+                Ok(count)
+            })
+            .await
+    }
+}
+
+async fn claim(
+    connection: &mut AsyncPgConnection,
+    ready: &ReadyLane,
+    limit: usize,
+    lease: Duration,
+    owner: &str,
+) -> Result<Option<Batch>, StoreError> {
+    let lane = &ready.lane;
+    let rows: Vec<LockedRow> = sql_query(include_str!("sql/lock_ready.sql"))
+        .bind::<BigInt, _>(lane.dataset_id.as_i64())
+        .bind::<Text, _>(lane.test_event_code.as_str())
+        .bind::<BigInt, _>(ready.first_number)
+        .bind::<BigInt, _>(ready.breaker.generation)
+        .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
+        .prepared()
+        .load(connection)
+        .await?;
+    let days = rows.iter().map(|row| row.day);
+    let (Some(first_day), Some(last_day)) = (days.clone().min(), days.max()) else {
+        return Ok(None);
+    };
+    let contents = Contents {
+        dataset_id: lane.dataset_id,
+        test_event_code: &lane.test_event_code,
+        numbers: rows.iter().map(|row| row.event_number).collect(),
+        retries: rows.iter().map(|row| row.retries).collect(),
+        first_day,
+        last_day,
+    };
+    let connection = &*connection;
+    let (_, (batch_id, lease_expires_at), events) = tokio::try_join!(
+        delete_ready(connection, &contents),
+        insert_batch(connection, &contents, 1, lease, owner),
+        load_events(connection, &contents),
+    )?;
+    let id = BatchId {
+        dataset_id: lane.dataset_id,
+        batch_id,
+        fence: 1,
+    };
+    Ok(Some(assemble(id, 1, contents, lease_expires_at, events)))
+}
+
+async fn delete_ready(
+    mut connection: &AsyncPgConnection,
+    contents: &Contents<'_>,
+) -> Result<usize, StoreError> {
+    let deleted = diesel::delete(q::table)
+        .filter(q::dataset_id.eq(contents.dataset_id.as_i64()))
+        .filter(q::test_event_code.eq(contents.test_event_code))
+        .filter(q::event_number.eq_any(&contents.numbers))
+        // Bounds the work of a plan that was made without statistics.
+        .filter(q::event_number.between(contents.first_number(), contents.last_number()))
+        .execute(&mut connection)
+        .await?;
+    Ok(deleted)
+}
+
+async fn insert_batch(
+    mut connection: &AsyncPgConnection,
+    contents: &Contents<'_>,
+    attempt: i32,
+    lease: Duration,
+    owner: &str,
+) -> Result<(i64, DateTime<Utc>), StoreError> {
+    let row: NewBatchRow = sql_query(include_str!("sql/insert_batch.sql"))
+        .bind::<BigInt, _>(contents.dataset_id.as_i64())
+        .bind::<Text, _>(contents.test_event_code)
+        .bind::<Array<BigInt>, _>(&contents.numbers)
+        .bind::<Array<SmallInt>, _>(&contents.retries)
+        .bind::<Date, _>(contents.first_day)
+        .bind::<Date, _>(contents.last_day)
+        .bind::<Integer, _>(attempt)
+        .bind::<BigInt, _>(seconds(lease))
+        .bind::<Text, _>(owner)
+        .prepared()
+        .get_result(&mut connection)
+        .await?;
+    Ok((row.batch_id, row.lease_expires_at))
+}
+
+async fn load_events(
+    mut connection: &AsyncPgConnection,
+    contents: &Contents<'_>,
+) -> Result<Vec<EventRow>, StoreError> {
+    let rows = sql_query(include_str!("sql/load_events.sql"))
+        .bind::<BigInt, _>(contents.dataset_id.as_i64())
+        .bind::<Array<BigInt>, _>(&contents.numbers)
+        .bind::<BigInt, _>(contents.first_number())
+        .bind::<BigInt, _>(contents.last_number())
+        .bind::<Date, _>(contents.first_day)
+        .bind::<Date, _>(contents.last_day)
+        .prepared()
+        .load(&mut connection)
+        .await?;
+    Ok(rows)
+}
+
+/// A batch of another owner's, with its events.
+async fn read_batch(connection: &AsyncPgConnection, row: BatchRow) -> Result<Batch, StoreError> {
+    let contents = Contents {
+        dataset_id: dataset_id(row.dataset_id)?,
+        test_event_code: &row.test_event_code,
+        // Batches that are older than this schema have no list where no event was tried before.
+        retries: match row.retries.is_empty() {
+            true => vec![0; row.event_numbers.len()],
+            false => row.retries,
+        },
+        numbers: row.event_numbers,
+        first_day: row.first_day,
+        last_day: row.last_day,
+    };
+    let events = load_events(connection, &contents).await?;
+    let id = BatchId {
+        dataset_id: contents.dataset_id,
+        batch_id: row.batch_id,
+        fence: row.fence,
+    };
+    Ok(assemble(id, row.attempt, contents, row.lease_expires_at, events))
+}
+
+/// Puts a batch together, telling events that were found from those that were not.
+fn assemble(
+    id: BatchId,
+    attempt: i32,
+    contents: Contents<'_>,
+    lease_expires_at: DateTime<Utc>,
+    events: Vec<EventRow>,
+) -> Batch {
+    let mut found: HashMap<i64, EventRow> = events
+        .into_iter()
+        .filter(|event| !event.payload.is_empty())
+        .map(|event| (event.event_number, event))
+        .collect();
+    let mut batch = Batch {
+        id,
+        attempt,
+        test_event_code: contents.test_event_code.to_owned(),
+        lease_expires_at,
+        events: Vec::with_capacity(found.len()),
+        missing: Vec::new(),
+    };
+    for (number, retries) in contents.numbers.into_iter().zip(contents.retries) {
+        match found.remove(&number) {
+            Some(row) => batch.events.push(QueuedEvent {
+                number,
+                day: row.day,
+                retries,
+                name: row.event_name,
+                id: row.event_id,
+                send_by: row.send_by,
+                too_old: row.too_old,
+                request_id: row.request_id,
+                traceparent: traceparent(row.trace_id, row.span_id),
+                payload: row.payload,
+            }),
+            None => batch.missing.push(MissingEvent {
+                number,
+                day: contents.first_day,
+                retries,
+            }),
+        }
+    }
+    batch.events.sort_unstable_by_key(|event| event.number);
+    batch
+}
+
+async fn settle(
+    connection: &mut AsyncPgConnection,
+    batch: &Batch,
+    fates: &[Fate],
+    attempt: Option<&AttemptRecord>,
+) -> Result<bool, StoreError> {
+    if !delete(connection, batch.id).await? {
+        return Ok(false);
+    }
+    let connection = &*connection;
+    let of = |reason| with_fates(batch, fates).filter(move |(_, fate)| unsent(fate) == reason);
+    if let Some(attempt) = attempt {
+        let sent: Vec<&QueuedEvent> = of(None).map(|(event, _)| event).collect();
+        send_attempts::insert(connection, batch, &sent, attempt).await?;
+    }
+    let error = attempt.map(LastError::of).unwrap_or_default();
+    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
+    meta_retry_queue::insert(
+        connection,
+        dataset,
+        code,
+        &error,
+        of(None).filter_map(retry_row).collect(),
+    )
+    .await?;
+    for (reason, logged, error) in [
+        (DeadLetterReason::Expired, Outcome::Expired, LastError::expired()),
+        (
+            DeadLetterReason::DatasetDeleted,
+            Outcome::DatasetDeleted,
+            LastError::dataset_deleted(),
+        ),
+    ] {
+        let rows = of(Some(reason)).filter_map(retry_row).collect();
+        meta_retry_queue::insert(connection, dataset, code, &error, rows).await?;
+        let outcomes = of(Some(reason)).map(|(event, _)| outcome(batch, event, logged));
+        event_outcomes::insert(connection, outcomes).await?;
+    }
+    dead_letter_missing(connection, batch).await?;
+    Ok(true)
+}
+
+/// Why an event was left out of its request.
+fn unsent(fate: &Fate) -> Option<DeadLetterReason> {
+    match fate {
+        Fate::Dead(reason @ (DeadLetterReason::Expired | DeadLetterReason::DatasetDeleted)) => Some(*reason),
+        _ => None,
+    }
+}
+
+fn with_fates<'b>(
+    batch: &'b Batch,
+    fates: &'b [Fate],
+) -> impl Iterator<Item = (&'b QueuedEvent, &'b Fate)> + Clone {
+    batch.events.iter().zip(fates)
+}
+
+/// The row of an event that is not done.
+fn retry_row<'b>((event, fate): (&'b QueuedEvent, &'b Fate)) -> Option<RetryRow<'b>> {
+    let (retries, delay, reason) = match *fate {
+        Fate::Done => return None,
+        Fate::Wait { delay, retries } => (retries, Some(delay), None),
+        Fate::Dead(reason) => (event.retries, None, Some(reason)),
+    };
+    Some(RetryRow {
+        number: event.number,
+        day: event.day,
+        name: Some(&event.name),
+        id: Some(&event.id),
+        send_by: Some(event.send_by),
+        retries,
+        delay,
+        reason,
+    })
+}
+
+fn outcome<'b>(batch: &Batch, event: &'b QueuedEvent, outcome: Outcome) -> EventOutcome<'b> {
+    EventOutcome {
+        dataset_id: batch.id.dataset_id.as_i64(),
+        outcome,
+        event_number: Some(event.number),
+        event_name: Some(&event.name),
+        event_id: Some(&event.id),
+        key_id: None,
+        request_id: Some(event.request_id),
+        detail: None,
+        event_count: 1,
+    }
+}
+
+/// Events whose row is gone must not go with the batch that listed them.
+async fn dead_letter_missing(connection: &AsyncPgConnection, batch: &Batch) -> Result<(), StoreError> {
+    let rows = batch.missing.iter().map(|event| RetryRow {
+        number: event.number,
+        day: event.day,
+        name: None,
+        id: None,
+        send_by: None,
+        retries: event.retries,
+        delay: None,
+        reason: Some(DeadLetterReason::Missing),
+    });
+    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
+    meta_retry_queue::insert(connection, dataset, code, &LastError::missing(), rows.collect()).await?;
+    let outcomes = batch.missing.iter().map(|event| EventOutcome {
+        dataset_id: dataset.as_i64(),
+        outcome: Outcome::Missing,
+        event_number: Some(event.number),
+        event_name: None,
+        event_id: None,
+        key_id: None,
+        request_id: None,
+        detail: None,
+        event_count: 1,
+    });
+    event_outcomes::insert(connection, outcomes).await
+}
+
+async fn split(
+    connection: &mut AsyncPgConnection,
+    batch: Batch,
+    attempt: Option<&AttemptRecord>,
+    lease: Duration,
+) -> Result<Option<(Batch, Batch)>, StoreError> {
+    let row: Option<(String, DateTime<Utc>)> =
+        diesel::delete(b::table.find((batch.id.dataset_id.as_i64(), batch.id.batch_id)))
+            .filter(b::fence.eq(batch.id.fence))
+            .returning((b::owner, rastro_now()))
+            .get_result(connection)
+            .await
+            .optional()?;
+    let Some((owner, now)) = row else {
+        return Ok(None);
+    };
+    let connection = &*connection;
+    if let Some(attempt) = attempt {
+        let sent: Vec<&QueuedEvent> = batch.events.iter().filter(|event| !event.too_old).collect();
+        send_attempts::insert(connection, &batch, &sent, attempt).await?;
+    }
+    dead_letter_missing(connection, &batch).await?;
+    let Batch {
+        id,
+        attempt,
+        test_event_code,
+        events: mut first,
+        ..
+    } = batch;
+    // The parts before it may have taken their time.
+    for event in &mut first {
+        event.too_old = event.send_by <= now;
+    }
+    let second = first.split_off(first.len() / 2);
+    let half = async |events: Vec<QueuedEvent>| {
+        let days = events.iter().map(|event| event.day);
+        let (Some(first_day), Some(last_day)) = (days.clone().min(), days.max()) else {
+            return Err(StoreError::Invalid {
+                what: "batch: one event cannot be split",
+            });
         };
-        let owned: i64 = only_row(statement.load(&mut self.connection().await?).await?)?;
-        Ok(owned == 1)
+        let contents = Contents {
+            dataset_id: id.dataset_id,
+            test_event_code: &test_event_code,
+            numbers: events.iter().map(|event| event.number).collect(),
+            retries: events.iter().map(|event| event.retries).collect(),
+            first_day,
+            last_day,
+        };
+        let (batch_id, lease_expires_at) =
+            insert_batch(connection, &contents, attempt, lease, &owner).await?;
+        Ok(Batch {
+            id: BatchId {
+                dataset_id: id.dataset_id,
+                batch_id,
+                fence: 1,
+            },
+            attempt,
+            test_event_code: test_event_code.clone(),
+            lease_expires_at,
+            events,
+            missing: Vec::new(),
+        })
+    };
+    Ok(Some((half(first).await?, half(second).await?)))
+}
+
+/// Ends our ownership. `false`: it had ended already.
+async fn delete(connection: &mut AsyncPgConnection, batch: BatchId) -> Result<bool, StoreError> {
+    let deleted = diesel::delete(b::table.find((batch.dataset_id.as_i64(), batch.batch_id)))
+        .filter(b::fence.eq(batch.fence))
+        .execute(connection)
+        .await?;
+    Ok(deleted == 1)
+}
+
+fn ready<'b>(batch: &'b Batch, event: &QueuedEvent) -> ReadyEvent<'b> {
+    ReadyEvent {
+        dataset_id: batch.id.dataset_id.as_i64(),
+        test_event_code: &batch.test_event_code,
+        event_number: event.number,
+        day: event.day,
+        retries: event.retries,
+        send_by: event.send_by.timestamp(),
     }
 }
 
@@ -312,141 +710,4 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn column<'b, T>(batch: &'b Batch, value: impl Fn(&'b QueuedEvent) -> T) -> Vec<T> {
-    batch.events.iter().map(value).collect()
-}
-
-fn batch_from_rows(rows: Vec<BatchRow>) -> Result<Option<Batch>, StoreError> {
-    let Some(((dataset_id, batch_id, fence, attempt, test_event_code, now), _)) = rows.as_slice().first()
-    else {
-        return Ok(None);
-    };
-    let dataset_id = (*dataset_id)
-        .try_into()
-        .map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
-    let (now, mut batch) = (
-        *now,
-        Batch {
-            id: BatchId {
-                dataset_id,
-                batch_id: *batch_id,
-                fence: *fence,
-            },
-            attempt: *attempt,
-            test_event_code: test_event_code.clone(),
-            events: Vec::new(),
-        },
-    );
-    for (_, segment) in rows {
-        add_events(&mut batch.events, segment, now)?;
-    }
-    batch.events.sort_unstable_by_key(|event| event.number);
-    Ok(Some(batch))
-}
-
-/// Adds the events of one segment that belong to the batch.
-fn add_events(events: &mut Vec<QueuedEvent>, row: SegmentRow, now: DateTime<Utc>) -> Result<(), StoreError> {
-    const INVALID: StoreError = StoreError::Invalid { what: "segment" };
-    let (segment_number, day, numbers, retries, heads, body) = row;
-    let mut heads = segment::read_heads(&heads)?;
-    let body = segment::read_body(body)?;
-    let payloads: Vec<&str> = body.split('\n').collect();
-    for (number, retries) in numbers.into_iter().zip(retries) {
-        let line = usize::try_from(number - segment_number).map_err(|_| INVALID)?;
-        let head = heads.get_mut(line).and_then(Option::take).ok_or(INVALID)?;
-        let payload = *payloads.get(line).ok_or(INVALID)?;
-        let send_by = DateTime::from_timestamp(head.send_by, 0).ok_or(INVALID)?;
-        events.push(QueuedEvent {
-            number,
-            day,
-            retries,
-            name: head.name,
-            id: head.id,
-            send_by,
-            too_old: send_by <= now,
-            request_id: head.request_id,
-            traceparent: head.traceparent,
-            payload: payload.to_owned(),
-        });
-    }
-    Ok(())
-}
-
-statement! {
-    Claim<'b>("sql/claim.sql") -> BatchSql {
-        dataset_id: i64 as BigInt,
-        test_event_code: &'b str as Text,
-        limit: i64 as BigInt,
-        lease_seconds: i64 as BigInt,
-        owner: &'b str as Text,
-        first_number: i64 as BigInt,
-        generation: i64 as BigInt,
-    }
-}
-
-statement! {
-    TakeOver<'b>("sql/take_over.sql") -> BatchSql {
-        lease_seconds: i64 as BigInt,
-        owner: &'b str as Text,
-    }
-}
-
-statement! {
-    Finish<'b>("sql/finish.sql") -> BigInt {
-        dataset_id: i64 as BigInt,
-        batch_id: i64 as BigInt,
-        fence: i32 as Integer,
-        numbers: Vec<i64> as Array<BigInt>,
-        names: Vec<&'b str> as Array<Text>,
-        ids: Vec<&'b str> as Array<Text>,
-        request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-        http_status: Option<i16> as Nullable<SmallInt>,
-        fbtrace_id: Option<&'b str> as Nullable<Text>,
-        latency_ms: Option<i32> as Nullable<Integer>,
-    }
-}
-
-statement! {
-    Settle<'b>("sql/settle.sql") -> BigInt {
-        dataset_id: i64 as BigInt,
-        batch_id: i64 as BigInt,
-        fence: i32 as Integer,
-        numbers: Vec<i64> as Array<BigInt>,
-        days: Vec<NaiveDate> as Array<Date>,
-        names: Vec<&'b str> as Array<Text>,
-        ids: Vec<&'b str> as Array<Text>,
-        request_ids: Vec<Uuid> as Array<sql_types::Uuid>,
-        fates: Vec<&'static str> as Array<Text>,
-        retries: Vec<i16> as Array<SmallInt>,
-        delays_ms: Vec<Option<i64>> as Array<Nullable<BigInt>>,
-        reasons: Vec<Option<&'static str>> as Array<Nullable<Text>>,
-        http_status: Option<i16> as Nullable<SmallInt>,
-        error_code: Option<i32> as Nullable<Integer>,
-        error_subcode: Option<i32> as Nullable<Integer>,
-        error_message: &'b str as Text,
-        fbtrace_id: Option<&'b str> as Nullable<Text>,
-        latency_ms: Option<i32> as Nullable<Integer>,
-        failed: Option<bool> as Nullable<Bool>,
-        send_by: Vec<DateTime<Utc>> as Array<Timestamptz>,
-        payloads: Vec<Option<&'b str>> as Array<Nullable<Text>>,
-    }
-}
-
-statement! {
-    Split<'b>("sql/split.sql") -> (BigInt, BigInt, Timestamptz) {
-        dataset_id: i64 as BigInt,
-        batch_id: i64 as BigInt,
-        fence: i32 as Integer,
-        answered: bool as Bool,
-        lease_seconds: i64 as BigInt,
-    }
-}
-
-statement! {
-    Renew<'b>("sql/renew.sql") -> BigInt {
-        dataset_id: i64 as BigInt,
-        batch_id: i64 as BigInt,
-        fence: i32 as Integer,
-        lease_seconds: i64 as BigInt,
-    }
-}
+diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

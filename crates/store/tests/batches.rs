@@ -1,105 +1,47 @@
-//! A batch has one owner, whoever sleeps, dies or comes back.
+//! A batch has one owner, whoever sleeps, dies or comes back; and no event of it gets out of sight.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+mod common;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use rastro_core::circuit_breaker::{Breaker, State};
-use rastro_core::dedup::EventKey;
+use common::{LEASE, Queue, dataset_id, event, numbers};
+use rastro_core::circuit_breaker::State;
 use rastro_store::{
-    AttemptRecord, Batch, Dataset, DatasetSettings, DeadLetterReason, Evidence, Fate, Lane, NewEvent,
-    ReadyLane, Store,
+    AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, DeadLetterReason, Fate, NewEvent, RetryRequest,
+    Store,
 };
-use rastro_test_support::TestDatabase;
 use uuid::Uuid;
 
-const LEASE: Duration = Duration::from_secs(60);
+const WAIT: Fate = Fate::Wait {
+    delay: LEASE,
+    retries: 1,
+};
 
-struct Queue {
-    database: TestDatabase,
-    store: Store,
-}
-
-impl Queue {
-    async fn with_events(lanes: &[(i64, &str, usize)]) -> Self {
-        let database = TestDatabase::create().await;
-        let store = Store::new(&database.config(), "test").unwrap();
-        let mut writer = store.event_writer().await.unwrap();
-        for (dataset, code, count) in lanes {
-            let dataset_id = (*dataset).try_into().unwrap();
-            let mut events: Vec<NewEvent> = (0..*count)
-                .map(|number| {
-                    let id = format!("{code}{number}");
-                    NewEvent {
-                        key: EventKey::new(dataset_id, "Lead", &id),
-                        dataset_id,
-                        name: "Lead".into(),
-                        payload: format!(r#"{{"event_id":"{id}"}}"#),
-                        id,
-                        send_by: 4_000_000_000,
-                        dedup_window_seconds: 1,
-                        test_event_code: (*code).into(),
-                        request_id: Uuid::now_v7(),
-                        traceparent: None,
-                    }
-                })
-                .collect();
-            events.sort_by_key(|event| event.key);
-            writer.accept(&events.iter().collect::<Vec<_>>()).await.unwrap();
-        }
-        Queue { database, store }
+/// Everything that an owner may write to, as text.
+async fn everything(queue: &Queue) -> Vec<Vec<String>> {
+    let mut all = Vec::new();
+    for table in [
+        "send_batches",
+        "send_queue",
+        "meta_retry_queue",
+        "meta_events_log",
+        "send_attempts",
+        "event_outcomes",
+    ] {
+        all.push(
+            queue
+                .rows(&format!("SELECT * FROM {table} ORDER BY 1, 2, 3"))
+                .await,
+        );
     }
-
-    async fn claim(&self, dataset: i64, code: &str, limit: u16) -> Option<Batch> {
-        let ready = self.look(dataset, code).await?;
-        self.store.claim_batch(&ready, limit, LEASE, "one").await.unwrap()
-    }
-
-    async fn look(&self, dataset: i64, code: &str) -> Option<ReadyLane> {
-        let lane = Lane {
-            dataset_id: dataset.try_into().unwrap(),
-            test_event_code: code.into(),
-        };
-        let lanes = self.store.ready_lanes().await.unwrap();
-        lanes.into_iter().find(|ready| ready.lane == lane)
-    }
-
-    async fn take_over(&self) -> Option<Batch> {
-        self.store.take_over_batch(LEASE, "other").await.unwrap()
-    }
-
-    async fn finish(&self, batch: &Batch) -> bool {
-        self.store
-            .finish_batch(batch, &AttemptRecord::default())
-            .await
-            .unwrap()
-    }
-
-    async fn settle(&self, batch: &Batch, fate: Fate) -> bool {
-        let fates = vec![fate; batch.events.len()];
-        let record = AttemptRecord::default();
-        self.store
-            .settle_batch(batch, &record, &fates, Evidence::None)
-            .await
-            .unwrap()
-    }
-
-    async fn lapse(&self) {
-        self.database
-            .execute("UPDATE send_batches SET lease_expires_at = rastro_now() - interval '1 second'")
-            .await;
-    }
-
-    async fn assert_nothing_is_lost(&self) {
-        let account = self.store.account().await.unwrap();
-        assert_eq!(account.lost(), 0, "{account:?}");
-        assert_eq!(account.confirmations, account.delivered, "{account:?}");
-    }
+    all
 }
 
 #[tokio::test]
 async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
-    let queue = Queue::with_events(&[(1, "", 25), (1, "TEST1", 5), (2, "", 5)]).await;
+    let queue = Queue::with_events(&[(1, "", 25), (1, "TEST1", 5), (1, "TEST2", 1), (2, "", 5)]).await;
     let lanes = queue.store.ready_lanes().await.unwrap();
     let names: Vec<_> = lanes
         .iter()
@@ -110,23 +52,38 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
             )
         })
         .collect();
-    assert_eq!(names, [(1, ""), (1, "TEST1"), (2, "")]);
+    assert_eq!(names, [(1, ""), (1, "TEST1"), (1, "TEST2"), (2, "")]);
+    let first = "SELECT min(event_number) FROM send_queue GROUP BY dataset_id, test_event_code
+        ORDER BY dataset_id, test_event_code";
+    let first_numbers: Vec<String> = lanes.iter().map(|ready| ready.first_number.to_string()).collect();
+    assert_eq!(queue.rows(first).await, first_numbers);
+
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!((batch.events.len(), batch.attempt, batch.id.fence), (10, 1, 1));
     assert!(batch.events.is_sorted_by_key(|event| event.number));
-    let left = queue
-        .database
-        .value("SELECT min(first_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''");
-    assert!(batch.events[9].number < left.await.parse().unwrap());
-    assert!(
-        batch
-            .events
-            .iter()
-            .all(|event| event.payload == format!(r#"{{"event_id":"{}"}}"#, event.id))
-    );
+    let left = "SELECT min(event_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''";
+    assert!(batch.events[9].number < queue.database.value(left).await.parse().unwrap());
+    for found in &batch.events {
+        assert_eq!(found.payload, event(1, "", &found.id).payload);
+        assert_eq!(
+            (found.name.as_str(), found.retries, found.too_old),
+            ("Lead", 0, false)
+        );
+    }
+    let lease = "SELECT extract(epoch FROM lease_expires_at - claimed_at)::int FROM send_batches";
+    assert_eq!(queue.database.value(lease).await, "60");
     assert_eq!(queue.claim(1, "TEST1", 1_000).await.unwrap().events.len(), 5);
     assert!(queue.claim(1, "TEST1", 1_000).await.is_none());
     queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn only_lanes_of_datasets_that_exist_are_looked_at() {
+    let queue = Queue::with_events(&[(1, "", 1)]).await;
+    queue.accept(&[event(2, "", "a")]).await;
+    let lanes = queue.store.ready_lanes().await.unwrap();
+    assert_eq!(lanes.len(), 1);
+    assert_eq!(lanes[0].lane.dataset_id, dataset_id(1));
 }
 
 #[tokio::test]
@@ -134,25 +91,19 @@ async fn a_claim_leaves_what_came_back_before_its_lane_began_to_the_next_look() 
     let queue = Queue::with_events(&[(1, "", 10)]).await;
     let first = queue.claim(1, "", 5).await.unwrap();
     let ready = queue.look(1, "").await.unwrap();
-    assert!(queue.settle(&first, Fate::Release).await);
+    assert!(queue.store.release_batch(&first).await.unwrap());
+    assert!(
+        !queue.store.release_batch(&first).await.unwrap(),
+        "it is given back once"
+    );
 
-    let second = queue
-        .store
-        .claim_batch(&ready, 1_000, LEASE, "one")
-        .await
-        .unwrap();
-    let second = second.unwrap();
+    let claim = || queue.store.claim_batch(&ready, 1_000, LEASE, "one");
+    let second = claim().await.unwrap().unwrap();
     assert_eq!(second.events.len(), 5);
     assert_eq!(second.events[0].number, ready.first_number);
-    let third = queue
-        .store
-        .claim_batch(&ready, 1_000, LEASE, "one")
-        .await
-        .unwrap();
-    assert!(third.is_none());
+    assert!(claim().await.unwrap().is_none());
 
     let again = queue.claim(1, "", 1_000).await.unwrap();
-    let numbers = |batch: &Batch| batch.events.iter().map(|event| event.number).collect::<Vec<_>>();
     assert_eq!(numbers(&again), numbers(&first));
     queue.assert_nothing_is_lost().await;
 }
@@ -160,26 +111,8 @@ async fn a_claim_leaves_what_came_back_before_its_lane_began_to_the_next_look() 
 #[tokio::test]
 async fn nothing_is_claimed_by_one_who_has_not_seen_that_the_breaker_changed() {
     let queue = Queue::with_events(&[(1, "", 5)]).await;
-    let dataset = Dataset {
-        id: 1.try_into().unwrap(),
-        settings: DatasetSettings {
-            name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
-        },
-        access_token: "EAAtest".to_owned().into(),
-    };
-    queue.store.put_dataset(&dataset).await.unwrap();
     let ready = queue.look(1, "").await.unwrap();
-    let stopped = Breaker {
-        generation: ready.breaker.generation + 1,
-        state: State::Open,
-        ..ready.breaker
-    };
-    let change = queue
-        .store
-        .change_breaker(dataset.id, &ready.breaker, &stopped, None);
-    assert!(change.await.unwrap());
+    queue.set_breaker(1, State::Open, None).await;
     let claimed = queue.store.claim_batch(&ready, 10, LEASE, "one").await.unwrap();
     assert!(claimed.is_none());
     assert_eq!(queue.claim(1, "", 10).await.unwrap().events.len(), 5);
@@ -194,15 +127,9 @@ async fn concurrent_claims_never_share_an_event() {
         .into_iter()
         .flatten()
         .collect();
-    let numbers: HashSet<i64> = batches
-        .iter()
-        .flat_map(|batch| &batch.events)
-        .map(|event| event.number)
-        .collect();
-    assert_eq!(
-        numbers.len(),
-        batches.iter().map(|batch| batch.events.len()).sum::<usize>()
-    );
+    let all: Vec<i64> = batches.iter().flat_map(numbers).collect();
+    assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
+    assert!(!all.is_empty());
     queue.assert_nothing_is_lost().await;
 }
 
@@ -215,7 +142,8 @@ async fn a_claim_stays_within_its_limit_under_every_plan() {
         "enable_nestloop",
         "enable_mergejoin",
         "enable_indexscan",
-        "enable_tidscan",
+        "enable_bitmapscan",
+        "enable_sort",
     ] {
         queue
             .database
@@ -255,141 +183,175 @@ async fn a_batch_is_taken_over_only_when_its_lease_has_ended_and_by_one() {
 }
 
 #[tokio::test]
+async fn a_batch_is_not_taken_over_for_a_dataset_that_is_not_wanted_or_is_left_alone() {
+    let queue = Queue::with_events(&[(1, "", 1), (2, "", 1)]).await;
+    for dataset in [1, 2] {
+        queue.claim(dataset, "", 10).await.unwrap();
+    }
+    queue.lapse().await;
+    queue.set_breaker(2, State::Open, None).await;
+    let not_of = |dataset| async move { [dataset_id(dataset)] };
+    let except = not_of(1).await;
+    let taken = queue
+        .store
+        .take_over_batch(&except, LEASE, "other")
+        .await
+        .unwrap();
+    assert!(taken.is_none(), "{taken:?}");
+    assert_eq!(queue.take_over().await.unwrap().id.dataset_id, dataset_id(1));
+    assert!(queue.take_over().await.is_none());
+}
+
+#[tokio::test]
 async fn no_write_of_a_former_owner_changes_anything() {
     let queue = Queue::with_events(&[(1, "", 4)]).await;
     let zombie = queue.claim(1, "", 10).await.unwrap();
     queue.lapse().await;
     let owner = queue.take_over().await.unwrap();
-    let mut before = Vec::new();
-    for table in [
-        "send_batches",
-        "send_queue",
-        "meta_retry_queue",
-        "meta_events_log",
-        "send_attempts",
-    ] {
-        before.push(queue.database.query(&format!("SELECT * FROM {table}")).await);
-    }
+    let before = everything(&queue).await;
 
+    let failed = AttemptRecord::of(AttemptOutcome::Unavailable);
     assert!(!queue.finish(&zombie).await);
-    for fate in [
-        Fate::Done,
-        Fate::Release,
-        Fate::Wait {
-            delay: LEASE,
-            retries: 1,
-        },
-        Fate::Dead(DeadLetterReason::Refused),
-    ] {
-        assert!(!queue.settle(&zombie, fate).await, "{fate:?}");
+    for fate in [Fate::Done, WAIT, Fate::Dead(DeadLetterReason::Refused)] {
+        assert!(!queue.settle(&zombie, fate, Some(&failed)).await, "{fate:?}");
     }
-    assert!(!queue.store.renew_lease(zombie.id, LEASE).await.unwrap());
-    assert!(
-        queue
-            .store
-            .split_batch(zombie, true, LEASE)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    assert!(!queue.store.release_batch(&zombie).await.unwrap());
+    let renewed = queue
+        .store
+        .renew_leases(&[zombie.id, owner.id], LEASE)
+        .await
+        .unwrap();
+    assert_eq!(renewed, [owner.id]);
+    let split = queue
+        .store
+        .split_batch(zombie, Some(&failed), LEASE)
+        .await
+        .unwrap();
+    assert!(split.is_none());
 
-    let mut after = Vec::new();
-    for table in [
-        "send_batches",
-        "send_queue",
-        "meta_retry_queue",
-        "meta_events_log",
-        "send_attempts",
-    ] {
-        after.push(queue.database.query(&format!("SELECT * FROM {table}")).await);
-    }
-    assert_eq!(after, before);
+    let lease = |rows: &[Vec<String>]| rows[1..].to_vec();
+    assert_eq!(lease(&everything(&queue).await), lease(&before));
+    assert_eq!(queue.count("send_batches").await, 1);
     assert!(queue.finish(&owner).await);
-    assert!(!queue.finish(&owner).await, "a batch ends once");
-    assert_eq!(
-        queue.database.value("SELECT count(*) FROM meta_events_log").await,
-        "4"
-    );
     queue.assert_nothing_is_lost().await;
 }
 
 #[tokio::test]
+async fn what_is_written_of_a_batch_is_written_once() {
+    let queue = Queue::with_events(&[(1, "", 6)]).await;
+    let failed = AttemptRecord::of(AttemptOutcome::Unavailable);
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    assert!(queue.finish(&batch).await);
+    let before = everything(&queue).await;
+    assert!(!queue.finish(&batch).await);
+    assert!(!queue.settle(&batch, WAIT, Some(&failed)).await);
+    assert_eq!(everything(&queue).await, before);
+
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    assert!(queue.settle(&batch, WAIT, Some(&failed)).await);
+    let before = everything(&queue).await;
+    assert!(!queue.settle(&batch, WAIT, Some(&failed)).await);
+    assert!(!queue.finish(&batch).await);
+    assert_eq!(everything(&queue).await, before);
+
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    let split = || queue.store.split_batch(batch.clone(), Some(&failed), LEASE);
+    assert!(split().await.unwrap().is_some());
+    let before = everything(&queue).await;
+    assert!(split().await.unwrap().is_none());
+    assert!(!queue.store.release_batch(&batch).await.unwrap());
+    assert_eq!(everything(&queue).await, before);
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn a_lease_that_is_renewed_is_not_taken_over() {
+    let queue = Queue::with_events(&[(1, "", 2)]).await;
+    let one = queue.claim(1, "", 1).await.unwrap();
+    let other = queue.claim(1, "", 1).await.unwrap();
+    assert!(queue.finish(&other).await);
+    queue.lapse().await;
+    let renewed = queue
+        .store
+        .renew_leases(&[one.id, other.id], LEASE)
+        .await
+        .unwrap();
+    assert_eq!(renewed, [one.id], "the other ended");
+    assert!(queue.take_over().await.is_none());
+    let lease = "SELECT round(extract(epoch FROM lease_expires_at - rastro_now())) BETWEEN 50 AND 60 FROM send_batches";
+    assert_eq!(queue.database.value(lease).await, "t");
+}
+
+#[tokio::test]
 async fn each_event_of_a_batch_goes_where_its_fate_says() {
-    let queue = Queue::with_events(&[(1, "", 4)]).await;
+    let queue = Queue::with_events(&[(1, "", 5)]).await;
     let batch = queue.claim(1, "", 10).await.unwrap();
     let fates = [
         Fate::Done,
-        Fate::Release,
         Fate::Wait {
             delay: Duration::from_secs(5),
             retries: 2,
         },
+        Fate::Dead(DeadLetterReason::Refused),
         Fate::Dead(DeadLetterReason::Expired),
+        Fate::Dead(DeadLetterReason::DatasetDeleted),
     ];
     let attempt = AttemptRecord {
         http_status: Some(503),
         error_code: Some(2),
+        error_subcode: Some(33),
         error_message: Some("HTTP 503, code 2".into()),
         fbtrace_id: Some("A1".into()),
         latency_ms: Some(12),
-        ..AttemptRecord::default()
+        events_received: Some(1),
+        ..AttemptRecord::of(AttemptOutcome::Unavailable)
     };
-    assert!(
-        queue
-            .store
-            .settle_batch(&batch, &attempt, &fates, Evidence::Failing)
-            .await
-            .unwrap()
-    );
-    let text = |rows: Vec<Vec<Option<String>>>| {
-        let row = |row: Vec<Option<String>>| {
-            row.into_iter()
-                .map(Option::unwrap_or_default)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        rows.into_iter().map(row).collect::<Vec<_>>()
-    };
-    let log = "SELECT outcome, http_status, error_code, error_message, fbtrace_id, latency_ms, attempt
-        FROM meta_events_log ORDER BY event_number";
-    let rows = text(queue.database.query(log).await);
-    assert_eq!(rows[0], "success 503 2  A1 12 1");
-    assert_eq!(rows[1], "error 503 2 HTTP 503, code 2 A1 12 1");
-    assert_eq!(rows[2], rows[1]);
-    assert!(rows[3].starts_with("expired"));
-    let ready = queue
-        .database
-        .value("SELECT event_numbers::text FROM send_queue")
-        .await;
-    let released = batch.events[1].number;
-    assert_eq!(ready, format!("{{[{released},{})}}", released + 1));
-    let kept = "SELECT event_number, status, retry_count, reason, next_retry_at - failed_at, payload
-        FROM meta_retry_queue ORDER BY event_number";
-    let rows = text(queue.database.query(kept).await);
+    let settled = queue.store.settle_batch(&batch, &fates, Some(&attempt)).await;
+    assert!(settled.unwrap());
+    let n = numbers(&batch);
+    let attempts = "SELECT batch_id, attempt, test_event_code, latency_ms, outcome, http_status, error_code, error_subcode,
+        error_message, fbtrace_id, events_received, event_count, event_numbers, first_number, last_number FROM send_attempts";
     assert_eq!(
-        rows[0],
-        format!(
-            "{} waiting 2  00:00:05 {}",
-            batch.events[2].number, batch.events[2].payload
-        )
+        queue.rows(attempts).await,
+        [format!(
+            "{} 1  12 unavailable 503 2 33 HTTP 503, code 2 A1 1 3 {{{},{},{}}} {} {}",
+            batch.id.batch_id, n[0], n[1], n[2], n[0], n[2]
+        )],
+        "what expired, or has no dataset, was not in the request"
     );
+    let kept = "SELECT event_number, event_name, event_id, status, retry_count, reason, next_retry_at - failed_at, last_error,
+        error_code, error_subcode FROM meta_retry_queue ORDER BY event_number";
+    let id = |index: usize| &batch.events[index].id;
     assert_eq!(
-        rows[1],
-        format!(
-            "{} failed 0 expired  {}",
-            batch.events[3].number, batch.events[3].payload
-        )
+        queue.rows(kept).await,
+        [
+            format!(
+                "{} Lead {} waiting 2  00:00:05 HTTP 503, code 2 2 33",
+                n[1],
+                id(1)
+            ),
+            format!("{} Lead {} failed 0 refused  HTTP 503, code 2 2 33", n[2], id(2)),
+            format!(
+                "{} Lead {} failed 0 expired  too old for Meta when its turn came  ",
+                n[3],
+                id(3)
+            ),
+            format!(
+                "{} Lead {} failed 0 dataset_deleted  there is no such dataset any more  ",
+                n[4],
+                id(4)
+            ),
+        ]
     );
+    let unlike = "SELECT count(*) FROM meta_retry_queue r JOIN events e USING (dataset_id, event_number, day)
+        WHERE r.send_by IS DISTINCT FROM e.send_by";
+    assert_eq!(queue.database.value(unlike).await, "0");
     assert_eq!(
-        queue.database.value("SELECT failed FROM send_attempts").await,
-        "t"
+        (queue.count("send_queue").await, queue.count("send_batches").await),
+        (0, 0)
     );
-    let account = queue.store.account().await.unwrap();
-    assert_eq!(
-        (account.delivered, account.ready, account.waiting, account.failed),
-        (1, 1, 1, 1)
-    );
-    queue.assert_nothing_is_lost().await;
+    let census = queue.store.census().await.unwrap();
+    assert_eq!((census.waiting, census.dead), (1, 3));
 }
 
 #[tokio::test]
@@ -397,12 +359,7 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
     let queue = Queue::with_events(&[(1, "", 7)]).await;
     queue
         .database
-        .execute(
-            "WITH old AS (DELETE FROM send_queue RETURNING *)
-             INSERT INTO send_queue
-             SELECT dataset_id, test_event_code, n, day, 1, ranges_of(ARRAY[n]), (n % 5)::smallint
-             FROM old CROSS JOIN unnest(numbers_in(event_numbers)) AS n",
-        )
+        .execute("UPDATE send_queue SET retries = event_number % 5")
         .await;
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!(batch.events.len(), 7);
@@ -411,23 +368,22 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
         .iter()
         .map(|event| (event.number, event.retries))
         .collect();
-    let (first, second) = queue
-        .store
-        .split_batch(batch, true, LEASE)
-        .await
-        .unwrap()
-        .unwrap();
+    assert!(all.iter().any(|(_, retries)| *retries > 0));
+    let refused = AttemptRecord::of(AttemptOutcome::Refused);
+    let halves = queue.store.split_batch(batch, Some(&refused), LEASE).await;
+    let (first, second) = halves.unwrap().unwrap();
     assert_eq!((first.events.len(), second.events.len()), (3, 4));
     for half in [&first, &second] {
-        let numbers: Vec<i64> = half.events.iter().map(|event| event.number).collect();
         let stored = format!(
-            "SELECT event_numbers::text FROM send_batches WHERE batch_id = {}",
+            "SELECT unnest(event_numbers), unnest(retries) FROM send_batches WHERE batch_id = {}",
             half.id.batch_id
         );
-        assert_eq!(
-            queue.database.value(&stored).await.replace(['{', '}'], ""),
-            numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
-        );
+        let held = half
+            .events
+            .iter()
+            .map(|event| format!("{} {}", event.number, event.retries));
+        assert_eq!(queue.rows(&stored).await, held.collect::<Vec<_>>());
+        assert_eq!((half.id.fence, half.attempt), (1, 1));
     }
     queue.lapse().await;
     let mut taken = Vec::new();
@@ -441,29 +397,244 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
 }
 
 #[tokio::test]
+async fn the_halves_of_a_batch_know_what_became_too_old_meanwhile() {
+    let queue = Queue::empty().await;
+    let ages = [("a", 60), ("b", 4_000_000)].map(|(id, seconds)| (id, chrono_now() + seconds));
+    for (id, send_by) in ages {
+        queue
+            .accept(&[NewEvent {
+                send_by,
+                ..event(1, "", id)
+            }])
+            .await;
+    }
+    let batch = queue.claim(1, "", 10).await.unwrap();
+    assert!(batch.events.iter().all(|event| !event.too_old));
+    queue.pass("2 minutes").await;
+    let (first, second) = queue
+        .store
+        .split_batch(batch, None, LEASE)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(first.events[0].too_old && !second.events[0].too_old);
+    assert_eq!(queue.count("send_attempts").await, 0);
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the database goes by the real time here"
+)]
+fn chrono_now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_secs()).unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_of_one_is_not_split_and_stays_whole() {
+    let queue = Queue::with_events(&[(1, "", 1)]).await;
+    let batch = queue.claim(1, "", 10).await.unwrap();
+    assert!(queue.store.split_batch(batch.clone(), None, LEASE).await.is_err());
+    assert!(queue.finish(&batch).await);
+}
+
+#[tokio::test]
 async fn numbers_beyond_32_bits_are_carried_everywhere() {
-    let queue = Queue::with_events(&[]).await;
+    let queue = Queue::empty().await;
     queue
         .database
         .execute("SELECT setval('event_numbers', 8589934000)")
         .await;
-    let mut writer = queue.store.event_writer().await.unwrap();
-    let dataset_id = 1.try_into().unwrap();
-    let event = NewEvent {
-        key: EventKey::new(dataset_id, "Lead", "big"),
-        dataset_id,
-        name: "Lead".into(),
-        id: "big".into(),
-        send_by: 4_000_000_000,
-        dedup_window_seconds: 1,
-        test_event_code: String::new(),
-        payload: "{}".into(),
-        request_id: Uuid::now_v7(),
-        traceparent: None,
-    };
-    writer.accept(&[&event]).await.unwrap();
+    queue.accept(&[event(1, "", "big")]).await;
     let batch = queue.claim(1, "", 10).await.unwrap();
-    assert_eq!(batch.events[0].number, 8_589_935_000);
+    assert_eq!(numbers(&batch), [8_589_934_001]);
+    assert!(
+        queue
+            .settle(
+                &batch,
+                Fate::Wait {
+                    delay: Duration::ZERO,
+                    retries: 1
+                },
+                None
+            )
+            .await
+    );
+    assert_eq!(queue.store.requeue_due(10).await.unwrap(), 1);
+    let batch = queue.claim(1, "", 10).await.unwrap();
     assert!(queue.finish(&batch).await);
+    let logged = "SELECT DISTINCT event_number FROM meta_events_log";
+    assert_eq!(queue.rows(logged).await, ["8589934001"]);
     queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn nothing_that_meta_says_keeps_an_outcome_from_being_recorded() {
+    let queue = Queue::with_events(&[(1, "", 6)]).await;
+    // Half an emoji reaches us as the replacement character; a noncharacter as it is.
+    let said = format!(
+        "a\0b\nc\u{1b}[31m\u{85}\u{fffd}\u{fffe}\u{202e}😀{}",
+        "é".repeat(5_000)
+    );
+    let attempt = AttemptRecord {
+        http_status: Some(u16::MAX),
+        error_code: Some(i32::MIN),
+        error_subcode: Some(i32::MAX),
+        error_message: Some(said.clone()),
+        fbtrace_id: Some(said),
+        latency_ms: Some(i32::MAX),
+        events_received: Some(-1),
+        ..AttemptRecord::of(AttemptOutcome::Refused)
+    };
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    assert!(queue.settle(&batch, WAIT, Some(&attempt)).await);
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    let split = queue.store.split_batch(batch, Some(&attempt), LEASE).await;
+    assert!(split.unwrap().is_some());
+    let batch = queue.claim(1, "", 2).await.unwrap();
+    assert!(queue.store.finish_batch(&batch, &attempt).await.unwrap());
+    let texts = "SELECT DISTINCT left(error_message, 16), length(error_message), length(fbtrace_id) FROM send_attempts";
+    assert_eq!(
+        queue.rows(texts).await,
+        ["a b c [31m \u{fffd}\u{fffe}\u{202e}😀é 1000 1000"]
+    );
+    let kept = "SELECT DISTINCT length(last_error) FROM meta_retry_queue";
+    assert_eq!(queue.rows(kept).await, ["1000"]);
+}
+
+#[tokio::test]
+async fn nothing_that_an_operator_says_keeps_a_retry_from_being_made() {
+    let queue = Queue::with_events(&[(1, "", 1)]).await;
+    let batch = queue.claim(1, "", 1).await.unwrap();
+    assert!(
+        queue
+            .settle(&batch, Fate::Dead(DeadLetterReason::Refused), None)
+            .await
+    );
+    let request = RetryRequest {
+        dry_run: false,
+        spread: Duration::ZERO,
+        at_most: 10,
+        request_id: Uuid::nil(),
+        note: "by\0me",
+    };
+    let count = queue
+        .store
+        .retry_failed(&DeadLetterFilter::default(), &request)
+        .await;
+    assert_eq!(count.unwrap().retried, 1);
+}
+
+mod missing {
+    use super::*;
+
+    /// A batch of five, of which the third event is gone and the content of the fourth was erased.
+    async fn batch(queue: &Queue) -> (Batch, Vec<i64>) {
+        let all = queue.rows("SELECT event_number FROM send_queue ORDER BY 1").await;
+        let all: Vec<i64> = all.iter().map(|number| number.parse().unwrap()).collect();
+        queue
+            .database
+            .execute(&format!(
+                "DELETE FROM events WHERE event_number = {}; UPDATE events SET payload = '' WHERE event_number = {}",
+                all[2], all[3]
+            ))
+            .await;
+        (queue.claim(1, "", 10).await.unwrap(), all)
+    }
+
+    async fn assert_are_dead_letters(queue: &Queue, all: &[i64]) {
+        let dead = "SELECT event_number, reason, last_error <> '' FROM meta_retry_queue WHERE reason = 'missing' ORDER BY 1";
+        let [gone, erased] = [all[2], all[3]].map(|number| format!("{number} missing t"));
+        assert_eq!(queue.rows(dead).await, [gone.as_str(), erased.as_str()]);
+        let logged = "SELECT event_number FROM meta_events_log WHERE outcome = 'missing' ORDER BY 1";
+        assert_eq!(queue.rows(logged).await, [all[2].to_string(), all[3].to_string()]);
+        let groups = queue
+            .store
+            .dead_letter_groups(&DeadLetterFilter::default())
+            .await
+            .unwrap();
+        let group = groups.iter().find(|group| group.reason == "missing").unwrap();
+        assert_eq!((group.count, group.retryable), (2, 0));
+        let letters = queue
+            .store
+            .dead_letters(&DeadLetterFilter::default(), 0, 10)
+            .await
+            .unwrap();
+        assert_eq!(
+            letters.iter().filter(|letter| letter.reason == "missing").count(),
+            2
+        );
+    }
+
+    #[tokio::test]
+    async fn events_are_not_sent_and_become_dead_letters_when_their_batch_is_settled() {
+        let queue = Queue::with_events(&[(1, "", 5)]).await;
+        let (batch, all) = batch(&queue).await;
+        assert_eq!(numbers(&batch), [all[0], all[1], all[4]]);
+        let missing: Vec<i64> = batch.missing.iter().map(|event| event.number).collect();
+        assert_eq!(missing, [all[2], all[3]]);
+        assert!(queue.finish(&batch).await);
+        assert_are_dead_letters(&queue, &all).await;
+        assert_eq!(queue.rows("SELECT event_count FROM send_attempts").await, ["3"]);
+    }
+
+    #[tokio::test]
+    async fn events_become_dead_letters_when_their_batch_is_released() {
+        let queue = Queue::with_events(&[(1, "", 5)]).await;
+        let (batch, all) = batch(&queue).await;
+        assert!(queue.store.release_batch(&batch).await.unwrap());
+        assert_are_dead_letters(&queue, &all).await;
+        assert_eq!(queue.count("send_queue").await, 3);
+    }
+
+    #[tokio::test]
+    async fn events_become_dead_letters_when_their_batch_is_split() {
+        let queue = Queue::with_events(&[(1, "", 5)]).await;
+        let (batch, all) = batch(&queue).await;
+        let (first, second) = queue
+            .store
+            .split_batch(batch, None, LEASE)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            [numbers(&first), numbers(&second)].concat(),
+            [all[0], all[1], all[4]]
+        );
+        assert_are_dead_letters(&queue, &all).await;
+    }
+
+    #[tokio::test]
+    async fn events_are_known_to_whoever_takes_their_batch_over() {
+        let queue = Queue::with_events(&[(1, "", 5)]).await;
+        let (_, all) = batch(&queue).await;
+        queue.lapse().await;
+        let batch = queue.take_over().await.unwrap();
+        assert_eq!((batch.events.len(), batch.missing.len()), (3, 2));
+        assert!(queue.settle(&batch, WAIT, None).await);
+        assert_are_dead_letters(&queue, &all).await;
+    }
+
+    #[tokio::test]
+    async fn events_become_dead_letters_when_their_batch_is_dissolved() {
+        let queue = Queue::with_events(&[(1, "", 5)]).await;
+        let (_, all) = batch(&queue).await;
+        queue.lapse().await;
+        queue.set_breaker(1, State::Open, None).await;
+        assert_eq!(queue.store.dissolve_lapsed(10).await.unwrap(), 1);
+        assert_are_dead_letters(&queue, &all).await;
+        assert_eq!(queue.count("send_queue").await, 3);
+        assert_eq!(queue.count("send_batches").await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_nothing_else_ends_too() {
+        let queue = Queue::with_events(&[(1, "", 2)]).await;
+        queue.database.execute("DELETE FROM events").await;
+        let batch = queue.claim(1, "", 10).await.unwrap();
+        assert_eq!((batch.events.len(), batch.missing.len()), (0, 2));
+        assert!(queue.settle(&batch, Fate::Done, None).await);
+        assert_eq!(queue.count("meta_retry_queue WHERE reason = 'missing'").await, 2);
+        assert_eq!(queue.count("send_attempts").await, 0);
+    }
 }

@@ -22,7 +22,12 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Clones the template, which is made by the first test that needs it.
     pub async fn create() -> Self {
-        let cluster_url = cluster_url();
+        TestDatabase::create_on(&cluster_url()).await
+    }
+
+    /// The same on another cluster, named by the URL of its maintenance database.
+    pub async fn create_on(cluster_url: &str) -> Self {
+        let cluster_url = cluster_url.to_owned();
         let template = template(&cluster_url).await;
         let name = format!("test_{}", Uuid::now_v7().simple());
         execute(
@@ -64,11 +69,8 @@ impl TestDatabase {
     /// The settings with which a service uses it.
     pub fn config(&self) -> DatabaseConfig {
         DatabaseConfig {
-            url: self.url.clone().into(),
-            sealing_key: SEALING_KEY.to_owned().into(),
             max_connections: 6,
-            connect_timeout_seconds: 5,
-            statement_timeout_seconds: 10,
+            ..DatabaseConfig::new(self.url.as_str().into(), SEALING_KEY.into())
         }
     }
 
@@ -96,28 +98,16 @@ impl TestDatabase {
         .collect()
     }
 
-    /// What is stored of every accepted event, by its id: decoded here, so that a test need not believe the store.
+    /// What is stored of every accepted event, by its id.
     pub async fn payloads(&self) -> Vec<(String, String)> {
-        let lines = "SELECT e.event_id, e.event_number - s.segment_number, encode(s.body, 'hex')
-            FROM event_segments s JOIN events e ON e.dataset_id = s.dataset_id AND e.day = s.day
-                AND e.test_event_code = s.test_event_code AND e.event_number / 1000 * 1000 = s.segment_number
-            ORDER BY e.event_number";
+        let rows = self
+            .query("SELECT event_id, payload FROM events ORDER BY event_number")
+            .await;
         let event = |row: Vec<Option<String>>| {
-            let [id, line, body] = row.try_into().expect("three columns");
-            let body = body.expect("a segment has a body");
-            let bytes: Vec<u8> = (0..body.len())
-                .step_by(2)
-                .map(|at| u8::from_str_radix(&body[at..at + 2], 16).expect("hexadecimal"))
-                .collect();
-            let text = zstd::stream::decode_all(bytes.as_slice()).expect("a body is a Zstandard frame");
-            let text = String::from_utf8(text).expect("a body is text");
-            let line: usize = line.expect("a line").parse().expect("a number");
-            (
-                id.expect("an id"),
-                text.lines().nth(line).expect("the event's line").to_owned(),
-            )
+            let [id, payload] = row.try_into().expect("two columns");
+            (id.expect("an id"), payload.expect("a payload"))
         };
-        self.query(lines).await.into_iter().map(event).collect()
+        rows.into_iter().map(event).collect()
     }
 
     /// The one value of a query that gives one, as text.

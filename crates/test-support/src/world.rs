@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use capi_forwarder::config::ForwarderConfig;
-use capi_forwarder::{Courier, ForwarderMetrics};
+use capi_forwarder::{ForwarderMetrics, Sender};
 use chrono::{DateTime, Utc};
 use ingest_gateway::config::GatewayConfig;
-use ingest_gateway::{Gateway, GatewayMetrics};
+use ingest_gateway::{Gateway, GatewayMetrics, Listening};
 use rastro_graph_api::{GraphApi, GraphApiConfig};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
-use rastro_store::{Account, ApiKeyKind, Dataset, DatasetSettings, Store};
+use rastro_store::{ApiKeyKind, Census, Dataset, DatasetSettings, Store};
 use retry_worker::WorkerMetrics;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -57,7 +57,7 @@ pub struct World {
     pub sandbox: Sandbox,
     pub clock: Clock,
     pub client: reqwest::Client,
-    gateway: Gateway,
+    gateway: Listening,
     shutdown: Shutdown,
     forwarders: usize,
 }
@@ -65,22 +65,31 @@ pub struct World {
 impl World {
     /// A world with a dataset that assumes nothing.
     pub async fn start() -> Self {
-        World::with(
-            DatasetSettings {
-                name: "test".into(),
-                defaults: Default::default(),
-                test_event_code: None,
-            },
-            |_| {},
-        )
-        .await
+        World::on(TestDatabase::create().await).await
+    }
+
+    /// The same in a database that was made elsewhere.
+    pub async fn on(database: TestDatabase) -> Self {
+        let settings = DatasetSettings {
+            name: "test".into(),
+            defaults: Default::default(),
+            test_event_code: None,
+        };
+        World::build(database, settings, |_| {}).await
     }
 
     /// A world with a dataset of these settings, and a gateway configured by `configure`.
     pub async fn with(settings: DatasetSettings, configure: impl FnOnce(&mut GatewayConfig)) -> Self {
+        World::build(TestDatabase::create().await, settings, configure).await
+    }
+
+    async fn build(
+        database: TestDatabase,
+        settings: DatasetSettings,
+        configure: impl FnOnce(&mut GatewayConfig),
+    ) -> Self {
         // An error means that an earlier test of this process did so already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let database = TestDatabase::create().await;
         let sandbox = Sandbox::start(SandboxConfig::default().with_token(DATASET_ID, ACCESS_TOKEN));
         let sandbox = sandbox.await.expect("the sandbox starts");
         let store = Store::new(&database.config(), "test").expect("the store's configuration is valid");
@@ -109,21 +118,15 @@ impl World {
         }
         let clock = Clock::manual(Clock::system().now());
         let mut config: ingest_gateway::config::Config =
-            rastro_service::config::load_from(ingest_gateway::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the gateway's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the gateway's defaults are valid");
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
+        config.gateway.operators_on_public_listener = true;
         configure(&mut config.gateway);
         let shutdown = Shutdown::new();
         let (_, metrics) = Metrics::new("gateway", "test", GatewayMetrics::register);
-        let gateway = ingest_gateway::run(
-            &config.gateway,
-            store.clone(),
-            clock.clone(),
-            metrics,
-            false,
-            shutdown.clone(),
-        )
-        .expect("the gateway starts");
+        let gateway = Gateway::new(&config, store.clone(), clock.clone(), metrics, false)
+            .listen(shutdown.clone())
+            .expect("the gateway starts");
         let client = reqwest::Client::new();
         World {
             database,
@@ -204,24 +207,15 @@ impl World {
     /// Starts a forwarder with a configuration of its own.
     pub fn start_forwarder_with(&mut self, configure: impl FnOnce(&mut ForwarderConfig)) {
         let mut config: capi_forwarder::config::Config =
-            rastro_service::config::load_from(capi_forwarder::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the forwarder's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the forwarder's defaults are valid");
         config.forwarder.idle_poll_milliseconds = 20;
         config.forwarder.gather_milliseconds = 5;
         configure(&mut config.forwarder);
         let graph_api = self.graph_api();
         let (_, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
         let owner = format!("test forwarder {}", self.forwarders);
-        let courier = Courier {
-            store: self.store.clone(),
-            graph_api,
-            config: config.forwarder,
-            schedule: config.retry,
-            breaker: config.breaker,
-            metrics,
-            traces: false,
-        };
-        tokio::spawn(capi_forwarder::run(courier, owner, self.shutdown.clone()));
+        let sender = Sender::new(self.store.clone(), graph_api, &config, metrics);
+        tokio::spawn(capi_forwarder::run(sender, owner, self.shutdown.clone()));
         self.forwarders += 1;
     }
 
@@ -233,8 +227,7 @@ impl World {
     /// Starts a retry-worker with a configuration of its own.
     pub fn start_retry_worker_with(&self, configure: impl FnOnce(&mut retry_worker::config::Config)) {
         let mut config: retry_worker::config::Config =
-            rastro_service::config::load_from(retry_worker::config::DEFAULTS, Vec::<(&str, &str)>::new())
-                .expect("the worker's defaults are valid");
+            rastro_boot::testing::config(&[]).expect("the worker's defaults are valid");
         config.sweep.interval_milliseconds = 20;
         config.sweep.spread_after_outage_seconds = 1;
         config.maintenance.interval_milliseconds = 20;
@@ -248,6 +241,7 @@ impl World {
     pub fn graph_api(&self) -> GraphApi {
         let config = GraphApiConfig {
             url: self.sandbox.url(),
+            allow_insecure_http: false,
             version: "v24.0".into(),
             connect_timeout_seconds: 5,
             request_timeout_seconds: 5,
@@ -256,17 +250,17 @@ impl World {
         GraphApi::new(&config).expect("the client's configuration is valid")
     }
 
-    /// Waits until nothing is on its way any more, and returns the account.
-    pub async fn settle(&self) -> Account {
+    /// Waits until nothing is on its way any more, and returns where everything is.
+    pub async fn settle(&self) -> Census {
         eventually("everything is sent", || async {
-            let account = self.account().await;
-            (account.pending() == 0).then_some(account)
+            let census = self.census().await;
+            (census.pending() == 0).then_some(census)
         })
         .await
     }
 
-    pub async fn account(&self) -> Account {
-        self.store.account().await.expect("the database can be counted")
+    pub async fn census(&self) -> Census {
+        self.store.census().await.expect("the database can be counted")
     }
 }
 
@@ -281,20 +275,20 @@ impl Drop for World {
             block_on(async {
                 Store::new(&config, "test")
                     .expect("a valid configuration")
-                    .account()
+                    .census()
                     .await
                     .expect("it can be counted")
             })
         });
-        let account = counting.join().expect("the database can be counted");
+        let census = counting.join().expect("the database can be counted");
         assert_eq!(
-            account.lost(),
+            census.lost(),
             0,
-            "every accepted event must be somewhere: {account:?}"
+            "every accepted event must be somewhere: {census:?}"
         );
         assert_eq!(
-            account.confirmations, account.delivered,
-            "no event may be finished twice: {account:?}"
+            census.confirmations, census.delivered,
+            "no event may be finished twice: {census:?}"
         );
     }
 }

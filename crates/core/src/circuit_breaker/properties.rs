@@ -1,4 +1,5 @@
-//! What holds in every history: several processes with stale views, probes that die, operators, clocks that jump.
+//! What holds in every history: several processes with stale views, probes that die, operators, clocks that
+//! jump.
 
 use proptest::prelude::*;
 
@@ -345,7 +346,8 @@ fn any_luck() -> impl Strategy<Value = Vec<Luck>> {
     )
 }
 
-/// Lets a healthy Meta, a ticker and a prober at the breaker until traffic flows, and checks that it does in time.
+/// Lets a healthy Meta, a ticker and a prober at the breaker until traffic flows, and checks that it does in
+/// time.
 fn recovers(
     mut row: Breaker,
     mut now_ms: i64,
@@ -354,7 +356,8 @@ fn recovers(
 ) -> Result<(), TestCaseError> {
     const STEP_MS: i64 = 1_000;
     let rest = |until_ms: Option<i64>| until_ms.map_or(0, |until_ms| (until_ms - now_ms).max(0));
-    // Each wait once, each probe a step, each mishap a lease; a new wait only for failures that were counted before.
+    // Each wait once, each probe a step, each mishap a lease; a new wait only for failures that were counted
+    // before.
     let mishaps = i64::try_from(luck.len()).unwrap();
     let bound_ms = now_ms
         + rest(row.open_until_ms)

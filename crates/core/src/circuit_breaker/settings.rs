@@ -2,13 +2,13 @@
 
 use serde::Deserialize;
 
-/// When a breaker opens, how long it waits and when it closes. Times are milliseconds. As read from a configuration it
-/// is still to be [validated](Self::validate).
+/// When a breaker opens, how long it waits and when it closes. Times are milliseconds. As read from a
+/// configuration it is still to be [validated](Self::validate).
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakerSettings {
-    /// How far back [`Evidence`](super::Evidence) looks. A breaker closed for that long has also forgotten its
-    /// earlier openings.
+    /// How far back [`Evidence`](super::Evidence) looks. A breaker closed for that long has also forgotten
+    /// its earlier openings.
     pub window_ms: i64,
     /// With fewer requests in the window the error rate says nothing: one failure of one would be 100 %.
     pub min_requests: u32,
@@ -24,13 +24,14 @@ pub struct BreakerSettings {
     pub open_for_ms: i64,
     /// The wait stops doubling here. What Meta asks for may be longer.
     pub open_for_longest_ms: i64,
-    /// A probe that has not come back by then counts as lost, and another may be sent. Must outlast a request.
+    /// A probe that has not come back by then counts as lost, and another may be sent. Must outlast a
+    /// request.
     pub probe_lease_ms: i64,
 }
 
 impl Default for BreakerSettings {
-    /// Opens above 50 % of at least 20 requests in 5 minutes, or at 3 failures in a row; waits 30 s to 10 min; closes
-    /// below 10 % of 10 probes (so all must succeed).
+    /// Opens above 50 % of at least 20 requests in 5 minutes, or at 3 failures in a row; waits 30 s to 10
+    /// min; closes below 10 % of 10 probes (so all must succeed).
     fn default() -> Self {
         BreakerSettings {
             window_ms: 300_000,
@@ -52,7 +53,8 @@ impl Default for BreakerSettings {
 pub struct InvalidSettings(&'static str);
 
 impl BreakerSettings {
-    /// Whether a breaker can work with these. Without it nothing panics, but a breaker may open or wait absurdly.
+    /// Whether a breaker can work with these. Without it nothing panics, but a breaker may open or wait
+    /// absurdly.
     pub fn validate(&self) -> Result<(), InvalidSettings> {
         let rules = [
             (self.window_ms > 0, "window_ms must be positive"),
@@ -80,7 +82,8 @@ impl BreakerSettings {
         }
     }
 
-    /// The wait of the `open_count`th consecutive opening, before chance: at least 1 ms, so that open is a state.
+    /// The wait of the `open_count`th consecutive opening, before chance: at least 1 ms, so that open is a
+    /// state.
     pub(super) fn open_for(&self, open_count: i32) -> i64 {
         let doublings = open_count.saturating_sub(1).clamp(0, 62);
         let wait = self.open_for_ms.saturating_mul(1 << doublings);

@@ -259,6 +259,52 @@ fn a_blocked_dataset_may_probe_as_soon_as_a_new_token_is_entered() {
 }
 
 #[test]
+fn a_dataset_that_is_refused_event_after_event_waits_ever_longer_between_its_probes() {
+    let refused = |breaker: &Breaker, now| {
+        let outcome = ProbeOutcome::Stopped {
+            reason: Reason::Refused,
+            until_ms: None,
+        };
+        probed(breaker, outcome, now, &settings())
+    };
+    let stopped = Breaker::closed(START)
+        .stop(Reason::Refused, None, START, &settings(), 0.0)
+        .unwrap();
+    assert_eq!(
+        (stopped.state, stopped.reason),
+        (State::Open, Some(Reason::Refused))
+    );
+    assert_eq!(stopped.open_until_ms, Some(START + 30 * SECOND));
+    // Time alone does not end it, as it would end a throttle.
+    let over = START + 30 * SECOND;
+    let half_open = stopped.tick(&QUIET, over, &settings(), 0.0).unwrap();
+    assert_eq!(half_open.permission(over), Permission::Probe);
+    let again = refused(&half_open, over);
+    assert_eq!(again.open_until_ms, Some(over + 60 * SECOND));
+    assert_eq!(again.reason, Some(Reason::Refused));
+    // A person who removed the cause need not wait for the next probe.
+    let freed = again.retry_at_once(over + SECOND).unwrap();
+    assert_eq!(freed.permission(over + SECOND), Permission::Probe);
+}
+
+#[test]
+fn what_takes_a_person_stands_until_it_is_over_whatever_else_is_heard() {
+    let open = Breaker::closed(START)
+        .stop(Reason::Refused, None, START, &settings(), 0.0)
+        .unwrap();
+    let throttled = open.stop(
+        Reason::Throttled,
+        Some(START + 600 * SECOND),
+        START,
+        &settings(),
+        0.0,
+    );
+    assert_eq!(throttled.unwrap().reason, Some(Reason::Refused));
+    let blocked = open.stop(Reason::Blocked, None, START, &settings(), 0.0);
+    assert_eq!(blocked.unwrap().reason, Some(Reason::Blocked));
+}
+
+#[test]
 fn a_new_token_does_not_shorten_the_wait_that_meta_asked_for() {
     let throttled = Breaker::closed(START).stop(Reason::Throttled, None, START, &settings(), 0.0);
     assert_eq!(throttled.unwrap().retry_at_once(START), None);
@@ -327,9 +373,17 @@ fn each_word_of_the_database_means_what_it_says() {
     let states = ["closed", "open", "half_open", "OPEN", ""].map(State::parse);
     let (closed, open, half_open) = (State::Closed, State::Open, State::HalfOpen);
     assert_eq!(states, [Some(closed), Some(open), Some(half_open), None, None]);
-    let reasons = ["errors", "throttled", "blocked", "error"].map(Reason::parse);
-    let (errors, throttled, blocked) = (Reason::Errors, Reason::Throttled, Reason::Blocked);
-    assert_eq!(reasons, [Some(errors), Some(throttled), Some(blocked), None]);
+    let reasons = ["errors", "throttled", "refused", "blocked", "error"].map(Reason::parse);
+    let (errors, throttled, refused, blocked) = (
+        Reason::Errors,
+        Reason::Throttled,
+        Reason::Refused,
+        Reason::Blocked,
+    );
+    assert_eq!(
+        reasons,
+        [Some(errors), Some(throttled), Some(refused), Some(blocked), None]
+    );
     let orders = ["automatic", "forced_open", "forced_closed", "auto"].map(Manual::parse);
     let (automatic, forced_open, forced_closed) =
         (Manual::Automatic, Manual::ForcedOpen, Manual::ForcedClosed);

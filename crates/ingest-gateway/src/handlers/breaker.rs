@@ -2,12 +2,11 @@
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use rastro_core::circuit_breaker::BreakerSettings;
 use rastro_core::dataset::DatasetId;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::Desk;
 use crate::handlers::{operator, read_body, unavailable};
 use crate::problem::Problem;
 use crate::wire::breaker::{BreakerOrder, BreakerStatus};
@@ -29,11 +28,11 @@ use crate::wire::breaker::{BreakerOrder, BreakerStatus};
         (status = 503, description = "The database did not answer.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show(app: Data<App>, request: HttpRequest, dataset: Path<String>) -> HttpResponse {
+pub(crate) async fn show(desk: Data<Desk>, request: HttpRequest, dataset: Path<String>) -> HttpResponse {
     let request_id = Uuid::now_v7();
     let shown = async {
-        operator(&app, &request).await?;
-        status(&app, known(&dataset)?, request_id).await
+        operator(&desk, &request).await?;
+        status(&desk, known(&dataset)?, request_id).await
     };
     answer(shown.await, request_id)
 }
@@ -63,32 +62,32 @@ pub(crate) async fn show(app: Data<App>, request: HttpRequest, dataset: Path<Str
     )
 )]
 pub(crate) async fn put(
-    app: Data<App>,
+    desk: Data<Desk>,
     request: HttpRequest,
     dataset: Path<String>,
     payload: Payload,
 ) -> HttpResponse {
     let request_id = Uuid::now_v7();
     answer(
-        overridden(&app, &request, &dataset, payload, request_id).await,
+        overridden(&desk, &request, &dataset, payload, request_id).await,
         request_id,
     )
 }
 
 async fn overridden(
-    app: &App,
+    desk: &Desk,
     request: &HttpRequest,
     dataset: &str,
     payload: Payload,
     request_id: Uuid,
 ) -> Result<BreakerStatus, Problem> {
-    let who = operator(app, request).await?;
+    let who = operator(desk, request).await?;
     let dataset = known(dataset)?;
-    let text = read_body(app, request, payload).await?;
-    let BreakerOrder { mode, until_ms, note } = BreakerOrder::parse(&text, app.clock.now())?;
-    status(app, dataset, request_id).await?;
+    let text = read_body(desk, request, payload).await?;
+    let BreakerOrder { mode, until_ms, note } = BreakerOrder::parse(&text, desk.clock.now())?;
+    status(desk, dataset, request_id).await?;
     let why = note.as_deref().unwrap_or(mode.as_str());
-    let changed = app
+    let changed = desk
         .store
         .update_breaker(dataset, Some(&format!("{who}: {why}")), |breaker, _| {
             Some(breaker.set_manual(mode, until_ms))
@@ -101,13 +100,12 @@ async fn overridden(
         ));
     }
     info!(request.id = %request_id, dataset_id = %dataset, "the breaker is {} by order of {who}: {why}", mode.as_str());
-    status(app, dataset, request_id).await
+    status(desk, dataset, request_id).await
 }
 
-async fn status(app: &App, dataset: DatasetId, request_id: Uuid) -> Result<BreakerStatus, Problem> {
-    // What an operator sees need not be the very window that is configured elsewhere; the answer says which it is.
-    let window_ms = BreakerSettings::default().window_ms;
-    let report = app.store.breaker_report(dataset, window_ms).await;
+async fn status(desk: &Desk, dataset: DatasetId, request_id: Uuid) -> Result<BreakerStatus, Problem> {
+    let window_ms = desk.breaker_window_ms;
+    let report = desk.store.breaker_report(dataset, window_ms).await;
     let report = report
         .map_err(|error| unavailable(&error, request_id))?
         .ok_or_else(Problem::unknown_dataset)?;

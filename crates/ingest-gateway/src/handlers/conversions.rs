@@ -1,24 +1,27 @@
 //! `POST /api/meta/conversions`: conversion events, one or many.
 
+use std::collections::BTreeMap;
+
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
-use rastro_store::{ApiKeyKind, NewEvent};
+use rastro_store::{Acceptance, ApiKeyKind, NewEvent, Origin, Refusal};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
-use crate::group_commit::{NotStored, Stored};
-use crate::handlers::{authorization, read_body};
+use crate::body;
+use crate::group_commit::NotStored;
+use crate::handlers::authorization;
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
-use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
+use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -34,11 +37,11 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is an operator's.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this. errors names the field.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
@@ -91,8 +94,14 @@ async fn take_in(
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let text = read_body(app, request, payload).await?;
+    let most = match key.caller.kind {
+        ApiKeyKind::Secret => app.max_body_bytes,
+        ApiKeyKind::Publishable => app.max_publishable_body_bytes,
+    };
+    let text = body::read(&app.memory, request, payload, most).await?;
+    let text = without_half_characters(&text);
     let body = Body::parse(&text)?;
+    key.may_test(body.test_event_code.as_deref())?;
 
     let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
@@ -117,6 +126,7 @@ async fn take_in(
         key,
         intake,
         test_event_code: test_event_code.unwrap_or_default(),
+        warnings: body.warnings,
         request_id,
         traceparent,
     };
@@ -132,20 +142,41 @@ struct Reader<'r> {
     key: &'r KnownKey,
     intake: Intake<'r>,
     test_event_code: &'r str,
+    /// What was left out beside the events, true of each.
+    warnings: Vec<Finding>,
     request_id: Uuid,
     traceparent: Option<String>,
 }
 
+/// Why an event is not taken.
+enum Refused {
+    Invalid(Vec<Finding>),
+    NotForThisKey(Finding),
+}
+
+/// An event and what its sender is warned of.
+type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
+
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
-        let (event, warnings) = Event::read(event, &self.intake).map_err(|errors| {
-            self.app.metrics.count(EventResult::rejected, 1);
-            Problem::invalid("The event is not valid", errors)
-        })?;
-        let stored = self.store(vec![self.new_event(&event)]).await?;
+        let name = name_of(&event);
+        let (event, mut warnings) = match self.read(event) {
+            Ok(read) => read,
+            Err(Refused::Invalid(errors)) => {
+                self.refuse(name, &errors).await?;
+                return Err(Problem::invalid("The event is not valid", errors));
+            }
+            Err(Refused::NotForThisKey(error)) => {
+                let errors = vec![error];
+                self.refuse(name, &errors).await?;
+                return Err(Problem::not_for_this_key(errors));
+            }
+        };
+        warnings.extend_from_slice(&self.warnings);
+        let stored = self.store(vec![self.new_event(&event, None)], Vec::new()).await?;
         match stored.first() {
-            Some(Stored::Duplicate(first_received_at)) => Err(Problem::duplicate(*first_received_at)),
+            Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
             _ => Ok(HttpResponse::Accepted().json(Receipt {
                 status: "accepted",
                 event_name: &event.name,
@@ -156,23 +187,37 @@ impl<'r> Reader<'r> {
         }
     }
 
-    async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
+    /// Reads an event, and refuses one that the key may not send.
+    fn read(&self, event: Json<'r>) -> Reading<'r> {
+        let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
+        self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
+        Ok((event, warnings))
+    }
+
+    async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
-        let mut read: Vec<Result<_, Option<Vec<Finding>>>> = events
+        let mut read: Vec<Result<_, (Option<String>, Vec<Finding>)>> = events
             .into_iter()
-            .map(|event| {
-                let (event, warnings) = Event::read(event, &self.intake).map_err(Some)?;
-                valid.push(self.new_event(&event));
+            .map(|mut item| {
+                let event = item.event.map_err(|error| (None, vec![error]))?;
+                let name = name_of(&event);
+                let (event, mut warnings) = match self.read(event) {
+                    Ok(read) => read,
+                    Err(Refused::Invalid(errors)) => return Err((name, errors)),
+                    Err(Refused::NotForThisKey(error)) => return Err((name, vec![error])),
+                };
+                if let Err(error) = self.key.may_test_item(item.test_event_code.as_deref()) {
+                    return Err((name, vec![error]));
+                }
+                warnings.append(&mut item.warnings);
+                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
-        let mut stored = if valid.is_empty() {
-            Vec::new()
-        } else {
-            self.store(valid).await?
-        }
-        .into_iter();
+        let refused = read.iter().filter_map(|event| event.as_ref().err());
+        let refusals = self.refusals(refused.map(|(name, errors)| (name.clone(), errors.as_slice())));
+        let mut stored = self.store(valid, refusals).await?.into_iter();
 
         let mut receipt = BatchReceipt {
             request_id: self.request_id,
@@ -183,10 +228,10 @@ impl<'r> Reader<'r> {
         };
         for (index, event) in read.iter_mut().enumerate() {
             let result = match event {
-                Err(errors) => {
+                Err((_, errors)) => {
                     receipt.rejected += 1;
                     ItemResult {
-                        errors: within_batch(index, errors.take().unwrap_or_default()),
+                        errors: within_batch(index, std::mem::take(errors)),
                         ..ItemResult::new(index, "rejected")
                     }
                 }
@@ -197,17 +242,18 @@ impl<'r> Reader<'r> {
                         ..ItemResult::new(index, "accepted")
                     };
                     match stored.next() {
-                        Some(Stored::Duplicate(first_received_at)) => {
+                        Some(Acceptance::Duplicate(first)) => {
                             receipt.duplicate += 1;
                             ItemResult {
                                 status: "duplicate",
-                                first_received_at,
+                                first_received_at: first.map(|first| first.at),
                                 ..described
                             }
                         }
                         _ => {
                             receipt.accepted += 1;
-                            let warnings = within_batch(index, std::mem::take(warnings));
+                            let mut warnings = within_batch(index, std::mem::take(warnings));
+                            warnings.extend_from_slice(&self.warnings);
                             ItemResult {
                                 warnings,
                                 ..described
@@ -222,29 +268,64 @@ impl<'r> Reader<'r> {
         Ok(HttpResponse::Ok().json(receipt))
     }
 
-    fn new_event(&self, event: &Event<'_>) -> NewEvent {
-        NewEvent::new(
-            event,
-            self.key.caller.dataset_id,
-            self.test_event_code.to_owned(),
-            self.request_id,
-            self.traceparent.clone(),
-        )
+    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
+        let origin = Origin {
+            dataset_id: self.key.caller.dataset_id,
+            test_event_code: own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
+            key_id: Some(self.key.caller.key_id),
+            request_id: self.request_id,
+            traceparent: self.traceparent.clone(),
+        };
+        NewEvent::new(event, origin)
     }
 
-    async fn store(&self, events: Vec<NewEvent>) -> Result<Vec<Stored>, Problem> {
+    /// Logs and counts a single event that is refused.
+    async fn refuse(&self, name: Option<String>, errors: &[Finding]) -> Result<(), Problem> {
+        self.app.metrics.count(EventResult::rejected, 1);
+        self.store(Vec::new(), self.refusals([(name, errors)])).await?;
+        Ok(())
+    }
+
+    /// What is logged of refused events: those alike are one.
+    fn refusals<'f>(
+        &self,
+        refused: impl IntoIterator<Item = (Option<String>, &'f [Finding])>,
+    ) -> Vec<Refusal> {
+        let mut counts: BTreeMap<(Option<String>, &str), usize> = BTreeMap::new();
+        for (name, errors) in refused {
+            let field = errors.first().map_or("", |error| error.pointer.as_str());
+            *counts.entry((name, field)).or_default() += 1;
+        }
+        let refusal = |((event_name, field), event_count): ((Option<String>, &str), usize)| Refusal {
+            dataset_id: self.key.caller.dataset_id,
+            event_name,
+            key_id: Some(self.key.caller.key_id),
+            request_id: self.request_id,
+            field: field.to_owned(),
+            event_count,
+        };
+        counts.into_iter().map(refusal).collect()
+    }
+
+    async fn store(&self, events: Vec<NewEvent>, refusals: Vec<Refusal>) -> Result<Vec<Acceptance>, Problem> {
+        if events.is_empty() && refusals.is_empty() {
+            return Ok(Vec::new());
+        }
         let stored = self
             .app
             .group_commit
-            .store(events)
+            .store(events, refusals)
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),
+                NotStored::TooLarge => Problem::too_large(
+                    "the events are more than this gateway can hold at once; send them in several requests",
+                ),
                 NotStored::Refused => Problem::not_storable(),
             })?;
         let accepted = stored
             .iter()
-            .filter(|stored| **stored == Stored::Accepted)
+            .filter(|stored| matches!(stored, Acceptance::Accepted { .. }))
             .count();
         self.app.metrics.count(EventResult::accepted, accepted);
         self.app
@@ -252,6 +333,20 @@ impl<'r> Reader<'r> {
             .count(EventResult::duplicate, stored.len() - accepted);
         Ok(stored)
     }
+}
+
+/// The name of an event that was not read yet, if it looks like one: anything may stand there.
+fn name_of(event: &Json<'_>) -> Option<String> {
+    const LONGEST: usize = 50;
+    let Json::Object(fields) = event else { return None };
+    let (_, name) = fields.iter().find(|(field, _)| field == "event_name")?;
+    let Json::String(name) = name else { return None };
+    let is_name = name.len() <= LONGEST
+        && name.starts_with(|first: char| first.is_ascii_alphabetic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    is_name.then(|| name.as_ref().to_owned())
 }
 
 impl ItemResult<'_> {

@@ -6,7 +6,7 @@ use rastro_store::RetryRequest;
 use tracing::info;
 use uuid::Uuid;
 
-use crate::app::App;
+use crate::app::Desk;
 use crate::handlers::{operator, read_body, unavailable};
 use crate::problem::Problem;
 use crate::wire::dead_letters::{FailedEvents, FailedQuery, RetryOrder, RetryReceipt, Wanted};
@@ -36,26 +36,26 @@ use crate::wire::dead_letters::{FailedEvents, FailedQuery, RetryOrder, RetryRece
         (status = 503, description = "The database did not answer.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(app: Data<App>, request: HttpRequest) -> HttpResponse {
+pub(crate) async fn list(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
     let request_id = Uuid::now_v7();
-    let failed = failed(&app, &request, request_id).await;
+    let failed = failed(&desk, &request, request_id).await;
     match failed {
         Ok(failed) => HttpResponse::Ok().json(failed),
         Err(problem) => problem.into_response(request_id),
     }
 }
 
-async fn failed(app: &App, request: &HttpRequest, request_id: Uuid) -> Result<FailedEvents, Problem> {
-    operator(app, request).await?;
+async fn failed(desk: &Desk, request: &HttpRequest, request_id: Uuid) -> Result<FailedEvents, Problem> {
+    operator(desk, request).await?;
     let FailedQuery { filter, wanted } = FailedQuery::parse(request.query_string())?;
     let found = match wanted {
-        Wanted::Groups => app
+        Wanted::Groups => desk
             .store
             .dead_letter_groups(&filter)
             .await
             .map(FailedEvents::groups),
         Wanted::Page { after, limit } => {
-            let page = app.store.dead_letters(&filter, after, limit).await;
+            let page = desk.store.dead_letters(&filter, after, limit).await;
             page.map(|page| FailedEvents::page(page, limit))
         }
     };
@@ -84,9 +84,9 @@ async fn failed(app: &App, request: &HttpRequest, request_id: Uuid) -> Result<Fa
         (status = 503, description = "The database did not answer. Ask again: what is retried already no longer matches.", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn retry(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+pub(crate) async fn retry(desk: Data<Desk>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let request_id = Uuid::now_v7();
-    let retried = retried(&app, &request, payload, request_id).await;
+    let retried = retried(&desk, &request, payload, request_id).await;
     match retried {
         Ok(receipt) => HttpResponse::Ok().json(receipt),
         Err(problem) => problem.into_response(request_id),
@@ -94,13 +94,13 @@ pub(crate) async fn retry(app: Data<App>, request: HttpRequest, payload: Payload
 }
 
 async fn retried(
-    app: &App,
+    desk: &Desk,
     request: &HttpRequest,
     payload: Payload,
     request_id: Uuid,
 ) -> Result<RetryReceipt, Problem> {
-    let who = operator(app, request).await?;
-    let order = RetryOrder::parse(&read_body(app, request, payload).await?)?;
+    let who = operator(desk, request).await?;
+    let order = RetryOrder::parse(&read_body(desk, request, payload).await?)?;
     let how = RetryRequest {
         dry_run: order.dry_run,
         spread: order.spread,
@@ -108,7 +108,7 @@ async fn retried(
         request_id,
         note: &format!("retried by {who}"),
     };
-    let count = app.store.retry_failed(&order.filter, &how).await;
+    let count = desk.store.retry_failed(&order.filter, &how).await;
     let count = count.map_err(|error| unavailable(&error, request_id))?;
     if !order.dry_run {
         info!(request.id = %request_id, "{} dead letters are retried by {who}", count.retried);

@@ -149,8 +149,8 @@ const ERROR_CODE: &str = "a code of Meta's, a whole number";
 const TIME: &str = "a time as RFC 3339 writes it, such as \"2026-11-23T18:00:00-03:00\"";
 
 fn reason_of(word: &str) -> Option<DeadLetterReason> {
-    use DeadLetterReason::{Exhausted, Expired, Refused};
-    [Refused, Exhausted, Expired]
+    use DeadLetterReason::{DatasetDeleted, Exhausted, Expired, Missing, Refused};
+    [Refused, Exhausted, Expired, Missing, DatasetDeleted]
         .into_iter()
         .find(|reason| reason.as_str() == word)
 }
@@ -228,10 +228,10 @@ pub(crate) struct FailedEvent {
     /// Our number of the event, over all datasets.
     event_number: i64,
     #[schema(example = "Purchase")]
-    event_name: String,
+    event_name: Option<String>,
     /// The client's id of the event.
     #[schema(example = "order-1042")]
-    event_id: String,
+    event_id: Option<String>,
     #[schema(example = "refused")]
     reason: String,
     /// After the first attempt.

@@ -1,10 +1,12 @@
-//! Meta away, throttling or refusing the dataset: events wait, hardly anything is sent, and everything goes on by itself.
+//! Meta away, throttling or refusing the dataset: events wait, hardly anything is sent, and everything goes
+//! on by itself.
 
 use std::time::Duration;
 
+use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Reason};
 use rastro_sandbox::{Fault, FaultKind};
 use rastro_test_support::process::Process;
-use rastro_test_support::{World, eventually};
+use rastro_test_support::{DATASET_ID, World, eventually};
 
 use crate::support::{accept, breaker, error, ids, outage, pass, pass_until_settled, quiet};
 
@@ -32,7 +34,8 @@ async fn of_one_event_a_minute_all_arrive_after_an_outage_of_30_minutes() {
             );
         }
     }
-    // Three in a row open it; then one probe after 30 s, 1, 2, 4, 8 and 10 minutes, each wait up to a fifth longer.
+    // Three in a row open it; then one probe after 30 s, 1, 2, 4, 8 and 10 minutes, each wait up to a fifth
+    // longer.
     let requests = world.sandbox.requests().len();
     assert!((6..=12).contains(&requests), "{requests} requests in 30 minutes");
     let spent =
@@ -42,11 +45,11 @@ async fn of_one_event_a_minute_all_arrive_after_an_outage_of_30_minutes() {
         "0",
         "retries were spent while the breaker was open"
     );
-    assert_eq!(world.account().await.failed, 0);
+    assert_eq!(world.census().await.dead, 0);
 
     world.sandbox.clear_faults();
     pass_until_settled(&world, 15 * MINUTE).await;
-    assert_eq!(world.account().await.delivered, 30);
+    assert_eq!(world.census().await.delivered, 30);
     let counts = world.sandbox.counts();
     assert_eq!((counts.unique, counts.repeated), (30, 0));
 }
@@ -60,12 +63,12 @@ async fn of_2000_events_at_once_all_arrive_after_an_outage_of_30_minutes() {
     assert_eq!(breaker(&world).await, ("open".into(), "errors".into()));
     let requests = world.sandbox.requests().len();
     assert!(requests <= 20, "{requests} requests in 30 minutes");
-    let account = world.account().await;
-    assert_eq!((account.delivered, account.failed), (0, 0), "{account:?}");
+    let census = world.census().await;
+    assert_eq!((census.delivered, census.dead), (0, 0), "{census:?}");
 
     world.sandbox.clear_faults();
     pass_until_settled(&world, 15 * MINUTE).await;
-    assert_eq!(world.account().await.delivered, 2_000);
+    assert_eq!(world.census().await.delivered, 2_000);
     assert_eq!(breaker(&world).await, ("closed".into(), String::new()));
     let counts = world.sandbox.counts();
     assert_eq!((counts.unique, counts.repeated), (2_000, 0));
@@ -76,7 +79,7 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
     let mut world = World::start().await;
     world.start_forwarder();
     // The fifth failure opens it: an event is out of retries after four.
-    world.start_retry_worker_with(|config| config.breaker.consecutive_failures = 5);
+    world.start_retry_worker_with(|config| config.common.breaker.consecutive_failures = 5);
     let refuse = FaultKind::RefuseEvent {
         event_id_contains: "poison".into(),
         code: 100,
@@ -90,9 +93,9 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
     accept(&world, &ids("long-before", 1)).await;
     pass_until_settled(&world, 2 * MINUTE).await;
     pass(&world, 10 * MINUTE).await;
-    let before = world.account().await;
+    let before = world.census().await;
     assert_eq!(
-        (before.failed, breaker(&world).await.0.as_str()),
+        (before.dead, breaker(&world).await.0.as_str()),
         (2, "closed"),
         "{before:?}"
     );
@@ -107,7 +110,7 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
         if next != "0" {
             world.advance(Duration::from_secs(40)).await;
         }
-        (world.account().await.failed == 302).then_some(())
+        (world.census().await.dead == 302).then_some(())
     })
     .await;
     accept(&world, &ids("last", 1)).await;
@@ -119,8 +122,8 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
     assert!(world.sandbox.clear_fault(down));
     pass(&world, 10 * MINUTE).await;
     pass_until_settled(&world, 10 * MINUTE).await;
-    let account = world.account().await;
-    assert_eq!((account.delivered, account.failed), (301, 2), "{account:?}");
+    let census = world.census().await;
+    assert_eq!((census.delivered, census.dead), (301, 2), "{census:?}");
     let dead =
         "SELECT string_agg(event_id || ' ' || reason, ', ' ORDER BY event_number) FROM meta_retry_queue";
     assert_eq!(
@@ -141,7 +144,7 @@ async fn what_a_dead_process_left_to_revive_is_revived_by_the_next_worker() {
     world.start_forwarder();
     accept(&world, &ids("a", 50)).await;
     eventually("they wait", || async {
-        (world.account().await.waiting == 50).then_some(())
+        (world.census().await.waiting == 50).then_some(())
     })
     .await;
     // As it is after a forwarder closed the breaker, with nobody there to go on.
@@ -157,7 +160,7 @@ async fn what_a_dead_process_left_to_revive_is_revived_by_the_next_worker() {
     pass_until_settled(&world, MINUTE).await;
     // `settled` may be seen before they were revived.
     eventually("all are delivered", || async {
-        (world.account().await.delivered == 50).then_some(())
+        (world.census().await.delivered == 50).then_some(())
     })
     .await;
 }
@@ -180,19 +183,16 @@ async fn a_throttled_dataset_waits_as_long_as_meta_asks_and_spends_no_retry() {
         1,
         "nothing is sent before the time that Meta named"
     );
-    let account = world.account().await;
+    let census = world.census().await;
     assert_eq!(
-        (account.ready, account.waiting, account.failed),
-        (20, 0, 0),
-        "{account:?}"
+        (census.ready, census.waiting, census.dead),
+        (0, 20, 0),
+        "{census:?}"
     );
-    let retries = "SELECT sum(retries)::text FROM send_queue";
+    let retries = "SELECT sum(retry_count)::text FROM meta_retry_queue";
     assert_eq!(world.database.value(retries).await, "0");
     pass_until_settled(&world, 3 * MINUTE).await;
-    assert_eq!(
-        (world.account().await.delivered, world.sandbox.requests().len()),
-        (20, 2)
-    );
+    assert_eq!(world.census().await.delivered, 20);
     assert_eq!(breaker(&world).await.0, "closed");
 }
 
@@ -211,13 +211,13 @@ async fn a_blocked_dataset_waits_without_spending_retries_and_goes_on_once_its_t
     pass(&world, 60 * MINUTE).await;
     let requests = world.sandbox.requests().len();
     assert!((2..=12).contains(&requests), "{requests} requests in an hour");
-    let account = world.account().await;
-    assert_eq!((account.ready, account.failed), (200, 0), "{account:?}");
+    let census = world.census().await;
+    assert_eq!((census.pending(), census.dead), (200, 0), "{census:?}");
 
     world.sandbox.clear_faults();
     pass_until_settled(&world, 15 * MINUTE).await;
     let counts = world.sandbox.counts();
-    assert_eq!((world.account().await.delivered, counts.repeated), (200, 0));
+    assert_eq!((world.census().await.delivered, counts.repeated), (200, 0));
     assert_eq!(breaker(&world).await.0, "closed");
 }
 
@@ -256,7 +256,7 @@ async fn of_two_forwarders_and_two_workers_one_probes_at_a_time() {
     world.sandbox.clear_faults();
     pass_until_settled(&world, 30 * MINUTE).await;
     assert_eq!(
-        (world.account().await.delivered, world.sandbox.counts().repeated),
+        (world.census().await.delivered, world.sandbox.counts().repeated),
         (500, 0)
     );
 }
@@ -283,7 +283,8 @@ async fn of_two_workers_one_says_that_meta_is_down_and_one_says_that_it_is_probe
         (said("Meta API down") > 0 && said("the breaker is half-open") > 0).then_some(())
     })
     .await;
-    // Opened once by evidence, half-opened after 30 to 36 s, opened again by its probe, for more than a minute.
+    // Opened once by evidence, half-opened after 30 to 36 s, opened again by its probe, for more than a
+    // minute.
     assert_eq!((said("Meta API down"), said("the breaker is half-open")), (1, 1));
     let error = workers
         .iter()
@@ -297,5 +298,27 @@ async fn of_two_workers_one_says_that_meta_is_down_and_one_says_that_it_is_probe
 
     world.sandbox.clear_faults();
     pass_until_settled(&world, 15 * MINUTE).await;
-    assert_eq!(world.account().await.delivered, 1);
+    assert_eq!(world.census().await.delivered, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dataset_whose_only_events_are_in_a_batch_of_a_dead_sender_recovers_by_itself() {
+    let mut world = World::start().await;
+    accept(&world, &ids("a", 5)).await;
+    let lanes = world.store.ready_lanes().await.unwrap();
+    let lease = Duration::from_secs(60);
+    let claimed = world
+        .store
+        .claim_batch(&lanes[0], 10, lease, "a sender that dies")
+        .await;
+    assert_eq!(claimed.unwrap().unwrap().events.len(), 5);
+    let settings = BreakerSettings::default();
+    let dataset = DATASET_ID.parse().unwrap();
+    let open = |breaker: &Breaker, now_ms| breaker.stop(Reason::Errors, None, now_ms, &settings, 0.0);
+    assert!(world.store.update_breaker(dataset, None, open).await.unwrap());
+    world.start_forwarder();
+    world.start_retry_worker();
+    world.advance(2 * MINUTE).await;
+    assert_eq!(world.settle().await.delivered, 5);
+    assert_eq!(world.sandbox.counts().repeated, 0);
 }

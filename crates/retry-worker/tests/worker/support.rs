@@ -1,4 +1,5 @@
-//! What these tests share: events, faults, and time that passes with everything happening that falls due in it.
+//! What these tests share: events, faults, and time that passes with everything happening that falls due in
+//! it.
 
 use std::time::Duration;
 
@@ -90,13 +91,13 @@ pub(crate) async fn pass_until_settled(world: &World, limit: Duration) {
     let end = world.database_now().await + limit;
     loop {
         quiet(world).await;
-        let account = world.account().await;
-        if account.pending() == 0 {
+        let census = world.census().await;
+        if census.pending() == 0 {
             return;
         }
         assert!(
             world.database_now().await < end,
-            "still on their way after {limit:?}: {account:?}"
+            "still on their way after {limit:?}: {census:?}"
         );
         let next: u64 = world.database.value(NEXT).await.parse().unwrap();
         world.advance(Duration::from_secs(next)).await;

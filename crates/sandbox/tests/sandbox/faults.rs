@@ -307,3 +307,19 @@ async fn stopping_cuts_off_a_request_that_is_waiting() {
     assert!(waiting.await.unwrap().is_err());
     assert!(client().get(url).send().await.unwrap_err().is_connect());
 }
+
+#[tokio::test]
+async fn an_answer_of_any_shape_is_given_as_it_is_said() {
+    let sandbox = start().await;
+    let shape = |processed| {
+        json!({"kind": "answer", "http_status": 200, "body": "{\"events_received\":\"$N\"}", "headers": {"X-A": "b"},
+            "processed": processed, "times": 1})
+    };
+    for (processed, received) in [(false, 0), (true, 2)] {
+        sandbox.fail_with(fault(shape(processed))).unwrap();
+        let answer = request(&sandbox, &[lead("a"), lead("b")]).send().await.unwrap();
+        assert_eq!(answer.headers()["x-a"], "b");
+        assert_eq!(answer.text().await.unwrap(), r#"{"events_received":"2"}"#);
+        assert_eq!(sandbox.counts().received, received);
+    }
+}

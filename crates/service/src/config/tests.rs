@@ -226,7 +226,7 @@ fn a_value_of_the_wrong_type_names_its_variable_and_is_not_printed() {
 #[test]
 fn a_missing_value_says_which_variable_would_set_it() {
     let defaults = DEFAULTS.replace("token = \"default\"", "");
-    let error = load_from::<Sample, String, String>(&defaults, [])
+    let error = load_from::<Sample, String, String>(defaults.as_str(), [])
         .unwrap_err()
         .to_string();
     assert!(
@@ -307,4 +307,65 @@ fn printing_a_configuration_never_prints_its_secrets() {
             "{printed}"
         );
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Grouped {
+    common: CommonSections,
+    own: Own,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommonSections {
+    database: Database,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Database {
+    url: String,
+    connections: u16,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    size: u16,
+}
+
+fn grouped(variables: &[(&str, &str)]) -> anyhow::Result<Grouped> {
+    let embedded = Embedded {
+        toml: [
+            "[database]\nurl = \"common\"\nconnections = 2",
+            "[own]\nsize = 3\n[database]\nconnections = 4",
+        ],
+        common: &["database"],
+    };
+    load_from(embedded, variables.iter().copied())
+}
+
+#[test]
+fn common_sections_keep_their_own_names_and_a_service_may_have_defaults_of_its_own_in_them() {
+    let config = grouped(&[("RASTRO__DATABASE__URL", "mine")]).unwrap();
+    assert_eq!(config.common.database.url, "mine");
+    assert_eq!((config.common.database.connections, config.own.size), (4, 3));
+}
+
+#[test]
+fn what_is_wrong_in_a_common_section_is_named_as_it_is_written() {
+    let error = |name, value| format!("{:#}", grouped(&[(name, value)]).unwrap_err());
+    let misspelt = error("RASTRO__DATABASE__URI", "x");
+    assert!(
+        misspelt.contains("key `database`") && misspelt.contains("RASTRO__DATABASE__URI"),
+        "{misspelt}"
+    );
+    let wrong = error("RASTRO__DATABASE__CONNECTIONS", "many");
+    assert!(
+        wrong.contains("`database.connections`") && !wrong.contains("common"),
+        "{wrong}"
+    );
+    let inner_name = error("RASTRO__COMMON__DATABASE__URL", "x");
+    assert!(inner_name.contains("common"), "{inner_name}");
 }

@@ -1,20 +1,11 @@
--- meta_retry_queue::expire_waiting: what became too old for Meta while it waited is a dead letter, and that is an outcome
+-- meta_retry_queue::expire_waiting: what became too old for Meta while it waited is a dead letter.
+-- $1 how many at most
 WITH old AS MATERIALIZED (
     SELECT dataset_id, event_number FROM meta_retry_queue
     WHERE status = 'waiting' AND send_by <= rastro_now()
-    LIMIT $1 FOR UPDATE SKIP LOCKED
-), expired AS (
-    UPDATE meta_retry_queue q
-    SET status = 'failed', reason = 'expired', next_retry_at = NULL, failed_at = rastro_now()
-    FROM old WHERE q.dataset_id = old.dataset_id AND q.event_number = old.event_number
-    RETURNING q.*
-), logged AS (
-    INSERT INTO event_outcomes (
-        day, dataset_id, event_number, event_name, event_id, request_id, outcome, error_message, created_at
-    )
-    SELECT (rastro_now() AT TIME ZONE 'UTC')::date, q.dataset_id, q.event_number, q.event_name, q.event_id,
-        coalesce(q.request_id, '00000000-0000-0000-0000-000000000000'), 'expired', 'too old for Meta; last: ' || q.last_error,
-        rastro_now()
-    FROM expired q
+    ORDER BY send_by LIMIT $1 FOR UPDATE SKIP LOCKED
 )
-SELECT count(*) FROM expired
+UPDATE meta_retry_queue r
+SET status = 'failed', reason = 'expired', next_retry_at = NULL, failed_at = rastro_now()
+FROM old WHERE r.dataset_id = old.dataset_id AND r.event_number = old.event_number
+RETURNING r.dataset_id, r.event_number, r.event_name, r.event_id, 'too old for Meta; last: ' || r.last_error AS detail

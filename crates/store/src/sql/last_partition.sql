@@ -8,8 +8,8 @@ WITH days AS (
 ), complete AS (
     SELECT day FROM days GROUP BY day HAVING count(*) = cardinality(day_tables())
 )
-SELECT today.day, (
+SELECT today.day AS today, (
     -- The first hole, less one day.
     SELECT min(candidate)::date - 1 FROM generate_series(today.day, today.day + 400, interval '1 day') AS candidate
     WHERE candidate::date NOT IN (SELECT day FROM complete)
-) FROM today
+) AS last_day FROM today

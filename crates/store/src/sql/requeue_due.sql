@@ -1,21 +1,15 @@
--- meta_retry_queue::requeue_due: events whose wait is over are ready again. Those that Meta will soon refuse for their age
--- go first; those of a dataset that is left alone stay
+-- meta_retry_queue::requeue_due: takes events out whose wait is over. Those of a dataset that is left alone stay, and so do
+-- those that are too old for Meta.
+-- $1 how many at most
 WITH due AS MATERIALIZED (
-    SELECT dataset_id, event_number FROM meta_retry_queue q
+    SELECT dataset_id, event_number FROM meta_retry_queue r
     WHERE status = 'waiting' AND next_retry_at <= rastro_now() AND send_by > rastro_now() AND NOT EXISTS (
-        SELECT FROM circuit_breakers c WHERE c.dataset_id = q.dataset_id
-        AND (c.manual = 'forced_open' OR c.manual = 'automatic' AND c.state <> 'closed')
+        SELECT FROM circuit_breakers c WHERE c.dataset_id = r.dataset_id
+        AND NOT (c.manual = 'forced_closed' OR c.manual = 'automatic' AND c.state = 'closed')
     )
-    ORDER BY send_by LIMIT $1
+    ORDER BY next_retry_at LIMIT $1
     FOR UPDATE SKIP LOCKED
-), moved AS (
-    DELETE FROM meta_retry_queue q USING due
-    WHERE q.dataset_id = due.dataset_id AND q.event_number = due.event_number
-    RETURNING q.dataset_id, q.test_event_code, q.event_number, q.day, q.retry_count
-), ready AS (
-    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers, retries)
-    SELECT dataset_id, test_event_code, min(event_number), day, count(*), ranges_of(array_agg(event_number)), retry_count
-    FROM moved
-    GROUP BY dataset_id, test_event_code, day, event_number / 1000, retry_count
 )
-SELECT count(*) FROM moved
+DELETE FROM meta_retry_queue r USING due
+WHERE r.dataset_id = due.dataset_id AND r.event_number = due.event_number
+RETURNING r.dataset_id, r.test_event_code, r.event_number, r.day, r.retry_count AS retries, r.send_by

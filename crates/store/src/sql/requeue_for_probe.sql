@@ -1,6 +1,7 @@
--- meta_retry_queue::requeue_for_probe: datasets that are being probed and have nothing ready get a few of their events back,
--- whenever those are due: without something to send nobody learns that Meta is back. Also events that ran out of retries
--- in this outage, which may be all there is. None of it was their fault: they have all their retries again
+-- meta_retry_queue::requeue_for_probe: takes a few events out for each dataset that is being probed and has nothing ready,
+-- whenever those are due: without something to send nobody learns that Meta is back. Also events that ran out of retries in
+-- this outage, which may be all there is. None of it was their fault: they have all their retries again.
+-- $1 how many at most of each dataset, $2 for how many ms before it opened a breaker looked at what failed
 WITH probed AS MATERIALIZED (
     SELECT dataset_id, outage_since FROM circuit_breakers c
     WHERE state = 'half_open' AND manual = 'automatic'
@@ -8,7 +9,7 @@ WITH probed AS MATERIALIZED (
     -- Nor is a probe out, which would come back for another.
     AND (probe_until IS NULL OR probe_until <= rastro_now())
 ), chosen AS MATERIALIZED (
-    SELECT q.dataset_id, q.event_number FROM probed CROSS JOIN LATERAL (
+    SELECT r.dataset_id, r.event_number FROM probed CROSS JOIN LATERAL (
         SELECT dataset_id, event_number FROM meta_retry_queue
         WHERE dataset_id = probed.dataset_id AND send_by > rastro_now() AND (
             status = 'waiting'
@@ -16,14 +17,8 @@ WITH probed AS MATERIALIZED (
         )
         ORDER BY event_number LIMIT $1
         FOR UPDATE SKIP LOCKED
-    ) AS q
-), moved AS (
-    DELETE FROM meta_retry_queue q USING chosen
-    WHERE q.dataset_id = chosen.dataset_id AND q.event_number = chosen.event_number
-    RETURNING q.dataset_id, q.test_event_code, q.event_number, q.day
-), ready AS (
-    INSERT INTO send_queue (dataset_id, test_event_code, first_number, day, event_count, event_numbers)
-    SELECT dataset_id, test_event_code, min(event_number), day, count(*), ranges_of(array_agg(event_number)) FROM moved
-    GROUP BY dataset_id, test_event_code, day, event_number / 1000
+    ) AS r
 )
-SELECT count(*) FROM moved
+DELETE FROM meta_retry_queue r USING chosen
+WHERE r.dataset_id = chosen.dataset_id AND r.event_number = chosen.event_number
+RETURNING r.dataset_id, r.test_event_code, r.event_number, r.day, 0::smallint AS retries, r.send_by

@@ -1,0 +1,108 @@
+//! What a run found, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use serde::Serialize;
+
+use crate::chaos::plan::FaultKind;
+
+/// The account of one run. Counts are events, unless they say otherwise.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    pub seed: u64,
+    /// The load, without the start and the drain.
+    pub load_seconds: f64,
+    /// From the last fault until nothing was on its way any more.
+    pub drain_seconds: f64,
+    /// How often each kind struck.
+    pub faults: BTreeMap<FaultKind, u64>,
+    /// Different events that a client was told are stored.
+    pub accepted: u64,
+    /// Answers "duplicate" to second copies and repeated requests.
+    pub told_duplicate: u64,
+    /// Requests without a verdict, which the clients sent again.
+    pub requests_sent_again: u64,
+    /// Accepted events that Meta has, each counted once.
+    pub delivered: u64,
+    /// Accepted events that are kept as dead letters.
+    pub dead: u64,
+    pub dead_by_reason: BTreeMap<String, u64>,
+    /// Dead letters without a retry left, which were retried by hand after the faults.
+    pub retried_by_hand: u64,
+    /// What Meta got more than once and dropped by its id: the sum of the next two.
+    pub repeated_at_meta: u64,
+    /// Its answer had reached us, or could have: a defect.
+    pub repeats_caused_by_us: u64,
+    /// A fault withheld its answer, or ended the process that had it: nobody can know whether an unanswered
+    /// request arrived.
+    pub repeats_after_lost_answer: u64,
+    /// Requests to Meta's `/events` edge.
+    pub requests_to_meta: u64,
+    /// How often the books were balanced while everything broke.
+    pub balances: u64,
+    /// Accepted events that are neither at Meta nor dead letters.
+    pub lost: u64,
+    /// Events that count twice: accepted twice, confirmed twice, or kept twice by Meta.
+    pub doubled: u64,
+    /// Promises that were not kept, by name.
+    pub violations: Vec<String>,
+}
+
+impl Report {
+    pub fn all_is_well(&self) -> bool {
+        self.violations.is_empty()
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let struck: u64 = self.faults.values().sum();
+        writeln!(f, "{struck} faults in {:.0} s of load:", self.load_seconds)?;
+        for (kind, times) in &self.faults {
+            writeln!(f, "  {times:>8}  {}", kind.describe())?;
+        }
+        let found = [
+            (self.accepted, "accepted: a client was told that they are stored"),
+            (self.delivered, "delivered: Meta counts them, each once"),
+            (
+                self.dead,
+                "dead letters: Meta refuses them for good, kept for a person to look at",
+            ),
+            (self.lost, "lost"),
+            (self.doubled, "doubled"),
+            (self.repeats_caused_by_us, "repeats at Meta caused by us"),
+            (
+                self.repeats_after_lost_answer,
+                "repeats at Meta caused by a lost answer; dropped by their ids",
+            ),
+            (
+                self.requests_sent_again,
+                "requests of clients had no verdict and were sent again",
+            ),
+            (self.told_duplicate, "copies were refused as duplicates"),
+            (
+                self.retried_by_hand,
+                "had no retry left and were retried by hand, as an operator would",
+            ),
+            (self.balances, "times the books balanced while things broke"),
+        ];
+        writeln!(f, "The account, in events:")?;
+        for (count, what) in found {
+            writeln!(f, "  {count:>8}  {what}")?;
+        }
+        let drain = self.drain_seconds;
+        writeln!(
+            f,
+            "Everything had come to its end {drain:.1} s after the last fault."
+        )?;
+        for violation in &self.violations {
+            writeln!(f, "VIOLATED: {violation}")?;
+        }
+        let verdict = match self.all_is_well() {
+            true => "Every promise was kept.",
+            false => "Promises were broken.",
+        };
+        write!(f, "{verdict} Replay: SEED={} make chaos", self.seed)
+    }
+}

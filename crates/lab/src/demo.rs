@@ -1,0 +1,119 @@
+//! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
+//! account of what became of them. Everything is left running.
+//!
+//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`account`] compares what each
+//! witness says, and [`services`] keeps the processes.
+
+pub mod account;
+pub mod people;
+pub mod services;
+pub mod stream;
+pub mod visitors;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rastro_service::clock::Clock;
+use rastro_store::Store;
+
+use crate::books::{self, Books, Told};
+use crate::demo::account::Account;
+use crate::demo::stream::{Origin, Request, expected, stream};
+use crate::demo::visitors::{Keys, PATIENCE, Site};
+use crate::load::{Load, Pace};
+use crate::{Progress, heading, print};
+
+/// How many visitors are on the site at the same time.
+const VISITORS: usize = 16;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long nothing may arrive before the wait is given up.
+const STALLED: Duration = Duration::from_secs(60);
+/// The same for what an earlier run left behind, which may belong to a dataset whose forwarder is gone.
+const STALLED_LEFTOVERS: Duration = Duration::from_secs(5);
+
+/// The whole demo. Whether every event is accounted for.
+pub async fn demo() -> anyhow::Result<bool> {
+    let services = services::start().await?;
+    heading("events");
+    let name = format!("{:012x}", rand::random::<u64>() >> 16);
+    let origin = Origin {
+        seed: 1,
+        run: &name,
+        now: Clock::system().now().timestamp(),
+    };
+    let run = Run {
+        gateway: services.gateway,
+        sandbox: services.sandbox,
+        store: services.store()?,
+        dataset_id: services.secrets.dataset_id.clone(),
+        keys: services.secrets.keys(),
+    };
+    let account = run.account_for(&stream(&origin)).await?;
+    services.write(&account)?;
+    print(&services.report(&account));
+    Ok(account.problems().is_empty())
+}
+
+/// One run through services that are there.
+pub struct Run {
+    pub gateway: SocketAddr,
+    pub sandbox: SocketAddr,
+    pub store: Store,
+    /// Only this dataset's events count at the sandbox.
+    pub dataset_id: String,
+    pub keys: Keys,
+}
+
+impl Run {
+    /// Sends the stream and accounts for it. Nobody else may be sending through the same database meanwhile:
+    /// its books are counted as a whole.
+    pub async fn account_for(&self, requests: &[Request]) -> anyhow::Result<Account> {
+        let what = "events of an earlier run on the way";
+        let before = self.settle(what, STALLED_LEFTOVERS).await?;
+        let meta_before = books::at_meta(self.sandbox, &self.dataset_id).await?;
+        let site = Site::new(&self.keys, requests);
+        self.send(&site, requests).await?;
+        let after = self.settle("events on the way to Meta", STALLED).await?;
+        let meta_after = books::at_meta(self.sandbox, &self.dataset_id).await?;
+        let answers = site.answers();
+        let told = Told {
+            accepted: answers.accepted,
+            duplicate: answers.duplicate,
+        };
+        Ok(Account {
+            expected: expected(requests),
+            answers,
+            books: Books::between(told, (&before, &after), (meta_before, meta_after)),
+        })
+    }
+
+    async fn send(&self, site: &std::sync::Arc<Site>, requests: &[Request]) -> anyhow::Result<()> {
+        let total: usize = requests.iter().map(|request| request.sent().count()).sum();
+        let load = Load {
+            targets: vec![self.gateway],
+            clients: site.visitors(VISITORS),
+            pace: Pace::Closed(Duration::ZERO),
+            window: None,
+            patience: PATIENCE,
+        };
+        let mut sending = std::pin::pin!(load.start().await?.outcome());
+        let mut progress = Progress::default();
+        loop {
+            progress.show(&format!("answered {} of {total} events", site.answers().sent()));
+            tokio::select! {
+                outcome = &mut sending => return outcome.map(drop),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    async fn settle(&self, what: &str, patience: Duration) -> anyhow::Result<books::Census> {
+        let mut progress = Progress::default();
+        let show = |pending| {
+            if pending > 0 {
+                progress.show(&format!("{pending} {what}"));
+            }
+        };
+        books::settle(&self.store, Duration::ZERO, patience, show).await
+    }
+}

@@ -1,0 +1,60 @@
+//! `rastro-lab`: the program behind `make demo`, `make bench` and `make chaos`. Its settings are variables,
+//! so that they can stand before `make`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use rastro_lab::bench::baseline::{self, Mode};
+use rastro_lab::demo::services;
+use rastro_lab::{bench, chaos, demo};
+
+const USAGE: &str = "\
+Usage: rastro-lab demo|down|migrate|bench|chaos
+
+  demo      sends events through the real services, prints the account, and leaves everything running. DATABASE_URL: uses that
+            database instead of a private one
+  down      stops the demo; its data stays
+  migrate   brings the demo's database, or DATABASE_URL's, to the newest schema
+  bench     measures the services against baselines. QUICK=1: two to three minutes. BASELINE_BIN_DIR=folder: compares with
+            another build's programs, in turns
+  chaos     breaks everything around the services at random, and accounts for every event. SEED=n: plans the same again.
+            DURATION=seconds: of load, 150 by default
+";
+
+/// The gateway's own, so that what is compared with the baselines is how events are stored.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("rastro-lab: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all is as it has to be.
+fn run() -> anyhow::Result<bool> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match arguments.as_slice() {
+        ["demo"] => runtime.block_on(demo::demo()),
+        ["down"] => services::stop().map(|()| true),
+        ["migrate"] => runtime.block_on(services::migrate()).map(|()| true),
+        ["bench"] => runtime.block_on(bench::bench()),
+        ["chaos"] => runtime.block_on(chaos::chaos()),
+        // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
+        // database.
+        ["baseline", mode, listen, dataset] => {
+            let mode = Mode::parse(mode).context(USAGE)?;
+            baseline::serve(mode, listen, dataset.parse()?).map(|()| true)
+        }
+        _ => bail!(USAGE),
+    }
+}

@@ -1,0 +1,87 @@
+//! The services as programs, each with the variables that it must have. Whoever starts one adds its own. An older
+//! build, which the benchmark compares with, refuses to start with a variable that it does not know: so none is here
+//! that is new.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::ensure;
+
+use crate::process::{Program, beside};
+
+/// What all services over one database have in common.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Where the built programs are.
+    pub programs: PathBuf,
+    pub database_url: String,
+    pub sealing_key: String,
+}
+
+/// What a gateway writes into an empty database.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed<'s> {
+    pub dataset_id: &'s str,
+    pub access_token: &'s str,
+    pub secret_key: &'s str,
+    pub publishable_key: &'s str,
+}
+
+impl Services {
+    /// The services that were built beside the running program.
+    pub fn beside_this_program(database_url: &str, sealing_key: &str) -> Self {
+        Services {
+            programs: beside(),
+            database_url: database_url.to_owned(),
+            sealing_key: sealing_key.to_owned(),
+        }
+    }
+
+    /// The same programs from another folder.
+    pub fn from(mut self, programs: &Path) -> Self {
+        self.programs = programs.to_owned();
+        self
+    }
+
+    /// A gateway on a free port.
+    pub fn gateway(&self, seed: &Seed<'_>) -> Program {
+        self.service("ingest-gateway").with(&[
+            ("RASTRO__GATEWAY__LISTEN", "127.0.0.1:0"),
+            ("RASTRO__SEED__DATASET_ID", seed.dataset_id),
+            ("RASTRO__SEED__ACCESS_TOKEN", seed.access_token),
+            ("RASTRO__SEED__SECRET_KEY", seed.secret_key),
+            ("RASTRO__SEED__PUBLISHABLE_KEY", seed.publishable_key),
+        ])
+    }
+
+    /// A forwarder that sends to this address in Meta's place.
+    pub fn forwarder(&self, graph_api: &str) -> Program {
+        self.service("capi-forwarder")
+            .with(&[("RASTRO__GRAPH_API__URL", graph_api)])
+    }
+
+    pub fn retry_worker(&self) -> Program {
+        self.service("retry-worker")
+    }
+
+    /// Brings the database to the newest schema.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        let migrating = self.program("ingest-gateway").arguments(&["migrate"]).start()?;
+        let (status, log) = migrating.ended().await?;
+        ensure!(status.success(), "the migration failed: {}", log.join("\n"));
+        Ok(())
+    }
+
+    fn service(&self, name: &str) -> Program {
+        self.program(name).with(&[
+            ("RASTRO__HEALTH__LISTEN", "127.0.0.1:0"),
+            ("RASTRO__TELEMETRY__LOG_FORMAT", "json"),
+        ])
+    }
+
+    fn program(&self, name: &str) -> Program {
+        Program::new(&self.programs, name).with(&[
+            ("RASTRO__DATABASE__URL", &self.database_url),
+            ("RASTRO__DATABASE__SEALING_KEY", &self.sealing_key),
+        ])
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|chaos
+# What each does, and with which variables, says `rastro-lab` without arguments.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+command="$1" profile=debug
+"$ROOT/scripts/install.sh" cc
+if [ "$command" = bench ]; then
+    [ -r /proc/self/stat ] || die "processor time and memory are read from /proc, so the benchmark needs Linux."
+    profile=release
+fi
+# One run of a command at a time in a checkout: a second one would delete the first one's cluster. macOS has no flock.
+mkdir -p "$LOCAL/$command"
+exec 9>"$LOCAL/$command/lock"
+if command -v flock >/dev/null; then flock -n 9 || die "another \`make $command\` is under way in this checkout."; fi
+
+heading "build (the first time takes minutes)"
+release=()
+if [ "$profile" = release ]; then release=(--release); fi
+# Without the lock (9): nothing that outlives this script may hold it.
+cargo build ${release[@]+"${release[@]}"} --locked -p ingest-gateway -p capi-forwarder -p retry-worker \
+    -p rastro-sandbox -p rastro-lab 9>&-
+
+# However it ends; the program deletes its cluster itself, if it can.
+case "$command" in
+    bench | chaos)
+        trap 'exit 130' INT
+        trap 'exit 143' TERM HUP
+        trap '"$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/postgres"' EXIT
+        ;;
+esac
+"$(target_dir)/$profile/rastro-lab" "$command" 9>&-
