@@ -161,7 +161,8 @@ impl Process {
             secret_key: Key::Secret.as_str(),
             publishable_key: Key::Publishable.as_str(),
         };
-        started(services(database).gateway(&seed).with(variables))
+        let at_once = [("RASTRO__GATEWAY__DRAIN_SECONDS", "0")];
+        started(services(database).gateway(&seed).with(&at_once).with(variables))
     }
 
     /// Starts a forwarder that sends to this address in Meta's place, and looks often.
