@@ -29,7 +29,7 @@ fn settings(defaults: DatasetDefaults) -> DatasetSettings {
     DatasetSettings {
         name: "test".into(),
         defaults,
-        test_event_code: None,
+        ..Default::default()
     }
 }
 

@@ -46,8 +46,7 @@ fn stored(lead: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
-        defaults: Default::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     };
     let (event, _) = Event::read(Json::parse(lead.as_bytes())?, &intake)
         .map_err(|errors| anyhow::anyhow!("the sample is not valid: {errors:?}"))?;
@@ -200,8 +199,7 @@ mod tests {
         let intake = Intake {
             now_ms: now().timestamp_millis(),
             current_year: 2026,
-            defaults: Default::default(),
-            visitor: Visitor::default(),
+            ..Intake::default()
         };
         let template = Template::new(&lead("run", now()));
         let mut keys = HashSet::new();

@@ -106,8 +106,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
-        defaults: Default::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     };
     let Ok((event, warnings)) = Event::read(json, &intake) else {
         return HttpResponse::UnprocessableEntity().finish();
@@ -119,6 +118,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
         key_id: None,
         request_id,
         traceparent: None,
+        withheld: false,
     };
     match served.store(&NewEvent::new(&event, origin)).await {
         Ok(true) => HttpResponse::Accepted().json(json!({
