@@ -83,7 +83,7 @@ pub(crate) enum ConversionsBody {
     #[schema(title = "One event")]
     One(Box<ServerEvent>),
     #[schema(title = "A batch")]
-    Batch(EventBatch),
+    Batch(Box<EventBatch>),
 }
 
 #[derive(Serialize, ToSchema)]

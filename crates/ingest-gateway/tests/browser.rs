@@ -42,6 +42,7 @@ fn from_page(world: &World, body: &Value) -> RequestBuilder {
         .header("origin", PAGE)
         .header("content-type", "text/plain;charset=UTF-8")
         .header("user-agent", "Mozilla/5.0 (Linux; Android 16)")
+        .header("x-forwarded-for", "203.0.113.77")
         .body(body.to_string())
 }
 
