@@ -241,7 +241,13 @@ async fn a_page_can_read_every_answer() {
     for (what, request, status) in rows {
         let mut request = request.build().unwrap();
         // The last one that was set.
-        let origin = request.headers().get_all("origin").iter().last().unwrap().clone();
+        let origin = request
+            .headers()
+            .get_all("origin")
+            .iter()
+            .next_back()
+            .unwrap()
+            .clone();
         request.headers_mut().insert("origin", origin.clone());
         let response = world.client.execute(request).await.unwrap();
         let (status_seen, headers) = (response.status().as_u16(), response.headers().clone());
