@@ -379,6 +379,7 @@ async fn no_text_of_an_accepted_event_fails_the_group() {
         current_year: 2023,
         defaults: DatasetDefaults::default(),
         visitor: Visitor::default(),
+        ..Default::default()
     };
     let (event, _) = Event::read(Json::parse(body).unwrap(), &intake).unwrap();
     let origin = Origin {
@@ -387,6 +388,7 @@ async fn no_text_of_an_accepted_event_fails_the_group() {
         key_id: Some(1),
         request_id: Uuid::nil(),
         traceparent: None,
+        withheld: false,
     };
     let answers = queue.accept(&[lead("b"), NewEvent::new(&event, origin)]).await;
     assert!(
