@@ -112,13 +112,19 @@ impl KnownKey {
     /// Whether the request may carry a test event code. Each code goes to Meta in requests of its own, and
     /// its events show up in the business's Test Events: not for everyone who can read the key in a page.
     pub(crate) fn may_test(&self, test_event_code: Option<&str>) -> Result<(), Problem> {
+        self.may_test_item(test_event_code)
+            .map_err(|error| Problem::not_for_this_key(vec![error]))
+    }
+
+    /// As [`may_test`](Self::may_test), for one event of a batch.
+    pub(crate) fn may_test_item(&self, test_event_code: Option<&str>) -> Result<(), Finding> {
         match (test_event_code, self.caller.kind) {
-            (Some(_), ApiKeyKind::Publishable) => Err(Problem::not_for_this_key(vec![Finding {
+            (Some(_), ApiKeyKind::Publishable) => Err(Finding {
                 pointer: "/test_event_code".to_owned(),
                 detail:
                     "is not for a publishable key; use a secret key, or the dataset's own test event code"
                         .into(),
-            }])),
+            }),
             _ => Ok(()),
         }
     }
@@ -126,10 +132,28 @@ impl KnownKey {
 
 /// What a key of our list stands for.
 #[derive(Clone)]
-enum Known {
+pub(crate) enum Known {
     Caller(Arc<KnownKey>),
     /// By the label of the key.
     Operator(Arc<str>),
+}
+
+/// The key in an `Authorization` header.
+pub(crate) fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
+    let Some(header) = authorization else {
+        return Err(Problem::unauthorized(
+            "send your API key as \"Authorization: Bearer <key>\"",
+        ));
+    };
+    let key = header
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, key)) = key else {
+        return Err(Problem::unauthorized(
+            "the Authorization header must be \"Bearer <key>\"",
+        ));
+    };
+    Ok(key.trim())
 }
 
 type Keys = HashMap<KeyHash, Known>;
@@ -182,39 +206,17 @@ impl Keyring {
         }
     }
 
-    /// The sender of events that an `Authorization` header names.
-    pub(crate) async fn caller(&self, authorization: Option<&str>) -> Result<Arc<KnownKey>, Problem> {
-        match self.authenticate(authorization).await? {
-            Known::Caller(caller) => Ok(caller),
-            Known::Operator(_) => Err(Problem::forbidden(
-                "an admin key sends no events; use a dataset's own key",
-            )),
-        }
-    }
-
     /// The label of the admin key that an `Authorization` header names.
     pub(crate) async fn operator(&self, authorization: Option<&str>) -> Result<Arc<str>, Problem> {
-        match self.authenticate(authorization).await? {
+        match self.identify(bearer(authorization)?).await? {
             Known::Operator(label) => Ok(label),
             Known::Caller(_) => Err(Problem::forbidden("this is for operators; it takes an admin key")),
         }
     }
 
-    async fn authenticate(&self, authorization: Option<&str>) -> Result<Known, Problem> {
-        let Some(header) = authorization else {
-            return Err(Problem::unauthorized(
-                "send your API key as \"Authorization: Bearer <key>\"",
-            ));
-        };
-        let key = header
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, key)) = key else {
-            return Err(Problem::unauthorized(
-                "the Authorization header must be \"Bearer <key>\"",
-            ));
-        };
-        let hash: KeyHash = Sha256::digest(key.trim()).into();
+    /// Whose key it is.
+    pub(crate) async fn identify(&self, key: &str) -> Result<Known, Problem> {
+        let hash: KeyHash = Sha256::digest(key).into();
         if let Some(known) = self.known(&hash) {
             return Ok(known);
         }
@@ -312,8 +314,7 @@ mod tests {
     fn caller(kind: ApiKeyKind, event_names: Option<&[&str]>) -> Caller {
         let settings = rastro_store::DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         };
         Caller {
             key_id: 1,
@@ -401,9 +402,9 @@ mod tests {
         let asking = (0..100).map(|caller| {
             let keyring = keyring.clone();
             async move {
-                let key = format!("Bearer sk_{caller}");
+                let key = format!("sk_{caller}");
                 keyring
-                    .caller(Some(&key))
+                    .identify(&key)
                     .await
                     .err()
                     .unwrap()

@@ -5,7 +5,7 @@ pub(crate) mod conversions;
 pub(crate) mod dead_letters;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Payload;
 use rastro_core::finding::Finding;
 use rastro_service::telemetry::ErrorChain;
@@ -14,7 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::Desk;
-use crate::memory::{Memory, RequestBody};
+use crate::body::{self, RequestBody};
 use crate::problem::Problem;
 use crate::wire::fields::line;
 
@@ -23,7 +23,7 @@ const OPERATOR_HEADER: &str = "x-operator";
 const LONGEST_OPERATOR: usize = 100;
 
 /// The request's `Authorization`.
-fn authorization(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn authorization(request: &HttpRequest) -> Option<&str> {
     request
         .headers()
         .get(AUTHORIZATION)
@@ -54,23 +54,7 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     Problem::try_again("the database did not do it just now; asking again is safe")
 }
 
-/// The body of a request that brings JSON, of at most so many bytes.
-async fn read_body(
-    memory: &Memory,
-    request: &HttpRequest,
-    payload: Payload,
-    most: usize,
-) -> Result<RequestBody, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    if !media_type.eq_ignore_ascii_case("application/json") || !is_plain {
-        return Err(Problem::unsupported_media_type());
-    }
-    memory.read(request, payload, most).await
+/// The body of a request that brings JSON, within the limits of an operator's.
+async fn read_body(desk: &Desk, request: &HttpRequest, payload: Payload) -> Result<RequestBody, Problem> {
+    body::read(&desk.memory, request, payload, desk.max_body_bytes, false).await
 }

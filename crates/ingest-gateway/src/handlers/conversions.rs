@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
 use rastro_store::{Acceptance, ApiKeyKind, NewEvent, Origin, Refusal};
 use tracing::Instrument;
@@ -15,12 +15,13 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
+use crate::browser::Caller;
+use crate::cors;
 use crate::group_commit::NotStored;
-use crate::handlers::{authorization, read_body};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
-use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
+use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -29,25 +30,28 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
     tag = "events",
     operation_id = "sendConversions",
     summary = "Send conversion events",
-    request_body(content = crate::openapi::ConversionsBody, content_type = "application/json"),
-    security(("apiKey" = [])),
+    request_body(content(
+        (crate::openapi::ConversionsBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         (status = 200, description = "A batch was read. Every event has its own result.", body = BatchReceipt<'static>),
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not send this. errors names the field.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this (errors names the field), not from this page, or was shown to a browser.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn receive(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let request_id = Uuid::now_v7();
+    let request_id = cors::request_id(&request);
     let response = answer(&app, &request, payload, request_id).await;
     let response = response.unwrap_or_else(|problem| problem.into_response(request_id));
     app.metrics
@@ -65,49 +69,49 @@ async fn answer(
     payload: Payload,
     request_id: Uuid,
 ) -> Result<HttpResponse, Problem> {
-    let key = app.keyring.caller(authorization(request)).await?;
+    let caller = Caller::of(app, request, request_id).await?;
     if !app.traces {
-        return take_in(app, &key, request, payload, request_id, None).await;
+        return take_in(app, &caller, request, payload, request_id, None).await;
     }
     let span = tracing::info_span!("receive", otel.kind = "server", request.id = %request_id);
     // A browser must not decide what is traced.
-    if key.caller.kind == ApiKeyKind::Secret
-        && let Some(caller) = request
+    if caller.key.caller.kind == ApiKeyKind::Secret
+        && let Some(parent) = request
             .headers()
             .get("traceparent")
             .and_then(|value| value.to_str().ok())
     {
-        trace_context::set_parent(&span, caller);
+        trace_context::set_parent(&span, parent);
     }
     let traceparent = trace_context::traceparent(&span);
-    take_in(app, &key, request, payload, request_id, traceparent)
+    take_in(app, &caller, request, payload, request_id, traceparent)
         .instrument(span)
         .await
 }
 
 async fn take_in(
     app: &App,
-    key: &KnownKey,
+    caller: &Caller,
     request: &HttpRequest,
     payload: Payload,
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let most = match key.caller.kind {
-        ApiKeyKind::Secret => app.max_body_bytes,
-        ApiKeyKind::Publishable => app.max_publishable_body_bytes,
-    };
-    let text = read_body(&app.memory, request, payload, most).await?;
-    let body = Body::parse(&text)?;
+    let key = &*caller.key;
+    let text = caller.read_body(app, request, payload).await?;
+    let text = without_half_characters(&text);
+    let now = app.clock.now();
+    let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
 
-    let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
         defaults: key.caller.settings.defaults,
         visitor: visitor.as_visitor(),
+        clock_shift_seconds: body.envelope.clock_shift_seconds,
+        consent_refused: body.envelope.consent.is_refused(),
     };
     let for_tests = key
         .caller
@@ -124,13 +128,16 @@ async fn take_in(
         key,
         intake,
         test_event_code: test_event_code.unwrap_or_default(),
+        warnings: body.warnings,
         request_id,
         traceparent,
     };
-    match body.submission {
-        Submission::One(event) => reader.one(event).await,
-        Submission::Batch(events) => reader.batch(events).await,
-    }
+    let mut response = match body.submission {
+        Submission::One(event) => reader.one(event).await?,
+        Submission::Batch(events) => reader.batch(events).await?,
+    };
+    body.envelope.refresh_cookies(caller, app, request, &mut response);
+    Ok(response)
 }
 
 /// What is the same for every event of a request.
@@ -139,54 +146,77 @@ struct Reader<'r> {
     key: &'r KnownKey,
     intake: Intake<'r>,
     test_event_code: &'r str,
+    /// What was left out beside the events, true of each.
+    warnings: Vec<Finding>,
     request_id: Uuid,
     traceparent: Option<String>,
 }
+
+/// Why an event is not taken.
+enum Refused {
+    Invalid(Vec<Finding>),
+    NotForThisKey(Finding),
+}
+
+/// An event and what its sender is warned of.
+type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
         let name = name_of(&event);
-        let (event, warnings) = match Event::read(event, &self.intake) {
+        let (event, mut warnings) = match self.read(event) {
             Ok(read) => read,
-            Err(errors) => {
+            Err(Refused::Invalid(errors)) => {
                 self.refuse(name, &errors).await?;
                 return Err(Problem::invalid("The event is not valid", errors));
             }
+            Err(Refused::NotForThisKey(error)) => {
+                let errors = vec![error];
+                self.refuse(name, &errors).await?;
+                return Err(Problem::not_for_this_key(errors));
+            }
         };
-        if let Err(error) = self.key.may_send(&event.name) {
-            let errors = vec![error];
-            self.refuse(name, &errors).await?;
-            return Err(Problem::not_for_this_key(errors));
-        }
-        let stored = self.store(vec![self.new_event(&event)], Vec::new()).await?;
+        warnings.extend_from_slice(&self.warnings);
+        let stored = self.store(vec![self.new_event(&event, None)], Vec::new()).await?;
         match stored.first() {
             Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
             _ => Ok(HttpResponse::Accepted().json(Receipt {
                 status: "accepted",
                 event_name: &event.name,
                 event_id: &event.id,
+                forwarding: self.forwarding(),
                 request_id: self.request_id,
                 warnings: &warnings,
             })),
         }
     }
 
-    async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
+    /// Reads an event, and refuses one that the key may not send.
+    fn read(&self, event: Json<'r>) -> Reading<'r> {
+        let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
+        self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
+        Ok((event, warnings))
+    }
+
+    async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
         let mut read: Vec<Result<_, (Option<String>, Vec<Finding>)>> = events
             .into_iter()
-            .map(|event| {
+            .map(|mut item| {
+                let event = item.event.map_err(|error| (None, vec![error]))?;
                 let name = name_of(&event);
-                let (event, warnings) = match Event::read(event, &self.intake) {
+                let (event, mut warnings) = match self.read(event) {
                     Ok(read) => read,
-                    Err(errors) => return Err((name, errors)),
+                    Err(Refused::Invalid(errors)) => return Err((name, errors)),
+                    Err(Refused::NotForThisKey(error)) => return Err((name, vec![error])),
                 };
-                self.key
-                    .may_send(&event.name)
-                    .map_err(|error| (name, vec![error]))?;
-                valid.push(self.new_event(&event));
+                if let Err(error) = self.key.may_test_item(item.test_event_code.as_deref()) {
+                    return Err((name, vec![error]));
+                }
+                warnings.append(&mut item.warnings);
+                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
@@ -196,6 +226,7 @@ impl<'r> Reader<'r> {
 
         let mut receipt = BatchReceipt {
             request_id: self.request_id,
+            forwarding: self.forwarding(),
             accepted: 0,
             duplicate: 0,
             rejected: 0,
@@ -227,7 +258,8 @@ impl<'r> Reader<'r> {
                         }
                         _ => {
                             receipt.accepted += 1;
-                            let warnings = within_batch(index, std::mem::take(warnings));
+                            let mut warnings = within_batch(index, std::mem::take(warnings));
+                            warnings.extend_from_slice(&self.warnings);
                             ItemResult {
                                 warnings,
                                 ..described
@@ -242,13 +274,19 @@ impl<'r> Reader<'r> {
         Ok(HttpResponse::Ok().json(receipt))
     }
 
-    fn new_event(&self, event: &Event<'_>) -> NewEvent {
+    /// What to say of the way to Meta, if anything.
+    fn forwarding(&self) -> Option<&'static str> {
+        self.intake.consent_refused.then_some("withheld")
+    }
+
+    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
-            test_event_code: self.test_event_code.to_owned(),
+            test_event_code: own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
+            withheld: self.intake.consent_refused,
         };
         NewEvent::new(event, origin)
     }

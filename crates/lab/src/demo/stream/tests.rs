@@ -30,6 +30,7 @@ fn findings(requests: &[Request]) -> Vec<(&SentEvent, Option<String>)> {
                 user_agent: Some(device.user_agent),
                 fbp: Some(&device.fbp),
                 fbc: None,
+                is_browser: true,
             },
             _ => Visitor::default(),
         };
@@ -38,6 +39,7 @@ fn findings(requests: &[Request]) -> Vec<(&SentEvent, Option<String>)> {
             current_year: 2026,
             defaults,
             visitor,
+            ..Intake::default()
         };
         for event in request.sent() {
             let wrong = match Json::parse(event.text.as_bytes()) {
