@@ -31,6 +31,7 @@ fn main() {
             fbc: None,
             is_browser: true,
         },
+        ..Intake::default()
     };
     let parse = || Json::parse(black_box(EVENT.as_bytes())).expect("the event is JSON");
     let read = |json| Event::read(json, &intake).expect("the event is valid").0;

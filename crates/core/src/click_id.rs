@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use crate::personal_data::unescaped;
 use crate::placeholder::is_placeholder;
 
-/// The longest value taken, in bytes: a click id is ignored beyond 500.
-const LONGEST: usize = 1_000;
+/// The longest click or browser id taken, in bytes. Meta's own browser library ignores longer ones.
+const LONGEST: usize = 500;
 /// The digits of a time in milliseconds, from 2001 to 2286. Ten are a time in seconds, and some other moment
 /// to Meta.
 const MILLISECONDS_DIGITS: usize = 13;
@@ -23,7 +23,8 @@ pub fn is_valid(value: &str) -> bool {
         return false;
     };
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    value.len() <= LONGEST
+    payload.len() <= LONGEST
+        && index.len() <= 10
         && digits(index)
         && digits(created)
         && created.len() == MILLISECONDS_DIGITS
@@ -69,8 +70,7 @@ pub fn fbclid(url: &str) -> Option<&str> {
         .rsplit_once('.')
         .filter(|(_, suffix)| is_builder_suffix(suffix))
         .map_or(value, |(id, _)| id);
-    // Meta's own browser library ignores longer ones.
-    (!is_placeholder(value) && value.len() <= 500).then_some(value)
+    (!is_placeholder(value) && value.len() <= LONGEST).then_some(value)
 }
 
 /// The `fbc` of a click whose cookie nobody stored: subdomain index 1, as Meta asks of servers.
@@ -112,7 +112,7 @@ mod tests {
             "fb.1.1700000000123.a.XX",
             "fb.1.1700000000123.a.AQQCAQMC.b",
             "FB.1.1700000000123.a",
-            &format!("fb.1.1700000000123.{}", "a".repeat(1_000)),
+            &format!("fb.1.1700000000123.{}", "a".repeat(501)),
         ] {
             assert!(!is_valid(value), "{value}");
         }

@@ -68,13 +68,17 @@ impl ActionSource {
 }
 
 /// Everything beside the event itself that decides how it is read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Intake<'v> {
     /// Now, in milliseconds since 1970.
     pub now_ms: i64,
     pub current_year: i32,
     pub defaults: DatasetDefaults,
     pub visitor: Visitor<'v>,
+    /// How far the sender's clock is behind ours, in seconds: added to the event's time.
+    pub clock_shift_seconds: i64,
+    /// The person refused advertising: who it is is neither asked for nor kept, and the event is not for Meta.
+    pub consent_refused: bool,
 }
 
 impl Intake<'_> {
@@ -159,8 +163,11 @@ impl<'a> Event<'a> {
                 );
             }
         }
+        if intake.consent_refused {
+            event.user_data = UserData::default();
+        }
         event.enrich(intake, &mut findings);
-        check::check(&event, &mut findings);
+        check::check(&event, intake.consent_refused, &mut findings);
         if may_be_too_long && findings.errors.is_empty() && event.to_json().len() > LONGEST_EVENT {
             findings.error(
                 At::Event,
@@ -194,14 +201,14 @@ impl<'a> Event<'a> {
     /// Adds what the request and the owner's settings tell, where the event does not say.
     fn enrich(&mut self, intake: &Intake<'a>, findings: &mut Findings) {
         // A chat has no browser: the request is the business's own, or that of the messaging platform.
-        if self.action_source != ActionSource::BusinessMessaging {
+        if self.action_source != ActionSource::BusinessMessaging && !intake.consent_refused {
             let came_with_click = self.user_data.fbc.is_some();
             self.user_data.enrich(&intake.visitor, findings);
             if !came_with_click {
                 self.add_click(intake);
             }
         }
-        if let Some(country) = intake.defaults.country {
+        if let Some(country) = intake.defaults.country.filter(|_| !intake.consent_refused) {
             self.user_data.assume_country(country, &intake.reading());
         }
         if let Some(currency) = intake.defaults.currency

@@ -3,7 +3,7 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`retry`], [`circuit_breaker`].
+//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`retry`], [`circuit_breaker`].
 
 pub mod circuit_breaker;
 pub mod click_id;
@@ -14,6 +14,7 @@ pub mod event;
 pub mod finding;
 pub mod json;
 pub mod match_keys;
+pub mod origin;
 pub mod page;
 mod personal_data;
 mod placeholder;

@@ -325,9 +325,15 @@ fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
             // `::ffff:203.0.113.9` is how a socket open to both families shows an IPv4 visitor.
             return is_public(ip).then(|| ip.to_canonical().to_string());
         }
-        let (ip, suffix) = address.rsplit_once('.')?;
+        // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of the value.
+        let (mut ip, suffix) = address.rsplit_once('.')?;
+        while let Some((before, last)) = ip.rsplit_once('.')
+            && last == suffix
+        {
+            ip = before;
+        }
         let is_visitors = click_id::is_builder_suffix(suffix) && is_public(ip.parse().ok()?);
-        is_visitors.then(|| address.to_owned())
+        is_visitors.then(|| format!("{ip}.{suffix}"))
     });
     address.map(Cow::Owned)
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::NormalizePath;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
 use ipnet::IpNet;
 use rastro_service::clock::Clock;
@@ -19,13 +19,16 @@ use tracing::info;
 use uuid::Uuid;
 
 use crate::auth::Keyring;
+use crate::browser::Visitors;
 use crate::config::{Config, GatewayConfig};
+use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
 use crate::handlers::{breaker, conversions, dead_letters};
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
 use crate::readiness::StoreHealth;
+use crate::sdk::{self, Sdk};
 
 /// What the handlers of events share. Each worker has its own, with its own writer.
 pub(crate) struct App {
@@ -37,6 +40,8 @@ pub(crate) struct App {
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) max_body_bytes: usize,
     pub(crate) max_publishable_body_bytes: usize,
+    /// Whose cookies were refreshed today.
+    pub(crate) visitors: Visitors,
     /// Whether requests are traced at all.
     pub(crate) traces: bool,
 }
@@ -126,6 +131,7 @@ impl Gateway {
 
         let settings = config.clone();
         let turns = Turns::new(config.workers);
+        let (visitors, sdk) = (Visitors::default(), Sdk::new());
         let server = HttpServer::new(move || {
             // Called once in each worker's own thread, whose runtime then runs its writer: a request is
             // parsed, stored and answered without crossing threads.
@@ -138,12 +144,15 @@ impl Gateway {
                 trusted_proxies: settings.trusted_proxies.clone(),
                 max_body_bytes: settings.max_body_bytes,
                 max_publishable_body_bytes: settings.max_publishable_body_bytes,
+                visitors: visitors.clone(),
                 traces,
             };
             let app = actix_web::App::new()
                 .app_data(Data::new(app))
+                .app_data(Data::new(sdk.clone()))
                 .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
-                .configure(event_routes);
+                .configure(event_routes)
+                .configure(sdk::routes);
             match settings.operators_on_public_listener {
                 true => app.app_data(Data::new(desk.clone())).configure(operator_routes),
                 false => app,
@@ -202,8 +211,11 @@ impl Listening {
 fn event_routes(config: &mut web::ServiceConfig) {
     config.service(
         web::resource("/api/meta/conversions")
+            .wrap(from_fn(cors::answer))
             .route(web::post().to(conversions::receive))
-            .default_service(web::to(async || only("POST"))),
+            .default_service(web::to(async |request: HttpRequest| {
+                only(cors::request_id(&request), "POST")
+            })),
     );
 }
 
@@ -212,24 +224,24 @@ fn operator_routes(config: &mut web::ServiceConfig) {
         .service(
             web::resource("/api/meta/retry-failed")
                 .route(web::post().to(dead_letters::retry))
-                .default_service(web::to(async || only("POST"))),
+                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
         )
         .service(
             web::resource("/api/meta/failed")
                 .route(web::get().to(dead_letters::list))
-                .default_service(web::to(async || only("GET"))),
+                .default_service(web::to(async || only(Uuid::now_v7(), "GET"))),
         )
         .service(
             web::resource("/api/meta/breaker/{dataset_id}")
                 .route(web::get().to(breaker::show))
                 .route(web::put().to(breaker::put))
-                .default_service(web::to(async || only("GET, PUT"))),
+                .default_service(web::to(async || only(Uuid::now_v7(), "GET, PUT"))),
         );
 }
 
 /// The answer to any other method.
-fn only(allowed: &'static str) -> HttpResponse {
-    let mut response = Problem::method_not_allowed(allowed).into_response(Uuid::now_v7());
+pub(crate) fn only(request_id: Uuid, allowed: &'static str) -> HttpResponse {
+    let mut response = Problem::method_not_allowed(allowed).into_response(request_id);
     response
         .headers_mut()
         .insert(ALLOW, HeaderValue::from_static(allowed));

@@ -132,10 +132,28 @@ impl KnownKey {
 
 /// What a key of our list stands for.
 #[derive(Clone)]
-enum Known {
+pub(crate) enum Known {
     Caller(Arc<KnownKey>),
     /// By the label of the key.
     Operator(Arc<str>),
+}
+
+/// The key in an `Authorization` header.
+pub(crate) fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
+    let Some(header) = authorization else {
+        return Err(Problem::unauthorized(
+            "send your API key as \"Authorization: Bearer <key>\"",
+        ));
+    };
+    let key = header
+        .split_once(' ')
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let Some((_, key)) = key else {
+        return Err(Problem::unauthorized(
+            "the Authorization header must be \"Bearer <key>\"",
+        ));
+    };
+    Ok(key.trim())
 }
 
 type Keys = HashMap<KeyHash, Known>;
@@ -188,39 +206,17 @@ impl Keyring {
         }
     }
 
-    /// The sender of events that an `Authorization` header names.
-    pub(crate) async fn caller(&self, authorization: Option<&str>) -> Result<Arc<KnownKey>, Problem> {
-        match self.authenticate(authorization).await? {
-            Known::Caller(caller) => Ok(caller),
-            Known::Operator(_) => Err(Problem::forbidden(
-                "an admin key sends no events; use a dataset's own key",
-            )),
-        }
-    }
-
     /// The label of the admin key that an `Authorization` header names.
     pub(crate) async fn operator(&self, authorization: Option<&str>) -> Result<Arc<str>, Problem> {
-        match self.authenticate(authorization).await? {
+        match self.identify(bearer(authorization)?).await? {
             Known::Operator(label) => Ok(label),
             Known::Caller(_) => Err(Problem::forbidden("this is for operators; it takes an admin key")),
         }
     }
 
-    async fn authenticate(&self, authorization: Option<&str>) -> Result<Known, Problem> {
-        let Some(header) = authorization else {
-            return Err(Problem::unauthorized(
-                "send your API key as \"Authorization: Bearer <key>\"",
-            ));
-        };
-        let key = header
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, key)) = key else {
-            return Err(Problem::unauthorized(
-                "the Authorization header must be \"Bearer <key>\"",
-            ));
-        };
-        let hash: KeyHash = Sha256::digest(key.trim()).into();
+    /// Whose key it is.
+    pub(crate) async fn identify(&self, key: &str) -> Result<Known, Problem> {
+        let hash: KeyHash = Sha256::digest(key).into();
         if let Some(known) = self.known(&hash) {
             return Ok(known);
         }
@@ -318,8 +314,7 @@ mod tests {
     fn caller(kind: ApiKeyKind, event_names: Option<&[&str]>) -> Caller {
         let settings = rastro_store::DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         };
         Caller {
             key_id: 1,
@@ -407,9 +402,9 @@ mod tests {
         let asking = (0..100).map(|caller| {
             let keyring = keyring.clone();
             async move {
-                let key = format!("Bearer sk_{caller}");
+                let key = format!("sk_{caller}");
                 keyring
-                    .caller(Some(&key))
+                    .identify(&key)
                     .await
                     .err()
                     .unwrap()

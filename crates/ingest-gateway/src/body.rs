@@ -12,15 +12,17 @@ use crate::memory::Memory;
 pub(crate) use crate::memory::RequestBody;
 use crate::problem::Problem;
 
-/// Reads the body. `most` is how many bytes it may have, compressed and not.
+/// Reads the body. `most` is how many bytes it may have, compressed and not. `takes_text`: it may be announced as text, too,
+/// which is how a page sends JSON without being asked for its headers first.
 pub(crate) async fn read(
     memory: &Memory,
     request: &HttpRequest,
     payload: Payload,
     most: usize,
+    takes_text: bool,
 ) -> Result<RequestBody, Problem> {
     let headers = request.headers();
-    if !is_json_in_utf8(headers) {
+    if !is_json_in_utf8(headers, takes_text) {
         return Err(Problem::unsupported_media_type());
     }
     let encoding = header(headers, CONTENT_ENCODING).to_ascii_lowercase();
@@ -62,7 +64,7 @@ fn too_large(most: usize) -> Problem {
 }
 
 /// Whether a body is announced as JSON. Proxies write the header twice into one; a charset is one that JSON has.
-fn is_json_in_utf8(headers: &HeaderMap) -> bool {
+fn is_json_in_utf8(headers: &HeaderMap, takes_text: bool) -> bool {
     let is_json = |media_type: &str| {
         let mut parts = media_type.split(';').map(str::trim);
         let charset = |parameter: &str| {
@@ -71,14 +73,14 @@ fn is_json_in_utf8(headers: &HeaderMap) -> bool {
                 .eq_ignore_ascii_case("charset")
                 .then(|| value.trim().trim_matches('"').to_owned())
         };
-        parts
-            .next()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
-            && parts.filter_map(charset).all(|charset| {
-                ["utf-8", "utf8", "us-ascii"]
-                    .iter()
-                    .any(|known| charset.eq_ignore_ascii_case(known))
-            })
+        parts.next().is_some_and(|kind| {
+            kind.eq_ignore_ascii_case("application/json")
+                || takes_text && kind.eq_ignore_ascii_case("text/plain")
+        }) && parts.filter_map(charset).all(|charset| {
+            ["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|known| charset.eq_ignore_ascii_case(known))
+        })
     };
     header(headers, CONTENT_TYPE).split(',').all(is_json)
 }
@@ -140,7 +142,7 @@ mod tests {
         let is_json = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(value));
-            is_json_in_utf8(&headers)
+            is_json_in_utf8(&headers, false)
         };
         for value in [
             "application/json",
@@ -160,6 +162,6 @@ mod tests {
         ] {
             assert!(!is_json(value), "{value}");
         }
-        assert!(!is_json_in_utf8(&HeaderMap::new()));
+        assert!(!is_json_in_utf8(&HeaderMap::new(), false));
     }
 }

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
+use rastro_core::origin;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -75,6 +76,8 @@ pub struct SeedConfig {
     default_currency: String,
     test_event_code: String,
     test_event_code_until: String,
+    allowed_origins: Vec<String>,
+    cookie_domain: String,
 }
 
 /// What to create at start.
@@ -94,6 +97,9 @@ pub struct DatasetSeed {
     pub publishable_event_names: Option<Vec<String>>,
     pub defaults: DatasetDefaults,
     pub test_event_code: Option<(String, DateTime<Utc>)>,
+    /// Empty: pages of the gateway's own host.
+    pub allowed_origins: Vec<String>,
+    pub cookie_domain: Option<String>,
 }
 
 impl ServiceConfig for Config {
@@ -188,7 +194,20 @@ impl SeedConfig {
                 Some((code.to_owned(), until))
             }
         };
+        for pattern in &self.allowed_origins {
+            ensure!(
+                origin::is_pattern(pattern),
+                "seed.allowed_origins holds {pattern:?}; an origin is written as browsers write it: \
+                 \"https://loja.example.com.br\", \"https://*.example.com.br\" or \"null\""
+            );
+        }
+        ensure!(
+            self.cookie_domain.is_empty() || origin::is_domain(&self.cookie_domain),
+            "seed.cookie_domain must be a domain in small letters, such as \"example.com.br\""
+        );
         Ok(Some(DatasetSeed {
+            allowed_origins: self.allowed_origins.clone(),
+            cookie_domain: Some(self.cookie_domain.clone()).filter(|domain| !domain.is_empty()),
             test_event_code,
             dataset_id: self.dataset_id.parse().context("seed.dataset_id")?,
             name: self.name.clone(),
@@ -308,6 +327,38 @@ mod tests {
             ])
             .is_err()
         );
+    }
+
+    #[test]
+    fn origins_and_the_cookie_domain_are_written_as_browsers_write_them() {
+        let dataset = [
+            ("RASTRO__SEED__DATASET_ID", "123456789012345"),
+            ("RASTRO__SEED__ACCESS_TOKEN", "EAAB"),
+        ];
+        let with = |name: &'static str, value: &'static str| load(&[&dataset[..], &[(name, value)]].concat());
+        let origins = |value| with("RASTRO__SEED__ALLOWED_ORIGINS", value);
+        let seed = origins("https://www.clinica.com.br,https://*.example.com.br")
+            .unwrap()
+            .seed
+            .read()
+            .unwrap()
+            .dataset
+            .unwrap();
+        assert_eq!(
+            seed.allowed_origins,
+            ["https://www.clinica.com.br", "https://*.example.com.br"]
+        );
+        let error = origins("https://www.clinica.com.br/").unwrap_err().to_string();
+        assert!(error.contains("https://www.clinica.com.br/"), "{error}");
+        assert!(with("RASTRO__SEED__COOKIE_DOMAIN", "example.com.br").is_ok());
+        for wrong in [
+            ".example.com.br",
+            "br",
+            "https://example.com.br",
+            "Example.com.br",
+        ] {
+            assert!(with("RASTRO__SEED__COOKIE_DOMAIN", wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

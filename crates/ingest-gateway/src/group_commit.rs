@@ -334,6 +334,7 @@ mod tests {
             key_id: None,
             request_id: Uuid::nil(),
             traceparent: None,
+            withheld: false,
             payload: String::new(),
         };
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();

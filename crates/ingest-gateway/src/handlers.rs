@@ -23,7 +23,7 @@ const OPERATOR_HEADER: &str = "x-operator";
 const LONGEST_OPERATOR: usize = 100;
 
 /// The request's `Authorization`.
-fn authorization(request: &HttpRequest) -> Option<&str> {
+pub(crate) fn authorization(request: &HttpRequest) -> Option<&str> {
     request
         .headers()
         .get(AUTHORIZATION)
@@ -56,5 +56,5 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
 
 /// The body of a request that brings JSON, within the limits of an operator's.
 async fn read_body(desk: &Desk, request: &HttpRequest, payload: Payload) -> Result<RequestBody, Problem> {
-    body::read(&desk.memory, request, payload, desk.max_body_bytes).await
+    body::read(&desk.memory, request, payload, desk.max_body_bytes, false).await
 }

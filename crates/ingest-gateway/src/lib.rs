@@ -1,8 +1,8 @@
 //! The ingest-gateway: takes conversion events in over HTTP, and answers 202 when they are durable.
 //!
-//! A request goes through [`auth`] (which dataset), [`body`] (its bytes), [`wire`] (JSON in), `rastro-core`
-//! (valid, normalised, hashed), [`group_commit`] (stored, once) and back. [`problem`] is every answer that is
-//! not a success.
+//! A request goes through [`cors`] and [`browser`] (what pages need), [`auth`] (which dataset), [`body`] (its
+//! bytes), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed), [`group_commit`] (stored, once) and
+//! back. [`problem`] is every answer that is not a success.
 
 pub mod config;
 pub mod openapi;
@@ -10,12 +10,15 @@ pub mod openapi;
 mod app;
 mod auth;
 mod body;
+mod browser;
+mod cors;
 mod group_commit;
 mod handlers;
 mod memory;
 mod metrics;
 mod problem;
 mod readiness;
+mod sdk;
 mod seed;
 mod visitor;
 mod wire;

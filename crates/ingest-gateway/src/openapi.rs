@@ -6,7 +6,7 @@
 
 use anyhow::Context;
 use serde::Serialize;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::{FieldError, Problem};
@@ -23,28 +23,31 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     ),
     paths(
         crate::handlers::conversions::receive,
+        crate::sdk::newest,
+        crate::sdk::by_hash,
         crate::handlers::dead_letters::list,
         crate::handlers::dead_letters::retry,
         crate::handlers::breaker::show,
         crate::handlers::breaker::put
     ),
     components(schemas(
-        ConversionsBody, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
+        ConversionsBody, ConsentRecord, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
         Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
         FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe
     )),
-    modifiers(&ApiKey),
+    modifiers(&Keys),
     tags(
         (name = "events", description = "Conversion events"),
+        (name = "browser", description = "The script for pages: web/README.md"),
         (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
             only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")
     )
 )]
 struct Document;
 
-struct ApiKey;
+struct Keys;
 
-impl Modify for ApiKey {
+impl Modify for Keys {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description = Some(
@@ -55,6 +58,11 @@ impl Modify for ApiKey {
         );
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("apiKey", SecurityScheme::Http(scheme));
+        let in_query = ApiKeyValue::with_description(
+            "key",
+            "A publishable key, for pages. A page's origin must be among the dataset's allowed origins.",
+        );
+        components.add_security_scheme("keyInQuery", SecurityScheme::ApiKey(ApiKey::Query(in_query)));
         let mut scheme = Http::new(HttpAuthScheme::Bearer);
         scheme.description = Some("An operator's key, for all datasets. It sends no events.".to_owned());
         components.add_security_scheme("adminKey", SecurityScheme::Http(scheme));
@@ -75,7 +83,7 @@ pub(crate) enum ConversionsBody {
     #[schema(title = "One event")]
     One(Box<ServerEvent>),
     #[schema(title = "A batch")]
-    Batch(EventBatch),
+    Batch(Box<EventBatch>),
 }
 
 #[derive(Serialize, ToSchema)]
@@ -85,6 +93,35 @@ pub(crate) struct EventBatch {
     /// Shows all of these events in Meta's Test Events.
     #[schema(max_length = 64, example = "TEST12345")]
     test_event_code: Option<String>,
+    /// When this was sent, in milliseconds by the sender's clock. With a publishable key, events' times are corrected by a
+    /// difference of more than a minute.
+    #[schema(example = 1795808043105_i64)]
+    sent_at: Option<i64>,
+    /// Which script sent it.
+    sdk: Option<String>,
+    consent: Option<ConsentRecord>,
+    /// First and last touch. Not used yet.
+    #[schema(value_type = Option<Object>)]
+    attribution: Option<()>,
+    /// Not used yet.
+    idempotency_key: Option<String>,
+}
+
+/// What the visitor agreed to. Unless both `ad_storage` and `ad_user_data` are granted, the events are stored without
+/// `user_data`, logged as withheld, and never sent.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ConsentRecord {
+    /// granted, denied or pending.
+    #[schema(example = "granted")]
+    ad_storage: Option<String>,
+    #[schema(example = "granted")]
+    ad_user_data: Option<String>,
+    ad_personalization: Option<String>,
+    analytics_storage: Option<String>,
+    /// In milliseconds since 1970.
+    at: Option<i64>,
+    #[schema(example = "banner")]
+    source: Option<String>,
 }
 
 /// A server event of the Conversions API, with identifiers as you have them: they are normalised and hashed

@@ -104,6 +104,28 @@ impl Problem {
         Problem { errors, ..problem }
     }
 
+    /// Whoever reads the page has the key.
+    pub(crate) fn shown_to_a_browser() -> Self {
+        let detail = "this key is for servers and was shown to a browser: revoke it, and give the page a publishable key";
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "secret-key-in-browser",
+            "The key is not for browsers",
+            detail,
+        )
+    }
+
+    pub(crate) fn origin_not_allowed(origin: &str) -> Self {
+        let origin: String = origin.chars().take(200).collect();
+        let detail = format!("{origin} is not among the dataset's allowed origins (seed.allowed_origins)");
+        Problem::new(
+            StatusCode::FORBIDDEN,
+            "origin-not-allowed",
+            "Not from this page",
+            detail,
+        )
+    }
+
     pub(crate) fn not_found() -> Self {
         let detail = "there is nothing at this address; see proto-docs/openapi.yaml";
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
@@ -154,7 +176,7 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "send application/json in UTF-8, plain or compressed by gzip";
+        let detail = "send application/json in UTF-8 (with a publishable key also text/plain), plain or compressed by gzip";
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",

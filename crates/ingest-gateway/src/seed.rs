@@ -85,6 +85,8 @@ fn dataset(seed: &DatasetSeed) -> Dataset {
             name: seed.name.clone(),
             defaults: seed.defaults,
             test_event_code: seed.test_event_code.clone(),
+            allowed_origins: seed.allowed_origins.clone(),
+            cookie_domain: seed.cookie_domain.clone(),
         },
         access_token: seed.access_token.clone(),
     }

@@ -10,12 +10,14 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use rastro_core::finding::Finding;
 use rastro_core::json::{Json, Object};
+use rastro_store::ApiKeyKind;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::browser::Envelope;
 use crate::problem::{FieldError, Problem};
 
 /// How many events one request may carry. Meta takes as many in one of ours.
@@ -38,8 +40,10 @@ pub(crate) struct Item<'a> {
     pub(crate) warnings: Vec<Finding>,
 }
 
-/// A request body: `{"events": [...]}`, or an event itself. In either, optionally, a `test_event_code`.
+/// A request body: `{"events": [...]}`, or an event itself. In either, optionally, a `test_event_code` and a page's
+/// envelope.
 pub(crate) struct Body<'a> {
+    pub(crate) envelope: Envelope<'a>,
     pub(crate) submission: Submission<'a>,
     pub(crate) test_event_code: Option<Cow<'a, str>>,
     /// What was left out of the body.
@@ -47,7 +51,7 @@ pub(crate) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Problem> {
+    pub(crate) fn parse(text: &'a [u8], kind: ApiKeyKind, now_ms: i64) -> Result<Self, Problem> {
         let (mut fields, events) = match Json::parse(text) {
             Ok(Json::Object(mut fields)) => {
                 let events = take(&mut fields, "events");
@@ -63,9 +67,12 @@ impl<'a> Body<'a> {
         let mut warnings = Vec::new();
         let test_event_code = test_event_code(&mut fields, &mut warnings);
         let mut errors = Vec::new();
+        let envelope = Envelope::take(&mut fields, kind, now_ms, &mut errors);
         let events = match events {
+            None if !errors.is_empty() => return Err(invalid(errors)),
             None => {
                 return Ok(Body {
+                    envelope,
                     submission: Submission::One(Json::Object(fields)),
                     test_event_code,
                     warnings,
@@ -87,7 +94,10 @@ impl<'a> Body<'a> {
                 "is not known beside events; did you mean it inside one?".to_owned(),
             )
         };
-        errors.extend(fields.iter().map(unknown));
+        // A page's script may be newer than this gateway: what it says more must not cost its events.
+        if kind == ApiKeyKind::Secret {
+            errors.extend(fields.iter().map(unknown));
+        }
         if events.is_empty() && !errors.iter().any(|error| error.pointer == "/events") {
             errors.push(finding("/events", "must hold at least one event".to_owned()));
         }
@@ -102,6 +112,7 @@ impl<'a> Body<'a> {
             return Err(invalid(errors));
         }
         Ok(Body {
+            envelope,
             submission: Submission::Batch(events.into_iter().map(item).collect()),
             test_event_code,
             warnings,
@@ -217,6 +228,9 @@ fn invalid(errors: Vec<Finding>) -> Problem {
 pub(crate) struct Receipt<'a> {
     #[schema(example = "accepted")]
     pub(crate) status: &'static str,
+    /// withheld: the visitor refused advertising, so that the event is stored here and never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<&'static str>,
     #[schema(example = "Lead")]
     pub(crate) event_name: &'a str,
     /// The event's own id, or the one made from its content if it came without.
@@ -233,6 +247,9 @@ pub(crate) struct Receipt<'a> {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BatchReceipt<'a> {
     pub(crate) request_id: Uuid,
+    /// withheld: the visitor refused advertising, so that what was accepted is stored here and never sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forwarding: Option<&'static str>,
     pub(crate) accepted: usize,
     pub(crate) duplicate: usize,
     pub(crate) rejected: usize,
@@ -268,24 +285,28 @@ pub(crate) struct ItemResult<'a> {
 mod tests {
     use super::*;
 
+    fn parse(text: &[u8]) -> Result<Body<'_>, Problem> {
+        Body::parse(text, ApiKeyKind::Secret, 0)
+    }
+
     fn problem(text: &str) -> serde_json::Value {
-        let problem = Body::parse(text.as_bytes()).err().expect("a problem");
+        let problem = parse(text.as_bytes()).err().expect("a problem");
         serde_json::to_value(problem).unwrap()
     }
 
     #[test]
     fn a_body_is_an_event_or_a_list_of_them() {
-        let body = Body::parse(br#"{"event_name":"Lead","test_event_code":"TEST1"}"#).unwrap();
+        let body = parse(br#"{"event_name":"Lead","test_event_code":"TEST1"}"#).unwrap();
         assert!(matches!(body.submission, Submission::One(Json::Object(fields)) if fields.len() == 1));
         assert_eq!(body.test_event_code.as_deref(), Some("TEST1"));
-        let body = Body::parse(br#"{"events":[{},{}],"test_event_code":null}"#).unwrap();
+        let body = parse(br#"{"events":[{},{}],"test_event_code":null}"#).unwrap();
         assert!(matches!(body.submission, Submission::Batch(events) if events.len() == 2));
     }
 
     #[test]
     fn a_test_event_code_may_stand_beside_the_events_or_inside_one() {
         let body =
-            Body::parse(br#"{"events":[{"test_event_code":"TEST1"},{}],"test_event_code":"TEST2"}"#).unwrap();
+            parse(br#"{"events":[{"test_event_code":"TEST1"},{}],"test_event_code":"TEST2"}"#).unwrap();
         let Submission::Batch(items) = body.submission else {
             panic!("a batch")
         };
@@ -295,12 +316,12 @@ mod tests {
         assert_eq!(body.test_event_code.as_deref(), Some("TEST2"));
         for nothing in ["null", "\"\"", "\" \""] {
             let text = format!(r#"{{"event_name":"Lead","test_event_code":{nothing}}}"#);
-            let body = Body::parse(text.as_bytes()).unwrap();
+            let body = parse(text.as_bytes()).unwrap();
             assert_eq!((body.test_event_code, body.warnings), (None, vec![]), "{nothing}");
         }
         for wrong in ["7", "[]", "\"a\\u0000\"", &format!("\"{}\"", "x".repeat(65))] {
             let text = format!(r#"{{"event_name":"Lead","test_event_code":{wrong}}}"#);
-            let body = Body::parse(text.as_bytes()).unwrap();
+            let body = parse(text.as_bytes()).unwrap();
             assert_eq!(body.test_event_code, None, "{wrong}");
             assert_eq!(body.warnings[0].pointer, "/test_event_code", "{wrong}");
         }
@@ -313,7 +334,7 @@ mod tests {
             r#"{{"events":[{{"a":1}},{{"value":1e400}},{{"a":"\ud83d"}},{{"a":{deep}}},7],"test_event_code":"T"}}"#
         );
         for text in [text.clone(), format!("\u{feff}{text}")] {
-            let body = Body::parse(text.as_bytes()).unwrap();
+            let body = parse(text.as_bytes()).unwrap();
             let Submission::Batch(items) = body.submission else {
                 panic!("a batch")
             };
@@ -341,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_byte_order_mark_before_the_body_is_ignored() {
-        assert!(Body::parse("\u{feff}{\"event_name\":\"Lead\"}".as_bytes()).is_ok());
+        assert!(parse("\u{feff}{\"event_name\":\"Lead\"}".as_bytes()).is_ok());
     }
 
     #[test]
@@ -369,6 +390,14 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_say_more_than_this_gateway_knows() {
+        let text = br#"{"events":[{}],"sent_at":1795808043105,"sdk":"browser/9.0","news":{"a":1}}"#;
+        assert!(Body::parse(text, ApiKeyKind::Publishable, 0).is_ok());
+        let problem = problem(&String::from_utf8_lossy(text));
+        assert_eq!(problem["errors"][0]["pointer"], "/news", "{problem}");
+    }
+
+    #[test]
     fn neither_a_list_nor_a_number_is_a_body() {
         assert_eq!(problem("[]")["status"], 422);
         assert_eq!(problem("7")["errors"][0]["pointer"], "");
@@ -378,7 +407,7 @@ mod tests {
     #[test]
     fn a_thousand_events_may_come_at_once_and_not_one_more() {
         let body = |events: usize| format!(r#"{{"events":[{}]}}"#, vec!["{}"; events].join(","));
-        assert!(Body::parse(body(1_000).as_bytes()).is_ok());
+        assert!(parse(body(1_000).as_bytes()).is_ok());
         assert_eq!(problem(&body(1_001))["status"], 413);
     }
 }

@@ -29,7 +29,7 @@ fn settings(defaults: DatasetDefaults) -> DatasetSettings {
     DatasetSettings {
         name: "test".into(),
         defaults,
-        test_event_code: None,
+        ..Default::default()
     }
 }
 
@@ -435,9 +435,7 @@ async fn a_database_in_trouble_means_503_and_never_a_false_202() {
         .await;
     world
         .database
-        .execute(&format!(
-            "ALTER TABLE events DETACH PARTITION {partition}"
-        ))
+        .execute(&format!("ALTER TABLE events DETACH PARTITION {partition}"))
         .await;
     refused(world.post(Key::Secret, &event("b")).await);
     let bounds = "FOR VALUES FROM (current_date) TO (current_date + 1)";

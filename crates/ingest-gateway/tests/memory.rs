@@ -15,8 +15,7 @@ const LARGEST_BODY: usize = 40_000;
 async fn start() -> World {
     let settings = DatasetSettings {
         name: "test".into(),
-        defaults: Default::default(),
-        test_event_code: None,
+        ..Default::default()
     };
     World::with(settings, |config| {
         config.workers = 2;
@@ -109,8 +108,7 @@ async fn what_can_never_fit_is_not_told_to_come_again() {
 async fn connections_are_bounded() {
     let settings = DatasetSettings {
         name: "test".into(),
-        defaults: Default::default(),
-        test_event_code: None,
+        ..Default::default()
     };
     let world = World::with(settings, |config| {
         config.workers = 1;

@@ -299,8 +299,7 @@ async fn until_the_forwarder_has_looked(world: &World) {
     let key = format!("sk_{other}_other_business");
     let settings = DatasetSettings {
         name: "other".into(),
-        defaults: Default::default(),
-        test_event_code: None,
+        ..Default::default()
     };
     let known = Dataset {
         id: other,

@@ -40,6 +40,8 @@ async fn stop(world: &World, reason: Reason) {
 
 fn seed_of(dataset: &str, token: &str) -> DatasetSeed {
     DatasetSeed {
+        allowed_origins: Vec::new(),
+        cookie_domain: None,
         test_event_code: None,
         dataset_id: dataset.parse().unwrap(),
         name: "test".into(),

@@ -26,6 +26,7 @@ pub const NOTHING: Census = Census {
     in_flight: 0,
     waiting: 0,
     dead: 0,
+    withheld: 0,
     delivered: 0,
     confirmations: 0,
     duplicates: 0,
@@ -714,6 +715,7 @@ mod tests {
             delivered: 95,
             confirmations: 95,
             dead: 2,
+            withheld: 0,
             duplicates: 40,
         };
         let after = Census {

@@ -9,7 +9,6 @@ use chrono::Datelike;
 use chrono::{DateTime, Utc};
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
-use rastro_core::user_data::Visitor;
 
 /// A lead as a business's server sends it: eight identifiers to hash, and what a browser adds. `@` in front
 /// of the seconds and the run's name, `#` where events differ.
@@ -46,8 +45,7 @@ fn stored(lead: &str, now: DateTime<Utc>) -> anyhow::Result<String> {
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
-        defaults: Default::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     };
     let (event, _) = Event::read(Json::parse(lead.as_bytes())?, &intake)
         .map_err(|errors| anyhow::anyhow!("the sample is not valid: {errors:?}"))?;
@@ -200,8 +198,7 @@ mod tests {
         let intake = Intake {
             now_ms: now().timestamp_millis(),
             current_year: 2026,
-            defaults: Default::default(),
-            visitor: Visitor::default(),
+            ..Intake::default()
         };
         let template = Template::new(&lead("run", now()));
         let mut keys = HashSet::new();

@@ -24,7 +24,7 @@ async fn no_personal_value_of_the_demo_is_in_the_database_or_in_any_log_line() {
             country: CountryCode::parse("br"),
             currency: Currency::parse("BRL"),
         },
-        test_event_code: None,
+        ..Default::default()
     };
     let world = World::with(settings, |_| {}).await;
     let verbose = ("RASTRO__TELEMETRY__LOG_FILTER", VERBOSE);

@@ -119,8 +119,7 @@ fn intake() -> Intake<'static> {
     Intake {
         now_ms: NOW * 1_000,
         current_year: 2023,
-        defaults: DatasetDefaults::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     }
 }
 

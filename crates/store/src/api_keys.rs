@@ -226,6 +226,8 @@ impl Store {
                         datasets::default_currency,
                         datasets::test_event_code,
                         datasets::test_event_code_expires_at,
+                        datasets::allowed_origins,
+                        datasets::cookie_domain,
                     ),
                 )
                     .nullable(),

@@ -23,6 +23,9 @@ pub struct Census {
     /// Dead letters.
     #[diesel(sql_type = BigInt)]
     pub dead: i64,
+    /// Stored, and never to be sent: the visitor refused.
+    #[diesel(sql_type = BigInt)]
+    pub withheld: i64,
     /// Events that Meta confirmed, each counted once.
     #[diesel(sql_type = BigInt)]
     pub delivered: i64,
@@ -37,7 +40,13 @@ pub struct Census {
 impl Census {
     /// Accepted events that are nowhere. Anything but 0 is a defect; below 0 an event is in two places.
     pub fn lost(&self) -> i64 {
-        self.accepted - self.ready - self.in_flight - self.waiting - self.dead - self.delivered
+        self.accepted
+            - self.ready
+            - self.in_flight
+            - self.waiting
+            - self.dead
+            - self.withheld
+            - self.delivered
     }
 
     /// Events that still have to reach Meta, and will without anybody's help.

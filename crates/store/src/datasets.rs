@@ -13,12 +13,16 @@ use crate::error::StoreError;
 use crate::schema::datasets;
 
 /// What the owner of a dataset sets, the access token apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatasetSettings {
     pub name: String,
     pub defaults: DatasetDefaults,
     /// Marks all events for Meta's Test Events until the given moment.
     pub test_event_code: Option<(String, DateTime<Utc>)>,
+    /// Which pages may send with the publishable keys ([`rastro_core::origin`]). Empty: those of the gateway's own host.
+    pub allowed_origins: Vec<String>,
+    /// The domain for which answers to pages refresh the visitor's cookies.
+    pub cookie_domain: Option<String>,
 }
 
 /// A dataset with the token that opens it at Meta.
@@ -36,6 +40,8 @@ pub(crate) type SettingsRow = (
     Option<String>,
     Option<String>,
     Option<DateTime<Utc>>,
+    Option<Vec<String>>,
+    Option<String>,
 );
 
 #[derive(Insertable)]
@@ -48,11 +54,13 @@ struct NewDataset {
     default_currency: Option<String>,
     test_event_code: Option<String>,
     test_event_code_expires_at: Option<DateTime<Utc>>,
+    allowed_origins: Option<Vec<String>>,
+    cookie_domain: Option<String>,
 }
 
 impl DatasetSettings {
     pub(crate) fn from_row(row: SettingsRow) -> Result<Self, StoreError> {
-        let (name, country, currency, test_event_code, expires_at) = row;
+        let (name, country, currency, test_event_code, expires_at, allowed_origins, cookie_domain) = row;
         let country = country
             .map(|code| {
                 CountryCode::parse(&code).ok_or(StoreError::Invalid {
@@ -71,6 +79,8 @@ impl DatasetSettings {
             name,
             defaults: DatasetDefaults { country, currency },
             test_event_code: test_event_code.zip(expires_at),
+            allowed_origins: allowed_origins.unwrap_or_default(),
+            cookie_domain,
         })
     }
 }
@@ -99,6 +109,8 @@ impl Store {
                 datasets::default_currency.eq(excluded(datasets::default_currency)),
                 datasets::test_event_code.eq(excluded(datasets::test_event_code)),
                 datasets::test_event_code_expires_at.eq(excluded(datasets::test_event_code_expires_at)),
+                datasets::allowed_origins.eq(excluded(datasets::allowed_origins)),
+                datasets::cookie_domain.eq(excluded(datasets::cookie_domain)),
                 datasets::updated_at.eq(diesel::dsl::now),
             ))
             .execute(&mut self.connection().await?)
@@ -125,6 +137,8 @@ impl Store {
                 .map(|currency| currency.as_str().to_owned()),
             test_event_code: code,
             test_event_code_expires_at: expires_at,
+            allowed_origins: Some(settings.allowed_origins.clone()).filter(|origins| !origins.is_empty()),
+            cookie_domain: settings.cookie_domain.clone(),
         }
     }
 
@@ -138,6 +152,8 @@ impl Store {
                 datasets::default_currency,
                 datasets::test_event_code,
                 datasets::test_event_code_expires_at,
+                datasets::allowed_origins,
+                datasets::cookie_domain,
             ))
             .first(&mut self.connection().await?)
             .await

@@ -20,6 +20,7 @@ pub(crate) enum Outcome {
     Retried,
     Missing,
     DatasetDeleted,
+    Withheld,
 }
 
 impl Outcome {
@@ -31,6 +32,7 @@ impl Outcome {
             Outcome::Retried => "retried",
             Outcome::Missing => "missing",
             Outcome::DatasetDeleted => "dataset_deleted",
+            Outcome::Withheld => "withheld",
         }
     }
 }

@@ -47,6 +47,8 @@ pub struct NewEvent {
     pub request_id: Uuid,
     /// W3C trace context, if that request was traced.
     pub traceparent: Option<String>,
+    /// Stored and never sent: the person refused advertising.
+    pub withheld: bool,
     /// The finished server event as JSON.
     pub payload: String,
 }
@@ -60,6 +62,8 @@ pub struct Origin {
     pub key_id: Option<i64>,
     pub request_id: Uuid,
     pub traceparent: Option<String>,
+    /// See [`NewEvent::withheld`].
+    pub withheld: bool,
 }
 
 impl NewEvent {
@@ -79,6 +83,7 @@ impl NewEvent {
             key_id: origin.key_id,
             request_id: origin.request_id,
             traceparent: origin.traceparent,
+            withheld: origin.withheld,
             payload: event.to_json(),
         }
     }
@@ -87,7 +92,7 @@ impl NewEvent {
 /// What became of an event that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// Stored, and ready to be sent.
+    /// Stored, and ready to be sent unless it is withheld.
     Accepted { event_number: i64 },
     /// Its key was claimed before, at that time by that event. `None`: the key expired in between.
     Duplicate(Option<FirstClaim>),
@@ -204,9 +209,15 @@ async fn accept(
     }
     // One after another on the wire, and each without waiting for the one before it.
     let connection = &*connection;
-    let ((), (), first_claims) = tokio::try_join!(
+    let sent = fresh.iter().filter(|(event, _)| !event.withheld);
+    let withheld = fresh.iter().filter(|(event, _)| event.withheld);
+    let ((), (), (), first_claims) = tokio::try_join!(
         insert_events(connection, &fresh),
-        send_queue::insert_ready(connection, fresh.iter().map(|(event, claim)| ready(event, claim))),
+        send_queue::insert_ready(connection, sent.map(|(event, claim)| ready(event, claim))),
+        event_outcomes::insert(
+            connection,
+            withheld.map(|(event, claim)| withholding(event, claim))
+        ),
         log_duplicates(connection, &duplicates),
     )?;
     let mut first_claims = first_claims.into_iter();
@@ -225,6 +236,20 @@ fn ready<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> ReadyEvent<'e> {
         day: claim.day,
         retries: 0,
         send_by: event.send_by,
+    }
+}
+
+fn withholding<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> EventOutcome<'e> {
+    EventOutcome {
+        dataset_id: event.dataset_id.as_i64(),
+        outcome: Outcome::Withheld,
+        event_number: Some(claim.event_number),
+        event_name: Some(&event.name),
+        event_id: Some(&event.id),
+        key_id: event.key_id,
+        request_id: Some(event.request_id),
+        detail: None,
+        event_count: 1,
     }
 }
 

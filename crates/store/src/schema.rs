@@ -22,6 +22,8 @@ diesel::table! {
         default_currency -> Nullable<Text>,
         test_event_code -> Nullable<Text>,
         test_event_code_expires_at -> Nullable<Timestamptz>,
+        allowed_origins -> Nullable<Array<Text>>,
+        cookie_domain -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

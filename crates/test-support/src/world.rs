@@ -72,8 +72,7 @@ impl World {
     pub async fn on(database: TestDatabase) -> Self {
         let settings = DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         };
         World::build(database, settings, |_| {}).await
     }

@@ -24,8 +24,7 @@ pub(crate) async fn put_dataset(world: &World, id: &str, access_token: &str) -> 
         id: id.parse().unwrap(),
         settings: DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         },
         access_token: access_token.to_owned().into(),
     };
@@ -49,6 +48,7 @@ pub(crate) async fn accept_for(world: &World, dataset_id: DatasetId, ids: &[&str
             facts: Default::default(),
             test_event_code: String::new(),
             key_id: None,
+            withheld: false,
             payload: lead(id, world.now()).to_string(),
             request_id: Uuid::nil(),
             traceparent: None,

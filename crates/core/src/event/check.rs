@@ -13,7 +13,7 @@ const CUSTOM_DATA: At<'static> = At::Field(&At::Event, "custom_data");
 const APP_DATA: At<'static> = At::Field(&At::Event, "app_data");
 const ATTRIBUTION_DATA: At<'static> = At::Field(&At::Event, "attribution_data");
 
-pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
+pub(super) fn check(event: &Event<'_>, consent_refused: bool, findings: &mut Findings) {
     check_value(event, findings);
     check_attribution(event, findings);
     check_messaging_channel(event, findings);
@@ -25,7 +25,7 @@ pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
                     "is required for website events",
                 );
             }
-            if event.user_data.client_user_agent.is_none() {
+            if event.user_data.client_user_agent.is_none() && !consent_refused {
                 findings.missing(
                     USER_DATA.field("client_user_agent"),
                     "is required for website events",
@@ -35,7 +35,7 @@ pub(super) fn check(event: &Event<'_>, findings: &mut Findings) {
         ActionSource::App => check_app(event, findings),
         _ => {}
     }
-    if event.user_data.is_too_little() {
+    if event.user_data.is_too_little() && !consent_refused {
         findings.missing(
             USER_DATA,
             "holds too little to find a person by: send an e-mail, a phone, a name, fbp, fbc, an external_id or the visitor's address",

@@ -201,7 +201,17 @@ impl<'a> Fields<'a> {
         let max_age = action_source.map_or(7 * DAY, ActionSource::max_age_seconds);
         if time > 100_000_000_000 {
             findings.error(at, "is in milliseconds; Meta wants seconds");
-        } else if time > now + CLOCK_SKEW_SECONDS {
+            return None;
+        }
+        let shift = intake.clock_shift_seconds;
+        if shift != 0 {
+            findings.warn(
+                at,
+                format!("was shifted by {shift} seconds, which the sender's clock is off"),
+            );
+        }
+        let time = time.saturating_add(shift);
+        if time > now + CLOCK_SKEW_SECONDS {
             if is_browser {
                 findings.warn(
                     at,
@@ -266,6 +276,7 @@ impl<'a> Fields<'a> {
     fn user_data(&mut self, intake: &Intake<'a>, findings: &mut Findings) -> UserData<'a> {
         match self.object("user_data", findings) {
             Some(object) => UserData::read(object, &intake.reading(), findings),
+            None if intake.consent_refused => UserData::default(),
             None => {
                 // Not of the right kind, or not there.
                 findings.missing(

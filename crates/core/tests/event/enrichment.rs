@@ -331,6 +331,7 @@ fn an_event_without_an_id_gets_one_from_its_bytes_and_the_browsers_cookie() {
         current_year: 2024,
         defaults,
         visitor: other,
+        ..Intake::default()
     };
     assert_eq!(id(text, &later), first);
     assert_eq!(

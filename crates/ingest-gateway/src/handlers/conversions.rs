@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
-use crate::body;
+use crate::browser::Caller;
+use crate::cors;
 use crate::group_commit::NotStored;
-use crate::handlers::authorization;
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
@@ -30,14 +30,17 @@ use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
     tag = "events",
     operation_id = "sendConversions",
     summary = "Send conversion events",
-    request_body(content = crate::openapi::ConversionsBody, content_type = "application/json"),
-    security(("apiKey" = [])),
+    request_body(content(
+        (crate::openapi::ConversionsBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         (status = 200, description = "A batch was read. Every event has its own result.", body = BatchReceipt<'static>),
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not send this. errors names the field.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this (errors names the field), not from this page, or was shown to a browser.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
@@ -48,7 +51,7 @@ use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
     )
 )]
 pub(crate) async fn receive(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
-    let request_id = Uuid::now_v7();
+    let request_id = cors::request_id(&request);
     let response = answer(&app, &request, payload, request_id).await;
     let response = response.unwrap_or_else(|problem| problem.into_response(request_id));
     app.metrics
@@ -66,50 +69,49 @@ async fn answer(
     payload: Payload,
     request_id: Uuid,
 ) -> Result<HttpResponse, Problem> {
-    let key = app.keyring.caller(authorization(request)).await?;
+    let caller = Caller::of(app, request, request_id).await?;
     if !app.traces {
-        return take_in(app, &key, request, payload, request_id, None).await;
+        return take_in(app, &caller, request, payload, request_id, None).await;
     }
     let span = tracing::info_span!("receive", otel.kind = "server", request.id = %request_id);
     // A browser must not decide what is traced.
-    if key.caller.kind == ApiKeyKind::Secret
-        && let Some(caller) = request
+    if caller.key.caller.kind == ApiKeyKind::Secret
+        && let Some(parent) = request
             .headers()
             .get("traceparent")
             .and_then(|value| value.to_str().ok())
     {
-        trace_context::set_parent(&span, caller);
+        trace_context::set_parent(&span, parent);
     }
     let traceparent = trace_context::traceparent(&span);
-    take_in(app, &key, request, payload, request_id, traceparent)
+    take_in(app, &caller, request, payload, request_id, traceparent)
         .instrument(span)
         .await
 }
 
 async fn take_in(
     app: &App,
-    key: &KnownKey,
+    caller: &Caller,
     request: &HttpRequest,
     payload: Payload,
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
-    let most = match key.caller.kind {
-        ApiKeyKind::Secret => app.max_body_bytes,
-        ApiKeyKind::Publishable => app.max_publishable_body_bytes,
-    };
-    let text = body::read(&app.memory, request, payload, most).await?;
+    let key = &*caller.key;
+    let text = caller.read_body(app, request, payload).await?;
     let text = without_half_characters(&text);
-    let body = Body::parse(&text)?;
+    let now = app.clock.now();
+    let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
 
-    let now = app.clock.now();
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
         defaults: key.caller.settings.defaults,
         visitor: visitor.as_visitor(),
+        clock_shift_seconds: body.envelope.clock_shift_seconds,
+        consent_refused: body.envelope.consent.is_refused(),
     };
     let for_tests = key
         .caller
@@ -130,10 +132,12 @@ async fn take_in(
         request_id,
         traceparent,
     };
-    match body.submission {
-        Submission::One(event) => reader.one(event).await,
-        Submission::Batch(events) => reader.batch(events).await,
-    }
+    let mut response = match body.submission {
+        Submission::One(event) => reader.one(event).await?,
+        Submission::Batch(events) => reader.batch(events).await?,
+    };
+    body.envelope.refresh_cookies(caller, app, request, &mut response);
+    Ok(response)
 }
 
 /// What is the same for every event of a request.
@@ -181,6 +185,7 @@ impl<'r> Reader<'r> {
                 status: "accepted",
                 event_name: &event.name,
                 event_id: &event.id,
+                forwarding: self.forwarding(),
                 request_id: self.request_id,
                 warnings: &warnings,
             })),
@@ -221,6 +226,7 @@ impl<'r> Reader<'r> {
 
         let mut receipt = BatchReceipt {
             request_id: self.request_id,
+            forwarding: self.forwarding(),
             accepted: 0,
             duplicate: 0,
             rejected: 0,
@@ -268,6 +274,11 @@ impl<'r> Reader<'r> {
         Ok(HttpResponse::Ok().json(receipt))
     }
 
+    /// What to say of the way to Meta, if anything.
+    fn forwarding(&self) -> Option<&'static str> {
+        self.intake.consent_refused.then_some("withheld")
+    }
+
     fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
@@ -275,6 +286,7 @@ impl<'r> Reader<'r> {
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
+            withheld: self.intake.consent_refused,
         };
         NewEvent::new(event, origin)
     }

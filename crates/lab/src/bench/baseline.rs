@@ -12,7 +12,6 @@ use chrono::Datelike;
 use rastro_core::dataset::DatasetId;
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
-use rastro_core::user_data::Visitor;
 use rastro_service::clock::Clock;
 use rastro_store::{Acceptance, EventWriter, NewEvent, Origin};
 use serde_json::json;
@@ -106,8 +105,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
-        defaults: Default::default(),
-        visitor: Visitor::default(),
+        ..Intake::default()
     };
     let Ok((event, warnings)) = Event::read(json, &intake) else {
         return HttpResponse::UnprocessableEntity().finish();
@@ -119,6 +117,7 @@ async fn receive(served: Data<Served>, body: Bytes) -> HttpResponse {
         key_id: None,
         request_id,
         traceparent: None,
+        withheld: false,
     };
     match served.store(&NewEvent::new(&event, origin)).await {
         Ok(true) => HttpResponse::Accepted().json(json!({

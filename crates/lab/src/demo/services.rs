@@ -74,6 +74,11 @@ pub async fn start() -> anyhow::Result<Running> {
         ("RASTRO__SEED__NAME", "Rastro demo"),
         ("RASTRO__SEED__DEFAULT_COUNTRY", "br"),
         ("RASTRO__SEED__DEFAULT_CURRENCY", "BRL"),
+        // A page that somebody tries the script in (README.md).
+        (
+            "RASTRO__SEED__ALLOWED_ORIGINS",
+            "http://127.0.0.1:8000,http://localhost:8000",
+        ),
     ]);
     keep(at(seed, gateway_health), gateway_health, "/readyz").await?;
     let forwarder = services.forwarder(&format!("http://{sandbox}"));

@@ -5,6 +5,7 @@ SELECT
     (SELECT coalesce(sum(cardinality(event_numbers)), 0)::bigint FROM send_batches) AS in_flight,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'waiting') AS waiting,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'failed') AS dead,
+    (SELECT count(*) FROM event_outcomes WHERE outcome = 'withheld') AS withheld,
     (SELECT count(*) FROM event_outcomes WHERE outcome = 'duplicate') AS duplicates,
     count(DISTINCT (a.dataset_id, n)) AS delivered,
     count(n) AS confirmations

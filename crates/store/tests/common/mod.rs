@@ -39,6 +39,7 @@ pub(crate) fn event(dataset: i64, code: &str, id: &str) -> NewEvent {
         key_id: None,
         request_id: Uuid::now_v7(),
         traceparent: None,
+        withheld: false,
         payload: format!(r#"{{"event_name":"Lead","event_id":"{id}"}}"#),
     }
 }
@@ -48,8 +49,7 @@ pub(crate) fn dataset(id: i64) -> Dataset {
         id: dataset_id(id),
         settings: DatasetSettings {
             name: "test".into(),
-            defaults: Default::default(),
-            test_event_code: None,
+            ..Default::default()
         },
         access_token: "EAAtest".to_owned().into(),
     }

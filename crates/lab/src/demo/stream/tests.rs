@@ -39,6 +39,7 @@ fn findings(requests: &[Request]) -> Vec<(&SentEvent, Option<String>)> {
             current_year: 2026,
             defaults,
             visitor,
+            ..Intake::default()
         };
         for event in request.sent() {
             let wrong = match Json::parse(event.text.as_bytes()) {
