@@ -1,6 +1,7 @@
 //! JSON in and out: one event, or a batch of them. What operators send and get is in the modules below.
 
 pub(crate) mod breaker;
+pub(crate) mod capture;
 pub(crate) mod dead_letters;
 pub(crate) mod fields;
 
@@ -46,22 +47,7 @@ impl<'a> Body<'a> {
         };
         let mut errors = Vec::new();
         let envelope = Envelope::take(&mut fields, kind, now_ms, &mut errors);
-        let test_event_code = take(&mut fields, "test_event_code").and_then(|code| match code {
-            Json::Null => None,
-            Json::String(code) if code.is_empty() => None,
-            Json::String(code)
-                if code.len() <= LONGEST_TEST_EVENT_CODE && !code.chars().any(char::is_control) =>
-            {
-                Some(code)
-            }
-            _ => {
-                errors.push(finding(
-                    "/test_event_code",
-                    "must be a code from Meta's Test Events".to_owned(),
-                ));
-                None
-            }
-        });
+        let test_event_code = take_test_event_code(&mut fields, &mut errors);
         let submission = match take(&mut fields, "events") {
             None => Submission::One(Json::Object(fields)),
             Some(Json::Array(events)) => {
@@ -105,6 +91,26 @@ impl<'a> Body<'a> {
             })
         } else {
             Err(invalid(errors))
+        }
+    }
+}
+
+/// The test event code that a request carries, if any.
+fn take_test_event_code<'a>(fields: &mut Object<'a>, errors: &mut Vec<Finding>) -> Option<Cow<'a, str>> {
+    match take(fields, "test_event_code")? {
+        Json::Null => None,
+        Json::String(code) if code.is_empty() => None,
+        Json::String(code)
+            if code.len() <= LONGEST_TEST_EVENT_CODE && !code.chars().any(char::is_control) =>
+        {
+            Some(code)
+        }
+        _ => {
+            errors.push(finding(
+                "/test_event_code",
+                "must be a code from Meta's Test Events".to_owned(),
+            ));
+            None
         }
     }
 }
