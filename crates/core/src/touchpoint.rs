@@ -40,8 +40,8 @@ pub struct Touchpoint {
 }
 
 impl Touchpoint {
-    /// Reads `attribution`: the first touch and the last, each of which may be absent. What is no touch is left out with a warning:
-    /// it costs nobody a lead.
+    /// Reads `attribution`: the first touch and the last, each of which may be absent. What is no touch is left out with a
+    /// warning: it costs nobody a lead.
     pub fn read_all(json: Json<'_>, now_ms: i64, findings: &mut Findings) -> Vec<Self> {
         let root = At::Event;
         let at = root.field("attribution");

@@ -382,6 +382,30 @@ fn with_agent(lead: &Value) -> Value {
 }
 
 #[tokio::test]
+async fn conversions_honour_the_key_too_each_and_in_batches() {
+    let world = world(PurchaseSource::Recorded).await;
+    let event = |id: &str| rastro_test_support::events::lead(id, world.now());
+    let path = "/api/meta/conversions";
+    let batch = json!({"events": [event("a"), event("b"), {"event_name": "Lead"}]});
+    for (key, body, status) in [
+        ("one", event("x"), 202),
+        ("many", batch, 200),
+        ("again", event("x"), 409),
+    ] {
+        let first = post_with(&world, path, Key::Secret, &body, Some(key)).await;
+        let again = post_with(&world, path, Key::Secret, &body, Some(key)).await;
+        assert_eq!((first.status, again.status), (status, status), "{first:?}");
+        assert_eq!(first.json, again.json);
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        assert_eq!(first.headers["content-type"], again.headers["content-type"]);
+        let other = post_with(&world, path, Key::Secret, &event("y"), Some(key)).await;
+        assert_eq!(other.status, 422);
+    }
+    let census = world.census().await;
+    assert_eq!((census.accepted, census.duplicates), (3, 1));
+}
+
+#[tokio::test]
 async fn ten_at_once_under_one_key_store_one_and_the_key_is_kept_for_48_hours() {
     let world = world(PurchaseSource::Recorded).await;
     // Without an id of their own: nothing but the key tells that they are one.

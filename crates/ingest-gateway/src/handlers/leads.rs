@@ -20,8 +20,11 @@ use crate::wire::capture::LeadReceipt;
     operation_id = "captureLead",
     summary = "Capture a lead",
     params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
-    request_body(content = crate::openapi::LeadBody, content_type = "application/json"),
-    security(("apiKey" = [])),
+    request_body(content(
+        (crate::openapi::LeadBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),

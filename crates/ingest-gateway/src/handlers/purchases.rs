@@ -18,8 +18,8 @@ use crate::browser::Consent;
 use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
 
-/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id. Recorded again with a
-/// later status it moves on, never back, and never becomes a second event.
+/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id. Recorded again
+/// with a later status it moves on, never back, and never becomes a second event.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",
@@ -27,8 +27,11 @@ use crate::wire::capture::PurchaseReceipt;
     operation_id = "recordPurchase",
     summary = "Record a purchase",
     params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
-    request_body(content = crate::openapi::PurchaseBody, content_type = "application/json"),
-    security(("apiKey" = [])),
+    request_body(content(
+        (crate::openapi::PurchaseBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         (status = 202, description = "The order is stored, or moved on.", body = PurchaseReceipt<'static>),
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
