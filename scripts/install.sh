@@ -28,11 +28,11 @@ ensure_cc() {
     step "installing a C compiler (Debian gcc)" apt_install gcc libc6-dev
 }
 
-# A subcommand of cargo, built from its newest release.
+# A subcommand of cargo, built from its newest release; not optimised, which would take longer than it saves.
 ensure_cargo_tool() {
     cargo "$1" --version >/dev/null 2>&1 && return
     say "cargo-$1 is missing; it is built once and stays in your cargo bin folder (takes minutes)."
-    cargo install --locked "cargo-$1"
+    cargo install --locked --debug "cargo-$1"
 }
 
 # Makes .local/venv; one that outlived its interpreter (an upgrade, a moved checkout) is made anew.

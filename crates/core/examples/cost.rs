@@ -29,6 +29,7 @@ fn main() {
             user_agent: Some("Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36"),
             fbp: Some("fb.1.1596403881668.1116446470"),
             fbc: None,
+            is_browser: true,
         },
         ..Intake::default()
     };

@@ -2,8 +2,16 @@
 //!
 //! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice or hashed.
 
+use std::borrow::Cow;
+
+use crate::personal_data::unescaped;
+use crate::placeholder::is_placeholder;
+
 /// The longest click or browser id taken, in bytes. Meta's own browser library ignores longer ones.
 const LONGEST: usize = 500;
+/// The digits of a time in milliseconds, from 2001 to 2286. Ten are a time in seconds, and some other moment
+/// to Meta.
+const MILLISECONDS_DIGITS: usize = 13;
 
 /// Whether this is the value of a `_fbc` or `_fbp` cookie: `fb.{subdomain index}.{milliseconds}.{payload}`, with
 /// the optional fifth part that Meta's parameter builder adds.
@@ -19,11 +27,21 @@ pub fn is_valid(value: &str) -> bool {
         && index.len() <= 10
         && digits(index)
         && digits(created)
-        && (10..=13).contains(&created.len())
-        && !payload.is_empty()
+        && created.len() == MILLISECONDS_DIGITS
+        && !is_placeholder(payload)
         && is_base64url(payload)
         && parts.next().is_none_or(is_builder_suffix)
         && parts.next().is_none()
+}
+
+/// The value of a `_fbc` or `_fbp` cookie as a browser sends it, perhaps in quotes or percent-encoded.
+pub fn of_cookie(sent: &str) -> Option<Cow<'_, str>> {
+    let sent = sent.trim();
+    let bare = sent
+        .strip_prefix('"')
+        .and_then(|sent| sent.strip_suffix('"'))
+        .unwrap_or(sent);
+    Some(unescaped(bare)).filter(|value| is_valid(value))
 }
 
 /// Whether this is what Meta's parameter builder writes, after a dot, behind the values it had in its hands: click
@@ -52,7 +70,7 @@ pub fn fbclid(url: &str) -> Option<&str> {
         .rsplit_once('.')
         .filter(|(_, suffix)| is_builder_suffix(suffix))
         .map_or(value, |(id, _)| id);
-    (!value.is_empty() && value.len() <= LONGEST).then_some(value)
+    (!is_placeholder(value) && value.len() <= LONGEST).then_some(value)
 }
 
 /// The `fbc` of a click whose cookie nobody stored: subdomain index 1, as Meta asks of servers.
@@ -86,6 +104,10 @@ mod tests {
             "fb.1.1700000000123.",
             "fb..1700000000123.a",
             "fb.1.170000000012345.a",
+            "fb.1.1758300000.1293847561",
+            "fb.1.1758300000456.undefined",
+            "fb.1.1758300000456.null",
+            "fb.1.1758300000456.NaN",
             "fb.1.1700000000123.a b",
             "fb.1.1700000000123.a.XX",
             "fb.1.1700000000123.a.AQQCAQMC.b",
@@ -93,6 +115,22 @@ mod tests {
             &format!("fb.1.1700000000123.{}", "a".repeat(501)),
         ] {
             assert!(!is_valid(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_read_as_browsers_write_it() {
+        let value = "fb.1.1596403881668.1116446470";
+        for sent in [
+            value,
+            &format!("\"{value}\""),
+            &format!(" {value} "),
+            "fb%2E1%2E1596403881668%2E1116446470",
+        ] {
+            assert_eq!(of_cookie(sent).as_deref(), Some(value), "{sent}");
+        }
+        for sent in ["", "\"", "fb.1.1596403881668.null", "%", "fb%"] {
+            assert_eq!(of_cookie(sent), None, "{sent}");
         }
     }
 
@@ -107,6 +145,13 @@ mod tests {
         assert_eq!(fbclid("https://x.br/a#?fbclid=1"), None);
         assert_eq!(fbclid("https://x.br/a?fbclid="), None);
         assert_eq!(fbclid("https://x.br/a?fbclid=AbC.AQICAQMC"), Some("AbC"));
+        for nothing in ["null", "undefined", "{{fbclid}}", "NaN"] {
+            assert_eq!(
+                fbclid(&format!("https://x.br/a?fbclid={nothing}")),
+                None,
+                "{nothing}"
+            );
+        }
         let long = format!("https://x.br/?fbclid={}", "a".repeat(501));
         assert_eq!(fbclid(&long), None);
     }

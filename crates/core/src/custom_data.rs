@@ -1,5 +1,9 @@
-//! `custom_data`: what was bought, asked for or looked at, and for how much. Known fields are checked; any other
-//! name is the business's own and passes as it is, unless it is personal data.
+//! `custom_data`: what was bought, asked for or looked at, and for how much. Known fields are checked; any
+//! other name is the business's own and passes as it is, unless it is personal data.
+//!
+//! A detail that cannot be read is left out with a warning, and an odd number of things is rounded: half a
+//! kilo of cheese must not cost the sale. Only a Purchase's value and currency are required
+//! (`event/check.rs`).
 //!
 //! Source: Meta, "Custom data parameters".
 
@@ -10,12 +14,15 @@ use serde::ser::{Serialize, Serializer};
 use crate::dataset::Currency;
 use crate::finding::{At, Findings};
 use crate::json::{Json, Object};
+use crate::match_keys::{is_invisible, visible};
 use crate::personal_data;
 
 /// The custom data of one event, known fields in the form Meta takes.
 #[derive(Debug, Default)]
 pub struct CustomData<'a> {
     fields: Object<'a>,
+    /// A currency came that could not be read. Then the value is in no other.
+    has_unreadable_currency: bool,
 }
 
 const DELIVERY_CATEGORIES: [&str; 3] = ["in_store", "curbside", "home_delivery"];
@@ -40,13 +47,23 @@ impl<'a> CustomData<'a> {
     pub(crate) fn read(object: Object<'a>, findings: &mut Findings) -> Self {
         let at = At::Event.field("custom_data");
         let object = personal_data::cleaned(object, at, findings);
+        let has_currency = object
+            .iter()
+            .any(|(name, value)| name == "currency" && !value.is_nothing());
         let read = |(name, value): (Cow<'a, str>, Json<'a>)| {
             let value = read_field(&name, value, at.field(&name), findings)?;
             Some((name, value))
         };
+        let fields: Object<'a> = object.into_iter().filter_map(read).collect();
         CustomData {
-            fields: object.into_iter().filter_map(read).collect(),
+            has_unreadable_currency: has_currency && !fields.iter().any(|(name, _)| name == "currency"),
+            fields,
         }
+    }
+
+    /// Whether the value may be taken to be in the currency that the owner of the dataset assumes.
+    pub(crate) fn lacks_currency(&self) -> bool {
+        self.get("value").is_some() && self.get("currency").is_none() && !self.has_unreadable_currency
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Json<'a>> {
@@ -81,10 +98,10 @@ impl Serialize for CustomData<'_> {
     }
 }
 
-/// One field in the form Meta takes, or `None` if it says nothing or after saying what is wrong with it.
+/// One field in the form Meta takes, or `None` if it says nothing or after saying why it was left out.
 fn read_field<'a>(name: &str, value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
-    if value == Json::Null {
-        return None; // Meta's SDKs write null for what they were not given.
+    if value.is_nothing() {
+        return None;
     }
     match name {
         "value" | "net_revenue" | "predicted_ltv" => amount(value, at, findings),
@@ -92,7 +109,6 @@ fn read_field<'a>(name: &str, value: Json<'a>, at: At<'_>, findings: &mut Findin
         "num_items" => count(value, at, findings),
         "content_ids" => strings(value, at, findings),
         "contents" => contents(value, at, findings),
-        "content_type" => one_of(&["product", "product_group"], value, at, findings),
         "delivery_category" => one_of(&DELIVERY_CATEGORIES, value, at, findings),
         "customer_segmentation" => one_of(&CUSTOMER_SEGMENTATIONS, value, at, findings),
         "status" => match value {
@@ -100,17 +116,20 @@ fn read_field<'a>(name: &str, value: Json<'a>, at: At<'_>, findings: &mut Findin
             Json::Bool(done) => Some(Json::String(Cow::Borrowed(if done { "true" } else { "false" }))),
             value => text(value, at, findings),
         },
-        "content_category" | "content_name" | "order_id" | "item_number" | "search_string"
-        | "lead_event_source" => text(value, at, findings),
+        // Meta's types are many and grow: hotel, flight, destination, vehicle, home_listing, ...
+        "content_type" | "order_id" | "item_number" => id(value, at, findings),
+        "content_category" | "content_name" | "search_string" | "lead_event_source" => {
+            text(value, at, findings)
+        }
         "store_data" => match value {
             Json::Object(_) => Some(value),
             other => {
-                findings.wrong_kind(at, "an object", &other);
+                findings.left_out_kind(at, "an object", &other);
                 None
             }
         },
         "" => {
-            findings.error(at, "has no name");
+            findings.left_out(at, "it has no name");
             None
         }
         _ => Some(match value {
@@ -147,45 +166,88 @@ fn amount<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Js
         }
         _ => {}
     }
-    findings.error(at, "must be a number with a decimal point, such as 129.90");
+    findings.left_out(at, "it must be a number with a decimal point, such as 129.90");
     None
 }
 
-/// A number of things: a whole number, perhaps written as a string, as shops' data layers do.
+/// A number of things: a whole number, perhaps written as a string, as shops' data layers do. Half a kilo is
+/// one thing.
 fn count<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
-    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let count = match &value {
-        Json::String(text) => Some(text.trim())
-            .filter(|text| is_digits(text))
-            .and_then(|text| text.parse().ok()),
-        value => value.as_i64(),
-    };
-    let count = count.and_then(|count: i64| u64::try_from(count).ok());
-    if count.is_none() {
-        findings.error(at, "must be a whole number of items");
+    /// More of anything was not sold.
+    const MOST: f64 = 1e15;
+    const DETAIL: &str = "it must be a whole number of items";
+    if let Some(count) = value.whole_number().and_then(|count| u64::try_from(count).ok()) {
+        return Some(Json::Unsigned(count));
     }
-    count.map(Json::Unsigned)
+    let count = match &value {
+        Json::Float(count) => Some(*count),
+        Json::String(text) => Some(text.trim())
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'))
+            .and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    let Some(count) = count.filter(|count: &f64| (0.0..MOST).contains(count)) else {
+        findings.left_out(at, DETAIL);
+        return None;
+    };
+    let rounded = if count > 0.0 { count.round().max(1.0) } else { 0.0 };
+    if rounded != count {
+        findings.warn(at, format!("was rounded to {rounded}: {DETAIL}"));
+    }
+    Some(Json::Unsigned(rounded as u64))
 }
 
 fn currency<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
     match value.as_str().and_then(Currency::parse) {
         Some(currency) => Some(Json::String(Cow::Owned(currency.as_str().to_owned()))),
         None => {
-            findings.error(at, "must be an ISO 4217 code, such as \"BRL\"");
+            findings.left_out(at, "it must be an ISO 4217 code, such as \"BRL\"");
             None
         }
     }
 }
 
+/// A text for people: several are joined, and what is too long is cut.
 fn text<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
+    let value = match value {
+        Json::Array(items)
+            if items
+                .iter()
+                .all(|item| matches!(item, Json::String(_) | Json::Null)) =>
+        {
+            let texts: Vec<&str> = items.iter().filter_map(Json::as_str).collect();
+            Json::String(Cow::Owned(texts.join(", ")))
+        }
+        other => other,
+    };
     match value.into_identifier() {
+        Ok(text) if text.trim().is_empty() => None,
         Ok(text) if text.len() > LONGEST => {
-            findings.error(at, "is longer than 5,000 bytes");
-            None
+            findings.warn(at, "was cut to 5,000 bytes");
+            let mut text = text.into_owned();
+            text.truncate(text.floor_char_boundary(LONGEST));
+            Some(Json::String(Cow::Owned(text)))
         }
         Ok(text) => Some(Json::String(text)),
         Err(other) => {
-            findings.wrong_kind(at, "a string", &other);
+            findings.left_out_kind(at, "a string", &other);
+            None
+        }
+    }
+}
+
+/// A text that must equal another one somewhere: it is whole, or it is none.
+fn id<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
+    match value.into_identifier() {
+        Ok(id) if id.trim().is_empty() => None,
+        Ok(id) if id.len() > LONGEST => {
+            findings.left_out(at, "it is longer than 5,000 bytes");
+            None
+        }
+        Ok(id) if id.contains(is_invisible) => Some(Json::String(Cow::Owned(visible(&id).into_owned()))),
+        Ok(id) => Some(Json::String(id)),
+        Err(other) => {
+            findings.left_out_kind(at, "a string", &other);
             None
         }
     }
@@ -195,18 +257,59 @@ fn one_of<'a>(allowed: &[&str], value: Json<'a>, at: At<'_>, findings: &mut Find
     if value.as_str().is_some_and(|text| allowed.contains(&text)) {
         return Some(value);
     }
-    findings.error(at, format!("must be one of {}", allowed.join(", ")));
+    findings.left_out(at, format_args!("it must be one of {}", allowed.join(", ")));
     None
 }
 
+/// The items of a list, however it is written: as one, as the JSON of one inside a text, as PHP's list with
+/// gaps (an object named by numbers), or as its only item where `is_item` says so. What came inside a text is
+/// looked at for personal data here.
+fn list<'a>(
+    name: &str,
+    value: Json<'a>,
+    is_item: impl Fn(&Json<'_>) -> bool,
+    at: At<'_>,
+    findings: &mut Findings,
+) -> Result<Vec<Json<'a>>, Json<'a>> {
+    match value {
+        Json::Array(items) => Ok(items),
+        Json::String(text) if text.trim_start().starts_with(['[', '{']) => match Json::parse_within(&text) {
+            Some(inside @ (Json::Array(_) | Json::Object(_))) => {
+                match personal_data::cleaned_value(name, inside, at, findings) {
+                    Some(inside) => list(name, inside, is_item, at, findings),
+                    None => Ok(Vec::new()),
+                }
+            }
+            _ => Err(Json::String(text)),
+        },
+        Json::Object(fields)
+            if fields
+                .iter()
+                .all(|(name, _)| name.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
+            Ok(fields.into_iter().map(|(_, item)| item).collect())
+        }
+        item if is_item(&item) => Ok(vec![item]),
+        other => Err(other),
+    }
+}
+
 fn strings<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
-    let Json::Array(items) = value else {
-        findings.wrong_kind(at, "a list of strings", &value);
-        return None;
+    let is_item = |value: &Json<'_>| matches!(value, Json::Unsigned(_) | Json::Float(_));
+    let items = match list("content_ids", value, is_item, at, findings) {
+        Ok(items) => items,
+        Err(Json::String(text)) if !text.trim_start().starts_with(['[', '{']) => text
+            .split(',')
+            .map(|item| Json::String(Cow::Owned(item.trim().to_owned())))
+            .collect(),
+        Err(other) => {
+            findings.left_out_kind(at, "a list of strings", &other);
+            return None;
+        }
     };
-    let read = |(index, item)| match item {
-        Json::Null => None,
-        item => text(item, at.index(index), findings),
+    let read = |(index, item): (usize, Json<'a>)| match item.is_nothing() {
+        true => None,
+        false => id(item, at.index(index), findings),
     };
     Some(Json::Array(
         items.into_iter().enumerate().filter_map(read).collect(),
@@ -214,17 +317,25 @@ fn strings<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<J
 }
 
 fn contents<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
-    let Json::Array(items) = value else {
-        findings.wrong_kind(at, "a list of objects", &value);
-        return None;
-    };
-    let read = |(index, item)| match item {
-        Json::Null => None,
-        Json::Object(fields) => Some(product(fields, at.index(index), findings)),
-        other => {
-            findings.wrong_kind(at.index(index), "an object", &other);
-            None
+    let has_id = |fields: &Object<'_>| fields.iter().any(|(name, _)| name == "id");
+    let is_item = |value: &Json<'_>| matches!(value, Json::Object(fields) if has_id(fields));
+    let items = match list("contents", value, is_item, at, findings) {
+        Ok(items) => items,
+        Err(other) => {
+            findings.left_out_kind(at, "a list of objects", &other);
+            return None;
         }
+    };
+    let read = |(index, item): (usize, Json<'a>)| match item {
+        nothing if nothing.is_nothing() => None,
+        Json::Object(fields) => product(fields, at.index(index), findings),
+        other => match other.into_identifier() {
+            Ok(id) => Some(Json::Object(vec![(Cow::Borrowed("id"), Json::String(id))])),
+            Err(other) => {
+                findings.left_out_kind(at.index(index), "an object", &other);
+                None
+            }
+        },
     };
     Some(Json::Array(
         items.into_iter().enumerate().filter_map(read).collect(),
@@ -232,12 +343,12 @@ fn contents<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<
 }
 
 /// One of the things bought, asked for or looked at.
-fn product<'a>(fields: Object<'a>, at: At<'_>, findings: &mut Findings) -> Json<'a> {
+fn product<'a>(fields: Object<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'a>> {
     let read = |(name, value): (Cow<'a, str>, Json<'a>)| {
         let at = at.field(&name);
         let value = match &*name {
-            _ if value == Json::Null => None,
-            "id" => text(value, at, findings),
+            _ if value.is_nothing() => None,
+            "id" => id(value, at, findings),
             "item_price" => amount(value, at, findings),
             "quantity" => count(value, at, findings),
             "delivery_category" => one_of(&DELIVERY_CATEGORIES, value, at, findings),
@@ -247,8 +358,9 @@ fn product<'a>(fields: Object<'a>, at: At<'_>, findings: &mut Findings) -> Json<
         Some((name, value?))
     };
     let fields: Object<'a> = fields.into_iter().filter_map(read).collect();
-    if !fields.iter().any(|(name, _)| name == "id") {
-        findings.missing(at.field("id"), "is required: the product's id in the catalogue");
+    if fields.iter().any(|(name, _)| name == "id") {
+        return Some(Json::Object(fields));
     }
-    Json::Object(fields)
+    findings.left_out(at, "it has no id, which is the product's id in the catalogue");
+    None
 }

@@ -9,6 +9,7 @@ mod check;
 mod draft;
 mod facts;
 mod fields;
+pub mod names;
 
 use std::borrow::Cow;
 
@@ -144,23 +145,30 @@ struct PassedOn<'a> {
 impl<'a> Event<'a> {
     /// Reads one event from what a client sent, adds what the request tells of the visitor, and checks it.
     ///
-    /// Returns the event with warnings about what was left out of it, or every error that was found.
+    /// Returns the event with warnings about what was left out of it, or every error that was found: what is
+    /// required and not there, and what Meta would refuse the whole request for.
     pub fn read(json: Json<'a>, intake: &Intake<'a>) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
         let mut findings = Findings::default();
         let may_be_too_long = most_written(&json) > LONGEST_EVENT;
-        let own_id = has_no_id(&json).then(|| id_from_content(&json));
+        let own_id = fields::unusable_id(&json).map(|why| (why, id_from_content(&json, &intake.visitor)));
         let Json::Object(object) = json else {
             findings.wrong_kind(At::Event, "an object", &json);
             return Err(findings.errors);
         };
         let mut event = fields::Fields::read(object, &mut findings).event(intake, &mut findings);
-        if let Some(own_id) = own_id {
+        if let Some((why, own_id)) = own_id {
             event.id = Cow::Owned(own_id);
+            if let Some(why) = why {
+                findings.left_out(
+                    At::Event.field("event_id"),
+                    format_args!("{why}; the event got an id made of its content"),
+                );
+            }
         }
         if intake.consent_refused {
             event.user_data = UserData::default();
         }
-        event.enrich(intake);
+        event.enrich(intake, &mut findings);
         check::check(&event, intake.consent_refused, &mut findings);
         if may_be_too_long && findings.errors.is_empty() && event.to_json().len() > LONGEST_EVENT {
             findings.error(
@@ -193,11 +201,11 @@ impl<'a> Event<'a> {
     }
 
     /// Adds what the request and the owner's settings tell, where the event does not say.
-    fn enrich(&mut self, intake: &Intake<'a>) {
+    fn enrich(&mut self, intake: &Intake<'a>, findings: &mut Findings) {
         // A chat has no browser: the request is the business's own, or that of the messaging platform.
         if self.action_source != ActionSource::BusinessMessaging && !intake.consent_refused {
             let came_with_click = self.user_data.fbc.is_some();
-            self.user_data.enrich(&intake.visitor);
+            self.user_data.enrich(&intake.visitor, findings);
             if !came_with_click {
                 self.add_click(intake);
             }
@@ -206,8 +214,7 @@ impl<'a> Event<'a> {
             self.user_data.assume_country(country, &intake.reading());
         }
         if let Some(currency) = intake.defaults.currency
-            && self.custom_data.get("value").is_some()
-            && self.custom_data.get("currency").is_none()
+            && self.custom_data.lacks_currency()
         {
             self.custom_data
                 .add("currency", Json::String(Cow::Owned(currency.as_str().to_owned())));
@@ -233,19 +240,18 @@ impl<'a> Event<'a> {
     }
 }
 
-fn has_no_id(json: &Json<'_>) -> bool {
-    let Json::Object(fields) = json else { return false };
-    fields
-        .iter()
-        .all(|(name, value)| name != "event_id" || *value == Json::Null)
-}
-
-/// An id for an event that came without one: a hash of all it says. The same bytes sent again are then still the
-/// same event, whatever the clock, the visitor's address or our rules of reading have become. The price: two people
-/// of whom an event says nothing, who do the same thing in the same second, are one. (A browser's copy cannot be
-/// matched to it either; for that the client must send an id.)
-fn id_from_content(json: &Json<'_>) -> String {
-    let content = serde_json::to_vec(json).expect("writing strings and finite numbers to memory cannot fail");
+/// An id for an event that came without one: a hash of all it says, and of what tells the visitor from
+/// another. The same bytes sent again by the same browser are then still the same event, whatever the clock
+/// or our rules of reading have become. The price: a visitor without cookies whose address has changed counts
+/// twice. (A browser's copy cannot be matched to it either; for that the client must send an id.)
+fn id_from_content(json: &Json<'_>, visitor: &Visitor<'_>) -> String {
+    let mut content =
+        serde_json::to_vec(json).expect("writing strings and finite numbers to memory cannot fail");
+    let identity = visitor.identity();
+    if !identity.is_empty() {
+        content.push(b'\n'); // no part of what JSON writes
+        content.extend_from_slice(identity.as_bytes());
+    }
     format!("auto-{}", &match_keys::sha256_hex(&content).as_str()[..32])
 }
 

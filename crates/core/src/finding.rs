@@ -1,6 +1,7 @@
 //! What was found wrong with an event: each field by JSON pointer (RFC 6901), with a sentence for whoever sent it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use crate::personal_data;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: a JSON pointer relative to the event, such as `/user_data/em/0`; empty for the event itself. A name of
-    /// more than 64 characters is cut, and one that is an e-mail address is replaced by `[personal data]`.
+    /// more than 64 characters is cut, and one that holds personal data is replaced by `[personal data]`.
     pub pointer: String,
     /// What, as a sentence that continues the field's name: "must be a string, not a number".
     pub detail: Cow<'static, str>,
@@ -28,6 +29,7 @@ pub struct Findings {
 }
 
 const MOST: usize = 100;
+const LEFT_OUT: &str = "was left out: ";
 
 impl Findings {
     pub(crate) fn error(&mut self, at: At<'_>, detail: impl Into<Cow<'static, str>>) {
@@ -42,12 +44,49 @@ impl Findings {
         self.error(at, format!("must be {expected}, not {}", found.kind()));
     }
 
-    /// Says that a field is missing, unless something was already said about it.
+    /// Says that a field was left out. `why` is a sentence about "it", the field.
+    pub(crate) fn left_out(&mut self, at: At<'_>, why: impl fmt::Display) {
+        self.warn(at, format!("{LEFT_OUT}{why}"));
+    }
+
+    /// Says that a field was left out because it is of the wrong kind.
+    pub(crate) fn left_out_kind(&mut self, at: At<'_>, expected: &str, found: &Json<'_>) {
+        self.left_out(at, format_args!("it must be {expected}, not {}", found.kind()));
+    }
+
+    /// Says that a field that must be there is missing, or why it was left out: what is left out of another
+    /// event refuses this one.
     pub(crate) fn missing(&mut self, at: At<'_>, detail: &'static str) {
         let pointer = at.pointer();
-        if !self.errors.iter().any(|error| error.pointer == pointer) {
+        if self.errors.iter().any(|error| error.pointer == pointer) {
+            return;
+        }
+        if !self.refuse_for(&pointer) {
             self.error(at, detail);
         }
+    }
+
+    /// Makes an error of what was left out at a place. Returns whether there was anything.
+    pub(crate) fn refuse_for(&mut self, pointer: &str) -> bool {
+        let reason = |warning: &Finding| {
+            let why = warning.detail.strip_prefix(LEFT_OUT)?;
+            let detail = why.strip_prefix("it ").unwrap_or(why).to_owned();
+            (warning.pointer == pointer).then_some(detail)
+        };
+        let found = self
+            .warnings
+            .iter()
+            .enumerate()
+            .find_map(|(index, warning)| Some((index, reason(warning)?)));
+        let Some((index, detail)) = found else {
+            return false;
+        };
+        let pointer = self.warnings.remove(index).pointer;
+        self.errors.push(Finding {
+            pointer,
+            detail: detail.into(),
+        });
+        true
     }
 }
 
@@ -87,7 +126,7 @@ impl<'p> At<'p> {
         const LONGEST_NAME: usize = 64;
         match self {
             At::Event => String::new(),
-            At::Field(parent, name) if personal_data::holds_email(name) => {
+            At::Field(parent, name) if personal_data::holds_personal_data(name) => {
                 format!("{}/[personal data]", parent.pointer())
             }
             At::Field(parent, name) => {

@@ -33,12 +33,48 @@ pub enum Json<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// Reads one JSON document. The error says line and column, never the content.
+    /// Reads one JSON document, perhaps behind a byte order mark, as .NET writes one. The error says line and
+    /// column, never the content.
     pub fn parse(text: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
         // Checking all of it for UTF-8 at once is cheaper than each string by itself.
         match str::from_utf8(text) {
             Ok(text) => serde_json::from_str(text),
             Err(_) => serde_json::from_slice(text), // which says where
+        }
+    }
+
+    /// The document inside a text of its own, as shops put lists into attributes of pages.
+    pub(crate) fn parse_within(text: &str) -> Option<Json<'static>> {
+        serde_json::from_str(text).ok().map(Json::into_owned)
+    }
+
+    fn into_owned(self) -> Json<'static> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        match self {
+            Json::Null => Json::Null,
+            Json::Bool(value) => Json::Bool(value),
+            Json::Unsigned(value) => Json::Unsigned(value),
+            Json::Negative(value) => Json::Negative(value),
+            Json::Float(value) => Json::Float(value),
+            Json::String(value) => Json::String(text(value)),
+            Json::Array(items) => Json::Array(items.into_iter().map(Json::into_owned).collect()),
+            Json::Object(fields) => {
+                let fields = fields
+                    .into_iter()
+                    .map(|(name, value)| (text(name), value.into_owned()));
+                Json::Object(fields.collect())
+            }
+        }
+    }
+
+    /// Whether it says nothing: null, which Meta's SDKs write for what they were not given, or text without a
+    /// letter in it, which forms send for a field that nobody filled in.
+    pub(crate) fn is_nothing(&self) -> bool {
+        match self {
+            Json::Null => true,
+            Json::String(text) => text.trim().is_empty(),
+            _ => false,
         }
     }
 
@@ -74,14 +110,55 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The text of a string, or the digits of an integer: identifiers are sent as either.
+    /// The integer inside, which may be written as text.
+    pub(crate) fn whole_number(&self) -> Option<i64> {
+        match self {
+            Json::String(text) => {
+                let text = text.trim();
+                let digits = text.strip_prefix('-').unwrap_or(text);
+                let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+                is_whole.then(|| text.parse().ok())?
+            }
+            number => number.as_i64(),
+        }
+    }
+
+    /// The text of a string, or the digits of a whole number: identifiers are sent as either.
     pub fn into_identifier(self) -> Result<Cow<'a, str>, Self> {
         match self {
             Json::String(text) => Ok(text),
             Json::Unsigned(n) => Ok(Cow::Owned(n.to_string())),
+            Json::Float(n) if n >= 0.0 => self.as_i64().map(|n| Cow::Owned(n.to_string())).ok_or(self),
             other => Err(other),
         }
     }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The text with every half of a surrogate pair replaced by U+FFFD. A program that cuts text by UTF-16 units
+/// leaves half an emoji, which it writes as `\ud83d`: that is grammatical (RFC 8259, 8.2), but no text.
+pub fn without_half_characters(text: &[u8]) -> Cow<'_, [u8]> {
+    const LENGTH: usize = br"\ud83d".len();
+    let unit = |index: usize| {
+        let escape = text.get(index..index + LENGTH)?.strip_prefix(br"\u")?;
+        u16::from_str_radix(str::from_utf8(escape).ok()?, 16).ok()
+    };
+    let mut mended = Cow::Borrowed(text);
+    let mut index = 0;
+    while let Some(step) = text[index..].iter().position(|byte| *byte == b'\\') {
+        index += step;
+        index += match (unit(index), unit(index + LENGTH)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 2 * LENGTH,
+            (Some(0xd800..=0xdfff), _) => {
+                mended.to_mut()[index..index + LENGTH].copy_from_slice(br"\ufffd");
+                LENGTH
+            }
+            _ => 2, // the backslash and what it escapes, so that the second of `\\` begins nothing
+        };
+        index = index.min(text.len());
+    }
+    mended
 }
 
 /// The names that an object has more than once, one for each repeat. Linear: objects come from strangers.
@@ -248,6 +325,40 @@ mod tests {
             Json::parse(br#""\ud83d\ude00\u0000""#).unwrap(),
             Json::String("\u{1f600}\0".into())
         );
+    }
+
+    #[test]
+    fn half_a_character_becomes_a_replacement_and_everything_else_stays() {
+        for (text, expected) in [
+            (r#"["a\ud83d"]"#, r#"["a\ufffd"]"#),
+            (r#"["\udc00x"]"#, r#"["\ufffdx"]"#),
+            (r#"["\ud83d\ud83d\ude00"]"#, r#"["\ufffd\ud83d\ude00"]"#),
+            (r#"["\uD83Dx\uDE00"]"#, r#"["\ufffdx\ufffd"]"#),
+            (r#"["\ud83d\u0041"]"#, r#"["\ufffd\u0041"]"#),
+            (r#"["\\ud83d"]"#, r#"["\\ud83d"]"#),
+            (r#"["\\\ud83d"]"#, r#"["\\\ufffd"]"#),
+        ] {
+            assert_eq!(
+                without_half_characters(text.as_bytes()),
+                expected.as_bytes(),
+                "{text}"
+            );
+            assert!(Json::parse(expected.as_bytes()).is_ok(), "{expected}");
+        }
+        for text in ["", "\\", r"\u", r"\ud8", r#"{"a":"\ud83d\ude00 é"}"#, r"\ud83d\"] {
+            let mended = without_half_characters(text.as_bytes());
+            assert_eq!(mended.len(), text.len());
+            assert!(
+                matches!(mended, Cow::Borrowed(_)) || text.ends_with('\\'),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_document() {
+        assert_eq!(Json::parse(b"\xef\xbb\xbf1").unwrap(), Json::Unsigned(1));
+        assert!(Json::parse(b"1\xef\xbb\xbf").is_err());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod origin;
 pub mod page;
 pub mod person;
 mod personal_data;
+mod placeholder;
 pub mod purchase;
 pub mod retry;
 pub mod touchpoint;

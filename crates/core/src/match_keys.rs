@@ -28,7 +28,9 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 pub use country::{CountryCode, country_code};
 pub use hashed_key::{HashedKey, sha256_hex};
+pub(crate) use text::{is_invisible, visible};
 
+use crate::placeholder::is_placeholder;
 use text::Forms;
 
 /// One of the identifiers that Meta takes hashed.
@@ -178,9 +180,15 @@ pub struct Reading {
 /// Why a value was not hashed: a sentence for the client about "it", the value, which it never repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DroppedValue {
-    /// Nothing, a word that some language prints for nothing (`null`), or the hash of one of these.
+    /// Nothing, or the hash of nothing or of a word for it.
     #[error("it is empty")]
     Empty,
+    #[error("it is a placeholder that nobody filled in")]
+    Placeholder,
+    #[error("it has characters that were lost (U+FFFD)")]
+    Garbled,
+    #[error("it was rounded, as spreadsheets show long numbers")]
+    Rounded,
     #[error("it is longer than {} bytes", text::LONGEST)]
     TooLong,
     #[error("it has neither letters nor digits")]
@@ -239,8 +247,11 @@ impl HashedKeys {
     /// Says why nothing was added.
     pub fn add(&mut self, key: MatchKey, raw: &str, reading: &Reading) -> Result<(), DroppedValue> {
         let value = text::trim(raw);
-        if text::is_nothing(value) {
+        if value.is_empty() {
             return Err(DroppedValue::Empty);
+        }
+        if is_placeholder(value) {
+            return Err(DroppedValue::Placeholder);
         }
         if let Some(hashed) = HashedKey::parse(value).filter(|hashed| !(hashed.is_md5() && key.is_own_id())) {
             return if hashed.is_of_nothing() {
@@ -249,6 +260,15 @@ impl HashedKeys {
                 self.insert(key, hashed)
             };
         }
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(DroppedValue::Garbled);
+        }
+        let readable = if key.is_own_id() {
+            value.into()
+        } else {
+            visible(value)
+        };
+        let value = &*readable;
         let country = reading.country;
         let only_form = match key {
             MatchKey::FirstName | MatchKey::LastName => {

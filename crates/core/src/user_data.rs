@@ -1,19 +1,24 @@
-//! `user_data`: who an event is about, in the form Meta takes. Hash-required identifiers are normalised and hashed
-//! here, before anything is stored; identifiers that Meta wants plain are checked and passed on.
+//! `user_data`: who an event is about, in the form Meta takes. Hash-required identifiers are normalised and
+//! hashed here, before anything is stored; identifiers that Meta wants plain are checked and passed on.
+//!
+//! What is stored is personal data all the same: the visitor's address, user agent and cookies
+//! (`client_ip_address`, `client_user_agent`, `fbp`, `fbc`) and the plain ids point at a person as they are,
+//! and a hash of an e-mail address points at whoever is known to have that address.
 //!
 //! Source: Meta, "Customer information parameters".
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::click_id;
 use crate::finding::{At, Findings};
 use crate::json::{Json, Object, repeated_names};
-use crate::match_keys::{self, CountryCode, HashedKey, HashedKeys, MatchKey, Reading};
+use crate::match_keys::{self, CountryCode, DroppedValue, HashedKey, HashedKeys, MatchKey, Reading};
 use crate::personal_data;
+use crate::placeholder::is_placeholder;
 
 /// What is known of the person's device from the request itself, for events that do not carry it.
 #[derive(Clone, Copy, Default)]
@@ -24,6 +29,25 @@ pub struct Visitor<'v> {
     /// The `_fbp` and `_fbc` cookies.
     pub fbp: Option<&'v str>,
     pub fbc: Option<&'v str>,
+    /// Whether the request came from the visitor's own browser, whose clock is nobody's to set.
+    pub is_browser: bool,
+}
+
+impl Visitor<'_> {
+    /// What tells this visitor from another, for an event that came without an id: the browser's own cookie,
+    /// which stays when the address changes; without one the click; without either the address and the user
+    /// agent. Empty where nothing is known.
+    pub(crate) fn identity(&self) -> Cow<'_, str> {
+        let cookies = [self.fbp, self.fbc].into_iter().flatten();
+        if let Some(cookie) = cookies.into_iter().find(|cookie| click_id::is_valid(cookie)) {
+            return Cow::Borrowed(cookie);
+        }
+        let agent = self.user_agent.unwrap_or_default();
+        match self.ip {
+            Some(ip) => Cow::Owned(format!("{} {agent}", ip.to_canonical())),
+            None => Cow::Borrowed(agent),
+        }
+    }
 }
 
 /// The identifiers of one person, hashed where Meta wants them hashed.
@@ -69,8 +93,9 @@ const LONGEST: usize = 2_000;
 const MOST_VALUES: usize = 20;
 
 impl<'a> UserData<'a> {
-    /// Reads the object, naming every field that is wrong. A value that cannot be an identifier of its kind (an
-    /// e-mail without `@`) is left out with a warning: the others may still find the person.
+    /// Reads the object. A value that cannot be an identifier of its kind (an e-mail without `@`) is left out
+    /// with a warning: the others may still find the person. A key that Meta does not know refuses the event,
+    /// as Meta refuses the whole request for it.
     pub(crate) fn read(object: Object<'a>, reading: &Reading, findings: &mut Findings) -> Self {
         let at = At::Event.field("user_data");
         let mut reading = *reading;
@@ -101,10 +126,12 @@ impl<'a> UserData<'a> {
             Json::Array(values) => {
                 let limit = if key.takes_many() { MOST_VALUES } else { 1 };
                 if values.len() > limit {
-                    let values = values.len();
-                    return findings.error(at, format!("takes at most {limit} of its values, not {values}"));
+                    findings.warn(
+                        at,
+                        format!("was sent with its first {limit} of {} values", values.len()),
+                    );
                 }
-                for (index, value) in values.into_iter().enumerate() {
+                for (index, value) in values.into_iter().take(limit).enumerate() {
                     self.read_hashed_value(key, value, reading, at.index(index), findings);
                 }
             }
@@ -120,15 +147,14 @@ impl<'a> UserData<'a> {
         at: At<'_>,
         findings: &mut Findings,
     ) {
-        if value == Json::Null {
-            return; // Meta's SDKs write null for what they were not given.
+        if value.is_nothing() {
+            return;
         }
         match value.into_identifier() {
-            Ok(text) if text.is_empty() => {}
-            Ok(text) if text.len() > LONGEST => findings.error(at, TOO_LONG),
+            Ok(text) if text.len() > LONGEST => findings.left_out(at, TOO_LONG),
             Ok(text) => {
                 if let Err(dropped) = self.hashed.add(key, &text, reading) {
-                    findings.warn(at, format!("was left out: {dropped}"));
+                    findings.left_out(at, dropped);
                 } else if self.hashed.get(key).last().is_some_and(HashedKey::is_md5) {
                     findings.warn(
                         at,
@@ -136,27 +162,28 @@ impl<'a> UserData<'a> {
                     );
                 }
             }
-            Err(other) => findings.wrong_kind(at, "a string or a list of strings", &other),
+            Err(other) => findings.left_out_kind(at, "a string or a list of strings", &other),
         }
     }
 
     fn read_plain(&mut self, name: &str, value: Json<'a>, findings: &mut Findings) {
         let user_data = At::Event.field("user_data");
         let at = user_data.field(name);
-        let value = match value {
-            Json::Array(values) if values.is_empty() => return,
-            Json::Array(mut values) if values.len() == 1 => values.remove(0),
-            other => other,
-        };
-        if value == Json::Null {
-            return;
-        }
         let known = PLAIN.into_iter().find(|known| *known == name);
         if known.is_none() && !matches!(name, "client_ip_address" | "client_user_agent" | "fbc" | "fbp") {
-            findings.error(
-                at,
-                "is not a customer information parameter of the Conversions API",
-            );
+            if value != Json::Null {
+                findings.error(
+                    at,
+                    "is not a customer information parameter of the Conversions API",
+                );
+            }
+            return;
+        }
+        let value = match value {
+            Json::Array(mut values) if values.len() <= 1 => values.pop().unwrap_or(Json::Null),
+            other => other,
+        };
+        if value.is_nothing() {
             return;
         }
         if matches!(name, "fb_login_id" | "lead_id") && matches!(value, Json::Unsigned(_)) {
@@ -164,33 +191,31 @@ impl<'a> UserData<'a> {
             return;
         }
         let text = match value.into_identifier() {
-            Ok(text) if text.trim().is_empty() => return,
-            Ok(text) if text.len() > LONGEST => return findings.error(at, TOO_LONG),
+            Ok(text) if is_placeholder(text.trim()) => {
+                return findings.left_out(at, DroppedValue::Placeholder);
+            }
+            Ok(text) if text.len() > LONGEST && name == "client_user_agent" => {
+                findings.warn(at, "was cut to 2,000 bytes");
+                Cow::Owned(cut(&text).to_owned())
+            }
+            Ok(text) if text.len() > LONGEST => return findings.left_out(at, TOO_LONG),
             Ok(text) => text,
-            Err(other) => return findings.wrong_kind(at, "a string", &other),
+            Err(other) => return findings.left_out_kind(at, "a string", &other),
         };
         match name {
             "client_ip_address" => match sendable_address(text) {
                 Some(address) => self.client_ip_address = Some(address),
-                None => findings.warn(at, "was left out: it is not a public IPv4 or IPv6 address"),
+                None => findings.left_out(at, "it is not a public IPv4 or IPv6 address"),
             },
             "client_user_agent" => self.client_user_agent = Some(text),
             "fbc" if click_id::is_valid(&text) => self.fbc = Some(text),
             "fbp" if click_id::is_valid(&text) => self.fbp = Some(text),
-            "fbc" | "fbp" => {
-                findings.warn(
-                    at,
-                    "was left out: it is not of the form fb.<index>.<milliseconds>.<id>",
-                );
-            }
+            "fbc" | "fbp" => findings.left_out(at, "it is not of the form fb.<index>.<milliseconds>.<id>"),
             "fb_login_id" | "lead_id" if !text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                findings.error(at, "must be a whole number");
+                findings.left_out(at, "it must be a whole number");
             }
-            _ if personal_data::holds_email(&text) => {
-                findings.warn(
-                    at,
-                    "was left out: it holds an e-mail address, and would be sent as it is",
-                );
+            _ if personal_data::holds_personal_data(&text) => {
+                findings.left_out(at, "it holds personal data, and would be sent as it is");
             }
             "madid" => self
                 .plain
@@ -200,26 +225,32 @@ impl<'a> UserData<'a> {
     }
 
     /// Adds what the request itself tells of the visitor, where the event does not say.
-    pub(crate) fn enrich(&mut self, visitor: &Visitor<'a>) {
-        if self.client_ip_address.is_none() {
-            let ip = visitor.ip.filter(|ip| is_public(*ip));
-            self.client_ip_address = ip.map(|ip| Cow::Owned(ip.to_canonical().to_string()));
+    pub(crate) fn enrich(&mut self, visitor: &Visitor<'a>, findings: &mut Findings) {
+        let user_data = At::Event.field("user_data");
+        if self.client_ip_address.is_none()
+            && let Some(ip) = visitor.ip
+        {
+            if is_public(ip) {
+                self.client_ip_address = Some(Cow::Owned(ip.to_canonical().to_string()));
+            } else {
+                findings.warn(
+                    user_data.field("client_ip_address"),
+                    "is not known: the request came by a private address, perhaps that of a proxy which is \
+                     not among the gateway's trusted_proxies",
+                );
+            }
         }
         if self.client_user_agent.is_none() {
-            let is_usable = |agent: &&str| !agent.trim().is_empty() && agent.len() <= LONGEST;
-            self.client_user_agent = visitor.user_agent.filter(is_usable).map(Cow::Borrowed);
+            let agent = visitor.user_agent.filter(|agent| !is_placeholder(agent.trim()));
+            self.client_user_agent = agent.map(|agent| Cow::Borrowed(cut(agent)));
         }
+        let cookie =
+            |value: Option<&'a str>| value.filter(|value| click_id::is_valid(value)).map(Cow::Borrowed);
         if self.fbp.is_none() {
-            self.fbp = visitor
-                .fbp
-                .filter(|value| click_id::is_valid(value))
-                .map(Cow::Borrowed);
+            self.fbp = cookie(visitor.fbp);
         }
         if self.fbc.is_none() {
-            self.fbc = visitor
-                .fbc
-                .filter(|value| click_id::is_valid(value))
-                .map(Cow::Borrowed);
+            self.fbc = cookie(visitor.fbc);
         }
     }
 
@@ -262,7 +293,12 @@ impl<'a> UserData<'a> {
     }
 }
 
-const TOO_LONG: &str = "is longer than 2,000 bytes";
+const TOO_LONG: &str = "it is longer than 2,000 bytes";
+
+/// The beginning of a user agent that is longer than any browser's.
+fn cut(agent: &str) -> &str {
+    &agent[..agent.floor_char_boundary(LONGEST)]
+}
 
 /// The country the person's own data names; it decides how their phone and state are read.
 fn country_of(object: &Object<'_>) -> Option<CountryCode> {
@@ -274,42 +310,44 @@ fn country_of(object: &Object<'_>) -> Option<CountryCode> {
     match_keys::country_code(value.as_str()?)
 }
 
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+/// The address as it is sent, if it is one that a visitor can have on the internet: the first such one where
+/// a proxy's list of them was copied, and without a port. Meta's parameter builder may have put its own
+/// suffix behind it (`203.0.113.9.AQQAAQMC`), which is part of the value that Meta expects.
+fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
+    if let Ok(address) = text.parse::<IpAddr>()
+        && address.to_canonical() == address
+    {
+        return is_public(address).then_some(text); // As nearly all come.
     }
+    let mut addresses = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+    let address = addresses.find_map(|address| {
+        if let Some(ip) = address_and_port(address) {
+            // `::ffff:203.0.113.9` is how a socket open to both families shows an IPv4 visitor.
+            return is_public(ip).then(|| ip.to_canonical().to_string());
+        }
+        // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of the value.
+        let (mut ip, suffix) = address.rsplit_once('.')?;
+        while let Some((before, last)) = ip.rsplit_once('.')
+            && last == suffix
+        {
+            ip = before;
+        }
+        let is_visitors = click_id::is_builder_suffix(suffix) && is_public(ip.parse().ok()?);
+        is_visitors.then(|| format!("{ip}.{suffix}"))
+    });
+    address.map(Cow::Owned)
 }
 
-/// The address as it is sent, if it is one that a visitor can have on the internet. Meta's parameter builder may
-/// have put its own suffix behind it (`203.0.113.9.AQQAAQMC`), which is part of the value that Meta expects.
-fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
-    let text = trimmed(text);
-    if let Ok(address) = text.parse::<IpAddr>() {
-        // `::ffff:203.0.113.9` is how a socket open to both families shows an IPv4 visitor.
-        let is_mapped = address.to_canonical() != address;
-        let sent = if is_mapped {
-            Cow::Owned(address.to_canonical().to_string())
-        } else {
-            text
-        };
-        return is_public(address).then_some(sent);
-    }
-    // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of the value.
-    let (mut address, suffix) = text.rsplit_once('.')?;
-    while let Some((before, last)) = address.rsplit_once('.')
-        && last == suffix
-    {
-        address = before;
-    }
-    let is_visitors = click_id::is_builder_suffix(suffix) && is_public(address.parse().ok()?);
-    let once = format!("{address}.{suffix}");
-    is_visitors.then_some(Cow::Owned(once))
+/// An address as proxies write it: alone, with a port, or in brackets.
+pub fn address_and_port(text: &str) -> Option<IpAddr> {
+    let bare = text.parse::<IpAddr>().ok();
+    bare.or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()))
+        .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
 /// Whether the address is one of the internet's. Ranges set aside for examples pass: they are nobody's, and every
 /// trial uses them.
-fn is_public(address: IpAddr) -> bool {
+pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {
             let [first, second, ..] = v4.octets();

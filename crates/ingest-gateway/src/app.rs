@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
@@ -156,6 +156,7 @@ impl Gateway {
             let app = actix_web::App::new()
                 .app_data(Data::new(app))
                 .app_data(Data::new(sdk.clone()))
+                .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
                 .configure(event_routes)
                 .configure(sdk::routes);
             match settings.operators_on_public_listener {

@@ -112,13 +112,19 @@ impl KnownKey {
     /// Whether the request may carry a test event code. Each code goes to Meta in requests of its own, and
     /// its events show up in the business's Test Events: not for everyone who can read the key in a page.
     pub(crate) fn may_test(&self, test_event_code: Option<&str>) -> Result<(), Problem> {
+        self.may_test_item(test_event_code)
+            .map_err(|error| Problem::not_for_this_key(vec![error]))
+    }
+
+    /// As [`may_test`](Self::may_test), for one event of a batch.
+    pub(crate) fn may_test_item(&self, test_event_code: Option<&str>) -> Result<(), Finding> {
         match (test_event_code, self.caller.kind) {
-            (Some(_), ApiKeyKind::Publishable) => Err(Problem::not_for_this_key(vec![Finding {
+            (Some(_), ApiKeyKind::Publishable) => Err(Finding {
                 pointer: "/test_event_code".to_owned(),
                 detail:
                     "is not for a publishable key; use a secret key, or the dataset's own test event code"
                         .into(),
-            }])),
+            }),
             _ => Ok(()),
         }
     }

@@ -26,8 +26,8 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::{Known, KnownKey, bearer};
-use crate::handlers::{authorization, read_body};
-use crate::memory::RequestBody;
+use crate::body::{self, RequestBody};
+use crate::handlers::authorization;
 use crate::metrics::EventResult;
 use crate::problem::Problem;
 
@@ -141,7 +141,7 @@ impl Caller {
             ApiKeyKind::Secret => (app.max_body_bytes, false),
             ApiKeyKind::Publishable => (app.max_publishable_body_bytes, true),
         };
-        read_body(&app.memory, request, payload, most, takes_text).await
+        body::read(&app.memory, request, payload, most, takes_text).await
     }
 }
 

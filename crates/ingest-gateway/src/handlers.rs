@@ -9,7 +9,7 @@ pub(crate) mod purchases;
 mod capture;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::Payload;
 use rastro_core::finding::Finding;
 use rastro_service::telemetry::ErrorChain;
@@ -18,7 +18,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use crate::app::Desk;
-use crate::memory::{Memory, RequestBody};
+use crate::body::{self, RequestBody};
 use crate::problem::Problem;
 use crate::wire::fields::line;
 
@@ -58,27 +58,7 @@ fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     Problem::try_again("the database did not do it just now; asking again is safe")
 }
 
-/// The body of a request that brings JSON, of at most so many bytes. `takes_text`: also as text, which is how a page sends it
-/// without being asked for its headers first.
-pub(crate) async fn read_body(
-    memory: &Memory,
-    request: &HttpRequest,
-    payload: Payload,
-    most: usize,
-    takes_text: bool,
-) -> Result<RequestBody, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    let is_json = media_type.eq_ignore_ascii_case("application/json")
-        || takes_text && media_type.eq_ignore_ascii_case("text/plain");
-    if !is_json || !is_plain {
-        return Err(Problem::unsupported_media_type());
-    }
-    memory.read(request, payload, most).await
+/// The body of a request that brings JSON, within the limits of an operator's.
+async fn read_body(desk: &Desk, request: &HttpRequest, payload: Payload) -> Result<RequestBody, Problem> {
+    body::read(&desk.memory, request, payload, desk.max_body_bytes, false).await
 }

@@ -1,13 +1,15 @@
 //! The ingest-gateway: takes conversion events in over HTTP, and answers 202 when they are durable.
 //!
-//! A request goes through [`cors`] and [`browser`] (what pages need), [`auth`] (which dataset), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed),
-//! [`group_commit`] (stored, once) and back. [`problem`] is every answer that is not a success.
+//! A request goes through [`cors`] and [`browser`] (what pages need), [`auth`] (which dataset), [`body`] (its
+//! bytes), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed), [`group_commit`] (stored, once) and
+//! back. [`problem`] is every answer that is not a success.
 
 pub mod config;
 pub mod openapi;
 
 mod app;
 mod auth;
+mod body;
 mod browser;
 mod cors;
 mod group_commit;

@@ -72,6 +72,15 @@ impl Memory {
         room.map_err(|_| NoRoom::Now)
     }
 
+    /// A body that was read in another form.
+    pub(crate) fn hold(&self, text: Vec<u8>) -> Result<RequestBody, NoRoom> {
+        let room = self.take(text.len())?;
+        Ok(RequestBody {
+            text,
+            _room: Some(room),
+        })
+    }
+
     /// Reads a body of at most so many bytes, within the limits of time and room.
     pub(crate) async fn read(
         &self,

@@ -88,7 +88,7 @@ pub(crate) enum ConversionsBody {
     #[schema(title = "One event")]
     One(Box<ServerEvent>),
     #[schema(title = "A batch")]
-    Batch(EventBatch),
+    Batch(Box<EventBatch>),
 }
 
 #[derive(Serialize, ToSchema)]
@@ -129,18 +129,22 @@ pub(crate) struct ConsentRecord {
     source: Option<String>,
 }
 
-/// A server event of the Conversions API, with identifiers as you have them: they are normalised and hashed here.
-/// Any other field is refused by its name.
+/// A server event of the Conversions API, with identifiers as you have them: they are normalised and hashed
+/// here. Any other field is refused by its name. What is required and cannot be read refuses the event; any
+/// other detail is left out, or rounded, and the answer's warnings say so. Empty text is null.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ServerEvent {
-    /// A standard event (Lead, Purchase, ...) or a name of your own.
+    /// A standard event (Lead, Purchase, ...) or a name of your own. With a publishable key only what pages
+    /// send: PageView, ViewContent, Lead, Schedule, ..., and no Purchase.
     #[schema(max_length = 100, example = "Purchase")]
     event_name: String,
-    /// When it happened, in seconds since 1970: at most 7 days ago (62 for physical_store).
+    /// When it happened, in seconds since 1970: at most 7 days ago (62 for physical_store). A browser's clock
+    /// may be ahead: with a publishable key the event is then taken to have happened now.
     #[schema(example = 1790000000)]
     event_time: i64,
-    /// The same as the Pixel's eventID; an order number is fine. Name and id together are accepted once. Without one, an
-    /// id is made from the event's content.
+    /// The same as the Pixel's eventID; an order number is fine. Name and id together are accepted once.
+    /// Without one, or with a placeholder (undefined, {{order.id}}), an id is made from the event's content
+    /// and from who sent it: the _fbp or _fbc cookie, else the address and the user agent.
     #[schema(max_length = 255, example = "order-1042")]
     event_id: Option<String>,
     /// website, app, physical_store, business_messaging, email, phone_call, chat, system_generated or other.
@@ -170,7 +174,7 @@ pub(crate) struct ServerEvent {
     messaging_channel: Option<String>,
     customer_segmentation: Option<String>,
     advanced_measurement_table: Option<String>,
-    /// Shows this event in Meta's Test Events.
+    /// Shows this event in Meta's Test Events, instead of the batch's code. Not with a publishable key.
     #[schema(max_length = 64)]
     test_event_code: Option<String>,
 }
@@ -183,7 +187,8 @@ pub(crate) enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// Who the event is about. What is already hashed (SHA-256, 64 hex digits) stays as it is.
+/// Who the event is about. What is already hashed (SHA-256, 64 hex digits) stays as it is. The address, the
+/// user agent, fbc, fbp and the plain ids are stored and sent as they are; they are personal data too.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct UserData {
     /// E-mail.
@@ -244,7 +249,7 @@ pub(crate) struct CustomData {
     predicted_ltv: Option<f64>,
     content_ids: Option<Vec<String>>,
     contents: Option<Vec<Content>>,
-    /// product or product_group.
+    /// product, product_group, hotel, flight, destination, vehicle, home_listing, ...
     content_type: Option<String>,
     content_name: Option<String>,
     content_category: Option<String>,

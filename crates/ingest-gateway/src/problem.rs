@@ -214,7 +214,7 @@ impl Problem {
     }
 
     pub(crate) fn unsupported_media_type() -> Self {
-        let detail = "send application/json (with a publishable key also text/plain), not compressed";
+        let detail = "send application/json in UTF-8 (with a publishable key also text/plain), plain or compressed by gzip";
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",

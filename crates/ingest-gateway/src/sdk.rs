@@ -155,11 +155,4 @@ mod tests {
             assert_eq!(takes_gzip(accepted), expected, "{accepted}");
         }
     }
-
-    /// The budget of `web/README.md`.
-    #[test]
-    fn the_script_is_small() {
-        let bytes = Sdk::new().gzip.len();
-        assert!(bytes <= 4_200, "{bytes} bytes");
-    }
 }

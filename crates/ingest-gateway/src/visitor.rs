@@ -1,11 +1,16 @@
-//! What a request tells of the visitor behind it: address, browser, Meta's cookies.
+//! What a request tells of the visitor behind it: address, browser, Meta's cookies. A visitor cannot mend a
+//! header, so whatever is wrong with one costs that header and nothing else.
 
 use std::net::IpAddr;
+use std::sync::Once;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::USER_AGENT;
+use actix_web::http::header::{COOKIE, HeaderName, HeaderValue, USER_AGENT};
 use ipnet::IpNet;
+use rastro_core::click_id;
+use rastro_core::user_data::{Visitor, address_and_port, is_public};
 use rastro_store::ApiKeyKind;
+use tracing::warn;
 
 /// Owned, because a request's cookies and headers are decoded.
 #[derive(Debug, Default)]
@@ -14,82 +19,95 @@ pub(crate) struct RequestVisitor {
     user_agent: Option<String>,
     fbp: Option<String>,
     fbc: Option<String>,
+    is_browser: bool,
 }
 
 impl RequestVisitor {
     /// Reads the request. A server's address and user agent are its own, not the visitor's: with a secret key only
     /// the cookies count, which a server has from the visitor.
     pub(crate) fn of(request: &HttpRequest, kind: ApiKeyKind, trusted_proxies: &[IpNet]) -> Self {
-        let (ip, user_agent) = match kind {
-            ApiKeyKind::Publishable => (
-                client_ip(request, trusted_proxies),
-                request
-                    .headers()
-                    .get(USER_AGENT)
-                    .and_then(|value| value.to_str().ok())
-                    .map(str::to_owned),
-            ),
-            ApiKeyKind::Secret => (None, None),
-        };
-        let cookie = |name| {
-            // Most requests carry no cookies; asking for one would parse and allocate.
-            request
-                .headers()
-                .contains_key("cookie")
-                .then(|| request.cookie(name))?
-                .map(|cookie| cookie.value().to_owned())
-        };
+        let is_browser = kind == ApiKeyKind::Publishable;
         RequestVisitor {
-            ip,
-            user_agent,
-            fbp: cookie("_fbp"),
-            fbc: cookie("_fbc"),
+            ip: is_browser.then(|| client_ip(request, trusted_proxies)).flatten(),
+            user_agent: is_browser
+                .then(|| request.headers().get(USER_AGENT).map(text))
+                .flatten(),
+            fbp: cookie(request, "_fbp"),
+            fbc: cookie(request, "_fbc"),
+            is_browser,
         }
     }
 
-    pub(crate) fn as_visitor(&self) -> rastro_core::user_data::Visitor<'_> {
-        rastro_core::user_data::Visitor {
+    pub(crate) fn as_visitor(&self) -> Visitor<'_> {
+        Visitor {
             ip: self.ip,
             user_agent: self.user_agent.as_deref(),
             fbp: self.fbp.as_deref(),
             fbc: self.fbc.as_deref(),
+            is_browser: self.is_browser,
         }
     }
+}
+
+/// A header's text. Phones are sold with a dash or an accent in their user agent, in UTF-8 or in Latin-1.
+fn text(value: &HeaderValue) -> String {
+    match str::from_utf8(value.as_bytes()) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+fn texts(request: &HttpRequest, name: HeaderName) -> impl Iterator<Item = String> {
+    request.headers().get_all(name).map(text)
+}
+
+/// The first valid one of Meta's cookies of this name: one may come twice, from `www.loja` and from `.loja`,
+/// and what other cookies hold is no concern of ours.
+fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
+    texts(request, COOKIE).find_map(|cookies| {
+        let values = cookies.split(';').filter_map(|cookie| {
+            let (of, value) = cookie.split_once('=')?;
+            (of.trim() == name).then_some(value)
+        });
+        values
+            .filter_map(click_id::of_cookie)
+            .next()
+            .map(|value| value.into_owned())
+    })
 }
 
 /// The right-most address that is not one of our own proxies: everything left of it is the client's own claim.
 fn client_ip(request: &HttpRequest, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |ip: IpAddr| trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     let peer = request.peer_addr()?.ip().to_canonical();
-    if !is_trusted(peer) {
-        return Some(peer);
-    }
-    let forwarded = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).collect();
+    let forwarded: Vec<String> = texts(request, HeaderName::from_static("x-forwarded-for")).collect();
     let mut client = peer;
-    for hop in hops.into_iter().rev() {
-        let Some(ip) = address(hop.trim()) else { break };
-        client = ip;
-        if !is_trusted(ip) {
-            break;
+    if is_trusted(peer) {
+        for hop in forwarded.iter().flat_map(|value| value.split(',')).rev() {
+            let Some(ip) = address_and_port(hop.trim()) else {
+                break;
+            };
+            client = ip.to_canonical();
+            if !is_trusted(client) {
+                break;
+            }
         }
+    }
+    if !forwarded.is_empty() && !is_public(client) {
+        warn_of_unnamed_proxy(client);
     }
     Some(client)
 }
 
-/// An address as proxies write it: alone, or with a port, or in brackets.
-fn address(text: &str) -> Option<IpAddr> {
-    let bare = text.parse::<IpAddr>().ok();
-    bare.or_else(|| {
-        text.parse::<std::net::SocketAddr>()
-            .ok()
-            .map(|address| address.ip())
-    })
-    .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
-    .map(|ip| ip.to_canonical())
+/// The setting that is got wrong most, and nobody notices: said once, as it is true of every request.
+fn warn_of_unnamed_proxy(proxy: IpAddr) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        warn!(
+            "visitors come by {proxy}, a private address that is not among gateway.trusted_proxies: their \
+             events go without an address"
+        );
+    });
 }
 
 #[cfg(test)]
@@ -128,6 +146,52 @@ mod tests {
         assert_eq!(ip_of("127.0.0.1:1", &["1.2.3.4, 203.0.113.9"]), "203.0.113.9");
         assert_eq!(ip_of("127.0.0.1:1", &["1.2.3.4", "203.0.113.9"]), "203.0.113.9");
         assert_eq!(ip_of("127.0.0.1:1", &["1.2.3.4, garbage"]), "127.0.0.1");
+    }
+
+    /// What a browser's request with these headers, as bytes, tells.
+    fn browser(headers: &[(&'static str, &[u8])]) -> RequestVisitor {
+        let mut request = TestRequest::default().peer_addr("203.0.113.9:1".parse().unwrap());
+        for (name, value) in headers {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            request = request.append_header((*name, value));
+        }
+        RequestVisitor::of(&request.to_http_request(), ApiKeyKind::Publishable, &[])
+    }
+
+    #[test]
+    fn a_user_agent_is_read_whatever_letters_are_in_it() {
+        let agent = |value: &[u8]| browser(&[("user-agent", value)]).user_agent.unwrap();
+        assert_eq!(agent("Dalvik (Lua 7–Edição)".as_bytes()), "Dalvik (Lua 7–Edição)");
+        assert_eq!(agent(b"Dalvik (Edi\xe7\xe3o)"), "Dalvik (Edição)");
+        assert!(browser(&[]).user_agent.is_none());
+    }
+
+    #[test]
+    fn the_first_valid_cookie_counts_and_others_are_no_concern_of_ours() {
+        const FBP: &str = "fb.1.1758300000123.1293847561";
+        for cookies in [
+            &["_fbp=fb.1.1758300000123.1293847561"][..],
+            &["_fbp=; sessao=9; _fbp=fb.1.1758300000123.1293847561"],
+            &["_fbp=undefined;_fbp=fb.1.1758300000123.1293847561;_fbp=fb.1.1758300000123.2"],
+            &["nome=Jo%E3o; flag; =x; ;; _fbp=fb.1.1758300000123.1293847561"],
+            &["nome=João; _fbp = fb.1.1758300000123.1293847561 "],
+            &["_fbp=\"fb.1.1758300000123.1293847561\"; a=b"],
+            &["a=b", "_fbp=x", "_fbp=fb.1.1758300000123.1293847561"],
+        ] {
+            let headers: Vec<_> = cookies.iter().map(|value| ("cookie", value.as_bytes())).collect();
+            assert_eq!(browser(&headers).fbp.as_deref(), Some(FBP), "{cookies:?}");
+        }
+        let latin_1 = browser(&[("cookie", b"nome=Jo\xe3o; _fbp=fb.1.1758300000123.1293847561")]);
+        assert_eq!(latin_1.fbp.as_deref(), Some(FBP));
+        assert_eq!(
+            browser(&[("cookie", b"x_fbp=fb.1.1758300000123.1; _FBP=fb.1.1758300000123.1")]).fbp,
+            None
+        );
+    }
+
+    #[test]
+    fn a_header_of_hops_that_is_no_text_is_no_hop() {
+        assert_eq!(ip_of("127.0.0.1:1", &["203.0.113.9, ção"]), "127.0.0.1");
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn from_page(world: &World, body: &Value) -> RequestBuilder {
         .header("origin", PAGE)
         .header("content-type", "text/plain;charset=UTF-8")
         .header("user-agent", "Mozilla/5.0 (Linux; Android 16)")
+        .header("x-forwarded-for", "203.0.113.77")
         .body(body.to_string())
 }
 
@@ -240,7 +241,13 @@ async fn a_page_can_read_every_answer() {
     for (what, request, status) in rows {
         let mut request = request.build().unwrap();
         // The last one that was set.
-        let origin = request.headers().get_all("origin").iter().last().unwrap().clone();
+        let origin = request
+            .headers()
+            .get_all("origin")
+            .iter()
+            .next_back()
+            .unwrap()
+            .clone();
         request.headers_mut().insert("origin", origin.clone());
         let response = world.client.execute(request).await.unwrap();
         let (status_seen, headers) = (response.status().as_u16(), response.headers().clone());

@@ -1,6 +1,10 @@
 //! `POST /api/meta/conversions`, as a client sees it, and what is stored.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rastro_core::dataset::{Currency, DatasetDefaults};
@@ -202,10 +206,18 @@ async fn each_refusal_has_its_own_status_and_tells_why() {
         (
             post()
                 .header("content-type", json_type)
-                .header("content-encoding", "gzip")
+                .header("content-encoding", "br")
                 .body("x"),
             415,
             "unsupported-media-type",
+        ),
+        (
+            post()
+                .header("content-type", json_type)
+                .header("content-encoding", "gzip")
+                .body("x"),
+            400,
+            "malformed",
         ),
         (post().json(&json!({"events": []})), 422, "invalid-event"),
         (
@@ -419,17 +431,15 @@ async fn a_database_in_trouble_means_503_and_never_a_false_202() {
     // No partition for today.
     let partition = world
         .database
-        .value("SELECT 'event_segments_' || to_char(rastro_now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
+        .value("SELECT 'events_' || to_char(rastro_now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
         .await;
     world
         .database
-        .execute(&format!(
-            "ALTER TABLE event_segments DETACH PARTITION {partition}"
-        ))
+        .execute(&format!("ALTER TABLE events DETACH PARTITION {partition}"))
         .await;
     refused(world.post(Key::Secret, &event("b")).await);
     let bounds = "FOR VALUES FROM (current_date) TO (current_date + 1)";
-    let attach = format!("ALTER TABLE event_segments ATTACH PARTITION {partition} {bounds}");
+    let attach = format!("ALTER TABLE events ATTACH PARTITION {partition} {bounds}");
     world.database.execute(&format!("DO $$ BEGIN EXECUTE replace(replace('{attach}', 'current_date + 1', quote_literal(current_date + 1)), 'current_date', quote_literal(current_date)); END $$")).await;
     assert_eq!(world.post(Key::Secret, &event("c")).await.status, 202);
     // Every connection cut, as a restart does: whatever that one request hears, asking again is enough.
@@ -542,4 +552,186 @@ async fn a_commit_that_hangs_does_not_hold_up_those_of_other_threads() {
     }
     assert!(accepted < 16, "one group lost its connection");
     assert_eq!(world.census().await.accepted, accepted);
+}
+
+/// A request with a body as it stands, announced as JSON.
+fn raw(world: &World, key: Key, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
+    let request = world
+        .client
+        .post(world.conversions_url())
+        .bearer_auth(key.as_str());
+    request.header("content-type", "application/json").body(body)
+}
+
+#[tokio::test]
+async fn half_a_character_and_a_number_out_of_range_cost_one_event_at_most() {
+    let world = World::start().await;
+    let event = |id: &str, name: &str| {
+        let mut event = lead(id, world.now());
+        event["custom_data"] = json!({"content_name": name});
+        event.to_string()
+    };
+    let half = event("half", "Sofá HALF").replace("HALF", r"\ud83d");
+    let out_of_range = event("huge", "HUGE").replace(r#""HUGE""#, "1e400");
+    let body = format!(
+        r#"{{"events":[{},{half},{out_of_range},{}]}}"#,
+        event("a", "x"),
+        event("b", "x")
+    );
+    let answer = World::answer(raw(&world, Key::Secret, body)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let results = answer.json["results"].as_array().unwrap();
+    let statuses: Vec<_> = results
+        .iter()
+        .map(|result| result["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["accepted", "accepted", "rejected", "accepted"]);
+    assert_eq!(
+        results[1]["warnings"][0]["pointer"],
+        "/events/1/custom_data/content_name"
+    );
+    assert_eq!(results[2]["errors"][0]["pointer"], "/events/2");
+    let payload = stored_payload(&world, "half").await;
+    assert_eq!(payload["custom_data"]["content_name"], "Sofá \u{fffd}");
+    assert_eq!(world.census().await.accepted, 3);
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_gzip_and_a_slash_at_the_end_of_the_path_are_no_obstacles() {
+    let world = World::with(settings(DatasetDefaults::default()), |config| {
+        config.max_body_bytes = 10_000;
+    })
+    .await;
+    let event = |id: &str| lead(id, world.now()).to_string();
+    let marked = format!("\u{feff}{}", event("marked"));
+    assert_eq!(World::answer(raw(&world, Key::Secret, marked)).await.status, 202);
+
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let compressed = |text: &str| raw(&world, Key::Secret, gzip(text)).header("content-encoding", "gzip");
+    assert_eq!(World::answer(compressed(&event("small"))).await.status, 202);
+    let bomb = format!("{}{}", " ".repeat(5_000_000), event("large"));
+    assert_eq!(World::answer(compressed(&bomb)).await.status, 413);
+    let deflated = raw(&world, Key::Secret, gzip(&event("x"))).header("content-encoding", "deflate");
+    assert_eq!(World::answer(deflated).await.status, 415);
+
+    let path = format!("{}/", world.conversions_url());
+    let request = world
+        .client
+        .post(path)
+        .bearer_auth(Key::Secret.as_str())
+        .json(&lead("slash", world.now()));
+    assert_eq!(World::answer(request).await.status, 202);
+    assert_eq!(world.census().await.accepted, 3);
+}
+
+#[tokio::test]
+async fn an_event_of_a_batch_may_have_a_test_event_code_of_its_own() {
+    let world = World::start().await;
+    let mut own = lead("own", world.now());
+    own["test_event_code"] = json!("TEST1");
+    let mut wrong = lead("wrong", world.now());
+    wrong["test_event_code"] = json!(7);
+    let batch = json!({"events": [own, lead("theirs", world.now()), wrong], "test_event_code": "TEST2"});
+    let answer = world.post(Key::Secret, &batch).await;
+    assert_eq!(
+        (answer.status, &answer.json["accepted"]),
+        (200, &json!(3)),
+        "{answer:?}"
+    );
+    let pointer = &answer.json["results"][2]["warnings"][0]["pointer"];
+    assert_eq!(pointer, "/events/2/test_event_code");
+    let codes = world
+        .database
+        .query("SELECT event_id, test_event_code FROM events ORDER BY event_id")
+        .await;
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        codes,
+        [
+            vec![text("own"), text("TEST1")],
+            vec![text("theirs"), text("TEST2")],
+            vec![text("wrong"), text("TEST2")],
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_publishable_key_sends_what_pages_send_and_little_of_it() {
+    let world = World::start().await;
+    for name in ["PageView", "ViewContent", "Lead", "Schedule"] {
+        let mut event = lead(name, world.now());
+        event["event_name"] = json!(name);
+        assert_eq!(world.post(Key::Publishable, &event).await.status, 202, "{name}");
+    }
+    let sale = purchase("order-1043", world.now());
+    let refused = world.post(Key::Publishable, &sale).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(pointers(&refused.json), ["/event_name"]);
+    // The id is not taken by it.
+    assert_eq!(world.post(Key::Secret, &sale).await.status, 202);
+    let mixed = json!({"events": [lead("a", world.now()), purchase("order-1044", world.now())]});
+    let answer = world.post(Key::Publishable, &mixed).await;
+    assert_eq!(
+        (&answer.json["accepted"], &answer.json["rejected"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(
+        answer.json["results"][1]["errors"][0]["pointer"],
+        "/events/1/event_name"
+    );
+
+    let mut test = lead("test", world.now());
+    test["test_event_code"] = json!("TEST1");
+    let refused = world.post(Key::Publishable, &test).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(pointers(&refused.json), ["/test_event_code"]);
+    let of_tests = "SELECT count(*) FROM events WHERE coalesce(test_event_code, '') <> ''";
+    assert_eq!(world.database.value(of_tests).await, "0");
+
+    let large = format!("{}{}", " ".repeat(64 * 1_024), lead("large", world.now()));
+    let refused = World::answer(raw(&world, Key::Publishable, large.clone())).await;
+    assert_eq!(refused.status, 413);
+    assert_eq!(World::answer(raw(&world, Key::Secret, large)).await.status, 202);
+    assert_eq!(world.census().await.accepted, 7);
+}
+
+#[tokio::test]
+async fn a_visitors_headers_and_clock_cost_no_event() {
+    let world = World::start().await;
+    let mut event = lead("odd", world.now() + 300);
+    let user_data = event["user_data"].as_object_mut().unwrap();
+    user_data.remove("client_ip_address");
+    user_data.remove("client_user_agent");
+    let request = raw(&world, Key::Publishable, event.to_string())
+        .header("user-agent", "Dalvik (Lua 7–Edição)".as_bytes())
+        .header(
+            "cookie",
+            b"nome=Jo\xe3o; _fbp=; _fbp=fb.1.1758300000123.1293847561".as_slice(),
+        )
+        .header("x-forwarded-for", "203.0.113.77, 10.0.0.1");
+    let answer = World::answer(request).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let warnings = answer.json["warnings"].as_array().unwrap();
+    let warned: Vec<_> = warnings
+        .iter()
+        .map(|warning| warning["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(warned, ["/event_time", "/user_data/client_ip_address"]);
+    let payload = stored_payload(&world, "odd").await;
+    assert_eq!(payload["event_time"], world.now());
+    assert_eq!(payload["user_data"]["client_user_agent"], "Dalvik (Lua 7–Edição)");
+    assert_eq!(payload["user_data"]["fbp"], "fb.1.1758300000123.1293847561");
+    assert_eq!(payload["user_data"].get("client_ip_address"), None);
+    // A server's clock is its owner's to set.
+    assert_eq!(
+        world
+            .post(Key::Secret, &lead("ahead", world.now() + 300))
+            .await
+            .status,
+        422
+    );
 }

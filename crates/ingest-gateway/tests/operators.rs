@@ -158,7 +158,8 @@ async fn refused_events_are_seen_tried_for_show_retried_and_arrive_once() {
     };
     assert_eq!(
         world.database.value(&log("outcome")).await,
-        "error, retried, success"
+        // Refused with the others, then by halves until it stood alone.
+        "accepted, error, error, error, retried, success"
     );
     let who = format!(
         "{} retried by ana (on call)",
@@ -270,13 +271,14 @@ async fn a_retry_takes_only_what_every_condition_names() {
 #[tokio::test]
 async fn two_operators_at_once_retry_an_event_once() {
     let mut world = start().await;
-    let ids: Vec<String> = (0..20).map(|id| format!("bad-{id}")).collect();
+    // Fewer than the refusals in a row after which the forwarder keeps the rest back.
+    let ids: Vec<String> = (0..7).map(|id| format!("bad-{id}")).collect();
     fail(&mut world, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
     let all = json!({"all": true});
     let (one, other) = tokio::join!(post(&world, &all), post(&world, &all));
     let retried = one.json["retried"].as_i64().unwrap() + other.json["retried"].as_i64().unwrap();
     let logged = "SELECT count(*)::text FROM meta_events_log WHERE outcome = 'retried'";
-    assert_eq!((retried, world.database.value(logged).await.as_str()), (20, "20"));
+    assert_eq!((retried, world.database.value(logged).await.as_str()), (7, "7"));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
-//! `make bench`: what the product does on this machine, beside what simpler ways of doing the same would do, and beside another
-//! build of it.
+//! `make bench`: what the product does on this machine, beside what simpler ways of doing the same would do,
+//! and beside another build of it.
 //!
-//! Absolute figures of a machine drift by a factor of two with no cause to be found, so what counts here are ratios
-//! of figures taken in turn in one run. The run ends with the sum of all events: one that loses or doubles an event fails.
+//! Absolute figures of a machine drift by a factor of two with no cause to be found, so what counts here are
+//! ratios of figures taken in turn in one run. The run ends with the sum of all events: one that loses or
+//! doubles an event fails.
 
 pub mod baseline;
 pub mod claims;
@@ -41,7 +42,8 @@ const OTHER_DATASET: &str = "100000000000002";
 const SINGLES: usize = 256;
 const BATCHES: usize = 8;
 const THOUSAND_A_MINUTE: f64 = 1_000.0 / 60.0;
-/// The parts of a backlog between which the drain is timed: the forwarder's start and its last, unfilled batch are not.
+/// The parts of a backlog between which the drain is timed: the forwarder's start and its last, unfilled
+/// batch are not.
 const DRAIN_FROM: f64 = 0.05;
 const DRAIN_UNTIL: f64 = 0.95;
 
@@ -102,7 +104,8 @@ impl Plan {
     };
 }
 
-/// Everything that runs: the server, its databases, the services and the baselines, each a process of its own.
+/// Everything that runs: the server, its databases, the services and the baselines, each a process of its
+/// own.
 pub struct Bench {
     pub plan: Plan,
     pub server: Server,
@@ -133,8 +136,13 @@ pub async fn bench() -> anyhow::Result<bool> {
     heading("database and services");
     let mut bench = Bench::open(plan, logs).await?;
     heading("measuring");
-    let mut report = Report::new(&bench).await?;
-    report.everyday = Some(bench.everyday().await?);
+    let mut report = Report {
+        quick,
+        machine: usage::machine()?,
+        postgres: bench.server.describe().await?,
+        thousand_a_minute: Some(bench.everyday().await?),
+        ..Report::default()
+    };
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));
         report.rounds.push(bench.round(number).await?);
@@ -143,18 +151,19 @@ pub async fn bench() -> anyhow::Result<bool> {
         say(&format!("what each thing in the tables costs, {number}"));
         report.costs.push(bench.costs().await?);
     }
-    report.bytes = bench.system.bytes_per_event().await?;
-    if let Some(other) = &bench.other {
-        report.other_bytes = other.bytes_per_event().await?;
+    for system in [Some(&bench.system), bench.other.as_ref()].into_iter().flatten() {
+        report
+            .bytes_per_event
+            .insert(system.name, system.bytes_per_event().await?);
     }
     report.claims = Some(claims::claims(&bench).await?);
     report.expiry = Some(claims::expiry(&bench).await?);
     say("the sum of all events");
     report.books = Some(bench.system.books().await?);
     if let Some(other) = &bench.other {
-        report.other_books = Some((other.accepted(), other.at_meta().await?));
+        report.books_of_other_build = Some((other.accepted(), other.at_meta().await?));
     }
-    report.gateway_rss_peak = bench.system.gateway_memory()?.1;
+    report.gateway_rss_peak_mb = bench.system.gateway_memory()?.1 as f64 / 1e6;
     bench.close().await?;
     fs::write(
         out.join("report.json"),
@@ -253,8 +262,8 @@ impl Bench {
         Ok(())
     }
 
-    /// Every configuration once, for a few seconds each. Rounds repeat, so that whatever changes on the machine meanwhile
-    /// changes all of them.
+    /// Every configuration once, for a few seconds each. Rounds repeat, so that whatever changes on the
+    /// machine meanwhile changes all of them.
     async fn round(&mut self, number: usize) -> anyhow::Result<Round> {
         let mut round = Round::new();
         let closed = Pace::Closed(Duration::ZERO);
@@ -350,8 +359,8 @@ impl Bench {
         Ok(measurement)
     }
 
-    /// In and out at once: as many single requests as it takes, while the forwarder delivers them. The slower of the two
-    /// rates counts.
+    /// In and out at once: as many single requests as it takes, while the forwarder delivers them. The slower
+    /// of the two rates counts.
     async fn through(&self, name: &str) -> anyhow::Result<Measurement> {
         let system = match name {
             THROUGH => &self.system,
@@ -379,7 +388,8 @@ impl Bench {
         })
     }
 
-    /// What a small business sends, with all services at work: what everything costs when next to nothing happens.
+    /// What a small business sends, with all services at work: what everything costs when next to nothing
+    /// happens.
     async fn everyday(&mut self) -> anyhow::Result<Everyday> {
         let length = self.plan.everyday;
         say(&format!("1,000 a minute for {length:?}"));

@@ -1,5 +1,5 @@
-//! The bookkeeper: what the gateway said it accepted, what the database holds, and what Meta counted. All SQL of the lab is
-//! here, and everything else that knows a table.
+//! The bookkeeper: what the gateway said it accepted, what the database holds, and what Meta counted. All SQL
+//! of the lab is here, and everything else that knows a table.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -39,7 +39,8 @@ pub struct Told {
     pub duplicate: u64,
 }
 
-/// What the stand-in for Meta counted of a dataset: what deduplication by name and id keeps, and what it drops.
+/// What the stand-in for Meta counted of a dataset: what deduplication by name and id keeps, and what it
+/// drops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct AtMeta {
     pub unique: u64,
@@ -167,8 +168,8 @@ pub async fn at_meta(sandbox: SocketAddr, dataset: &str) -> anyhow::Result<AtMet
     Ok(counts.datasets.get(dataset).copied().unwrap_or_default())
 }
 
-/// Waits until nothing was on its way for as long as `quiet`, or until nothing has moved for as long as `patience`; returns the
-/// last count. PostgreSQL may be away meanwhile.
+/// Waits until nothing was on its way for as long as `quiet`, or until nothing has moved for as long as
+/// `patience`; returns the last count. PostgreSQL may be away meanwhile.
 pub async fn settle(
     store: &Store,
     quiet: Duration,
@@ -225,6 +226,12 @@ pub async fn connect_within(url: &str, patience: Duration) -> anyhow::Result<Cli
         }
     }
 }
+
+/// For whoever looks further after a demo.
+pub const QUERIES_TO_LOOK: [&str; 2] = [
+    "SELECT event_name, outcome, count(*) FROM meta_events_log GROUP BY 1, 2 ORDER BY 1, 2;",
+    "SELECT event_number, event_name, event_id, value, utm_campaign FROM events ORDER BY event_number DESC LIMIT 3;",
+];
 
 // ---- what chaos breaks and audits ----
 
@@ -393,8 +400,8 @@ pub async fn bytes_by_table(url: &str) -> anyhow::Result<Vec<(String, u64)>> {
     Ok(rows.iter().map(size).collect())
 }
 
-/// Puts events that are ready to be sent straight into new tables: a backlog of any size in little time. `thin`: with an empty
-/// payload, so that what remains is what the backlog's size costs.
+/// Puts events that are ready to be sent straight into new tables: a backlog of any size in little time.
+/// `thin`: with an empty payload, so that what remains is what the backlog's size costs.
 pub async fn fill_backlog(url: &str, dataset: i64, events: i64, thin: bool) -> anyhow::Result<()> {
     const CONNECTIONS: i64 = 2;
     let payload = if thin {
@@ -474,7 +481,8 @@ impl Table {
 }
 
 /// The tables as they are, and with one thing less each, to see what that thing costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tables {
     AsTheyAre,
     WithoutTypedColumns,

@@ -1,11 +1,13 @@
-//! `make chaos`: the real services, two of each, under constant load, while everything around them breaks at random; then
-//! an account of every event.
+//! `make chaos`: the real services, two of each, under constant load, while everything around them breaks at
+//! random; then an account of every event.
 //!
-//! [`plan`] draws from a seed what breaks when. A run brings up a durable PostgreSQL of its own, a stand-in for Meta and the
-//! services ([`fleet`]), sends ([`clients`]), breaks ([`faults`]), waits until all is quiet, and audits ([`audit`]): what the
-//! clients were told against what is stored, what was stored against what Meta counted.
+//! [`plan`] draws from a seed what breaks when. A run brings up a durable PostgreSQL of its own, a stand-in
+//! for Meta and the services ([`fleet`]), sends ([`clients`]), breaks ([`faults`]), waits until all is quiet,
+//! and audits ([`audit`]): what the clients were told against what is stored, what was stored against what
+//! Meta counted.
 //!
-//! The plan is the same for the same seed, and so are the events. What the scheduler of the machine makes of it is not.
+//! The plan is the same for the same seed, and so are the events. What the scheduler of the machine makes of
+//! it is not.
 
 pub mod audit;
 pub mod clients;
@@ -47,7 +49,8 @@ const SEED: Seed<'_> = Seed {
 };
 /// How long everything may take to come to its end once nothing breaks any more.
 const DRAIN: Duration = Duration::from_secs(90);
-/// Nothing is on its way when nothing was for so long: what failed in an outage is looked for for a second after it.
+/// Nothing is on its way when nothing was for so long: what failed in an outage is looked for for a second
+/// after it.
 const QUIET: Duration = Duration::from_millis(2_500);
 
 /// What to run.
@@ -100,8 +103,8 @@ pub async fn chaos() -> anyhow::Result<bool> {
     Ok(report.all_is_well())
 }
 
-/// Brings everything up, breaks it, waits, and gives the account. An error means that the run itself failed: whether the
-/// promises were kept, the report says.
+/// Brings everything up, breaks it, waits, and gives the account. An error means that the run itself failed:
+/// whether the promises were kept, the report says.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let plan = Plan::draw(options.seed, options.duration, &options.timing);
     let scene = Arc::new(set_up(options).await?);

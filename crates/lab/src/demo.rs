@@ -1,8 +1,8 @@
-//! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the account of what
-//! became of them. Everything is left running.
+//! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
+//! account of what became of them. Everything is left running.
 //!
-//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`account`] compares what each witness says, and
-//! [`services`] keeps the processes.
+//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`account`] compares what each
+//! witness says, and [`services`] keeps the processes.
 
 pub mod account;
 pub mod people;
@@ -65,8 +65,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Sends the stream and accounts for it. Nobody else may be sending through the same database meanwhile: its books
-    /// are counted as a whole.
+    /// Sends the stream and accounts for it. Nobody else may be sending through the same database meanwhile:
+    /// its books are counted as a whole.
     pub async fn account_for(&self, requests: &[Request]) -> anyhow::Result<Account> {
         let what = "events of an earlier run on the way";
         let before = self.settle(what, STALLED_LEFTOVERS).await?;

@@ -1,11 +1,13 @@
-//! The laboratory: the built services under load, shown (`make demo`), measured (`make bench`) and broken (`make chaos`).
+//! The laboratory: the built services under load, shown (`make demo`), measured (`make bench`) and broken
+//! (`make chaos`).
 //!
-//! Each sends events with the load generator ([`load`]) and then lets the bookkeeper ([`books`]) compare three witnesses:
-//! what the gateway answered, what the database holds, and what the stand-in for Meta counted. All SQL of the lab is in
-//! [`books`]. Programs are started by `rastro_test_support`.
+//! Each sends events with the load generator ([`load`]) and then lets the bookkeeper ([`books`]) compare
+//! three witnesses: what the gateway answered, what the database holds, and what the stand-in for Meta
+//! counted. All SQL of the lab is in [`books`]. Programs are started by `rastro_test_support`.
 //!
-//! [`demo`]: a stream of events that tells a story, the account of it, and services that go on running. [`bench`]: ratios to
-//! baselines in one run. [`chaos`]: everything breaks at random, and then every event is accounted for.
+//! [`demo`]: a stream of events that tells a story, the account of it, and services that go on running.
+//! [`bench`]: ratios to baselines in one run. [`chaos`]: everything breaks at random, and then every event is
+//! accounted for.
 
 pub mod bench;
 pub mod books;
@@ -44,7 +46,8 @@ pub(crate) fn print(text: &str) {
     print!("{text}");
 }
 
-/// A count that grows, as one line on stderr: rewritten in place on a terminal, said again every few seconds elsewhere.
+/// A count that grows, as one line on stderr: rewritten in place on a terminal, said again every few seconds
+/// elsewhere.
 #[derive(Default)]
 pub(crate) struct Progress {
     said: Option<Instant>,

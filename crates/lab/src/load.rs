@@ -1,8 +1,9 @@
 //! The load generator: one thread, many clients, a connection each.
 //!
-//! Closed: a client sends its next request when the last one is answered, which finds the most that a server can do. Open:
-//! requests are due at fixed times whatever the server does, and latency counts from when a request was due, so that a
-//! server that stalls cannot hide the requests it kept from being sent (coordinated omission).
+//! Closed: a client sends its next request when the last one is answered, which finds the most that a server
+//! can do. Open: requests are due at fixed times whatever the server does, and latency counts from when a
+//! request was due, so that a server that stalls cannot hide the requests it kept from being sent
+//! (coordinated omission).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -51,7 +52,8 @@ pub enum Pace {
     PerSecond(f64),
 }
 
-/// Which time counts. Requests before it are sent like the rest, but neither timed nor counted in rates; the load ends with it.
+/// Which time counts. Requests before it are sent like the rest, but neither timed nor counted in rates; the
+/// load ends with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     pub warm_up: Duration,
@@ -104,7 +106,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The latency that the given share of all (0 to 1) did not exceed, in milliseconds. 0 when nothing was recorded.
+    /// The latency that the given share of all (0 to 1) did not exceed, in milliseconds. 0 when nothing was
+    /// recorded.
     pub fn quantile_ms(&mut self, share: f64) -> f64 {
         self.latencies.sort_unstable();
         let rank = (self.latencies.len() as f64 * share).ceil() as usize;
@@ -395,8 +398,8 @@ impl Line {
     }
 }
 
-/// Events that are stored now and were not before: 202 accepts the one event; 200 says in its first fields how many of a batch
-/// it accepts.
+/// Events that are stored now and were not before: 202 accepts the one event; 200 says in its first fields
+/// how many of a batch it accepts.
 fn accepted(answer: &Answer<'_>) -> anyhow::Result<u64> {
     const FIELD: &[u8] = b"\"accepted\":";
     let of_batch = || {

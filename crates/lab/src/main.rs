@@ -1,5 +1,5 @@
-//! `rastro-lab`: the program behind `make demo`, `make bench` and `make chaos`. Its settings are variables, so that they can
-//! stand before `make`.
+//! `rastro-lab`: the program behind `make demo`, `make bench` and `make chaos`. Its settings are variables,
+//! so that they can stand before `make`.
 
 use std::process::ExitCode;
 
@@ -49,7 +49,8 @@ fn run() -> anyhow::Result<bool> {
         ["migrate"] => runtime.block_on(services::migrate()).map(|()| true),
         ["bench"] => runtime.block_on(bench::bench()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
-        // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its database.
+        // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
+        // database.
         ["baseline", mode, listen, dataset] => {
             let mode = Mode::parse(mode).context(USAGE)?;
             baseline::serve(mode, listen, dataset.parse()?).map(|()| true)

@@ -1,7 +1,8 @@
-//! The event that all of the benchmark sends, and how it becomes a million different ones without being built anew.
+//! The event that all of the benchmark sends, and how it becomes a million different ones without being built
+//! anew.
 //!
-//! Every run of `#` in a text stands for a number of as many digits. Writing the number is all that a request costs,
-//! so that the driver takes as little as it can of the machine that it shares with what it measures.
+//! Every run of `#` in a text stands for a number of as many digits. Writing the number is all that a request
+//! costs, so that the driver takes as little as it can of the machine that it shares with what it measures.
 
 use anyhow::Context;
 use chrono::Datelike;
@@ -10,8 +11,8 @@ use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
 use rastro_core::user_data::Visitor;
 
-/// A lead as a business's server sends it: eight identifiers to hash, and what a browser adds. `@` in front of the
-/// seconds and the run's name, `#` where events differ.
+/// A lead as a business's server sends it: eight identifiers to hash, and what a browser adds. `@` in front
+/// of the seconds and the run's name, `#` where events differ.
 const LEAD: &str = concat!(
     r##"{"event_name":"Lead","event_time":@TIME,"event_id":"@RUN-############","action_source":"website","##,
     r##""event_source_url":"https://www.clinica.example/contato?utm_source=meta&utm_campaign=clareamento","##,

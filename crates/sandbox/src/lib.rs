@@ -2,7 +2,7 @@
 //!
 //! It answers `POST /v{version}/{dataset_id}/events` as Meta documents it, refuses what Meta refuses, counts
 //! what Meta's deduplication would keep, misbehaves on command ([`Fault`]) and shows what arrived. It shares
-//! no code with the system it judges.
+//! no code with the system it judges; `tests/differential.rs` compares the two.
 //!
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
@@ -38,3 +38,19 @@ pub use ledger::{Counts, DatasetCounts, EventCounts};
 pub use records::{EventFilter, ReceivedEvent, RequestRecord};
 pub use server::Sandbox;
 pub use submission::Encoding;
+
+/// What the rules say of one event's JSON at a moment, in seconds since 1970: for tests that ask a million
+/// times.
+///
+/// # Errors
+/// What Meta would answer the request with that carries it.
+pub fn verdict(event: &str, now: i64) -> Result<(), String> {
+    let judge = rules::Judge {
+        now,
+        accept_md5: true,
+    };
+    judge
+        .judge(0, event)
+        .map(|_| ())
+        .map_err(|refusal| refusal.message + &refusal.detail.unwrap_or_default())
+}

@@ -55,7 +55,12 @@ impl Refusal {
 
     /// Event `index` does not have the documented shape; `problem` names the key, as in `Unexpected key "x"`.
     pub(crate) fn schema(index: usize, problem: &str) -> Self {
-        let message = format!("{problem} on param \"$['data'][{index}]\"");
+        Self::schema_at(index, "", problem)
+    }
+
+    /// The same of an object within event `index`, such as `['user_data']`.
+    pub(crate) fn schema_at(index: usize, within: &str, problem: &str) -> Self {
+        let message = format!("{problem} on param \"$['data'][{index}]{within}\"");
         Self {
             code: 100,
             subcode: Some(SCHEMA_VIOLATION),

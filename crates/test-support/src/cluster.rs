@@ -1,4 +1,5 @@
-//! A private PostgreSQL cluster, made by `scripts/postgres.sh`, that can be stopped and crashed without touching any other.
+//! A private PostgreSQL cluster, made by `scripts/postgres.sh`, that can be stopped and crashed without
+//! touching any other.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +24,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes a new cluster in place of one that an earlier run may have left there. It is deleted with the value.
+    /// Makes a new cluster in place of one that an earlier run may have left there. It is deleted with the
+    /// value.
     pub fn fresh(dir: &Path, mode: &'static str) -> anyhow::Result<Self> {
         let mut cluster = Cluster::at(dir, mode, true);
         cluster.script("destroy")?;

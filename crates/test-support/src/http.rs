@@ -1,5 +1,5 @@
-//! As much HTTP/1.1 as a load generator needs: whole requests out, answers that say how long they are in. It costs next to
-//! nothing, so that what is measured on the same machine is the server.
+//! As much HTTP/1.1 as a load generator needs: whole requests out, answers that say how long they are in. It
+//! costs next to nothing, so that what is measured on the same machine is the server.
 
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -120,7 +120,8 @@ struct Head {
 }
 
 impl Head {
-    /// Reads the head at the start of the bytes. `None`: more bytes are needed. Answers without a length are an error.
+    /// Reads the head at the start of the bytes. `None`: more bytes are needed. Answers without a length are
+    /// an error.
     fn parse(bytes: &[u8]) -> anyhow::Result<Option<Self>> {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! Programs of this workspace as processes: started with nothing but their own variables, watched, stopped, killed.
+//! Programs of this workspace as processes: started with nothing but their own variables, watched, stopped,
+//! killed.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -160,7 +161,8 @@ impl Process {
             secret_key: Key::Secret.as_str(),
             publishable_key: Key::Publishable.as_str(),
         };
-        started(services(database).gateway(&seed).with(variables))
+        let at_once = [("RASTRO__GATEWAY__DRAIN_SECONDS", "0")];
+        started(services(database).gateway(&seed).with(&at_once).with(variables))
     }
 
     /// Starts a forwarder that sends to this address in Meta's place, and looks often.
@@ -348,8 +350,8 @@ pub fn send_signal(pid: u32, name: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// An address of this machine on which nobody listens just now: this port, if it is free, else one that no outgoing
-/// connection can take, and that was not given before.
+/// An address of this machine on which nobody listens just now: this port, if it is free, else one that no
+/// outgoing connection can take, and that was not given before.
 pub fn free_address(port: u16) -> anyhow::Result<SocketAddr> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let first = std::process::id().wrapping_mul(61);

@@ -84,7 +84,7 @@ async fn a_gateway_killed_under_load_loses_nothing_it_acknowledged() {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let id = format!("{sender}-{number}");
+                    let id = format!("lead-{sender}-{number}");
                     send_until_stored(&client, &url, &lead(&id, now)).await;
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     told.push(id);

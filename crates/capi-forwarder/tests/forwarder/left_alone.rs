@@ -126,7 +126,7 @@ async fn queued_events_of_a_deleted_dataset_are_dead_letters_after_a_handful_of_
     let letters = "SELECT DISTINCT status || ' ' || reason FROM meta_retry_queue";
     assert_eq!(world.database.value(letters).await, "failed dataset_deleted");
     let log = "SELECT string_agg(DISTINCT outcome, ' ') || ' ' || count(*) FROM meta_events_log";
-    assert_eq!(world.database.value(log).await, "accepted 5");
+    assert_eq!(world.database.value(log).await, "accepted dataset_deleted 10");
     assert_eq!(world.sandbox.counts().requests, 0);
 }
 

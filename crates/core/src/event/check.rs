@@ -1,23 +1,21 @@
-//! The rules that look at more than one field, and at the inside of the objects that are passed on.
+//! The rules that look at more than one field: what an event of its name and its source must carry.
 //!
 //! Source: Meta, "Server event parameters", "App events", "Conversions API for business messaging".
 
 use std::borrow::Cow;
 
-use super::{ActionSource, Event};
+use super::{ActionSource, Event, names};
 use crate::finding::{At, Findings};
 use crate::json::{Json, Object};
 
 const USER_DATA: At<'static> = At::Field(&At::Event, "user_data");
 const CUSTOM_DATA: At<'static> = At::Field(&At::Event, "custom_data");
 const APP_DATA: At<'static> = At::Field(&At::Event, "app_data");
-const ORIGINAL_EVENT_DATA: At<'static> = At::Field(&At::Event, "original_event_data");
 const ATTRIBUTION_DATA: At<'static> = At::Field(&At::Event, "attribution_data");
 
 pub(super) fn check(event: &Event<'_>, consent_refused: bool, findings: &mut Findings) {
     check_value(event, findings);
-    check_processing_options(event, findings);
-    check_passed_on_objects(event, findings);
+    check_attribution(event, findings);
     check_messaging_channel(event, findings);
     match event.action_source {
         ActionSource::Website => {
@@ -55,6 +53,7 @@ fn check_value(event: &Event<'_>, findings: &mut Findings) {
     let has_currency = event.custom_data.get("currency").is_some();
     if event.name == "Purchase" {
         if !has_value {
+            findings.refuse_for("/custom_data");
             findings.missing(CUSTOM_DATA.field("value"), "is required for a Purchase");
         }
         if !has_currency {
@@ -74,73 +73,9 @@ fn check_value(event: &Event<'_>, findings: &mut Findings) {
     }
 }
 
-/// Limited Data Use. Country and state are optional: without them Meta locates the visitor itself.
-fn check_processing_options(event: &Event<'_>, findings: &mut Findings) {
-    let options = At::Event.field("data_processing_options");
-    let country = At::Event.field("data_processing_options_country");
-    let state = At::Event.field("data_processing_options_state");
-    let passed_on = &event.passed_on;
-    match &passed_on.data_processing_options {
-        Some(Json::Array(options)) if options.iter().all(|option| option.as_str() == Some("LDU")) => {}
-        Some(_) => findings.error(options, "must be [\"LDU\"] or []"),
-        None => {
-            for (at, value) in [
-                (country, passed_on.data_processing_options_country),
-                (state, passed_on.data_processing_options_state),
-            ] {
-                if value.is_some() {
-                    findings.error(at, "is only taken together with data_processing_options");
-                }
-            }
-        }
-    }
-    if !matches!(passed_on.data_processing_options_country, None | Some(0 | 1)) {
-        findings.error(country, "must be 1 (USA) or 0 (Meta finds out)");
-    }
-    // Meta numbers the states as their laws come, 1013 being the last so far; there are fifty.
-    if !matches!(
-        passed_on.data_processing_options_state,
-        None | Some(0 | 1000..1050)
-    ) {
-        findings.error(
-            state,
-            "must be the number of a state, such as 1000 (California), or 0 (Meta finds out)",
-        );
-    }
-}
-
-fn check_passed_on_objects(event: &Event<'_>, findings: &mut Findings) {
-    for (name, value) in object(&event.passed_on.original_event_data) {
-        let at = ORIGINAL_EVENT_DATA.field(name);
-        match &**name {
-            "event_time" if value.as_i64().is_none() => {
-                findings.error(at, "must be a whole number of seconds since 1970");
-            }
-            "event_name" | "event_id" | "order_id"
-                if !matches!(value, Json::String(_) | Json::Unsigned(_)) =>
-            {
-                findings.wrong_kind(at, "a string", value);
-            }
-            "event_time" | "event_name" | "event_id" | "order_id" => {}
-            _ => findings.error(at, "is not a field of original_event_data"),
-        }
-    }
-
-    let attribution = object(&event.passed_on.attribution_data);
-    if let Some(share) = get(attribution, "attribution_share") {
-        let is_share = match share {
-            Json::Unsigned(share) => *share <= 1,
-            Json::Float(share) => (0.0..=1.0).contains(share),
-            _ => false,
-        };
-        if !is_share {
-            findings.error(
-                ATTRIBUTION_DATA.field("attribution_share"),
-                "must be a number from 0 to 1",
-            );
-        }
-    }
+fn check_attribution(event: &Event<'_>, findings: &mut Findings) {
     if event.name == "AppendAttribution" {
+        let attribution = object(&event.passed_on.attribution_data);
         for name in ["ad_id", "touchpoint_ts", "attribution_share", "attribution_value"] {
             if get(attribution, name).is_none() {
                 findings.missing(ATTRIBUTION_DATA.field(name), "is required for AppendAttribution");
@@ -156,15 +91,11 @@ fn check_app(event: &Event<'_>, findings: &mut Findings) {
         return findings.missing(APP_DATA, "is required for app events");
     }
     let app_data = object(&event.passed_on.app_data);
-    let is_flag = |value: &Json<'_>| matches!(value, Json::Bool(_) | Json::Unsigned(0 | 1));
-    if !get(app_data, "advertiser_tracking_enabled").is_some_and(is_flag) {
-        findings.error(
+    if get(app_data, "advertiser_tracking_enabled").is_none() {
+        findings.missing(
             APP_DATA.field("advertiser_tracking_enabled"),
             "is required for app events: 0 or 1",
         );
-    }
-    if !get(app_data, "application_tracking_enabled").is_none_or(is_flag) {
-        findings.error(APP_DATA.field("application_tracking_enabled"), "must be 0 or 1");
     }
     let is_text = |part: &Json<'_>| matches!(part, Json::String(_) | Json::Unsigned(_) | Json::Float(_));
     match get(app_data, "extinfo") {
@@ -172,7 +103,7 @@ fn check_app(event: &Event<'_>, findings: &mut Findings) {
             if parts.len() == 16
                 && parts.iter().all(is_text)
                 && matches!(parts[0].as_str(), Some("a2" | "i2"))
-                && parts[4].as_str().is_some_and(|version| !version.is_empty()) => {}
+                && !parts[4].is_nothing() => {}
         _ => findings.error(APP_DATA.field("extinfo"), EXTINFO),
     }
 }
@@ -198,6 +129,13 @@ fn check_messaging_channel(event: &Event<'_>, findings: &mut Findings) {
             return findings.missing(at, "must be one of whatsapp, messenger, instagram");
         }
     };
+    if is_messaging && !names::MESSAGING.contains(&&*event.name) && !event.name.is_empty() {
+        let taken = names::MESSAGING.join(", ");
+        findings.error(
+            At::Event.field("event_name"),
+            format!("is not taken from business_messaging; Meta takes {taken}"),
+        );
+    }
     for name in required
         .iter()
         .filter(|name| is_messaging && !event.user_data.has(name))

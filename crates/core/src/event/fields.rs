@@ -1,16 +1,21 @@
 //! One event's fields, read one by one, so that everything wrong with them can be said at once.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
-use super::{ACTION_SOURCES, ActionSource, DAY, Event, Intake, PassedOn};
+use super::{ACTION_SOURCES, ActionSource, DAY, Event, Intake, PassedOn, names};
 use crate::custom_data::{CUSTOMER_SEGMENTATIONS, CustomData};
 use crate::finding::{At, Findings};
 use crate::json::{Json, Object};
+use crate::match_keys::is_invisible;
 use crate::personal_data;
+use crate::placeholder::{is_no_id, is_placeholder};
 use crate::user_data::UserData;
 
 /// Events ahead of our clock by at most this are taken to have happened now; later ones are refused.
 const CLOCK_SKEW_SECONDS: i64 = 60;
+/// An event of a browser that is older than this waited in no queue: its clock is wrong.
+const WRONG_CLOCK_SECONDS: i64 = 365 * DAY;
 /// An id or a name longer than this, in bytes, is a mistake. Meta documents no limit.
 const LONGEST_NAME: usize = 100;
 const LONGEST_ID: usize = 255;
@@ -65,34 +70,35 @@ impl<'a> Fields<'a> {
         fields
     }
 
-    /// A field's value. Meta's SDKs write null for what they were not given.
+    /// A field's value, if it says anything.
     fn take(&mut self, name: &'static str) -> Option<Json<'a>> {
         let index = FIELDS.iter().position(|known| *known == name)?;
-        self.values[index].take().filter(|value| *value != Json::Null)
+        self.values[index].take().filter(|value| !value.is_nothing())
     }
 
-    /// The event, its id being empty where it came without. What could not be read has an error and a stand-in, so
-    /// that the rules that look at other fields can still be checked.
+    /// The event, its id being empty where it came without one that can be used. What could not be read has
+    /// an error and a stand-in, so that the rules that look at other fields can still be checked.
     pub(super) fn event(mut self, intake: &Intake<'a>, findings: &mut Findings) -> Event<'a> {
         let action_source = self.action_source(findings);
+        let (data_processing_options, country, state) = self.data_processing_options(findings);
         Event {
             name: self.name(findings).unwrap_or_default(),
-            id: self.id(findings).unwrap_or_default(),
+            id: self.id().unwrap_or_default(),
             time: self.time(action_source, intake, findings).unwrap_or(intake.now()),
             action_source: action_source.unwrap_or(ActionSource::Other),
             event_source_url: self.url("event_source_url", findings),
             referrer_url: self.url("referrer_url", findings),
             user_data: self.user_data(intake, findings),
             custom_data: self.custom_data(findings),
-            opt_out: self.boolean("opt_out", findings),
+            opt_out: self.opt_out(findings),
             passed_on: PassedOn {
-                data_processing_options: self.take("data_processing_options"),
-                data_processing_options_country: self.integer("data_processing_options_country", findings),
-                data_processing_options_state: self.integer("data_processing_options_state", findings),
-                app_data: self.passed_on_object("app_data", findings),
-                original_event_data: self.passed_on_object("original_event_data", findings),
-                attribution_data: self.passed_on_object("attribution_data", findings),
-                messaging_channel: self.text("messaging_channel", findings),
+                data_processing_options,
+                data_processing_options_country: country,
+                data_processing_options_state: state,
+                app_data: self.app_data(findings),
+                original_event_data: self.original_event_data(findings),
+                attribution_data: self.attribution_data(findings),
+                messaging_channel: self.messaging_channel(findings),
                 advanced_measurement_table: self.text("advanced_measurement_table", findings),
             },
         }
@@ -100,25 +106,51 @@ impl<'a> Fields<'a> {
 
     fn name(&mut self, findings: &mut Findings) -> Option<Cow<'a, str>> {
         let at = At::Event.field("event_name");
-        match self.take("event_name") {
-            None => findings.error(at, "is required, such as \"Lead\" or \"Purchase\""),
-            Some(Json::String(name)) if name.len() > LONGEST_NAME => {
-                findings.error(at, "is longer than 100 bytes");
+        let name = match self.take("event_name") {
+            None => return missing_name(findings),
+            Some(Json::String(name)) => name,
+            Some(other) => {
+                findings.wrong_kind(at, "a string", &other);
+                return None;
             }
-            Some(Json::String(name)) => return key_part(name, at, findings),
-            Some(other) => findings.wrong_kind(at, "a string", &other),
+        };
+        let seen = visible_name(name.clone());
+        if seen.is_empty() {
+            return missing_name(findings);
         }
-        None
+        let wrong = if seen.len() > LONGEST_NAME {
+            Some("is longer than 100 bytes")
+        } else if is_placeholder(&seen) {
+            Some("is a placeholder that nobody filled in")
+        } else if name.chars().any(char::is_control) {
+            Some("must not contain control characters")
+        } else if personal_data::holds_personal_data(&seen) {
+            Some("must not hold personal data: it is stored and sent as it is")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            findings.error(at, wrong);
+            return None;
+        }
+        if seen != name {
+            findings.warn(
+                at,
+                "was sent without the blanks around it and what cannot be seen in it",
+            );
+        }
+        if let Some(standard) = names::near_miss(&seen) {
+            findings.warn(
+                at,
+                format!("is not the standard event {standard}: Meta takes it for one of your own"),
+            );
+        }
+        Some(seen)
     }
 
-    fn id(&mut self, findings: &mut Findings) -> Option<Cow<'a, str>> {
-        let at = At::Event.field("event_id");
-        match self.take("event_id")?.into_identifier() {
-            Ok(id) if id.len() > LONGEST_ID => findings.error(at, "is longer than 255 bytes"),
-            Ok(id) => return key_part(id, at, findings),
-            Err(other) => findings.wrong_kind(at, "a string", &other),
-        }
-        None
+    /// The id, which [`unusable_id`] found nothing against.
+    fn id(&mut self) -> Option<Cow<'a, str>> {
+        self.take("event_id")?.into_identifier().ok()
     }
 
     fn action_source(&mut self, findings: &mut Findings) -> Option<ActionSource> {
@@ -153,11 +185,24 @@ impl<'a> Fields<'a> {
             findings.error(at, "is required: when it happened, in seconds since 1970");
             return None;
         };
-        let Some(time) = value.as_i64() else {
-            findings.error(at, "must be a whole number of seconds since 1970");
+        let Some(time) = value.whole_number() else {
+            findings.error(
+                at,
+                if value.as_str().is_some_and(is_date) {
+                    "is a date; Meta wants seconds since 1970, such as 1700000000"
+                } else {
+                    "must be a whole number of seconds since 1970"
+                },
+            );
             return None;
         };
         let now = intake.now();
+        let is_browser = intake.visitor.is_browser;
+        let max_age = action_source.map_or(7 * DAY, ActionSource::max_age_seconds);
+        if time > 100_000_000_000 {
+            findings.error(at, "is in milliseconds; Meta wants seconds");
+            return None;
+        }
         let shift = intake.clock_shift_seconds;
         if shift != 0 {
             findings.warn(
@@ -165,14 +210,22 @@ impl<'a> Fields<'a> {
                 format!("was shifted by {shift} seconds, which the sender's clock is off"),
             );
         }
-        let max_age = action_source.map_or(7 * DAY, ActionSource::max_age_seconds);
-        if time > 100_000_000_000 {
-            findings.error(at, "is in milliseconds; Meta wants seconds");
-            return None;
-        }
         let time = time.saturating_add(shift);
         if time > now + CLOCK_SKEW_SECONDS {
+            if is_browser {
+                findings.warn(
+                    at,
+                    "was ahead of our clock: the event is taken to have happened now",
+                );
+                return Some(now);
+            }
             findings.error(at, "is in the future");
+        } else if is_browser && time < now - WRONG_CLOCK_SECONDS {
+            findings.warn(
+                at,
+                "was more than a year behind our clock: the event is taken to have happened now",
+            );
+            return Some(now);
         } else if time < now - max_age {
             findings.error(
                 at,
@@ -188,26 +241,36 @@ impl<'a> Fields<'a> {
     /// apps say `android-app://com.google.android.gm`.
     fn url(&mut self, name: &'static str, findings: &mut Findings) -> Option<Cow<'a, str>> {
         let at = At::Event.field(name);
-        let is_web = |url: &str| url.starts_with("https://") || url.starts_with("http://");
-        match self.take(name)? {
-            Json::String(url) if url.is_empty() => {}
-            Json::String(url) if url.len() > LONGEST_URL => findings.error(at, "is longer than 8,000 bytes"),
-            Json::String(url) if name == "event_source_url" && !is_web(&url) => {
-                findings.error(at, "must start with http:// or https://");
+        let mut url = match self.take(name)? {
+            Json::String(url) => one_line(url),
+            other => {
+                findings.left_out_kind(at, "a string", &other);
+                return None;
             }
-            Json::String(url) => match personal_data::cleaned_url(&url) {
-                None => return Some(url),
-                Some(cleaned) => {
-                    findings.warn(
-                        at,
-                        "was sent without the personal data in it, which belongs in user_data",
-                    );
-                    return Some(Cow::Owned(cleaned));
-                }
-            },
-            other => findings.wrong_kind(at, "a string", &other),
+        };
+        if name == "event_source_url" && !url.starts_with("https://") && !url.starts_with("http://") {
+            findings.left_out(at, "it must start with http:// or https://");
+            return None;
         }
-        None
+        if url.len() > LONGEST_URL {
+            let page = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+            if page.len() > LONGEST_URL {
+                findings.left_out(at, "it is longer than 8,000 bytes");
+                return None;
+            }
+            findings.warn(at, "was cut at its query: it was longer than 8,000 bytes");
+            url = Cow::Owned(page.to_owned());
+        }
+        match personal_data::cleaned_url(&url) {
+            None => Some(url),
+            Some(cleaned) => {
+                findings.warn(
+                    at,
+                    "was sent without the personal data in it, which belongs in user_data",
+                );
+                Some(Cow::Owned(cleaned))
+            }
+        }
     }
 
     fn user_data(&mut self, intake: &Intake<'a>, findings: &mut Findings) -> UserData<'a> {
@@ -215,6 +278,7 @@ impl<'a> Fields<'a> {
             Some(object) => UserData::read(object, &intake.reading(), findings),
             None if intake.consent_refused => UserData::default(),
             None => {
+                // Not of the right kind, or not there.
                 findings.missing(
                     At::Event.field("user_data"),
                     "is required: who the event is about",
@@ -234,12 +298,10 @@ impl<'a> Fields<'a> {
                 .as_str()
                 .is_some_and(|text| CUSTOMER_SEGMENTATIONS.contains(&text))
             {
-                findings.error(
-                    at,
-                    format!("must be one of {}", CUSTOMER_SEGMENTATIONS.join(", ")),
-                );
+                let allowed = CUSTOMER_SEGMENTATIONS.join(", ");
+                findings.left_out(at, format_args!("it must be one of {allowed}"));
             } else if custom_data.get("customer_segmentation").is_some() {
-                findings.error(at, "stands in custom_data as well");
+                findings.left_out(at, "it stands in custom_data as well");
             } else {
                 custom_data.add("customer_segmentation", segmentation);
             }
@@ -248,37 +310,98 @@ impl<'a> Fields<'a> {
     }
 
     fn text(&mut self, name: &'static str, findings: &mut Findings) -> Option<Cow<'a, str>> {
+        let at = At::Event.field(name);
         match self.take(name)? {
-            Json::String(text) => return key_part(text, At::Event.field(name), findings),
-            other => findings.wrong_kind(At::Event.field(name), "a string", &other),
+            Json::String(text) if personal_data::holds_personal_data(&text) => {
+                findings.left_out(
+                    at,
+                    "it holds personal data, and would be stored and sent as it is",
+                );
+            }
+            Json::String(text) => return Some(one_line(text)),
+            other => findings.left_out_kind(at, "a string", &other),
         }
         None
     }
 
-    fn integer(&mut self, name: &'static str, findings: &mut Findings) -> Option<i64> {
-        let value = self.take(name)?;
-        if value.as_i64().is_none() {
-            findings.wrong_kind(At::Event.field(name), "a whole number", &value);
-        }
-        value.as_i64()
-    }
-
-    fn boolean(&mut self, name: &'static str, findings: &mut Findings) -> Option<bool> {
-        match self.take(name)? {
-            Json::Bool(value) => return Some(value),
-            // Segment writes booleans so.
-            Json::Unsigned(value @ (0 | 1)) => return Some(value == 1),
-            other => findings.wrong_kind(At::Event.field(name), "true or false", &other),
+    fn messaging_channel(&mut self, findings: &mut Findings) -> Option<Cow<'a, str>> {
+        const CHANNELS: [&str; 3] = ["whatsapp", "messenger", "instagram"];
+        let at = At::Event.field("messaging_channel");
+        match self.take("messaging_channel")? {
+            Json::String(channel) if CHANNELS.contains(&&*channel) => return Some(channel),
+            Json::String(_) => {
+                findings.left_out(at, format_args!("it must be one of {}", CHANNELS.join(", ")));
+            }
+            other => findings.left_out_kind(at, "a string", &other),
         }
         None
     }
 
+    /// What somebody said of how their data may be used: it is understood, or the event is refused.
+    fn opt_out(&mut self, findings: &mut Findings) -> Option<bool> {
+        let value = self.take("opt_out")?;
+        let flag = flag(&value);
+        if flag.is_none() {
+            findings.wrong_kind(At::Event.field("opt_out"), "true or false", &value);
+        }
+        flag
+    }
+
+    /// Limited Data Use, and where it applies. Country and state are optional: without them Meta locates the
+    /// visitor itself.
+    fn data_processing_options(
+        &mut self,
+        findings: &mut Findings,
+    ) -> (Option<Json<'a>>, Option<i64>, Option<i64>) {
+        /// As Meta numbers the states, in the order in which their laws came.
+        const STATES: RangeInclusive<i64> = 1_000..=1_013;
+        let options = self.take("data_processing_options").map(|options| match options {
+            Json::String(option) => Json::Array(vec![Json::String(option)]), // a list's only item
+            options => options,
+        });
+        let is_ldu = |option: &Json<'_>| option.as_str() == Some("LDU");
+        if !matches!(&options, None | Some(Json::Array(_)))
+            || matches!(&options, Some(Json::Array(options)) if !options.iter().all(is_ldu))
+        {
+            findings.error(
+                At::Event.field("data_processing_options"),
+                "must be [\"LDU\"] or []",
+            );
+        }
+        let has_options = options.is_some();
+        let mut place = |name, is_known: &dyn Fn(i64) -> bool, known: &str| {
+            let value = self.take(name)?;
+            let at = At::Event.field(name);
+            if !has_options {
+                findings.left_out(at, "it is only taken together with data_processing_options");
+                return None;
+            }
+            let number = value.whole_number().filter(|number| is_known(*number));
+            if number.is_none() {
+                findings.left_out(at, format_args!("it must be {known}; Meta finds it itself"));
+            }
+            number
+        };
+        let country = place(
+            "data_processing_options_country",
+            &|country| matches!(country, 0 | 1),
+            "1 (USA) or 0",
+        );
+        let state = place(
+            "data_processing_options_state",
+            &|state| state == 0 || STATES.contains(&state),
+            "the number of a state that Meta knows, 1000 to 1013, or 0",
+        );
+        (options, country, state)
+    }
+
+    /// An object that a field of the event holds. One that is required and is not one is an error.
     fn object(&mut self, name: &'static str, findings: &mut Findings) -> Option<Object<'a>> {
         match self.take(name)? {
             Json::Object(object) => return Some(object),
             // How PHP writes an object without fields.
             Json::Array(items) if items.is_empty() => return Some(Object::new()),
-            other => findings.wrong_kind(At::Event.field(name), "an object", &other),
+            other => findings.left_out_kind(At::Event.field(name), "an object", &other),
         }
         None
     }
@@ -287,23 +410,164 @@ impl<'a> Fields<'a> {
         let object = self.object(name, findings)?;
         let mut object = personal_data::cleaned(object, At::Event.field(name), findings);
         object.retain(|(_, value)| *value != Json::Null);
+        Some(object)
+    }
+
+    fn app_data(&mut self, findings: &mut Findings) -> Option<Object<'a>> {
+        let at = At::Event.field("app_data");
+        let mut object = self.passed_on_object("app_data", findings)?;
+        object.retain_mut(|(name, value)| {
+            if !matches!(
+                &**name,
+                "advertiser_tracking_enabled" | "application_tracking_enabled"
+            ) || matches!(value, Json::Bool(_) | Json::Unsigned(0 | 1))
+            {
+                return true;
+            }
+            match flag(value) {
+                Some(flag) => *value = Json::Unsigned(u64::from(flag)),
+                None if value.is_nothing() => return false,
+                None => {
+                    findings.left_out(at.field(name), "it must be 0 or 1");
+                    return false;
+                }
+            }
+            true
+        });
+        Some(object).filter(|object| !object.is_empty())
+    }
+
+    fn original_event_data(&mut self, findings: &mut Findings) -> Option<Object<'a>> {
+        let at = At::Event.field("original_event_data");
+        let mut object = self.passed_on_object("original_event_data", findings)?;
+        object.retain_mut(|(name, value)| {
+            let at = at.field(name);
+            match &**name {
+                _ if value.is_nothing() => return false,
+                "event_time" => match value.whole_number().map(u64::try_from) {
+                    Some(Ok(time)) => *value = Json::Unsigned(time),
+                    _ => {
+                        findings.left_out(at, "it must be a whole number of seconds since 1970");
+                        return false;
+                    }
+                },
+                "event_name" | "event_id" | "order_id" => {
+                    if !matches!(value, Json::String(_) | Json::Unsigned(_)) {
+                        findings.left_out_kind(at, "a string", value);
+                        return false;
+                    }
+                }
+                _ => {
+                    findings.left_out(at, "it is not a field of original_event_data");
+                    return false;
+                }
+            }
+            true
+        });
+        Some(object).filter(|object| !object.is_empty())
+    }
+
+    fn attribution_data(&mut self, findings: &mut Findings) -> Option<Object<'a>> {
+        let at = At::Event.field("attribution_data");
+        let mut object = self.passed_on_object("attribution_data", findings)?;
+        object.retain(|(name, value)| {
+            let is_kept = name != "attribution_share"
+                || match value {
+                    Json::Unsigned(share) => *share <= 1,
+                    Json::Float(share) => (0.0..=1.0).contains(share),
+                    _ => false,
+                };
+            if !is_kept {
+                findings.left_out(at.field(name), "it must be a number from 0 to 1");
+            }
+            is_kept
+        });
         Some(object).filter(|object| !object.is_empty())
     }
 }
 
-/// A text that is stored and sent as it came, part of a key: something readable, and nobody's address.
-fn key_part<'a>(text: Cow<'a, str>, at: At<'_>, findings: &mut Findings) -> Option<Cow<'a, str>> {
-    if text.trim().is_empty() {
-        findings.error(at, "must not be empty");
-    } else if text.chars().any(char::is_control) {
-        findings.error(at, "must not contain control characters");
-    } else if personal_data::holds_email(&text) {
-        findings.error(
-            at,
-            "must not hold an e-mail address: it is stored and sent as it is",
-        );
-    } else {
-        return Some(text);
-    }
+fn missing_name<T>(findings: &mut Findings) -> Option<T> {
+    findings.error(
+        At::Event.field("event_name"),
+        "is required, such as \"Lead\" or \"Purchase\"",
+    );
     None
+}
+
+/// A name without the blanks around it and without what cannot be seen in it. Control characters stay, to be
+/// refused.
+fn visible_name(name: Cow<'_, str>) -> Cow<'_, str> {
+    let is_unseen = |c: char| is_invisible(c) && !c.is_control();
+    let is_around = |c: char| c.is_whitespace() || is_unseen(c);
+    if name.contains(is_unseen) || name.starts_with(is_around) || name.ends_with(is_around) {
+        Cow::Owned(name.replace(is_unseen, "").trim().to_owned())
+    } else {
+        name
+    }
+}
+
+/// The text on one line, without control characters: it is stored in a column of its own.
+fn one_line(text: Cow<'_, str>) -> Cow<'_, str> {
+    let is_unseen = |c: char| c.is_control() || is_invisible(c);
+    if text.contains(is_unseen) || text.starts_with(' ') || text.ends_with(' ') {
+        Cow::Owned(text.replace(is_unseen, "").trim().to_owned())
+    } else {
+        text
+    }
+}
+
+/// A flag as programs write it: Segment as a number, forms as text.
+fn flag(value: &Json<'_>) -> Option<bool> {
+    match value {
+        Json::Bool(flag) => Some(*flag),
+        Json::Unsigned(number @ (0 | 1)) => Some(*number == 1),
+        Json::String(text) => match text.trim() {
+            "1" => Some(true),
+            "0" => Some(false),
+            text if text.eq_ignore_ascii_case("true") => Some(true),
+            text if text.eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_date(text: &str) -> bool {
+    text.contains(['-', '/', ':']) && text.bytes().filter(u8::is_ascii_digit).count() >= 6
+}
+
+/// Why an event gets an id of our own making: `Some` with a reason if one came that cannot be used, and
+/// without one if none came. An id is optional, so a bad one costs no event; but one that everybody has would
+/// make all events one.
+pub(super) fn unusable_id(event: &Json<'_>) -> Option<Option<String>> {
+    let Json::Object(fields) = event else { return None };
+    let id = fields.iter().find(|(name, _)| name == "event_id");
+    let Some((_, value)) = id.filter(|(_, value)| !value.is_nothing()) else {
+        return Some(None);
+    };
+    let digits;
+    let id = match value {
+        Json::String(id) => &**id,
+        number => match number.clone().into_identifier() {
+            Ok(number) => {
+                digits = number;
+                &*digits
+            }
+            Err(other) => return Some(Some(format!("it must be a string, not {}", other.kind()))),
+        },
+    };
+    let why = if id.len() > LONGEST_ID {
+        "it is longer than 255 bytes"
+    } else if is_no_id(id) {
+        "it is a placeholder that nobody filled in"
+    } else if id.chars().any(char::is_control) {
+        "it has control characters"
+    } else if id.contains(char::REPLACEMENT_CHARACTER) {
+        "it has characters that were lost (U+FFFD)"
+    } else if personal_data::holds_personal_data(id) {
+        "it holds personal data, and would be stored and sent as it is"
+    } else {
+        return None;
+    };
+    Some(Some(why.to_owned()))
 }

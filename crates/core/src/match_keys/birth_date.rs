@@ -138,7 +138,7 @@ pub(super) fn year(value: &str, reading: &Reading) -> Result<Text, DroppedValue>
 /// A value of nothing but digits.
 fn number(value: &str) -> Option<Text> {
     let mut digits = Text::new();
-    for c in value.chars() {
+    for c in text::without_decimals(value).chars() {
         digits.try_push(text::digit(c)?).ok()?;
     }
     Some(digits)
@@ -269,8 +269,9 @@ mod tests {
     #[test]
     fn parts_of_a_date_are_padded_and_checked() {
         assert_eq!(two_digits("1", 1..=31).unwrap().as_str(), "01");
+        assert_eq!(two_digits("1.0", 1..=31).unwrap().as_str(), "01"); // by way of a spreadsheet
         assert_eq!(two_digits("31", 1..=31).unwrap().as_str(), "31");
-        for raw in ["0", "32", "001", "1a", "-1", "", "1.0"] {
+        for raw in ["0", "32", "001", "1a", "-1", "", "1.5"] {
             assert_eq!(two_digits(raw, 1..=31), Err(DroppedValue::NotADatePart), "{raw}");
         }
         assert_eq!(two_digits("13", 1..=12), Err(DroppedValue::NotADatePart));

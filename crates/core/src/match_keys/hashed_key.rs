@@ -70,8 +70,17 @@ fn is_suffix(text: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// SHA-256 and MD5 of the empty text, `null`, `undefined`, `none` and `n/a`.
-const OF_NOTHING: [&str; 10] = [
+/// SHA-256 and MD5 of the empty text, `null`, `undefined`, `none`, `n/a`, `nan`, `(not set)`, and `[object
+/// object]` with and without its punctuation.
+const OF_NOTHING: [&str; 18] = [
+    "9b2d5b4678781e53038e91ea5324530a03f27dc1d0e5f6c9bc9d493a23be9de0",
+    "34292f4267fcc40572e19d90988467838747a21321372edf934e1d1c0f3e65f2",
+    "c9a560c74de368dcd2e6ac5544ad12a9afd32584b71a52147303479f726e0408",
+    "a8ee4ae6008dad64e8b9e41ed626c253f1accae4c7548a0b2314ce39ef28f377",
+    "a3d2de7675556553a5f08e4c88d2c228",
+    "3e670ad8d80b2aea076a0e3521116d40",
+    "4b29f7b6262fee8c3e8ef748e2094450",
+    "d03408aabe16bb53c780fae6cf3910f9",
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "74234e98afe7498fb5daf1f36ac2d78acc339464f950703b8c019892f982b90b",
     "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",

@@ -35,11 +35,12 @@ fn is_label(label: &[u8]) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
 }
 
-/// A first or last name: `D'Ávila` is `dávila`, as in the parameter builder, which drops blanks and punctuation. The
-/// other forms are the one of Meta's Business SDKs, which only lower-case (`d'ávila`); the first without accents; and
-/// the parameter builder's own where it keeps a typographic apostrophe.
+/// A first or last name: `D'Ávila` is `dávila`, as in the parameter builder, which drops blanks and
+/// punctuation. The other forms are the one of Meta's Business SDKs, which only lower-case (`d'ávila`); the
+/// first without accents; and the parameter builder's own where it keeps a typographic apostrophe. Emoji,
+/// which chats have in names, are in none.
 pub(super) fn name(value: &str) -> Result<Forms, DroppedValue> {
-    let lower = text::lower(value)?;
+    let lower = without_symbols(value)?;
     let best = text::without(&lower, is_separator);
     if !text::has_content(&best) {
         return Err(DroppedValue::OnlyPunctuation);
@@ -59,6 +60,22 @@ pub(super) fn name(value: &str) -> Result<Forms, DroppedValue> {
     Ok(forms)
 }
 
+/// In lower case, without symbols and the blanks that they leave.
+pub(super) fn without_symbols(value: &str) -> Result<Text, DroppedValue> {
+    let lower = text::lower(value)?;
+    if lower.contains(text::is_symbol) {
+        let mut letters = Text::new();
+        for word in text::without(&lower, text::is_symbol).split_whitespace() {
+            if !letters.is_empty() {
+                letters.push(' ');
+            }
+            letters.push_str(word);
+        }
+        return Ok(letters);
+    }
+    Ok(lower)
+}
+
 /// What stands between the letters of a name and is typed in many ways: blanks, punctuation, and the apostrophes and
 /// the middle dot (Catalan) that a keyboard replaces by punctuation.
 pub(super) fn is_separator(c: char) -> bool {
@@ -67,7 +84,10 @@ pub(super) fn is_separator(c: char) -> bool {
 
 /// The first `count` characters, for `f5first`, `f5last` and `fi`: characters, as an accent must not be cut in two.
 pub(super) fn beginning(value: &str, count: usize) -> Result<Text, DroppedValue> {
-    let mut text = text::lower(value)?;
+    let mut text = without_symbols(value)?;
+    if !text::has_content(&text) {
+        return Err(DroppedValue::OnlyPunctuation);
+    }
     if let Some((end, _)) = text.char_indices().nth(count) {
         text.truncate(end);
     }
@@ -171,6 +191,18 @@ mod tests {
         assert_eq!(names("O’Connor"), ["oconnor", "o’connor"]);
         assert_eq!(names("Мария Ивановна"), ["марияивановна", "мария ивановна"]);
         assert_eq!(names("정"), ["정"]);
+    }
+
+    #[test]
+    fn pictures_are_no_part_of_a_name() {
+        assert_eq!(names("Ana 🌸"), ["ana"]);
+        assert_eq!(names("🌸Ana👩🏽"), ["ana"]);
+        assert_eq!(
+            names("♥ João ♥ Souza 🇧🇷"),
+            ["joãosouza", "joão souza", "joaosouza"]
+        );
+        assert_eq!(names("𝓢𝓸𝓾𝔃𝓪"), ["souza"]);
+        assert_eq!(beginning("🌸 Ana", 1).unwrap().as_str(), "a");
     }
 
     #[test]

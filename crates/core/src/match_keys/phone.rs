@@ -38,9 +38,10 @@ const PLANS: [(&str, &str, usize); 19] = [
 
 /// The digits with the country code in front. A leading `+` or `00` says that it is there already; else a number as
 /// long as those of `country` gets that country's. Zeros that are only dialled inside the country, `(0)` included,
-/// are dropped.
+/// are dropped, and so is an extension.
 pub(super) fn phone(value: &str, country: Option<CountryCode>) -> Result<Text, DroppedValue> {
-    let written = read(value)?;
+    let plain = from_spreadsheet(value)?;
+    let written = read(without_extension(plain.as_deref().unwrap_or(value))?)?;
     let number = written.digits.trim_start_matches('0');
     let is_international = written.has_plus || written.digits.starts_with("00");
     let completed = if is_international {
@@ -58,6 +59,73 @@ pub(super) fn phone(value: &str, country: Option<CountryCode>) -> Result<Text, D
     } else {
         Err(DroppedValue::NotAPhone)
     }
+}
+
+/// The digits of a number that went through a spreadsheet: `5511912345678.0` and `5.511912345678E+12`, with
+/// the decimal point or comma of its language. `None` for a number that did not.
+///
+/// # Errors
+/// Digits were lost: `5.51191E+12` is all that a cell shows of it.
+fn from_spreadsheet(value: &str) -> Result<Option<Digits>, DroppedValue> {
+    let whole = text::without_decimals(value);
+    if whole.len() < value.len() {
+        return Ok(Digits::from(whole).ok());
+    }
+    let unsigned = value.strip_prefix('+').unwrap_or(value);
+    let Some((mantissa, exponent)) = unsigned.split_once(['e', 'E']) else {
+        return Ok(None);
+    };
+    let Some((first, decimals)) = mantissa.split_once(['.', ',']) else {
+        return Ok(None);
+    };
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(exponent) = exponent
+        .strip_prefix('+')
+        .unwrap_or(exponent)
+        .parse::<usize>()
+        .ok()
+        .filter(|_| first.len() == 1 && is_digits(first) && is_digits(decimals))
+    else {
+        return Ok(None);
+    };
+    /// Zeros at its end a number may have of its own.
+    const OWN_ZEROS: usize = 2;
+    let missing = exponent
+        .checked_sub(decimals.len())
+        .ok_or(DroppedValue::Rounded)?;
+    if missing > OWN_ZEROS {
+        return Err(DroppedValue::Rounded);
+    }
+    let mut digits = Digits::new();
+    for part in [first, decimals, &"00"[..missing]] {
+        digits.try_push_str(part).map_err(|_| DroppedValue::NotAPhone)?;
+    }
+    Ok(Some(digits))
+}
+
+/// The number before its extension: behind eight digits a word (`ramal`, `r.`, `x`, `ext`), a pause (`,`
+/// `;`), `#` or `*` begins what is dialled later or is no part of it.
+///
+/// # Errors
+/// More digits follow than an extension has: these are two numbers, and whose is which nobody knows.
+fn without_extension(value: &str) -> Result<&str, DroppedValue> {
+    const LEAST_DIGITS: usize = 8;
+    const LONGEST_EXTENSION: usize = 6;
+    let mut digits = 0;
+    for (index, c) in value.char_indices() {
+        if text::digit(c).is_some() {
+            digits += 1;
+        } else if digits >= LEAST_DIGITS && (c.is_alphabetic() || matches!(c, ',' | ';' | '#' | '*')) {
+            let (number, behind) = value.split_at(index);
+            let extension = behind.chars().filter(|c| text::digit(*c).is_some()).count();
+            return if extension <= LONGEST_EXTENSION {
+                Ok(number)
+            } else {
+                Err(DroppedValue::NotAPhone)
+            };
+        }
+    }
+    Ok(value)
 }
 
 struct Written {
@@ -292,6 +360,62 @@ mod tests {
                 "{raw} in {country}"
             );
         }
+    }
+
+    #[test]
+    fn an_extension_is_no_part_of_the_number() {
+        for raw in [
+            "(11) 3222-1234 ramal 45",
+            "(11) 3222-1234 r. 45",
+            "(11) 3222-1234 r 4512",
+            "11 3222-1234 x45",
+            "11 3222-1234 ext. 45",
+            "+55 11 3222-1234;ext=45",
+            "tel:+55-11-3222-1234;ext=45",
+            "11 3222 1234 #45",
+            "1132221234,,45",
+            "(11) 3222-1234 (ramal 45)",
+            "(11) 3222-1234 apto 102",
+            "(11) 3222-1234 falar com Ana",
+            "551132221234 anexo 12",
+        ] {
+            assert_eq!(read_in(raw, "br").as_deref(), Ok("551132221234"), "{raw}");
+        }
+        for two in [
+            "11 3222-1234 ou 11 3222-4321",
+            "1132221234;1132224321",
+            "3222-1234, 3222-4321",
+        ] {
+            assert_eq!(read_in(two, "br"), Err(DroppedValue::NotAPhone), "{two}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_went_through_a_spreadsheet_is_the_same_or_is_dropped() {
+        for raw in [
+            "5511912345678.0",
+            "5511912345678,0",
+            "5511912345678.00",
+            "11912345678.0",
+            "5.511912345678E+12",
+            "5,511912345678E+12",
+            "5.511912345678e12",
+            "+5.511912345678E+12",
+            "1.1912345678E+10",
+        ] {
+            assert_eq!(read_in(raw, "br").as_deref(), Ok("5511912345678"), "{raw}");
+        }
+        assert_eq!(read_in("5.5119123456E+12", "br").as_deref(), Ok("5511912345600"));
+        for rounded in [
+            "5.5119E+12",
+            "5,51191E+12",
+            "5.51191234E+12",
+            "5.5119123456789E+12",
+        ] {
+            assert_eq!(read_in(rounded, "br"), Err(DroppedValue::Rounded), "{rounded}");
+        }
+        // A dot between groups is no decimal point.
+        assert_eq!(read_in("11.3222.0000", "br").as_deref(), Ok("551132220000"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Cities, states and postcodes.
 
-use super::person::is_separator;
+use super::person::{is_separator, without_symbols};
 use super::text::{self, Forms};
 use super::{CountryCode, DroppedValue};
 
@@ -8,7 +8,7 @@ use super::{CountryCode, DroppedValue};
 /// apostrophes and commas, and the one without accents. The parameter builder's (`sojosdoscampos`) loses every
 /// accented letter; no person is stored under it, so it is not sent.
 pub(super) fn city(value: &str) -> Result<Forms, DroppedValue> {
-    let lower = text::lower(value)?;
+    let lower = without_symbols(value)?;
     let best = text::without(&lower, |c| c.is_ascii_digit() || is_separator(c));
     if !text::has_content(&best) {
         return Err(DroppedValue::OnlyPunctuation);
@@ -54,15 +54,23 @@ pub(super) fn state(value: &str, country: Option<CountryCode>) -> Result<Forms, 
     Ok(forms)
 }
 
-/// A postcode: blanks dropped and cut at the hyphen, as Meta's Business SDKs do, and the joined form beside it, as
-/// Meta's documentation only says "no dash". A Brazilian CEP has both forms however it is written; a postcode of the
-/// USA has only its first five digits.
+/// A postcode: blanks dropped and cut at the hyphen, as Meta's Business SDKs do, and the joined form beside
+/// it, as Meta's documentation only says "no dash". A Brazilian CEP has both forms however it is written; a
+/// postcode of the USA has only its first five digits. The zeros in front that a spreadsheet or a number in
+/// JSON loses are put back where the country says how many digits there are.
 pub(super) fn zip(value: &str, country: Option<CountryCode>) -> Result<Forms, DroppedValue> {
-    let lower = text::lower(value)?;
+    let lower = text::lower(text::without_decimals(value))?;
     let mut written = text::without(&lower, char::is_whitespace);
     let country = country.as_ref().map(CountryCode::as_str);
     if country == Some("br") {
         written = text::without(&written, |c| c == '.'); // 01.310-100 is how some write it
+    }
+    let count = written.bytes().filter(u8::is_ascii_digit).count();
+    let has_digits_only = written.chars().all(|c| c.is_ascii_digit() || text::is_hyphen(c));
+    if has_digits_only && country.is_some_and(|country| lacks_zero(country, count)) {
+        let mut complete = text::of("0");
+        complete.push_str(&written);
+        written = complete;
     }
     let end = written.find(text::is_hyphen).unwrap_or(written.len());
     let (head, tail) = written.split_at(end);
@@ -90,6 +98,17 @@ pub(super) fn zip(value: &str, country: Option<CountryCode>) -> Result<Forms, Dr
         forms.also(&text::of(&joined[..5]));
     }
     Ok(forms)
+}
+
+/// Whether a postcode of so many digits has lost the zero in front: a CEP has eight or, cut at its hyphen,
+/// five.
+fn lacks_zero(country: &str, digits: usize) -> bool {
+    match country {
+        "br" => matches!(digits, 4 | 7),
+        "us" => matches!(digits, 4 | 8),
+        "de" | "es" | "fr" | "it" | "mx" => digits == 4,
+        _ => false,
+    }
 }
 
 /// Codes and names, the names as [`state`] compares them.
@@ -343,6 +362,30 @@ mod tests {
         assert_eq!(zips("01310100", "br"), ["01310100", "01310"]);
         assert_eq!(zips("01310", "br"), ["01310"]);
         assert_eq!(zips("01310-100", ""), ["01310", "01310100"]);
+    }
+
+    #[test]
+    fn the_zero_that_a_spreadsheet_lost_is_put_back_where_the_country_has_one_length() {
+        for raw in ["1310100", "1310-100", "1.310-100", "1310100.0"] {
+            let zips = zips(raw, "br");
+            assert!(
+                zips.contains(&"01310".to_owned()) && zips.contains(&"01310100".to_owned()),
+                "{raw} {zips:?}"
+            );
+            assert_eq!(zips.len(), 2);
+        }
+        assert_eq!(zips("1310", "br"), ["01310"]);
+        assert_eq!(zips("2139", "us"), ["02139"]);
+        assert_eq!(zips("2139-1234", "us"), ["02139"]);
+        assert_eq!(zips("1067", "de"), ["01067"]);
+        for (raw, country) in [
+            ("1310100", ""),
+            ("1310100", "pt"),
+            ("1010", "at"),
+            ("130010", "br"),
+        ] {
+            assert_eq!(zips(raw, country), [raw], "{raw} in {country:?}");
+        }
     }
 
     #[test]

@@ -2,11 +2,13 @@
 //! All on the stack; only text beyond Latin-1 (which has all letters of Portuguese and Spanish) costs an allocation,
 //! for its lower case, and the look-ups of Unicode's composition.
 
+use std::borrow::Cow;
 use std::iter;
 
 use arrayvec::{ArrayString, ArrayVec};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::DroppedValue;
 
@@ -57,17 +59,59 @@ impl Forms {
     }
 }
 
-/// Without the white space around it. JavaScript counts the byte order mark as white space, and copied text brings
-/// zero-width blanks along; Unicode's own definition has neither.
+/// Without what cannot be seen around it: white space, and all that [`is_invisible`] names.
 pub(super) fn trim(raw: &str) -> &str {
-    raw.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{2060}'))
+    raw.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
 }
 
-/// Whether a trimmed value says that there is none, in the words that programs print for nothing.
-pub(super) fn is_nothing(trimmed: &str) -> bool {
-    ["", "null", "undefined", "none", "n/a"]
-        .iter()
-        .any(|word| trimmed.eq_ignore_ascii_case(word))
+/// Whether the character shows nothing and says nothing of a name: marks of direction and of order of bytes,
+/// joiners, soft hyphens, selectors of a glyph's variant, control characters. Autofill and chats put them
+/// into names; blanks are not among them.
+pub(crate) fn is_invisible(c: char) -> bool {
+    match c {
+        c if c.is_ascii() => c.is_ascii_control() && !c.is_ascii_whitespace(),
+        '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' => true,
+        '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' => true,
+        c => {
+            matches!(
+                c.general_category(),
+                GeneralCategory::Format | GeneralCategory::Control | GeneralCategory::PrivateUse
+            ) && !c.is_whitespace()
+        }
+    }
+}
+
+/// The text without what cannot be seen in it.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if text.contains(is_invisible) {
+        Cow::Owned(text.replace(is_invisible, ""))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Whether the character is a picture and no letter: emoji, their skin tones, arrows, hearts, currency. What
+/// ASCII has of them counts as punctuation.
+pub(super) fn is_symbol(c: char) -> bool {
+    !c.is_ascii()
+        && matches!(
+            c.general_category(),
+            GeneralCategory::OtherSymbol
+                | GeneralCategory::ModifierSymbol
+                | GeneralCategory::MathSymbol
+                | GeneralCategory::CurrencySymbol
+                | GeneralCategory::EnclosingMark
+        )
+}
+
+/// A number without the decimals that a spreadsheet puts behind a whole one: `5511912345678.0`.
+pub(super) fn without_decimals(trimmed: &str) -> &str {
+    let whole = trimmed.rsplit_once(['.', ',']).filter(|(digits, decimals)| {
+        matches!(*decimals, "0" | "00")
+            && !digits.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    });
+    whole.map_or(trimmed, |(digits, _)| digits)
 }
 
 /// A short text of our own, such as a code.
@@ -75,7 +119,8 @@ pub(super) fn of(code: &str) -> Text {
     Text::from(code).expect("our own codes are shorter than any limit")
 }
 
-/// In lower case and composed (NFC), so that `É` and `E` + U+0301 are the same letter.
+/// In lower case and in Unicode's compatible, composed form (NFKC), so that `É` and `E` + U+0301 are the same
+/// letter, and so are `𝓐`, `Ａ` and `A`.
 pub(super) fn lower(raw: &str) -> Result<Text, DroppedValue> {
     let mut text = Text::new();
     if raw.is_ascii() {
@@ -93,7 +138,7 @@ pub(super) fn lower(raw: &str) -> Result<Text, DroppedValue> {
         }
     } else {
         // The whole string at once: a Greek sigma is written differently at the end of a word.
-        for c in raw.to_lowercase().nfc() {
+        for c in raw.nfkc().collect::<String>().to_lowercase().nfkc() {
             text.try_push(c).map_err(|_| DroppedValue::TooLong)?;
         }
     }
@@ -250,5 +295,34 @@ mod tests {
     #[test]
     fn invisible_characters_around_a_value_are_trimmed_like_blanks() {
         assert_eq!(trim("\u{feff}\u{a0} ana \u{200b}\t\r\n"), "ana");
+        assert_eq!(trim("\u{202a}\0 ana \u{2069}\u{fe0f}"), "ana");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_taken_away_and_letters_and_blanks_are_not() {
+        for (text, expected) in [
+            ("\u{200f}Ana", "Ana"),
+            ("\u{2068}da Conceição\u{2069}", "da Conceição"),
+            ("São\u{ad}Paulo", "SãoPaulo"),
+            ("A\u{200d}n\u{180e}a\u{e0041}", "Ana"),
+            ("tab\tline\nblank \u{a0}", "tab\tline\nblank \u{a0}"),
+            ("हिन्दी e\u{301} 李明", "हिन्दी e\u{301} 李明"),
+        ] {
+            assert_eq!(visible(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fancy_letters_are_the_letters_that_they_stand_for() {
+        for (raw, expected) in [
+            ("𝓢𝓸𝓾𝔃𝓪", "souza"),
+            ("ＡＮＡ", "ana"),
+            ("Ⓐⓝⓐ", "ana"),
+            ("𝐉𝐨𝐚̃𝐨", "joão"),
+            ("ﬁlipa", "filipa"),
+            ("ﾔﾏﾀﾞ", "ヤマダ"),
+        ] {
+            assert_eq!(lower(raw).unwrap().as_str(), expected, "{raw}");
+        }
     }
 }

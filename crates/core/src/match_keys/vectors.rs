@@ -297,17 +297,56 @@ fn ids_keep_their_case_and_may_be_long() {
 }
 
 #[test]
+fn a_placeholder_is_nobodys_and_what_was_lost_on_the_way_is_not_hashed() {
+    for key in MatchKey::ALL {
+        for raw in [
+            "null",
+            "NULL",
+            "undefined",
+            "None",
+            " n/a ",
+            "nan",
+            "(not set)",
+            "[object Object]",
+            "{{email}}",
+            "#N/A",
+        ] {
+            let sent = sent(key, raw, &reading("br", true));
+            assert_eq!(sent, Err(DroppedValue::Placeholder), "{key:?} {raw:?}");
+        }
+        let sent = sent(key, "Jo\u{fffd}o", &reading("br", true));
+        assert_eq!(sent, Err(DroppedValue::Garbled), "{key:?}");
+    }
+    assert!(sent(FirstName, "Nan", &reading("br", true)).is_ok());
+}
+
+#[test]
+fn invisible_characters_are_no_part_of_a_value() {
+    for (key, raw, plain) in [
+        (FirstName, "\u{200f}Ana", "Ana"),
+        (LastName, "\u{2068}da Conceição\u{2069}", "da Conceição"),
+        (City, "São\u{ad}Paulo", "SãoPaulo"),
+        (Email, "ana\u{200b}@example.com", "ana@example.com"),
+        (Zip, "01310\u{2060}-100", "01310-100"),
+        (Country, "B\u{200d}rasil", "Brasil"),
+        (Gender, "\u{202a}F\u{202c}", "F"),
+    ] {
+        let reading = reading("br", true);
+        assert_eq!(
+            sent(key, raw, &reading).unwrap(),
+            sent(key, plain, &reading).unwrap(),
+            "{raw:?}"
+        );
+    }
+}
+
+#[test]
 fn words_and_hashes_of_nothing_are_empty() {
-    // `printf '' | sha256sum` and so on for null, undefined, none and n/a; then `printf '' | md5sum`.
+    // `printf '' | sha256sum` and so on for null, undefined, none, n/a, nan and `[object object]`; then `printf '' | md5sum`.
     for raw in [
         "",
         "   ",
         "\u{feff}",
-        "null",
-        "NULL",
-        "undefined",
-        "None",
-        " n/a ",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855.AQQAAQMC",
@@ -315,6 +354,8 @@ fn words_and_hashes_of_nothing_are_empty() {
         "eb045d78d273107348b0300c01d29b7552d622abbc6faf81b3ec55359aa9950c",
         "140bedbf9c3f6d56a9846d2ba7088798683f4da0c248231336e6a05679e4fdfe",
         "a683c5c5349f6f7fb903ba8a9e7e55d0ba1b8f03579f95be83f4954c33e81098",
+        "9b2d5b4678781e53038e91ea5324530a03f27dc1d0e5f6c9bc9d493a23be9de0",
+        "c9a560c74de368dcd2e6ac5544ad12a9afd32584b71a52147303479f726e0408",
         "d41d8cd98f00b204e9800998ecf8427e",
     ] {
         for key in MatchKey::ALL {

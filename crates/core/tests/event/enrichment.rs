@@ -17,6 +17,7 @@ fn visitor() -> Visitor<'static> {
         user_agent: Some("Mozilla/5.0 (Linux; Android 14)"),
         fbp: Some(FBP),
         fbc: Some(OLD_CLICK),
+        is_browser: false,
     }
 }
 
@@ -90,7 +91,15 @@ fn a_private_address_an_empty_user_agent_and_a_broken_cookie_are_never_added() {
     );
 
     let long: &'static str = "x".repeat(2_001).leak();
-    for user_agent in [None, Some(""), Some(" "), Some(long)] {
+    let sent = sent_under(
+        &page_view(),
+        &by(Visitor {
+            user_agent: Some(long),
+            ..visitor()
+        }),
+    );
+    assert_eq!(sent["user_data"]["client_user_agent"], long[..2_000]);
+    for user_agent in [None, Some(""), Some(" "), Some("undefined")] {
         let errors = read(
             &page_view().to_string(),
             &by(Visitor {
@@ -282,7 +291,7 @@ fn country_and_currency_are_assumed_only_where_the_owner_configured_them_and_the
 }
 
 #[test]
-fn an_event_without_an_id_gets_one_from_its_bytes_and_nothing_else() {
+fn an_event_without_an_id_gets_one_from_its_bytes_and_the_browsers_cookie() {
     let text = r#"{"event_name":"Lead","event_time":1700000030,"action_source":"website","event_source_url":"https://x.br/","user_data":{"em":"ana@example.com"}}"#;
     let id = |text: &str, intake: &Intake<'_>| {
         let (json, _) = read(text, intake).unwrap();
@@ -292,9 +301,20 @@ fn an_event_without_an_id_gets_one_from_its_bytes_and_nothing_else() {
             .to_owned()
     };
     let first = id(text, &by(visitor()));
-    // printf '%s' '<the text above>' | sha256sum | cut -c1-32
-    assert_eq!(first, "auto-3dff05d79bc5439955405f483dfd1d90");
-    // Another visitor, another minute (the event is ahead of the first clock and behind the second), other settings.
+    // printf '%s\n%s' '<the text above>' fb.1.1596403881668.1116446470 | sha256sum | cut -c1-32; then the
+    // text alone
+    assert_eq!(first, "auto-8f1c85b17bc47306ce1217819d5cc6af");
+    let server = Visitor {
+        user_agent: Some("x"),
+        ..Visitor::default()
+    };
+    assert_eq!(
+        read(text, &by(Visitor::default())).unwrap_err()[0].pointer,
+        "/user_data/client_user_agent"
+    );
+    assert_ne!(id(text, &by(server)), first);
+    // By the same browser, wherever it is, an hour later (the event is ahead of the first clock and behind
+    // the second), under other settings.
     let defaults = DatasetDefaults {
         country: CountryCode::parse("br"),
         currency: None,
@@ -302,8 +322,9 @@ fn an_event_without_an_id_gets_one_from_its_bytes_and_nothing_else() {
     let other = Visitor {
         ip: None,
         user_agent: Some("x"),
-        fbp: None,
+        fbp: visitor().fbp,
         fbc: None,
+        is_browser: false,
     };
     let later = Intake {
         now_ms: (NOW + 3_600) * 1_000,
@@ -337,10 +358,10 @@ fn personal_data_in_a_pages_address_is_taken_out_with_a_warning() {
     for field in ["event_source_url", "referrer_url"] {
         let event = lead_with(
             &format!("/{field}"),
-            json!("https://x.br/ok?email=ana%40example.com&fbclid=AbC&tel=1"),
+            json!("https://x.br/ok?email=ana%40example.com&fbclid=AbC&step=1"),
         );
         let sent = assert_warned(&event, &[(&format!("/{field}"), warning)]);
-        assert_eq!(sent[field], "https://x.br/ok?email=&fbclid=AbC&tel=1");
+        assert_eq!(sent[field], "https://x.br/ok?email=&fbclid=AbC&step=1");
         assert_eq!(
             sent["user_data"]["fbc"],
             format!("fb.1.{}.AbC", (NOW - 60) * 1_000)

@@ -20,7 +20,11 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
             Some(Value::Null),
             "is required, such as \"Lead\" or \"Purchase\"",
         ),
-        ("/event_name", Some(json!(" ")), "must not be empty"),
+        (
+            "/event_name",
+            Some(json!(" ")),
+            "is required, such as \"Lead\" or \"Purchase\"",
+        ),
         ("/event_name", Some(json!(5)), "must be a string, not a number"),
         (
             "/event_name",
@@ -35,25 +39,7 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
         (
             "/event_name",
             Some(json!("ana@example.com")),
-            "must not hold an e-mail address: it is stored and sent as it is",
-        ),
-        ("/event_id", Some(json!("")), "must not be empty"),
-        ("/event_id", Some(json!(true)), "must be a string, not a boolean"),
-        ("/event_id", Some(json!(-1)), "must be a string, not a number"),
-        (
-            "/event_id",
-            Some(json!("a".repeat(256))),
-            "is longer than 255 bytes",
-        ),
-        (
-            "/event_id",
-            Some(json!("a\nb")),
-            "must not contain control characters",
-        ),
-        (
-            "/event_id",
-            Some(json!("lead-ana@example.com")),
-            "must not hold an e-mail address: it is stored and sent as it is",
+            "must not hold personal data: it is stored and sent as it is",
         ),
         (
             "/event_time",
@@ -67,7 +53,7 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
         ),
         (
             "/event_time",
-            Some(json!("1700000000")),
+            Some(json!("1700000000.5")),
             "must be a whole number of seconds since 1970",
         ),
         (
@@ -123,29 +109,8 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
             Some(json!(long_url)),
             "is longer than 8,000 bytes",
         ),
-        (
-            "/referrer_url",
-            Some(json!(["https://x.br"])),
-            "must be a string, not a list",
-        ),
-        (
-            "/referrer_url",
-            Some(json!(long_url)),
-            "is longer than 8,000 bytes",
-        ),
         ("/user_data", Some(json!("x")), "must be an object, not a string"),
-        ("/custom_data", Some(json!([1])), "must be an object, not a list"),
         ("/opt_out", Some(json!(2)), "must be true or false, not a number"),
-        (
-            "/opt_out",
-            Some(json!("true")),
-            "must be true or false, not a string",
-        ),
-        (
-            "/data_processing_options",
-            Some(json!("LDU")),
-            "must be [\"LDU\"] or []",
-        ),
         (
             "/data_processing_options",
             Some(json!(["ldu"])),
@@ -155,49 +120,6 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
             "/data_processing_options",
             Some(json!([null])),
             "must be [\"LDU\"] or []",
-        ),
-        (
-            "/data_processing_options_country",
-            Some(json!(1)),
-            "is only taken together with data_processing_options",
-        ),
-        (
-            "/data_processing_options_state",
-            Some(json!(1000)),
-            "is only taken together with data_processing_options",
-        ),
-        (
-            "/data_processing_options_state",
-            Some(json!("CA")),
-            "must be a whole number, not a string",
-        ),
-        ("/app_data", Some(json!(1)), "must be an object, not a number"),
-        (
-            "/original_event_data",
-            Some(json!("x")),
-            "must be an object, not a string",
-        ),
-        (
-            "/attribution_data",
-            Some(json!(false)),
-            "must be an object, not a boolean",
-        ),
-        (
-            "/messaging_channel",
-            Some(json!("telegram")),
-            "must be one of whatsapp, messenger, instagram",
-        ),
-        (
-            "/messaging_channel",
-            Some(json!(1)),
-            "must be a string, not a number",
-        ),
-        ("/customer_segmentation", Some(json!("new")), SEGMENTATIONS),
-        ("/customer_segmentation", Some(json!(1)), SEGMENTATIONS),
-        (
-            "/advanced_measurement_table",
-            Some(json!({})),
-            "must be a string, not an object",
         ),
         ("/advertiser_tracking_enabled", Some(json!(1)), UNKNOWN),
         ("/Event_Name", Some(Value::Null), UNKNOWN),
@@ -211,11 +133,6 @@ fn every_wrong_field_is_named_with_its_pointer_and_a_sentence() {
 }
 
 const UNKNOWN: &str = "is not a field of a server event; details of your own go into custom_data";
-const SEGMENTATIONS: &str = "must be one of new_customer_to_business, new_customer_to_business_line, \
-    new_customer_to_product_area, new_customer_to_medium, existing_customer_to_business, \
-    existing_customer_to_business_line, existing_customer_to_product_area, existing_customer_to_medium, \
-    customer_in_loyalty_program";
-
 #[test]
 fn what_is_not_an_object_is_no_event() {
     for (text, detail) in [
@@ -235,6 +152,7 @@ fn all_errors_of_an_event_are_listed_at_once_also_those_between_fields_that_are_
         "action_source": "website",
         "utm_source": "ig",
         "user_data": {"email": "ana@example.com", "fbc": "x"},
+        // It is no Purchase: nothing of this is required.
         "custom_data": {"value": "12,90", "contents": [{"quantity": -1}, 7]},
         "opt_out": "no",
     });
@@ -255,19 +173,6 @@ fn all_errors_of_an_event_are_listed_at_once_also_those_between_fields_that_are_
                 "was left out: it is not of the form fb.<index>.<milliseconds>.<id>",
             ),
             ("/user_data/client_user_agent", "is required for website events"),
-            (
-                "/custom_data/value",
-                "must be a number with a decimal point, such as 129.90",
-            ),
-            (
-                "/custom_data/contents/0/quantity",
-                "must be a whole number of items",
-            ),
-            (
-                "/custom_data/contents/0/id",
-                "is required: the product's id in the catalogue",
-            ),
-            ("/custom_data/contents/1", "must be an object, not a number"),
             ("/opt_out", "must be true or false, not a string"),
         ],
     );
@@ -324,28 +229,19 @@ fn a_field_that_stands_twice_is_named_at_every_level_even_where_one_of_the_two_i
         "/custom_data",
         json!({"customer_segmentation": "new_customer_to_medium"}),
     );
-    assert_refused(
+    assert_warned(
         &both,
-        &[("/customer_segmentation", "stands in custom_data as well")],
+        &[(
+            "/customer_segmentation",
+            "was left out: it stands in custom_data as well",
+        )],
     );
 }
 
 #[test]
 fn pointers_are_escaped_and_never_carry_back_an_address() {
     let event = changed(lead_with("/ação~1", json!(1)), "/ana@example.com", json!(1));
-    let event = changed(event, "/custom_data", json!({"": 1, "value": true}));
-    assert_refused(
-        &event,
-        &[
-            ("/ação~01", UNKNOWN),
-            ("/[personal data]", UNKNOWN),
-            ("/custom_data/", "has no name"),
-            (
-                "/custom_data/value",
-                "must be a number with a decimal point, such as 129.90",
-            ),
-        ],
-    );
+    assert_refused(&event, &[("/ação~01", UNKNOWN), ("/[personal data]", UNKNOWN)]);
 }
 
 #[test]
@@ -414,7 +310,7 @@ fn an_event_of_more_than_64_kib_is_refused_as_a_whole() {
         }
         changed(event, "/custom_data/last", json!("x".repeat(last)))
     };
-    let rest = 65_536 - sent(&filled(0)).to_string().len();
+    let rest = 65_536 - sent(&filled(1)).to_string().len() + 1;
     assert_eq!(sent(&filled(rest)).to_string().len(), 65_536);
     assert_refused(
         &filled(rest + 1),

@@ -129,6 +129,7 @@ fn any_intake() -> impl Strategy<Value = Intake<'static>> {
         user_agent: Some("Mozilla/5.0"),
         fbp: Some("fb.1.1596403881668.1116446470"),
         fbc: Some("fb.1.1600000000000.Old"),
+        is_browser: false,
     };
     let country = prop::sample::select(&["", "br", "us"][..]);
     (country, prop::sample::select(vec![Visitor::default(), visitor])).prop_map(|(country, visitor)| Intake {

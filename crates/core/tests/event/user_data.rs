@@ -161,27 +161,30 @@ fn a_hashed_key_takes_strings_integers_lists_and_nothing_else() {
             (json!({}), "an object"),
         ] {
             let name = if name == "em" { "ph" } else { name };
-            let detail = format!("must be a string or a list of strings, not {kind}");
-            assert_refused(
+            let detail = format!("was left out: it must be a string or a list of strings, not {kind}");
+            assert_warned(
                 &beside_an_email(name, value.clone()),
                 &[(&format!("/user_data/{name}"), &detail)],
             );
-            assert_refused(
+            assert_warned(
                 &beside_an_email(name, json!([value])),
                 &[(&format!("/user_data/{name}/0"), &detail)],
             );
         }
         let most = if many { 20 } else { 1 };
         let too_many = json!(vec![Value::Null; most + 1]);
-        let detail = format!("takes at most {most} of its values, not {}", most + 1);
-        assert_refused(
+        let detail = format!("was sent with its first {most} of {} values", most + 1);
+        assert_warned(
             &about(json!({"fbp": "fb.1.1596403881668.1", name: too_many})),
             &[(&format!("/user_data/{name}"), &detail)],
         );
         let long = json!("a".repeat(2_001));
-        assert_refused(
+        assert_warned(
             &about(json!({"fbp": "fb.1.1596403881668.1", name: long})),
-            &[(&format!("/user_data/{name}"), "is longer than 2,000 bytes")],
+            &[(
+                &format!("/user_data/{name}"),
+                "was left out: it is longer than 2,000 bytes",
+            )],
         );
         for nothing in [Value::Null, json!(""), json!([]), json!([null]), json!([""])] {
             let sent = assert_warned(&about(json!({"fbp": "fb.1.1596403881668.1", name: nothing})), &[]);
@@ -227,7 +230,7 @@ fn a_value_that_cannot_be_an_identifier_is_left_out_with_a_warning_and_the_rest_
             "external_id",
             json!(["undefined"]),
             "/user_data/external_id/0",
-            "was left out: it is empty",
+            "was left out: it is a placeholder that nobody filled in",
         ),
         (
             "fbp",
@@ -251,13 +254,13 @@ fn a_value_that_cannot_be_an_identifier_is_left_out_with_a_warning_and_the_rest_
             "anon_id",
             json!("ana@example.com"),
             "/user_data/anon_id",
-            "was left out: it holds an e-mail address, and would be sent as it is",
+            "was left out: it holds personal data, and would be sent as it is",
         ),
         (
             "madid",
             json!("ana@example.com"),
             "/user_data/madid",
-            "was left out: it holds an e-mail address, and would be sent as it is",
+            "was left out: it holds personal data, and would be sent as it is",
         ),
     ] {
         let sent = assert_warned(&beside_an_email(name, value), &[(pointer, detail)]);
@@ -314,15 +317,32 @@ fn plain_identifiers_are_checked_and_sent_as_they_came() {
             (json!({}), "an object"),
             (json!(["a", "b"]), "a list"),
         ] {
-            assert_refused(
+            assert_warned(
                 &beside_an_email(name, value),
-                &[(&pointer, &format!("must be a string, not {kind}"))],
+                &[(
+                    &pointer,
+                    &format!("was left out: it must be a string, not {kind}"),
+                )],
             );
         }
-        assert_refused(
+        let too_long = if name == "client_user_agent" {
+            "was cut to 2,000 bytes"
+        } else {
+            "was left out: it is longer than 2,000 bytes"
+        };
+        assert_warned(
             &beside_an_email(name, json!("1".repeat(2_001))),
-            &[(&pointer, "is longer than 2,000 bytes")],
+            &[(&pointer, too_long)],
         );
+        for word in ["undefined", "null", "{{id}}", "[object Object]"] {
+            assert_warned(
+                &beside_an_email(name, json!(word)),
+                &[(
+                    &pointer,
+                    "was left out: it is a placeholder that nobody filled in",
+                )],
+            );
+        }
         for nothing in [Value::Null, json!(""), json!(" "), json!([]), json!([null])] {
             assert_eq!(
                 sent(&beside_an_email(name, nothing))["user_data"],
@@ -341,9 +361,12 @@ fn plain_identifiers_are_checked_and_sent_as_they_came() {
             sent(&beside_an_email(id, json!(9_007_199_254_740_993_u64)))["user_data"][id].to_string(),
             "9007199254740993"
         );
-        assert_refused(
+        assert_warned(
             &beside_an_email(id, json!("12a")),
-            &[(&format!("/user_data/{id}"), "must be a whole number")],
+            &[(
+                &format!("/user_data/{id}"),
+                "was left out: it must be a whole number",
+            )],
         );
     }
     let madid = sent(&beside_an_email(
@@ -388,7 +411,12 @@ fn an_address_is_sent_if_it_is_one_of_the_internets() {
         ("fd00::1", None),
         ("ff02::1", None),
         ("::ffff:10.0.0.1", None),
-        ("203.0.113.9:8080", None),
+        ("203.0.113.9:8080", Some("203.0.113.9")),
+        ("[2001:db8::1]:443", Some("2001:db8::1")),
+        ("203.0.113.9, 10.0.0.1", Some("203.0.113.9")),
+        ("10.0.0.1,203.0.113.9", Some("203.0.113.9")),
+        ("unknown; 203.0.113.9", Some("203.0.113.9")),
+        ("10.0.0.1, 192.168.0.1", None),
         ("x", None),
     ] {
         let (json, warnings) = read(

@@ -34,6 +34,7 @@ fn a_brazilian_purchase_is_sent_exactly_so() {
             user_agent: Some("Mozilla/5.0 \"Android\""),
             fbp: Some("fb.1.1596403881668.1116446470"),
             fbc: None,
+            is_browser: false,
         },
         ..intake()
     };

@@ -83,7 +83,7 @@ async fn overridden(
 ) -> Result<BreakerStatus, Problem> {
     let who = operator(desk, request).await?;
     let dataset = known(dataset)?;
-    let text = read_body(&desk.memory, request, payload, desk.max_body_bytes, false).await?;
+    let text = read_body(desk, request, payload).await?;
     let BreakerOrder { mode, until_ms, note } = BreakerOrder::parse(&text, desk.clock.now())?;
     status(desk, dataset, request_id).await?;
     let why = note.as_deref().unwrap_or(mode.as_str());

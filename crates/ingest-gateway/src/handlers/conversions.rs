@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
 use rastro_store::{Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, Origin, Refusal, Stored};
 use tracing::Instrument;
@@ -24,7 +24,7 @@ use crate::idempotency::{self, Idempotent};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
-use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
+use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -47,8 +47,8 @@ use crate::wire::{BatchReceipt, Body, ItemResult, Receipt, Submission};
         (status = 403, description = "The key may not send this (errors names the field), not from this page, or was shown to a browser.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
@@ -103,6 +103,7 @@ async fn take_in(
 ) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
     let text = caller.read_body(app, request, payload).await?;
+    let text = without_half_characters(&text);
     let now = app.clock.now();
     let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
@@ -142,6 +143,7 @@ async fn take_in(
         key,
         intake,
         test_event_code: test_event_code.unwrap_or_default(),
+        warnings: body.warnings,
         request_id,
         traceparent,
         idempotent,
@@ -162,10 +164,21 @@ struct Reader<'r> {
     key: &'r KnownKey,
     intake: Intake<'r>,
     test_event_code: &'r str,
+    /// What was left out beside the events, true of each.
+    warnings: Vec<Finding>,
     request_id: Uuid,
     traceparent: Option<String>,
     idempotent: Option<Idempotent>,
 }
+
+/// Why an event is not taken.
+enum Refused {
+    Invalid(Vec<Finding>),
+    NotForThisKey(Finding),
+}
+
+/// An event and what its sender is warned of.
+type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 
 /// How a request is answered by what became of its events, to be kept.
 type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
@@ -177,18 +190,19 @@ impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
         self.key.admit(1)?;
         let name = name_of(&event);
-        let (event, warnings) = match Event::read(event, &self.intake) {
+        let (event, mut warnings) = match self.read(event) {
             Ok(read) => read,
-            Err(errors) => {
+            Err(Refused::Invalid(errors)) => {
                 self.refuse(name, &errors).await?;
                 return Err(Problem::invalid("The event is not valid", errors));
             }
+            Err(Refused::NotForThisKey(error)) => {
+                let errors = vec![error];
+                self.refuse(name, &errors).await?;
+                return Err(Problem::not_for_this_key(errors));
+            }
         };
-        if let Err(error) = self.key.may_send(&event.name) {
-            let errors = vec![error];
-            self.refuse(name, &errors).await?;
-            return Err(Problem::not_for_this_key(errors));
-        }
+        warnings.extend_from_slice(&self.warnings);
         let (forwarding, request_id) = (self.forwarding(), self.request_id);
         let answer = self.idempotent.as_ref().map(|_| -> Answer {
             let (name, id) = (event.name.clone().into_owned(), event.id.clone().into_owned());
@@ -198,7 +212,7 @@ impl<'r> Reader<'r> {
             })
         });
         let stored = self
-            .store(vec![self.new_event(&event)], Vec::new(), answer)
+            .store(vec![self.new_event(&event, None)], Vec::new(), answer)
             .await?;
         Ok(match stored {
             Err(answered) => answered,
@@ -211,21 +225,24 @@ impl<'r> Reader<'r> {
         })
     }
 
-    async fn batch(&self, events: Vec<Json<'r>>) -> Result<HttpResponse, Problem> {
+    async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
         let read: Vec<ReadEvent<Cow<'r, str>>> = events
             .into_iter()
-            .map(|event| {
+            .map(|mut item| {
+                let event = item.event.map_err(|error| (None, vec![error]))?;
                 let name = name_of(&event);
-                let (event, warnings) = match Event::read(event, &self.intake) {
+                let (event, mut warnings) = match self.read(event) {
                     Ok(read) => read,
-                    Err(errors) => return Err((name, errors)),
+                    Err(Refused::Invalid(errors)) => return Err((name, errors)),
+                    Err(Refused::NotForThisKey(error)) => return Err((name, vec![error])),
                 };
-                self.key
-                    .may_send(&event.name)
-                    .map_err(|error| (name, vec![error]))?;
-                valid.push(self.new_event(&event));
+                if let Err(error) = self.key.may_test_item(item.test_event_code.as_deref()) {
+                    return Err((name, vec![error]));
+                }
+                warnings.append(&mut item.warnings);
+                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
             .collect();
@@ -238,8 +255,9 @@ impl<'r> Reader<'r> {
                 Err(refused) => Err(refused.clone()),
             };
             let read: Vec<ReadEvent<String>> = read.iter().map(owned).collect();
+            let of_all = self.warnings.clone();
             Box::new(move |stored: &[Acceptance]| {
-                let receipt = receipt(&read, stored, forwarding, request_id);
+                let receipt = receipt(&read, stored, &of_all, forwarding, request_id);
                 KeptAnswer {
                     status: 200,
                     body: serde_json::to_string(&receipt).expect("text, numbers and lists can be written"),
@@ -250,7 +268,7 @@ impl<'r> Reader<'r> {
             Ok(stored) => stored,
             Err(answered) => return Ok(answered),
         };
-        let receipt = receipt(&read, &stored, forwarding, request_id);
+        let receipt = receipt(&read, &stored, &self.warnings, forwarding, request_id);
         self.app.metrics.count(EventResult::rejected, receipt.rejected);
         Ok(HttpResponse::Ok().json(receipt))
     }
@@ -260,10 +278,10 @@ impl<'r> Reader<'r> {
         self.intake.consent_refused.then_some("withheld")
     }
 
-    fn new_event(&self, event: &Event<'_>) -> NewEvent {
+    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
-            test_event_code: self.test_event_code.to_owned(),
+            test_event_code: own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
@@ -378,6 +396,7 @@ fn answer_to_one(
 fn receipt<'e, T: AsRef<str>>(
     read: &'e [ReadEvent<T>],
     stored: &[Acceptance],
+    warnings_of_all: &[Finding],
     forwarding: Option<&'static str>,
     request_id: Uuid,
 ) -> BatchReceipt<'e> {
@@ -416,8 +435,10 @@ fn receipt<'e, T: AsRef<str>>(
                     }
                     _ => {
                         receipt.accepted += 1;
+                        let mut warnings = within_batch(index, warnings.clone());
+                        warnings.extend_from_slice(warnings_of_all);
                         ItemResult {
-                            warnings: within_batch(index, warnings.clone()),
+                            warnings,
                             ..described
                         }
                     }

@@ -100,8 +100,7 @@ async fn retried(
     request_id: Uuid,
 ) -> Result<RetryReceipt, Problem> {
     let who = operator(desk, request).await?;
-    let order =
-        RetryOrder::parse(&read_body(&desk.memory, request, payload, desk.max_body_bytes, false).await?)?;
+    let order = RetryOrder::parse(&read_body(desk, request, payload).await?)?;
     let how = RetryRequest {
         dry_run: order.dry_run,
         spread: order.spread,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{finding, invalid, take, take_test_event_code};
+use super::{finding, invalid, take, test_event_code};
 use crate::browser::Envelope;
 use crate::problem::{FieldError, Problem};
 
@@ -38,7 +38,7 @@ impl<'a> Captured<'a> {
         };
         let mut errors = Vec::new();
         let envelope = Envelope::take(&mut fields, kind, now_ms, &mut errors);
-        let test_event_code = take_test_event_code(&mut fields, &mut errors);
+        let test_event_code = test_event_code(&mut fields, &mut errors);
         let event = take(&mut fields, "event").filter(|event| *event != Json::Null);
         let subject_json = take(&mut fields, subject);
         // A page's script may be newer than this gateway.

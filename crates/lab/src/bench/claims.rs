@@ -17,7 +17,8 @@ const LEASE: Duration = Duration::from_secs(3_600);
 /// Keys forgotten by one statement, as the worker does it.
 const STEP: i64 = 5_000;
 
-/// Milliseconds for the claim of 1,000 events, as the forwarder sees it, from a large and from a small backlog in turn.
+/// Milliseconds for the claim of 1,000 events, as the forwarder sees it, from a large and from a small
+/// backlog in turn.
 #[derive(Clone, Debug, Serialize)]
 pub struct Claims {
     pub claims: usize,
@@ -79,8 +80,8 @@ fn milliseconds(began: Instant) -> f64 {
     began.elapsed().as_secs_f64() * 1_000.0
 }
 
-/// Milliseconds for a step that forgets expired event keys: in new tables, and after their pages were used again by keys of
-/// both lifetimes; and for the step that finds nothing to forget.
+/// Milliseconds for a step that forgets expired event keys: in new tables, and after their pages were used
+/// again by keys of both lifetimes; and for the step that finds nothing to forget.
 #[derive(Clone, Debug, Serialize)]
 pub struct Expiry {
     pub keys: i64,

@@ -1,8 +1,9 @@
-//! The ceiling: the same rows in the same tables by `COPY ... (FORMAT BINARY)`, a thousand events to a commit.
+//! The ceiling: the same rows in the same tables by `COPY ... (FORMAT BINARY)`, a thousand events to a
+//! commit.
 //!
-//! COPY asks nothing (no key that might be taken), waits for no client, hashes nothing and parses no JSON. There is no faster
-//! way into these tables that keeps their indexes and their durability. With one thing less in the tables each, it also
-//! shows what each thing costs.
+//! COPY asks nothing (no key that might be taken), waits for no client, hashes nothing and parses no JSON.
+//! There is no faster way into these tables that keeps their indexes and their durability. With one thing
+//! less in the tables each, it also shows what each thing costs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,8 @@ const CONNECTIONS: usize = 2;
 /// Events in one commit: as many as a full group of the gateway.
 pub const EVENTS: u64 = 1_000;
 
-/// Copies into a database, and measures what that costs in the window. `stored` is what is stored of a thousand events.
+/// Copies into a database, and measures what that costs in the window. `stored` is what is stored of a
+/// thousand events.
 pub async fn measure(
     meter: &Meter<'_>,
     url: &str,
@@ -122,7 +124,8 @@ impl Copier {
     }
 }
 
-/// 16 bytes that differ for every number and lie anywhere in the index, as hashes do (the mixing of SplitMix64).
+/// 16 bytes that differ for every number and lie anywhere in the index, as hashes do (the mixing of
+/// SplitMix64).
 pub fn scattered(number: u64) -> [u8; 16] {
     let mut bytes = [0; 16];
     for (half, seed) in bytes.chunks_exact_mut(8).zip([1, 2]) {

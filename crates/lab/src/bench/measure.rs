@@ -23,7 +23,8 @@ pub struct Measurement {
     pub p99_ms: f64,
     /// Processor time per event, by who used it.
     pub cpu_us_per_event: BTreeMap<&'static str, f64>,
-    /// Cores that were busy with it, on average; `others` is everything else on the machine, which should be next to nothing.
+    /// Cores that were busy with it, on average; `others` is everything else on the machine, which should be
+    /// next to nothing.
     pub cores: BTreeMap<&'static str, f64>,
     pub wal_bytes_per_event: f64,
     /// Requests that were not accepted.
@@ -69,8 +70,8 @@ impl<'a> Meter<'a> {
         })
     }
 
-    /// Waits until others leave the machine alone, but no longer than the patience that is left; takes what that took
-    /// off it.
+    /// Waits until others leave the machine alone, but no longer than the patience that is left; takes what
+    /// that took off it.
     pub async fn await_quiet(&self, patience: &mut Duration) -> anyhow::Result<()> {
         let mut before = self.read().await?;
         loop {

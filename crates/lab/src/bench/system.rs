@@ -1,5 +1,6 @@
 //! One build of the services, over a database of its own.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -40,7 +41,8 @@ pub struct System {
 }
 
 impl System {
-    /// Makes the database with the build's own migrations, and starts its gateway with the defaults it is shipped with.
+    /// Makes the database with the build's own migrations, and starts its gateway with the defaults it is
+    /// shipped with.
     #[expect(clippy::too_many_arguments, reason = "all that a system is made of, once")]
     pub async fn start(
         server: &Server,
@@ -167,7 +169,7 @@ impl System {
     }
 
     /// Bytes of disk per accepted event, by table, indexes included.
-    pub async fn bytes_per_event(&self) -> anyhow::Result<Vec<(String, f64)>> {
+    pub async fn bytes_per_event(&self) -> anyhow::Result<BTreeMap<String, f64>> {
         let bytes = books::bytes_by_table(&self.services.database_url).await?;
         let events = self.accepted().max(1) as f64;
         Ok(bytes

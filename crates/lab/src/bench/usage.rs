@@ -47,8 +47,8 @@ pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
     Ok(duration(Stat::of(&pid.to_string())?.own))
 }
 
-/// Processor time that a process and its children have used so far, those that have ended included: what a whole
-/// PostgreSQL server used, given its postmaster.
+/// Processor time that a process and its children have used so far, those that have ended included: what a
+/// whole PostgreSQL server used, given its postmaster.
 pub fn cpu_with_children(pid: u32) -> anyhow::Result<Duration> {
     let mut ticks: HashMap<u32, u64> = HashMap::new();
     for entry in fs::read_dir("/proc").context("cannot read /proc")? {
@@ -66,7 +66,8 @@ pub fn cpu_with_children(pid: u32) -> anyhow::Result<Duration> {
     Ok(duration(parent.own + parent.ended_children + children))
 }
 
-/// Processor time that all cores together spent on anything so far, of other machines on the same hardware too.
+/// Processor time that all cores together spent on anything so far, of other machines on the same hardware
+/// too.
 pub fn cpu_of_machine() -> anyhow::Result<Duration> {
     let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
     busy_ticks(&stat)
@@ -96,8 +97,8 @@ fn memory_field(status: &str, name: &str) -> Option<u64> {
     Some(kilobytes * 1_024)
 }
 
-/// What the machine is: cores, memory in bytes, and the processor's name.
-pub fn machine() -> anyhow::Result<(usize, u64, String)> {
+/// What the machine is: cores, processor and memory.
+pub fn machine() -> anyhow::Result<String> {
     let cores = std::thread::available_parallelism().context("cannot count the cores")?;
     let memory = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
     let memory = memory_field(&memory, "MemTotal:").context("/proc/meminfo has no MemTotal")?;
@@ -106,7 +107,7 @@ pub fn machine() -> anyhow::Result<(usize, u64, String)> {
     let name = name.map_or("unknown processor", |name| {
         name.trim_start_matches(['\t', ' ', ':'])
     });
-    Ok((cores.get(), memory, name.to_owned()))
+    Ok(format!("{cores} cores ({name}), {} GB", memory / 1_000_000_000))
 }
 
 #[cfg(test)]

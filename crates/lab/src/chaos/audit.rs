@@ -20,8 +20,8 @@ const BALANCE_EVERY: Duration = Duration::from_millis(500);
 /// A request may have left its process a moment before Meta's clock saw it.
 const ON_THE_WIRE_MS: i64 = 100;
 
-/// Balances the books until told to stop: at any instant every accepted event is in exactly one place. Returns how often
-/// it could look (PostgreSQL is away at times), and what did not balance.
+/// Balances the books until told to stop: at any instant every accepted event is in exactly one place.
+/// Returns how often it could look (PostgreSQL is away at times), and what did not balance.
 pub async fn balance(store: Store, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut balances, mut violations) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
@@ -109,7 +109,8 @@ impl AtMeta {
     }
 }
 
-/// Holds everything against everything and completes the report: its counts of events, and each promise that was broken.
+/// Holds everything against everything and completes the report: its counts of events, and each promise that
+/// was broken.
 pub async fn complete(
     report: &mut Report,
     scene: &Scene,

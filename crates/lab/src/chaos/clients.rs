@@ -1,4 +1,5 @@
-//! Clients that send events with ids of their own and do not give up before they are told what became of them.
+//! Clients that send events with ids of their own and do not give up before they are told what became of
+//! them.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

@@ -32,7 +32,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Breaks something for as long as the plan says, and mends it. An error means that it could not be broken or mended.
+    /// Breaks something for as long as the plan says, and mends it. An error means that it could not be
+    /// broken or mended.
     pub async fn inflict(&self, fault: PlannedFault) -> anyhow::Result<()> {
         let PlannedFault {
             kind,

@@ -1,4 +1,5 @@
-//! The services as processes: two of each, with times so short that a run of minutes sees what takes hours in life.
+//! The services as processes: two of each, with times so short that a run of minutes sees what takes hours in
+//! life.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -82,7 +83,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Starts everything in front of this Meta, with the gateways at these addresses, whatever happens to them.
+    /// Starts everything in front of this Meta, with the gateways at these addresses, whatever happens to
+    /// them.
     pub fn start(
         services: &Services,
         seed: &Seed<'_>,

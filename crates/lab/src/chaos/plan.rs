@@ -7,79 +7,54 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
 
-/// How something breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FaultKind {
+/// The kinds of faults: each with what it is, and its words in the account.
+macro_rules! fault_kinds {
+    ($($(#[$doc:meta])* $kind:ident: $words:literal,)*) => {
+        /// How something breaks.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum FaultKind { $($(#[$doc])* $kind,)* }
+
+        impl FaultKind {
+            pub const ALL: &[FaultKind] = &[$(FaultKind::$kind,)*];
+
+            /// In the words of the account.
+            pub fn describe(self) -> &'static str {
+                match self { $(FaultKind::$kind => $words,)* }
+            }
+        }
+    };
+}
+
+fault_kinds! {
     /// `kill -9`, and a new process in its place.
-    GatewayKilled,
-    ForwarderKilled,
-    RetryWorkerKilled,
+    GatewayKilled: "a gateway was killed",
+    ForwarderKilled: "a forwarder was killed",
+    RetryWorkerKilled: "a retry-worker was killed",
     /// SIGSTOP for longer than its leases last, then SIGCONT.
-    ForwarderFrozen,
+    ForwarderFrozen: "a forwarder slept past its leases",
     /// `pg_ctl stop -m immediate`, and a new start soon after.
-    PostgresCrashed,
+    PostgresCrashed: "PostgreSQL crashed",
     /// An orderly stop, and a new start some time later: a restart, an upgrade, a failover.
-    PostgresRestarted,
+    PostgresRestarted: "PostgreSQL was stopped and started again",
     /// `pg_terminate_backend` of half of the services' connections.
-    BackendsTerminated,
+    BackendsTerminated: "PostgreSQL cut connections",
     /// A transaction that holds a snapshot and does nothing.
-    TransactionLeftOpen,
+    TransactionLeftOpen: "a transaction was left open",
     /// Meta answers 500 to most requests.
-    MetaFails,
+    MetaFails: "Meta answered 500",
     /// Meta never answers, although it took the events of some of the requests.
-    MetaHangs,
-    /// Meta resets connections before it took anything.
-    MetaResetsBefore,
-    /// Meta takes the events and resets the connection without an answer.
-    MetaResetsAfter,
-    MetaThrottles,
+    MetaHangs: "Meta never answered",
+    MetaResetsBefore: "Meta hung up before taking events",
+    MetaResetsAfter: "Meta took events and hung up",
+    MetaThrottles: "Meta said wait",
     /// The access token is revoked, and later valid again.
-    TokenRevoked,
+    TokenRevoked: "the access token was revoked",
     /// Some of the events sent now are such as Meta never takes.
-    EventsPoisoned,
+    EventsPoisoned: "events came that Meta refuses",
 }
 
 impl FaultKind {
-    pub const ALL: [FaultKind; 15] = [
-        FaultKind::GatewayKilled,
-        FaultKind::ForwarderKilled,
-        FaultKind::RetryWorkerKilled,
-        FaultKind::ForwarderFrozen,
-        FaultKind::PostgresCrashed,
-        FaultKind::PostgresRestarted,
-        FaultKind::BackendsTerminated,
-        FaultKind::TransactionLeftOpen,
-        FaultKind::MetaFails,
-        FaultKind::MetaHangs,
-        FaultKind::MetaResetsBefore,
-        FaultKind::MetaResetsAfter,
-        FaultKind::MetaThrottles,
-        FaultKind::TokenRevoked,
-        FaultKind::EventsPoisoned,
-    ];
-
-    /// In the words of the account.
-    pub fn describe(self) -> &'static str {
-        match self {
-            FaultKind::GatewayKilled => "a gateway was killed",
-            FaultKind::ForwarderKilled => "a forwarder was killed",
-            FaultKind::RetryWorkerKilled => "a retry-worker was killed",
-            FaultKind::ForwarderFrozen => "a forwarder slept past its leases",
-            FaultKind::PostgresCrashed => "PostgreSQL crashed",
-            FaultKind::PostgresRestarted => "PostgreSQL was stopped and started again",
-            FaultKind::BackendsTerminated => "PostgreSQL cut connections",
-            FaultKind::TransactionLeftOpen => "a transaction was left open",
-            FaultKind::MetaFails => "Meta answered 500",
-            FaultKind::MetaHangs => "Meta never answered",
-            FaultKind::MetaResetsBefore => "Meta hung up before taking events",
-            FaultKind::MetaResetsAfter => "Meta took events and hung up",
-            FaultKind::MetaThrottles => "Meta said wait",
-            FaultKind::TokenRevoked => "the access token was revoked",
-            FaultKind::EventsPoisoned => "events came that Meta refuses",
-        }
-    }
-
     /// How long it lasts at the least and at the most, in milliseconds.
     fn lasts_ms(self, timing: &Timing) -> (u64, u64) {
         match self {
@@ -102,7 +77,8 @@ impl FaultKind {
 /// How much time a run takes for what takes its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a batch belongs to a forwarder. Long enough for an outcome to be recorded after a restart of PostgreSQL.
+    /// How long a batch belongs to a forwarder. Long enough for an outcome to be recorded after a restart of
+    /// PostgreSQL.
     pub lease_seconds: u64,
     /// How long a statement may take.
     pub statement_seconds: u64,
@@ -149,8 +125,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Deals all kinds in a random order, again and again, with random pauses, until the time is over. A `duration` too short
-    /// for it still sees every kind once.
+    /// Deals all kinds in a random order, again and again, with random pauses, until the time is over. A
+    /// `duration` too short for it still sees every kind once.
     pub fn draw(seed: u64, duration: Duration, timing: &Timing) -> Self {
         let mut chance = StdRng::seed_from_u64(seed);
         let kinds = u32::try_from(FaultKind::ALL.len()).expect("a few kinds");
@@ -159,7 +135,7 @@ impl Plan {
             .max(Duration::from_millis(200));
         let (mut at, mut faults) = (Duration::from_millis(500), Vec::new());
         while faults.is_empty() || at < duration {
-            let mut deck = FaultKind::ALL;
+            let mut deck = FaultKind::ALL.to_vec();
             deck.shuffle(&mut chance);
             for kind in deck {
                 let (least, most) = kind.lasts_ms(timing);

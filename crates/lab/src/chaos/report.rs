@@ -34,7 +34,8 @@ pub struct Report {
     pub repeated_at_meta: u64,
     /// Its answer had reached us, or could have: a defect.
     pub repeats_caused_by_us: u64,
-    /// A fault withheld its answer, or ended the process that had it: nobody can know whether an unanswered request arrived.
+    /// A fault withheld its answer, or ended the process that had it: nobody can know whether an unanswered
+    /// request arrived.
     pub repeats_after_lost_answer: u64,
     /// Requests to Meta's `/events` edge.
     pub requests_to_meta: u64,
@@ -61,7 +62,7 @@ impl Display for Report {
         for (kind, times) in &self.faults {
             writeln!(f, "  {times:>8}  {}", kind.describe())?;
         }
-        let events = [
+        let found = [
             (self.accepted, "accepted: a client was told that they are stored"),
             (self.delivered, "delivered: Meta counts them, each once"),
             (
@@ -71,11 +72,9 @@ impl Display for Report {
             (self.lost, "lost"),
             (self.doubled, "doubled"),
             (self.repeats_caused_by_us, "repeats at Meta caused by us"),
-        ];
-        let on_the_way = [
             (
                 self.repeats_after_lost_answer,
-                "repeats at Meta caused by a lost answer; it dropped them by their ids",
+                "repeats at Meta caused by a lost answer; dropped by their ids",
             ),
             (
                 self.requests_sent_again,
@@ -84,18 +83,13 @@ impl Display for Report {
             (self.told_duplicate, "copies were refused as duplicates"),
             (
                 self.retried_by_hand,
-                "events had no retry left and were retried by hand, as an operator would",
+                "had no retry left and were retried by hand, as an operator would",
             ),
             (self.balances, "times the books balanced while things broke"),
         ];
-        for (title, lines) in [
-            ("The account, in events", &events[..]),
-            ("On the way", &on_the_way),
-        ] {
-            writeln!(f, "{title}:")?;
-            for (count, what) in lines {
-                writeln!(f, "  {count:>8}  {what}")?;
-            }
+        writeln!(f, "The account, in events:")?;
+        for (count, what) in found {
+            writeln!(f, "  {count:>8}  {what}")?;
         }
         let drain = self.drain_seconds;
         writeln!(

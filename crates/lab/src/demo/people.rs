@@ -11,60 +11,13 @@ const PEOPLE: usize = 60;
 /// Shorter values also turn up by chance in hashes, ids and ordinary words.
 const SHORTEST_TELLING_VALUE: usize = 5;
 
-const WOMEN: [&str; 14] = [
-    "Ana Beatriz",
-    "Conceição",
-    "Fernanda",
-    "Gabriela",
-    "Inês",
-    "Juliana",
-    "Larissa",
-    "Letícia",
-    "Luíza",
-    "Maria Eduarda",
-    "Patrícia",
-    "Rosângela",
-    "Simone",
-    "Thaís",
-];
-const MEN: [&str; 14] = [
-    "André",
-    "Antônio",
-    "Caio",
-    "Cauã",
-    "Fábio",
-    "Felipe",
-    "Gonçalo",
-    "João Pedro",
-    "José",
-    "Luís Otávio",
-    "Marcelo",
-    "Rodrigo",
-    "Sebastião",
-    "Vinícius",
-];
-const LAST_NAMES: [&str; 20] = [
-    "Almeida",
-    "Araújo",
-    "Assunção",
-    "Brandão",
-    "Carvalho",
-    "D'Ávila",
-    "da Conceição",
-    "da Silva",
-    "das Neves",
-    "de Souza",
-    "do Nascimento",
-    "dos Santos",
-    "Fagundes",
-    "Gonçalves",
-    "Guimarães",
-    "Magalhães",
-    "Meireles e Sá",
-    "Nóbrega",
-    "Oliveira",
-    "Sant'Anna",
-];
+const WOMEN: &str = "Ana Beatriz, Conceição, Fernanda, Gabriela, Inês, Juliana, Larissa, Letícia, Luíza, Maria \
+     Eduarda, Patrícia, Rosângela, Simone, Thaís";
+const MEN: &str = "André, Antônio, Caio, Cauã, Fábio, Felipe, Gonçalo, João Pedro, José, Luís Otávio, Marcelo, \
+     Rodrigo, Sebastião, Vinícius";
+const LAST_NAMES: &str = "Almeida, Araújo, Assunção, Brandão, Carvalho, D'Ávila, da Conceição, da Silva, das Neves, de \
+     Souza, do Nascimento, dos Santos, Fagundes, Gonçalves, Guimarães, Magalhães, Meireles e Sá, \
+     Nóbrega, Oliveira, Sant'Anna";
 /// City, state, its code, area code (DDD) and the first five digits of a postal code (CEP) there.
 const PLACES: [(&str, &str, &str, &str, &str); 14] = [
     ("São Paulo", "São Paulo", "SP", "11", "01310"),
@@ -108,11 +61,11 @@ pub fn people(seed: u64) -> Vec<Person> {
     (0..PEOPLE).map(|number| person(number, &mut rng)).collect()
 }
 
-/// Every personal value of a seed's stream, as it is sent and in lower case, where Meta wants it hashed: what must be
-/// found in no table and no log.
+/// Every personal value of a seed's stream, as it is sent and in lower case, where Meta wants it hashed: what
+/// must be found in no table and no log.
 ///
-/// Left out are values under five characters (`José`, `SP`), which also turn up by chance, gender and country, which
-/// are ordinary words, and what Meta takes in the clear: addresses, browsers and cookies.
+/// Left out are values under five characters (`José`, `SP`), which also turn up by chance, gender and
+/// country, which are ordinary words, and what Meta takes in the clear: addresses, browsers and cookies.
 pub fn personal_values(seed: u64) -> BTreeSet<String> {
     let mut values = BTreeSet::new();
     for person in people(seed) {
@@ -139,8 +92,8 @@ pub fn personal_values(seed: u64) -> BTreeSet<String> {
 
 fn person(number: usize, rng: &mut StdRng) -> Person {
     let woman = rng.random_bool(0.5);
-    let first_name = one_of(if woman { &WOMEN } else { &MEN }, rng);
-    let last_name = one_of(&LAST_NAMES, rng);
+    let first_name = one_of_list(if woman { WOMEN } else { MEN }, rng);
+    let last_name = one_of_list(LAST_NAMES, rng);
     let (city, state, state_code, ddd, cep) = one_of(&PLACES, rng);
     let gender = if woman {
         ["f", "Feminino", "feminino"]
@@ -171,6 +124,11 @@ pub(crate) fn one_of<T: Copy>(choices: &[T], rng: &mut StdRng) -> T {
     *choices
         .choose(rng)
         .expect("there is always something to choose from")
+}
+
+/// Any of a list with commas.
+fn one_of_list<'l>(list: &'l str, rng: &mut StdRng) -> &'l str {
+    one_of(&list.split(", ").collect::<Vec<_>>(), rng)
 }
 
 /// As it should be written, or as a phone's keyboard leaves it.

@@ -147,8 +147,8 @@ fn name_of(path: &Path) -> String {
         .into_owned()
 }
 
-/// The pid of a process we started and that still runs. The program is compared, because a pid left over from before a
-/// reboot may belong to a stranger by now.
+/// The pid of a process we started and that still runs. The program is compared, because a pid left over from
+/// before a reboot may belong to a stranger by now.
 fn pid_of(name: &str) -> Option<u32> {
     let file = fs::read_to_string(folder().join("run").join(format!("{name}.pid"))).ok()?;
     let (pid, program) = file.split_once('\n')?;
@@ -191,8 +191,8 @@ fn stop_processes() -> anyhow::Result<()> {
 
 // ---- secrets ----
 
-/// The demo's secrets, made up once per checkout. Some are only known to the database as hashes or sealed under the key, so the
-/// file must live as long as the data does.
+/// The demo's secrets, made up once per checkout. Some are only known to the database as hashes or sealed
+/// under the key, so the file must live as long as the data does.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     pub sealing_key: String,
@@ -286,29 +286,21 @@ impl Running {
             writeln!(text, "  - {problem}").expect("writing to memory cannot fail");
         }
         text.push_str("\nLook further\n");
-        let mut line =
-            |what: &str, at: &str| writeln!(text, "  {what:<22}{at}").expect("writing to memory cannot fail");
-        line(
-            "what reached \"Meta\"",
-            &format!("http://{} (a page)", self.sandbox),
-        );
+        let mut lines = vec![(
+            "what reached \"Meta\"".to_owned(),
+            format!("http://{} (a page)", self.sandbox),
+        )];
         for (name, address) in self.health {
             let health = format!("http://{address}/readyz, http://{address}/metrics");
-            line(&name.replace('_', "-"), &health);
+            lines.push((name.replace('_', "-"), health));
         }
-        line(
-            "account as JSON",
-            &folder().join("account.json").display().to_string(),
-        );
-        line("database", &format!("psql \"{psql}\""));
-        line(
-            "",
-            "SELECT event_name, outcome, count(*) FROM meta_events_log GROUP BY 1, 2 ORDER BY 1, 2;",
-        );
-        line(
-            "",
-            "SELECT event_number, event_name, event_id, received_at FROM events ORDER BY event_number DESC LIMIT 3;",
-        );
+        let account = folder().join("account.json").display().to_string();
+        lines.push(("account as JSON".to_owned(), account));
+        lines.push(("database".to_owned(), format!("psql \"{psql}\"")));
+        lines.extend(books::QUERIES_TO_LOOK.map(|query| (String::new(), query.to_owned())));
+        for (what, at) in lines {
+            writeln!(text, "  {what:<22}{at}").expect("writing to memory cannot fail");
+        }
         text.push_str(
             "\nEverything keeps running. Logs: .local/demo/run/*.log, keys: .local/demo/env. `make down` stops it.\n",
         );

@@ -1,5 +1,5 @@
-//! The events of the demo: visits, requests for a quote and sales of an invented home-improvement company, sent the
-//! way real ones are, repeats and mistakes included.
+//! The events of the demo: visits, requests for a quote and sales of an invented home-improvement company,
+//! sent the way real ones are, repeats and mistakes included.
 
 mod mistakes;
 #[cfg(test)]
@@ -235,7 +235,7 @@ impl Stream<'_> {
         if self.rng.random_bool(0.4) {
             let sale = self.event("Purchase", time, WEBSITE, user_data, bought);
             let sale = with_url(sale, &format!("{SITE}/obrigado?pedido={order_id}"));
-            // By the server alone: a publishable key says nothing of money.
+            // By the server alone: a publishable key, which anyone can copy from the page, reports no Purchase.
             self.server.push(with_device(sale, device));
         } else {
             let source = one_of(&["phone_call", "physical_store"], &mut self.rng);

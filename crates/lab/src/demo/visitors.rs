@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use rastro_test_support::http::{self, Answer};
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::demo::stream;
 use crate::load::{Client, Patience, Request, Verdict};
 
 const UNKNOWN_KEY: &str = "pk_this_key_was_never_issued_to_anybody";
-/// Where an answer was lost, the event may be stored all the same; sending it again is then answered as a duplicate, and the
-/// account shows the difference.
+/// Where an answer was lost, the event may be stored all the same; sending it again is then answered as a
+/// duplicate, and the account shows the difference.
 pub const PATIENCE: Patience = Patience {
     answer_within: Duration::from_secs(30),
     attempts: 8,
@@ -142,94 +142,79 @@ impl Client for Visitor {
     }
 }
 
-#[derive(Deserialize)]
-struct FieldError {
-    pointer: String,
-    detail: String,
-}
-
 fn read_one(answer: &Answer<'_>, answers: &mut Answers) -> anyhow::Result<()> {
-    /// An answer that is not a success (RFC 9457).
-    #[derive(Deserialize)]
-    struct Problem {
-        title: String,
-        #[serde(default)]
-        detail: String,
-        #[serde(default)]
-        errors: Vec<FieldError>,
-    }
     match answer.status {
         202 => answers.accepted += 1,
         409 => answers.duplicate += 1,
         400 | 401 | 413 | 415 | 422 => {
-            let problem: Problem = serde_json::from_slice(answer.body)
+            let problem: Value = serde_json::from_slice(answer.body)
                 .with_context(|| format!("the gateway's {} carries no problem document", answer.status))?;
-            answers.refuse(match problem.errors.as_slice() {
-                [] => format!("{}: {}", problem.title, problem.detail),
-                errors => reason(errors, ""),
+            let text = |name: &str| problem[name].as_str().unwrap_or_default();
+            answers.refuse(match reason(&problem["errors"], "") {
+                reason if reason.is_empty() => format!("{}: {}", text("title"), text("detail")),
+                reason => reason,
             });
         }
-        status => bail!(
-            "the gateway answered {status}, which it should not: {}",
-            String::from_utf8_lossy(answer.body)
-        ),
+        status => {
+            let body = String::from_utf8_lossy(answer.body);
+            bail!("the gateway answered {status}, which it should not: {body}");
+        }
     }
     Ok(())
 }
 
 fn read_batch(answer: &Answer<'_>, events: usize, answers: &mut Answers) -> anyhow::Result<()> {
-    #[derive(Deserialize)]
-    struct Receipt {
-        accepted: u64,
-        duplicate: u64,
-        rejected: u64,
-        results: Vec<Item>,
-    }
-    #[derive(Deserialize)]
-    struct Item {
-        index: usize,
-        status: String,
-        #[serde(default)]
-        errors: Vec<FieldError>,
-    }
     let text = String::from_utf8_lossy(answer.body);
     ensure!(
         answer.status == 200,
         "the gateway answered a batch with {}: {text}",
         answer.status
     );
-    let receipt: Receipt = serde_json::from_str(&text).context("the gateway's receipt cannot be read")?;
+    let receipt: Value = serde_json::from_str(&text).context("the gateway's receipt cannot be read")?;
+    let results = receipt["results"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     ensure!(
-        receipt.results.iter().map(|item| item.index).eq(0..events),
+        results
+            .iter()
+            .map(|result| result["index"].as_u64())
+            .eq((0..events as u64).map(Some)),
         "the gateway did not answer each of the {events} events of a batch once"
     );
-    let (mut accepted, mut duplicate, mut rejected) = (0, 0, 0);
-    for item in &receipt.results {
-        match item.status.as_str() {
-            "accepted" => accepted += 1,
-            "duplicate" => duplicate += 1,
-            "rejected" => {
-                rejected += 1;
-                answers.refuse(reason(&item.errors, &format!("/events/{}", item.index)));
+    for kind in ["accepted", "duplicate", "rejected"] {
+        let counted = results.iter().filter(|result| result["status"] == kind).count();
+        ensure!(
+            receipt[kind] == counted,
+            "the gateway's receipt does not add up: its counts are not those of its results"
+        );
+    }
+    for result in results {
+        match result["status"].as_str() {
+            Some("accepted") => answers.accepted += 1,
+            Some("duplicate") => answers.duplicate += 1,
+            Some("rejected") => {
+                answers.refuse(reason(&result["errors"], &format!("/events/{}", result["index"])));
             }
             other => bail!("the gateway gave an event of a batch the unknown status {other:?}"),
         }
     }
-    ensure!(
-        (accepted, duplicate, rejected) == (receipt.accepted, receipt.duplicate, receipt.rejected),
-        "the gateway's receipt does not add up: its counts are not those of its results"
-    );
-    answers.accepted += accepted;
-    answers.duplicate += duplicate;
     Ok(())
 }
 
-/// All that is wrong with one event, without its place in the batch, so that equal mistakes are counted together.
-fn reason(errors: &[FieldError], place: &str) -> String {
-    let sentences = errors.iter().map(|error| {
-        let pointer = error.pointer.strip_prefix(place).unwrap_or(&error.pointer);
-        format!("{pointer} {}", error.detail)
-    });
+/// All that is wrong with one event, without its place in the batch, so that equal mistakes are counted
+/// together.
+fn reason(errors: &Value, place: &str) -> String {
+    let sentence = |error: &Value| {
+        let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        let pointer = text("pointer");
+        format!(
+            "{} {}",
+            pointer.strip_prefix(place).unwrap_or(&pointer),
+            text("detail")
+        )
+    };
+    let sentences = errors.as_array().into_iter().flatten().map(sentence);
     sentences.collect::<Vec<_>>().join("; ")
 }
 

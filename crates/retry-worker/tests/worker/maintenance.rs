@@ -5,7 +5,6 @@ use std::time::Duration;
 use rastro_store::{Leadership, Store};
 use rastro_test_support::process::Process;
 use rastro_test_support::{TestDatabase, World, eventually};
-use serde_json::Value;
 
 use crate::support::{accept, ids};
 

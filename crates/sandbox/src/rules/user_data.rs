@@ -74,8 +74,14 @@ pub(super) fn check(subject: &Subject<'_, '_>, accept_md5: bool) -> Result<(), R
     for (key, value) in members {
         if HASHED.contains(&key.as_ref()) {
             hashed(subject, key, value, accept_md5)?;
-        } else if PLAIN.contains(&key.as_ref()) && matches!(value, Json::List(_) | Json::Object(_)) {
-            return Err(subject.wrong(key, "a single value"));
+        } else if PLAIN.contains(&key.as_ref()) {
+            if matches!(value, Json::List(_) | Json::Object(_)) {
+                return Err(subject.wrong(key, "a single value"));
+            }
+        } else if key != "external_id" && *value != Json::Null {
+            // As captured by facebook-for-woocommerce#3668.
+            let problem = format!("Unexpected key \"{key}\"");
+            return Err(Refusal::schema_at(subject.index, "['user_data']", &problem));
         }
     }
     enough_to_match(subject, members)

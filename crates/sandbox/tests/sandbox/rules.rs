@@ -204,7 +204,7 @@ async fn there_must_be_enough_to_find_a_person() {
         json!({ "db": HASH, "client_user_agent": "ua" }),
         json!({ "fn": HASH, "ge": HASH }),
         json!({ "ln": HASH, "ge": HASH }),
-        json!({ "no_such_key": "x" }),
+        json!({ "no_such_key": null }),
     ];
     let enough = [
         json!({ "em": HASH }),
@@ -358,6 +358,13 @@ async fn refusals_read_as_meta_was_seen_to_write_them() {
             }})
         );
     }
+    let mut unknown_identifier = lead("1");
+    unknown_identifier["user_data"]["click_id"] = json!("x");
+    let answer = send(&sandbox, &[unknown_identifier]).await;
+    // As captured by facebook-for-woocommerce#3668.
+    let message = "Unexpected key \"click_id\" on param \"$['data'][0]['user_data']\"";
+    assert_eq!(answer.body["error"]["message"], message);
+
     let unknown_key = with(lead("1"), "advertiser_tracking_enabled", json!(1));
     let answer = send(&sandbox, &[unknown_key]).await;
     let message = "Unexpected key \"advertiser_tracking_enabled\" on param \"$['data'][0]\"";

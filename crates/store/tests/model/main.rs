@@ -3,6 +3,8 @@
 //! and breakers are compared to the millisecond.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod history;
 mod memory;
 mod steps;
@@ -11,7 +13,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use rastro_core::dataset::DatasetId;
-use rastro_store::{Dataset, DatasetSettings, EventWriter, Store};
+use rastro_store::{EventWriter, Store};
 use rastro_test_support::TestDatabase;
 use tokio_postgres::{Client, NoTls};
 
@@ -53,16 +55,7 @@ impl Bench {
     async fn new() -> Self {
         let database = TestDatabase::create().await;
         let store = Store::new(&database.config(), "test").unwrap();
-        let settings = DatasetSettings {
-            name: "test".into(),
-            ..Default::default()
-        };
-        let dataset = Dataset {
-            id: dataset_id(),
-            settings,
-            access_token: "token".to_owned().into(),
-        };
-        store.put_dataset(&dataset).await.unwrap();
+        store.put_dataset(&common::dataset(1)).await.unwrap();
         let writer = store.event_writer().await.unwrap();
         let (sql, connection) = tokio_postgres::connect(database.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -83,9 +76,9 @@ impl Bench {
     async fn replay(&mut self, steps: &[Step]) -> Result<(), TestCaseError> {
         self.sql
             .batch_execute(
-                "DELETE FROM event_segments; DELETE FROM meta_events_dedup; DELETE FROM event_outcomes; DELETE FROM delivered_batches;
+                "DELETE FROM events; DELETE FROM meta_events_dedup; DELETE FROM event_outcomes; DELETE FROM send_attempts;
                  DELETE FROM send_queue; DELETE FROM send_batches; DELETE FROM meta_retry_queue; DELETE FROM circuit_breakers;
-                 DELETE FROM send_attempts",
+                 DELETE FROM breaker_transitions",
             )
             .await
             .unwrap();

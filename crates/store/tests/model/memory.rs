@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rastro_core::circuit_breaker::{Breaker, Manual, State};
-use rastro_store::{Batch, DeadLetterReason, Evidence, Fate};
+use rastro_store::{AttemptOutcome, Batch, DeadLetterReason, Fate};
 
 /// Where an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,10 @@ pub(crate) struct Memory {
     pub(crate) outage_since_ms: Option<i64>,
     /// Rows of the log by outcome.
     pub(crate) log: BTreeMap<&'static str, i64>,
-    /// Requests that speak for and against Meta.
-    pub(crate) attempts: [i64; 2],
+    /// Requests to Meta by what came of them.
+    pub(crate) attempts: BTreeMap<&'static str, i64>,
+    /// Changes of the breaker that people and alerts are told of.
+    pub(crate) transitions: i64,
     /// What Meta got.
     pub(crate) sent: BTreeSet<String>,
 }
@@ -77,9 +79,13 @@ impl Memory {
 
     /// Takes a change over as the row does: the first outage is remembered until it is dealt with.
     pub(crate) fn set_breaker(&mut self, after: Breaker) {
-        use rastro_core::circuit_breaker::Reason::{Blocked, Errors};
-        if matches!(after.reason, Some(Errors | Blocked)) {
+        use rastro_core::circuit_breaker::Reason::{Blocked, Errors, Refused};
+        if matches!(after.reason, Some(Errors | Blocked | Refused)) {
             self.outage_since_ms.get_or_insert(self.now_ms);
+        }
+        let before = self.breaker();
+        if (before.state, before.reason, before.manual) != (after.state, after.reason, after.manual) {
+            self.transitions += 1;
         }
         self.breaker = Some(after);
     }
@@ -157,25 +163,20 @@ impl Memory {
     /// Whether it was owned.
     pub(crate) fn finish(&mut self, batch: &Batch) -> bool {
         let fates = vec![Fate::Done; batch.events.len()];
-        self.settle(batch, &fates, Evidence::Alive)
+        self.settle(batch, &fates, Some(AttemptOutcome::Delivered))
     }
 
-    pub(crate) fn settle(&mut self, batch: &Batch, fates: &[Fate], evidence: Evidence) -> bool {
+    pub(crate) fn settle(&mut self, batch: &Batch, fates: &[Fate], answer: Option<AttemptOutcome>) -> bool {
         if !self.owns(batch) {
             return false;
         }
         self.batches.remove(&batch.id.batch_id);
-        self.count(evidence);
         let now_ms = self.now_ms;
+        let mut sent = 0;
         for (queued, fate) in batch.events.iter().zip(fates) {
             let event = self.event(&queued.id);
-            let mut outcome = "error";
             event.place = match *fate {
-                Fate::Done => {
-                    outcome = "success";
-                    Place::Delivered
-                }
-                Fate::Release => Place::Ready,
+                Fate::Done => Place::Delivered,
                 Fate::Wait { delay, retries } => {
                     event.retries = retries;
                     let delay_ms = i64::try_from(delay.as_millis()).expect("a short delay");
@@ -184,40 +185,83 @@ impl Memory {
                         failed_at_ms: now_ms,
                     }
                 }
-                Fate::Dead(reason) => {
-                    if reason == DeadLetterReason::Expired {
-                        outcome = "expired";
-                    }
-                    Place::Dead {
-                        reason,
-                        failed_at_ms: now_ms,
-                    }
-                }
+                Fate::Dead(reason) => Place::Dead {
+                    reason,
+                    failed_at_ms: now_ms,
+                },
             };
-            self.log(outcome, 1);
+            if *fate == Fate::Dead(DeadLetterReason::Expired) {
+                self.log("expired", 1);
+            } else {
+                sent += 1;
+            }
         }
+        self.count(answer, sent);
         true
     }
 
-    pub(crate) fn count(&mut self, evidence: Evidence) {
-        match evidence {
-            Evidence::Alive => self.attempts[0] += 1,
-            Evidence::Failing => self.attempts[1] += 1,
-            Evidence::None => {}
+    /// A request with so many events was answered.
+    pub(crate) fn count(&mut self, answer: Option<AttemptOutcome>, events: usize) {
+        let Some(answer) = answer.filter(|_| events > 0) else {
+            return;
+        };
+        *self.attempts.entry(answer.as_str()).or_default() += 1;
+        let outcome = match answer {
+            AttemptOutcome::Delivered => "success",
+            AttemptOutcome::Refused | AttemptOutcome::Unavailable => "error",
+            AttemptOutcome::Throttled | AttemptOutcome::Blocked => "parked",
+        };
+        self.log(outcome, events);
+    }
+
+    /// Its events are ready again, as they were. Whether it was owned.
+    pub(crate) fn release(&mut self, batch: &Batch) -> bool {
+        let owned = self.owns(batch);
+        if owned {
+            self.dissolve(batch.id.batch_id);
+        }
+        owned
+    }
+
+    fn dissolve(&mut self, batch_id: i64) {
+        let held = self.batches.remove(&batch_id).expect("a batch that there is");
+        for id in &held.events {
+            self.event(id).place = Place::Ready;
         }
     }
 
-    /// How many of what is due are ready again; first those that are too old soonest.
-    pub(crate) fn requeue_due(&mut self, limit: usize) -> usize {
-        let now_ms = self.now_ms;
-        if self.is_left_alone() {
+    /// How many batches of the dead were dissolved, so that a dataset that is left alone can be probed with their events.
+    pub(crate) fn dissolve_lapsed(&mut self) -> usize {
+        if !self.is_left_alone() {
             return 0;
         }
-        let due = self.ids(|event| {
-            matches!(event.place, Place::Waiting { due_ms, .. } if due_ms <= now_ms)
-                && event.send_by_ms > now_ms
-        });
-        self.soonest_too_old(due, limit, |event| event.place = Place::Ready)
+        let is_lapsed = |held: &Held| held.lease_until_ms < self.now_ms;
+        let lapsed: Vec<i64> = self
+            .batches
+            .iter()
+            .filter(|(_, held)| is_lapsed(held))
+            .map(|(id, _)| *id)
+            .collect();
+        for batch_id in &lapsed {
+            self.dissolve(*batch_id);
+        }
+        lapsed.len()
+    }
+
+    /// What is due, with the moment since when.
+    pub(crate) fn due(&self) -> BTreeMap<String, i64> {
+        if self.is_left_alone() {
+            return BTreeMap::new();
+        }
+        let due = |event: &Event| match event.place {
+            Place::Waiting { due_ms, .. } if due_ms <= self.now_ms && event.send_by_ms > self.now_ms => {
+                Some(due_ms)
+            }
+            _ => None,
+        };
+        let all = self.events.iter();
+        all.filter_map(|(id, event)| Some((id.clone(), due(event)?)))
+            .collect()
     }
 
     /// Changes the given events, at most so many, in the order in which they become too old.
@@ -232,6 +276,19 @@ impl Memory {
         let now_ms = self.now_ms;
         let old =
             self.ids(|event| matches!(event.place, Place::Waiting { .. }) && event.send_by_ms <= now_ms);
+        for id in &old {
+            self.event(id).place = Place::Dead {
+                reason: DeadLetterReason::Expired,
+                failed_at_ms: now_ms,
+            };
+        }
+        self.log("expired", old.len());
+        old.len()
+    }
+
+    pub(crate) fn expire_ready(&mut self) -> usize {
+        let now_ms = self.now_ms;
+        let old = self.ids(|event| event.place == Place::Ready && event.send_by_ms <= now_ms);
         for id in &old {
             self.event(id).place = Place::Dead {
                 reason: DeadLetterReason::Expired,
@@ -325,8 +382,12 @@ impl Memory {
                 .iter()
                 .map(|(outcome, rows)| format!("log {outcome} {rows}")),
         );
-        let [alive, failing] = self.attempts;
-        lines.push(format!("attempts {alive} {failing}"));
+        lines.extend(
+            self.attempts
+                .iter()
+                .map(|(outcome, rows)| format!("attempts {outcome} {rows}")),
+        );
+        lines.push(format!("transitions {}", self.transitions));
         lines.extend(self.outage_since_ms.map(|since_ms| format!("outage {since_ms}")));
         lines.sort();
         lines
@@ -357,7 +418,7 @@ impl Memory {
 /// Where every event is and what is remembered of the requests, as [`Memory::lines`] has it.
 pub(crate) const LINES: &str = "
     SELECT e.event_id || ' ready ' || q.retries FROM send_queue q
-    JOIN events e ON e.dataset_id = q.dataset_id AND e.day = q.day AND q.event_numbers @> e.event_number
+    JOIN events e USING (dataset_id, event_number, day)
     UNION ALL
     SELECT format('%s batch %s fence %s attempt %s until %s %s', e.event_id, b.batch_id, b.fence, b.attempt,
         (extract(epoch FROM b.lease_expires_at) * 1000)::bigint, coalesce(b.retries[o.position], 0))
@@ -373,7 +434,9 @@ pub(crate) const LINES: &str = "
     UNION ALL
     SELECT format('log %s %s', outcome, count(*)) FROM meta_events_log GROUP BY outcome
     UNION ALL
-    SELECT format('attempts %s %s', count(*) FILTER (WHERE NOT failed), count(*) FILTER (WHERE failed)) FROM send_attempts
+    SELECT format('attempts %s %s', outcome, count(*)) FROM send_attempts GROUP BY outcome
+    UNION ALL
+    SELECT format('transitions %s', count(*)) FROM breaker_transitions
     UNION ALL
     SELECT format('outage %s', (extract(epoch FROM outage_since) * 1000)::bigint) FROM circuit_breakers
     WHERE outage_since IS NOT NULL";

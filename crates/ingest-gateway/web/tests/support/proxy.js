@@ -5,6 +5,8 @@ export async function startProxy({ target, port = 0 }) {
   const proxy = {
     /** `{ method, url, path, headers, body, status, answer }` of each request, in order. */
     requests: [],
+    /** How many came, answered or not. */
+    seen: 0,
     /**
      * Returns undefined to let a request pass; `'cut'`; `{ status, headers, body }`; `{ wait }`; or `{ strip
      * }`.
@@ -32,6 +34,7 @@ export async function startProxy({ target, port = 0 }) {
     });
 
   const server = createServer((request, response) => {
+    proxy.seen++;
     const chunks = [];
     request.on('data', (chunk) => chunks.push(chunk));
     request.on('end', async () => {

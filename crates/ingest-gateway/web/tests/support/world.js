@@ -166,6 +166,11 @@ export async function startWorld(t) {
   /** A test of its own: nothing was requested yet, and nothing fails. */
   world.scene = (name, action) =>
     t.test(name, async (t) => {
+      // The last beacons of the scene before, whose pages were just closed.
+      for (let before; before != proxy.seen; ) {
+        before = proxy.seen;
+        await new Promise((done) => setTimeout(done, 200));
+      }
       proxy.requests = [];
       proxy.fault = () => undefined;
       await action(t);

@@ -1,4 +1,5 @@
-//! What goes wrong in real integrations: events that have to be refused, and careless ones that are taken all the same.
+//! What goes wrong in real integrations: events that have to be refused, and careless ones that are taken all
+//! the same.
 
 use serde_json::{Value, json};
 

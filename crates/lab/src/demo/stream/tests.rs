@@ -30,6 +30,7 @@ fn findings(requests: &[Request]) -> Vec<(&SentEvent, Option<String>)> {
                 user_agent: Some(device.user_agent),
                 fbp: Some(&device.fbp),
                 fbc: None,
+                is_browser: true,
             },
             _ => Visitor::default(),
         };
