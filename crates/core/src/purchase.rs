@@ -288,7 +288,9 @@ fn id<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Cow<'a
         Ok(id) if id.trim().is_empty() => "must not be empty",
         Ok(id) if id.len() > LONGEST_ID => "is longer than 200 bytes",
         Ok(id) if id.contains(char::is_control) => "must not contain control characters",
-        Ok(id) if personal_data::holds_email(&id) => "must not hold an e-mail address: it is sent as it is",
+        Ok(id) if personal_data::holds_personal_data(&id) => {
+            "must not hold personal data: it is sent as it is"
+        }
         Ok(id) => return Some(id),
         Err(_) => "must be a text",
     };

@@ -73,7 +73,7 @@ impl Touchpoint {
                 at_ms = value.as_i64();
             } else if let Some(index) = TOUCH_FIELDS.iter().position(|known| *known == name) {
                 let text = value.as_str().and_then(kept);
-                values[index] = text.map(|text| match crate::personal_data::holds_email(&text) {
+                values[index] = text.map(|text| match crate::personal_data::holds_personal_data(&text) {
                     true => "[personal data]".to_owned(),
                     false => text,
                 });

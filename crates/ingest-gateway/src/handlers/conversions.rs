@@ -225,6 +225,13 @@ impl<'r> Reader<'r> {
         })
     }
 
+    /// Reads an event, and refuses one that the key may not send.
+    fn read(&self, event: Json<'r>) -> Reading<'r> {
+        let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
+        self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
+        Ok((event, warnings))
+    }
+
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
