@@ -195,7 +195,7 @@ async fn set_up(options: &Options) -> anyhow::Result<Scene> {
         fleet,
         book: Arc::new(Book::default()),
         gateways,
-        downtime: Mutex::new(()),
+        downtime: Mutex::default(),
     })
 }
 

@@ -9,7 +9,6 @@ use chrono::Datelike;
 use chrono::{DateTime, Utc};
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
-use rastro_core::user_data::Visitor;
 
 /// A lead as a business's server sends it: eight identifiers to hash, and what a browser adds. `@` in front
 /// of the seconds and the run's name, `#` where events differ.

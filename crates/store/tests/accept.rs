@@ -6,9 +6,12 @@ mod common;
 use std::sync::Arc;
 
 use common::{Queue, dataset_id, event};
-use rastro_core::event::Facts;
+use rastro_core::dataset::DatasetDefaults;
+use rastro_core::event::{Event, Facts, Intake};
+use rastro_core::json::Json;
 use rastro_core::page::Page;
-use rastro_store::{Acceptance, EventWriter, FirstClaim, NewEvent, Refusal};
+use rastro_core::user_data::Visitor;
+use rastro_store::{Acceptance, EventWriter, FirstClaim, NewEvent, Origin, Refusal};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -361,4 +364,38 @@ async fn no_text_of_a_refusal_fails_the_group() {
     );
     assert!(logged[1].len() < 2_000);
     assert_eq!(queue.count("events").await, 1);
+}
+
+#[tokio::test]
+async fn no_text_of_an_accepted_event_fails_the_group() {
+    let queue = Queue::empty().await;
+    let body =
+        br#"{"event_name":"Purchase","event_id":"a","event_time":1700000000,"action_source":"physical_store",
+        "event_source_url":"https://loja.example/%00?utm_source=a%00b&fbclid=%ff",
+        "user_data":{"em":"ana@example.com"},
+        "custom_data":{"value":1e-3,"currency":"BRL","order_id":"P\u0000\u001f1","note":"\u0000"}}"#;
+    let intake = Intake {
+        now_ms: 1_700_000_060_000,
+        current_year: 2023,
+        defaults: DatasetDefaults::default(),
+        visitor: Visitor::default(),
+        ..Default::default()
+    };
+    let (event, _) = Event::read(Json::parse(body).unwrap(), &intake).unwrap();
+    let origin = Origin {
+        dataset_id: dataset_id(DATASET),
+        test_event_code: String::new(),
+        key_id: Some(1),
+        request_id: Uuid::nil(),
+        traceparent: None,
+        withheld: false,
+    };
+    let answers = queue.accept(&[lead("b"), NewEvent::new(&event, origin)]).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| matches!(answer, Acceptance::Accepted { .. }))
+    );
+    let columns = "SELECT value, currency, order_id, page_host, utm_source FROM events WHERE event_id = 'a'";
+    assert_eq!(queue.rows(columns).await, ["0.001 BRL P1 loja.example ab"]);
 }

@@ -12,7 +12,6 @@ use chrono::Datelike;
 use rastro_core::dataset::DatasetId;
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
-use rastro_core::user_data::Visitor;
 use rastro_service::clock::Clock;
 use rastro_store::{Acceptance, EventWriter, NewEvent, Origin};
 use serde_json::json;

@@ -19,6 +19,9 @@ use crate::chaos::report::Report;
 const BALANCE_EVERY: Duration = Duration::from_millis(500);
 /// A request may have left its process a moment before Meta's clock saw it.
 const ON_THE_WIRE_MS: i64 = 100;
+/// How long recording an outcome may take while PostgreSQL is there: a connection and a statement that time out,
+/// and the next ones.
+const RECORDED_MS: i64 = 4_000;
 
 /// Balances the books until told to stop: at any instant every accepted event is in exactly one place.
 /// Returns how often it could look (PostgreSQL is away at times), and what did not balance.
@@ -50,28 +53,48 @@ fn balanced(census: &Census) -> Option<String> {
 /// Why Meta got an event once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// A fault kept the last answer from us, or ended the process that had it in its hands.
-    LostAnswer,
+    /// A fault of Meta's kept the last answer from us.
+    AnswerWithheld,
+    /// A fault ended or froze the process that had the answer in its hands.
+    ProcessEnded,
     /// We had the answer, or could have had it.
     Us,
 }
 
-/// Why an event was sent again that `last` had brought to Meta already.
-fn cause(last: &RequestRecord, recorded: &HashSet<String>, ends: &[Interruption], lease_ms: i64) -> Cause {
-    if recorded.contains(&last.fbtrace_id) {
-        return Cause::Us;
-    }
-    if last.fault.is_some() || last.status.is_none() {
-        return Cause::LostAnswer;
-    }
-    // Beyond its lease a process has no claim to the outcome, and should not need one any more.
-    let in_its_hands = last.received_at_ms - ON_THE_WIRE_MS..=last.received_at_ms + lease_ms;
-    let ended = |end: &Interruption| {
-        last.partner_agent.as_ref() == Some(&end.agent) && in_its_hands.contains(&end.at_ms)
-    };
-    match ends.iter().any(ended) {
-        true => Cause::LostAnswer,
-        false => Cause::Us,
+/// What was done to processes and to PostgreSQL, in Unix milliseconds.
+struct History {
+    /// Meta's ids of the answers that are recorded as delivered.
+    recorded: HashSet<String>,
+    ends: Vec<Interruption>,
+    /// When PostgreSQL was away.
+    outages: Vec<(i64, i64)>,
+    lease_ms: i64,
+}
+
+impl History {
+    /// Why an event was sent again that `last` had brought to Meta already.
+    fn cause(&self, last: &RequestRecord) -> Cause {
+        let answered = last.received_at_ms;
+        if self.recorded.contains(&last.fbtrace_id) {
+            return Cause::Us;
+        }
+        if last.fault.is_some() || last.status.is_none() {
+            return Cause::AnswerWithheld;
+        }
+        // An outcome is recorded at once, or else as soon as PostgreSQL is back, and while the lease lasts.
+        let had_it_in_its_hands = |end: i64| {
+            let overlap = |(from, to): &(i64, i64)| (to.min(&end) - from.max(&answered)).max(0);
+            let away: i64 = self.outages.iter().map(overlap).sum();
+            (-ON_THE_WIRE_MS..=self.lease_ms).contains(&(end - answered))
+                && end - answered - away <= RECORDED_MS
+        };
+        let mut ends = self.ends.iter();
+        match ends
+            .any(|end| last.partner_agent.as_ref() == Some(&end.agent) && had_it_in_its_hands(end.at_ms))
+        {
+            true => Cause::ProcessEnded,
+            false => Cause::Us,
+        }
     }
 }
 
@@ -80,8 +103,8 @@ fn cause(last: &RequestRecord, recorded: &HashSet<String>, ends: &[Interruption]
 struct AtMeta {
     /// The ids that Meta counts, with how often it counts them.
     counted: HashMap<String, u64>,
-    /// Events that it got again, with the request before and the reason.
-    repeats: Vec<(String, u64, Cause)>,
+    /// Events that it got again, and why.
+    repeats: Vec<(String, Cause)>,
 }
 
 impl AtMeta {
@@ -89,8 +112,12 @@ impl AtMeta {
         let requests: HashMap<u64, RequestRecord> = { scene.sandbox.requests().into_iter() }
             .map(|request| (request.number, request))
             .collect();
-        let ends = scene.fleet.interruptions();
-        let lease_ms = i64::try_from(timing.lease_seconds * 1_000).unwrap_or(i64::MAX);
+        let history = History {
+            recorded: ledger.recorded.clone(),
+            ends: scene.fleet.interruptions(),
+            outages: scene.outages(),
+            lease_ms: i64::try_from(timing.lease_seconds * 1_000).unwrap_or(i64::MAX),
+        };
         let mut at_meta = AtMeta::default();
         let mut last: HashMap<String, u64> = HashMap::new();
         // The sandbox tells the newest first.
@@ -99,9 +126,9 @@ impl AtMeta {
             if !event.repeated {
                 *at_meta.counted.entry(id.clone()).or_default() += 1;
             } else if let Some(before) = last.get(&id) {
-                let request = &requests[before];
-                let cause = cause(request, &ledger.recorded, &ends, lease_ms);
-                at_meta.repeats.push((id.clone(), *before, cause));
+                at_meta
+                    .repeats
+                    .push((id.clone(), history.cause(&requests[before])));
             }
             last.insert(id, event.request);
         }
@@ -150,10 +177,10 @@ pub async fn complete(
         twice.map(|(id, _)| id).collect(),
     );
     report.doubled += u64::try_from(census.confirmations - census.delivered).unwrap_or_default();
-    let ours = at_meta.repeats.iter().filter(|(_, _, cause)| *cause == Cause::Us);
+    let ours = at_meta.repeats.iter().filter(|(_, cause)| *cause == Cause::Us);
     report.repeats_caused_by_us = promise(
         "no repeat of ours (Meta got it again although its answer had reached us)",
-        ours.map(|(id, _, _)| id).collect(),
+        ours.map(|(id, _)| id).collect(),
     );
     promise(
         "no phantom (stored, but no client was told)",
@@ -202,7 +229,10 @@ pub async fn complete(
     }
     report.told_duplicate = told.values().map(|told| told.duplicate).sum();
     report.repeated_at_meta = length(at_meta.repeats.len());
-    report.repeats_after_lost_answer = report.repeated_at_meta - report.repeats_caused_by_us;
+    let withheld = { at_meta.repeats.iter() }.filter(|(_, cause)| *cause == Cause::AnswerWithheld);
+    report.repeats_answer_withheld = length(withheld.count());
+    report.repeats_process_ended =
+        report.repeated_at_meta - report.repeats_caused_by_us - report.repeats_answer_withheld;
     report.requests_to_meta = scene.sandbox.counts().requests;
     Ok(())
 }
@@ -240,13 +270,18 @@ mod tests {
         }
     }
 
-    fn cause_of(last: &RequestRecord, ends: &[(&str, i64)]) -> Cause {
+    fn cause_of(last: &RequestRecord, ends: &[(&str, i64)], outages: &[(i64, i64)]) -> Cause {
         let end = |&(agent, at_ms): &(&str, i64)| Interruption {
             agent: agent.to_owned(),
             at_ms,
         };
-        let ends: Vec<_> = ends.iter().map(end).collect();
-        cause(last, &HashSet::new(), &ends, 5_000)
+        let history = History {
+            recorded: HashSet::from(["recorded".to_owned()]),
+            ends: ends.iter().map(end).collect(),
+            outages: outages.to_vec(),
+            lease_ms: 20_000,
+        };
+        history.cause(last)
     }
 
     #[test]
@@ -260,36 +295,40 @@ mod tests {
             fault: Some("html"),
             ..taken()
         };
-        assert_eq!(
-            [hung, spoilt].map(|last| cause_of(&last, &[])),
-            [Cause::LostAnswer; 2]
-        );
+        let causes = [hung, spoilt].map(|last| cause_of(&last, &[], &[]));
+        assert_eq!(causes, [Cause::AnswerWithheld; 2]);
     }
 
     #[test]
     fn an_answer_dies_with_the_process_that_had_it_in_its_hands() {
-        for at_ms in [9_950, 10_020, 14_000] {
-            assert_eq!(cause_of(&taken(), &[("forwarder-0-0", at_ms)]), Cause::LostAnswer);
+        let cause = |agent, at_ms, outages: &[(i64, i64)]| cause_of(&taken(), &[(agent, at_ms)], outages);
+        for at_ms in [9_950, 10_020, 13_000] {
+            assert_eq!(cause("forwarder-0-0", at_ms, &[]), Cause::ProcessEnded);
         }
         // Another one, an earlier life, long before and long after.
-        for end in [
+        for (agent, at_ms) in [
             ("forwarder-1-0", 10_020),
             ("forwarder-0-1", 10_020),
             ("forwarder-0-0", 9_000),
             ("forwarder-0-0", 16_000),
         ] {
-            assert_eq!(cause_of(&taken(), &[end]), Cause::Us, "{end:?}");
+            assert_eq!(cause(agent, at_ms, &[]), Cause::Us, "{agent} at {at_ms}");
         }
+        // Nothing could be recorded from 11 to 20 seconds; beyond its lease the process has no claim to it.
+        let outage = [(11_000, 20_000)];
+        assert_eq!(cause("forwarder-0-0", 16_000, &outage), Cause::ProcessEnded);
+        assert_eq!(cause("forwarder-0-0", 26_000, &outage), Cause::Us);
+        assert_eq!(cause("forwarder-0-0", 31_000, &[(11_000, 31_000)]), Cause::Us);
     }
 
     #[test]
     fn an_answer_that_reached_us_is_no_excuse() {
-        assert_eq!(cause_of(&taken(), &[]), Cause::Us);
-        let recorded = HashSet::from(["trace".to_owned()]);
+        assert_eq!(cause_of(&taken(), &[], &[]), Cause::Us);
         let spoilt = RequestRecord {
             status: None,
+            fbtrace_id: "recorded".to_owned(),
             ..taken()
         };
-        assert_eq!(cause(&spoilt, &recorded, &[], 5_000), Cause::Us);
+        assert_eq!(cause_of(&spoilt, &[], &[]), Cause::Us);
     }
 }

@@ -8,6 +8,7 @@ use anyhow::Context;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rastro_sandbox::{Fault, FaultKind as MetaFault, Sandbox};
+use rastro_service::clock::Clock;
 use rastro_test_support::cluster::Cluster;
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
@@ -27,8 +28,8 @@ pub struct Scene {
     pub fleet: Fleet,
     pub book: Arc<Book>,
     pub gateways: Vec<SocketAddr>,
-    /// PostgreSQL is down once at a time.
-    pub downtime: Mutex<()>,
+    /// When PostgreSQL was away, from and to in Unix milliseconds. Locked while it is: it is away once at a time.
+    pub downtime: Mutex<Vec<(i64, i64)>>,
 }
 
 impl Scene {
@@ -91,12 +92,24 @@ impl Scene {
         stop: fn(&Cluster) -> anyhow::Result<()>,
         lasts: Duration,
     ) -> anyhow::Result<()> {
-        let _one = self.downtime.lock().await;
+        let mut outages = self.downtime.lock().await;
+        let now_ms = || Clock::system().now().timestamp_millis();
+        let from = now_ms();
         let cluster = self.cluster.clone();
         spawn_blocking(move || stop(&cluster)).await??;
         tokio::time::sleep(lasts).await;
         let cluster = self.cluster.clone();
-        spawn_blocking(move || cluster.restart()).await?
+        spawn_blocking(move || cluster.restart()).await??;
+        outages.push((from, now_ms()));
+        Ok(())
+    }
+
+    /// When PostgreSQL was away, once every fault has ended.
+    pub fn outages(&self) -> Vec<(i64, i64)> {
+        self.downtime
+            .try_lock()
+            .map(|outages| outages.clone())
+            .unwrap_or_default()
     }
 }
 

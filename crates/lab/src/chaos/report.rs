@@ -30,13 +30,14 @@ pub struct Report {
     pub dead_by_reason: BTreeMap<String, u64>,
     /// Dead letters without a retry left, which were retried by hand after the faults.
     pub retried_by_hand: u64,
-    /// What Meta got more than once and dropped by its id: the sum of the next two.
+    /// What Meta got more than once and dropped by its id: the sum of the next three.
     pub repeated_at_meta: u64,
-    /// Its answer had reached us, or could have: a defect.
+    /// Meta's answer had reached us, or could have: a defect.
     pub repeats_caused_by_us: u64,
-    /// A fault withheld its answer, or ended the process that had it: nobody can know whether an unanswered
-    /// request arrived.
-    pub repeats_after_lost_answer: u64,
+    /// Caused by a lost answer, as nobody can know whether an unanswered request arrived: Meta withheld it,
+    pub repeats_answer_withheld: u64,
+    /// or the process that had it was killed or frozen before it could record it.
+    pub repeats_process_ended: u64,
     /// Requests to Meta's `/events` edge.
     pub requests_to_meta: u64,
     /// How often the books were balanced while everything broke.
@@ -73,8 +74,12 @@ impl Display for Report {
             (self.doubled, "doubled"),
             (self.repeats_caused_by_us, "repeats at Meta caused by us"),
             (
-                self.repeats_after_lost_answer,
-                "repeats at Meta caused by a lost answer; dropped by their ids",
+                self.repeats_answer_withheld,
+                "repeats caused by a lost answer: Meta withheld it",
+            ),
+            (
+                self.repeats_process_ended,
+                "repeats caused by a lost answer: the process that had it ended",
             ),
             (
                 self.requests_sent_again,
