@@ -25,12 +25,12 @@ chaos: ## break everything at random under load, then account for every event (S
 
 audit: ## licences, sources and banned crates of all dependencies (builds cargo-deny the first time)
 	@scripts/install.sh deny
-	@cargo deny --config .deny.toml check bans licenses sources
+	@cargo deny --config .deny.toml check --hide-inclusion-graph bans licenses sources
 
 coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the whole
 	@scripts/coverage.sh
 
-bench: ## measure against baselines, ten minutes (QUICK=1: three); BASELINE_BIN_DIR=folder compares with another build
+bench: ## measure against baselines, 15 minutes (QUICK=1: four); BASELINE_BIN_DIR=folder compares with another build
 	@scripts/lab.sh bench
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema
