@@ -6,6 +6,7 @@
 //! Source: Meta, "Server event parameters" and the error subcodes 28040xx.
 
 mod check;
+mod draft;
 mod facts;
 mod fields;
 pub mod names;
@@ -23,6 +24,7 @@ use crate::json::{Json, Object, writer};
 use crate::match_keys::{self, Reading};
 use crate::user_data::{UserData, Visitor};
 
+pub(crate) use draft::Draft;
 pub use facts::Facts;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -86,7 +88,7 @@ impl Intake<'_> {
         self.now_ms / 1_000
     }
 
-    fn reading(&self) -> Reading {
+    pub(crate) fn reading(&self) -> Reading {
         Reading {
             country: self.defaults.country,
             current_year: self.current_year,

@@ -152,6 +152,18 @@ impl MatchKey {
     }
 }
 
+/// The hash of a phone number for finding it again: a Brazilian mobile number without the ninth digit that was put before all
+/// of them from 2012 to 2016, and that people still leave out.
+pub(crate) fn phone_without_ninth_digit(raw: &str, country: Option<CountryCode>) -> Option<HashedKey> {
+    let digits = phone::phone(text::trim(raw), country).ok()?;
+    let (code, rest) = digits.split_at_checked(4).unwrap_or((&digits, ""));
+    let short = match rest.strip_prefix('9') {
+        Some(short) if code.starts_with("55") && short.len() == 8 => format!("{code}{short}"),
+        _ => digits.to_string(),
+    };
+    Some(sha256_hex(short.as_bytes()))
+}
+
 /// How values are read that mean one thing in one country and another elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {

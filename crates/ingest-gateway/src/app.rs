@@ -23,7 +23,8 @@ use crate::browser::Visitors;
 use crate::config::{Config, GatewayConfig};
 use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
-use crate::handlers::{breaker, conversions, dead_letters};
+use crate::handlers::{breaker, conversions, dead_letters, leads, purchases};
+use crate::idempotency::InFlight;
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
@@ -32,6 +33,8 @@ use crate::sdk::{self, Sdk};
 
 /// What the handlers of events share. Each worker has its own, with its own writer.
 pub(crate) struct App {
+    pub(crate) store: Store,
+    pub(crate) in_flight: InFlight,
     pub(crate) keyring: Keyring,
     pub(crate) group_commit: GroupCommit,
     pub(crate) memory: Memory,
@@ -131,11 +134,14 @@ impl Gateway {
 
         let settings = config.clone();
         let turns = Turns::new(config.workers);
+        let in_flight = InFlight::default();
         let (visitors, sdk) = (Visitors::default(), Sdk::new());
         let server = HttpServer::new(move || {
             // Called once in each worker's own thread, whose runtime then runs its writer: a request is
             // parsed, stored and answered without crossing threads.
             let app = App {
+                store: desk.store.clone(),
+                in_flight: in_flight.clone(),
                 keyring: desk.keyring.clone(),
                 group_commit: GroupCommit::start(&desk.store, &turns, &desk.memory, &store_health, &metrics),
                 memory: desk.memory.clone(),
@@ -209,14 +215,26 @@ impl Listening {
 }
 
 fn event_routes(config: &mut web::ServiceConfig) {
-    config.service(
-        web::resource("/api/meta/conversions")
-            .wrap(from_fn(cors::answer))
-            .route(web::post().to(conversions::receive))
-            .default_service(web::to(async |request: HttpRequest| {
-                only(cors::request_id(&request), "POST")
-            })),
-    );
+    let only_post = async |request: HttpRequest| only(cors::request_id(&request), "POST");
+    config
+        .service(
+            web::resource("/api/meta/conversions")
+                .wrap(from_fn(cors::answer))
+                .route(web::post().to(conversions::receive))
+                .default_service(web::to(only_post)),
+        )
+        .service(
+            web::resource("/api/leads/capture")
+                .wrap(from_fn(cors::answer))
+                .route(web::post().to(leads::capture))
+                .default_service(web::to(only_post)),
+        )
+        .service(
+            web::resource("/api/purchases/record")
+                .wrap(from_fn(cors::answer))
+                .route(web::post().to(purchases::record))
+                .default_service(web::to(only_post)),
+        );
 }
 
 fn operator_routes(config: &mut web::ServiceConfig) {

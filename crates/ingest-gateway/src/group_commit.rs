@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{Acceptance, EventWriter, NewEvent, Refusal, Store, StoreError};
+use rastro_store::{Acceptance, EventWriter, NewEvent, NewRequest, Refusal, Store, StoreError, Stored};
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
@@ -37,6 +37,8 @@ const CONFLICT_RETRIES: usize = 3;
 const PROMPT: Duration = Duration::from_millis(500);
 /// What an event costs in memory beside its payload, roughly.
 const OVERHEAD_BYTES: usize = 512;
+/// What a lead, an order or a contact costs in memory, at most.
+const RECORD_BYTES: usize = 16_384;
 
 /// Why nothing is known to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +53,10 @@ pub(crate) enum NotStored {
     Refused,
 }
 
-type Answer = Result<Vec<Acceptance>, NotStored>;
+type Answer = Result<Stored, NotStored>;
 
 struct Waiting {
-    events: Vec<NewEvent>,
-    refusals: Vec<Refusal>,
+    request: NewRequest,
     answer: oneshot::Sender<Answer>,
     /// Given back when the request is answered.
     _room: Room,
@@ -103,12 +104,32 @@ impl GroupCommit {
 
     /// Stores the events, logs what was refused of the same request, and says what became of each event. When this returns
     /// `Ok`, every accepted one is durable.
-    pub(crate) async fn store(&self, events: Vec<NewEvent>, refusals: Vec<Refusal>) -> Answer {
-        let bytes = events
+    pub(crate) async fn store(
+        &self,
+        events: Vec<NewEvent>,
+        refusals: Vec<Refusal>,
+    ) -> Result<Vec<Acceptance>, NotStored> {
+        let request = NewRequest {
+            events,
+            refusals,
+            ..NewRequest::default()
+        };
+        match self.store_request(request).await? {
+            Stored::Now { acceptances, .. } => Ok(acceptances),
+            // Without a key none can be taken.
+            Stored::KeyTaken => Err(NotStored::Unavailable),
+        }
+    }
+
+    /// The same for a request that brings more than events.
+    pub(crate) async fn store_request(&self, request: NewRequest) -> Answer {
+        let bytes = request
+            .events
             .iter()
             .map(|event| event.payload.len() + OVERHEAD_BYTES)
             .sum::<usize>()
-            + refusals.len() * OVERHEAD_BYTES;
+            + request.refusals.len() * OVERHEAD_BYTES
+            + (request.record.is_some() as usize + request.touchpoints.len()) * RECORD_BYTES;
         let room = self.memory.take(bytes).map_err(|reason| match reason {
             NoRoom::Now => NotStored::Full,
             NoRoom::Ever => NotStored::TooLarge,
@@ -116,8 +137,7 @@ impl GroupCommit {
         let (answer, answered) = oneshot::channel();
         self.waiting
             .send(Waiting {
-                events,
-                refusals,
+                request,
                 answer,
                 _room: room,
             })
@@ -150,7 +170,7 @@ impl Writer {
     /// that is away is asked again by the first group.
     async fn warm_up(&mut self) {
         let stored = match self.connection().await {
-            Ok(connection) => connection.accept(&[], &[]).await,
+            Ok(connection) => connection.accept_requests(&[]).await,
             Err(error) => Err(error),
         };
         if stored.is_err() {
@@ -169,9 +189,9 @@ impl Writer {
         loop {
             let started = Instant::now();
             match self.accept(&group).await {
-                Ok(acceptances) => {
+                Ok(stored) => {
                     self.health.stored();
-                    answer(group, acceptances);
+                    answer(group, stored);
                 }
                 Err(error)
                     if error.may_be_about_the_rows() && group.len() > 1 && started.elapsed() < PROMPT =>
@@ -208,13 +228,12 @@ impl Writer {
     }
 
     /// Stores what is new and logs what is not, in one commit. What became of each event, in the order of the requests.
-    async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Acceptance>, StoreError> {
-        let events: Vec<&NewEvent> = group.iter().flat_map(|waiting| &waiting.events).collect();
-        let refusals: Vec<&Refusal> = group.iter().flat_map(|waiting| &waiting.refusals).collect();
+    async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Stored>, StoreError> {
+        let requests: Vec<&NewRequest> = group.iter().map(|waiting| &waiting.request).collect();
         let started = Instant::now();
         let mut conflicts = 0;
-        let acceptances = loop {
-            match self.connection().await?.accept(&events, &refusals).await {
+        let stored = loop {
+            match self.connection().await?.accept_requests(&requests).await {
                 Err(error) if error.is_conflict() && conflicts < CONFLICT_RETRIES => conflicts += 1,
                 result => break result?,
             }
@@ -222,8 +241,9 @@ impl Writer {
         self.metrics
             .commit_seconds
             .observe(started.elapsed().as_secs_f64());
-        self.metrics.group_size.observe(events.len() as f64);
-        Ok(acceptances)
+        let events: usize = requests.iter().map(|request| request.events.len()).sum();
+        self.metrics.group_size.observe(events as f64);
+        Ok(stored)
     }
 
     async fn connection(&mut self) -> Result<&mut EventWriter, StoreError> {
@@ -246,7 +266,7 @@ async fn gather<'t>(
     let mut add = |waiting: Waiting| {
         // Nobody waits for a request whose client went away; it will come again if it matters.
         if !waiting.answer.is_closed() {
-            events += waiting.events.len();
+            events += waiting.request.events.len();
             group.push(waiting);
         }
         events
@@ -279,11 +299,9 @@ async fn gather<'t>(
 }
 
 /// Tells each request what became of its events.
-fn answer(group: Vec<Waiting>, acceptances: Vec<Acceptance>) {
-    let mut acceptances = acceptances.into_iter();
-    for waiting in group {
-        let own = acceptances.by_ref().take(waiting.events.len()).collect();
-        reply(waiting.answer, Ok(own));
+fn answer(group: Vec<Waiting>, stored: Vec<Stored>) {
+    for (waiting, stored) in group.into_iter().zip(stored) {
+        reply(waiting.answer, Ok(stored));
     }
 }
 
@@ -339,8 +357,10 @@ mod tests {
         };
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let waiting = Waiting {
-            events: vec![event],
-            refusals: Vec::new(),
+            request: NewRequest {
+                events: vec![event],
+                ..NewRequest::default()
+            },
             answer,
             _room: room,
         };

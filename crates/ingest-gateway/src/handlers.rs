@@ -3,6 +3,10 @@
 pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub(crate) mod dead_letters;
+pub(crate) mod leads;
+pub(crate) mod purchases;
+
+mod capture;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;

@@ -14,6 +14,7 @@ mod browser;
 mod cors;
 mod group_commit;
 mod handlers;
+mod idempotency;
 mod memory;
 mod metrics;
 mod problem;

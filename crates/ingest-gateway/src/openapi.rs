@@ -11,6 +11,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::{FieldError, Problem};
 use crate::wire::breaker::{BreakerEvidence, BreakerStatus, Probe};
+use crate::wire::capture::{LeadReceipt, PurchaseReceipt};
 use crate::wire::dead_letters::{FailedEvent, FailedEvents, FailedGroup, RetryReceipt};
 use crate::wire::{BatchReceipt, ItemResult, Receipt};
 
@@ -23,6 +24,8 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     ),
     paths(
         crate::handlers::conversions::receive,
+        crate::handlers::leads::capture,
+        crate::handlers::purchases::record,
         crate::sdk::newest,
         crate::sdk::by_hash,
         crate::handlers::dead_letters::list,
@@ -31,13 +34,15 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         crate::handlers::breaker::put
     ),
     components(schemas(
-        ConversionsBody, ConsentRecord, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
+        ConversionsBody, ConsentRecord, LeadBody, LeadFields, LeadReceipt<'static>, PurchaseBody, PurchaseFields,
+        PurchaseReceipt<'static>, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
         Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
         FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe
     )),
     modifiers(&Keys),
     tags(
         (name = "events", description = "Conversion events"),
+        (name = "business", description = "Leads and orders, kept for the business itself, and the events they become"),
         (name = "browser", description = "The script for pages: web/README.md"),
         (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
             only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")
@@ -262,6 +267,72 @@ pub(crate) struct Content {
     quantity: Option<i64>,
     item_price: Option<f64>,
     delivery_category: Option<String>,
+}
+
+/// A lead. Beside these fields a page's script sends its envelope, as with conversions.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeadBody {
+    lead: LeadFields,
+    /// The Lead as the page knows it, with the Pixel's event_id. Where it has no contact data it gets the lead's. Without one, an
+    /// event is made from the lead.
+    #[schema(value_type = Option<Object>)]
+    event: Option<()>,
+    #[schema(max_length = 255)]
+    idempotency_key: Option<String>,
+    #[schema(max_length = 64)]
+    test_event_code: Option<String>,
+}
+
+/// A form's fields. Names of your own are kept too; all of them are stored sealed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeadFields {
+    #[schema(example = "Ana de Souza")]
+    name: Option<String>,
+    #[schema(example = "ana@example.com")]
+    email: Option<String>,
+    #[schema(example = "(11) 91234-5678")]
+    phone: Option<String>,
+    message: Option<String>,
+    cpf: Option<String>,
+    /// Your own stable id of the person.
+    external_id: Option<String>,
+}
+
+/// An order. Beside these fields a page's script sends its envelope, as with conversions.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PurchaseBody {
+    purchase: PurchaseFields,
+    /// The Purchase as the page knows it. Its event_id is the order's id.
+    #[schema(value_type = Option<Object>)]
+    event: Option<()>,
+    #[schema(max_length = 255)]
+    idempotency_key: Option<String>,
+    #[schema(max_length = 64)]
+    test_event_code: Option<String>,
+}
+
+/// What was ordered. Names of your own are kept as they are, without personal data.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PurchaseFields {
+    /// Your own number of the order. It is recorded once for good.
+    #[schema(max_length = 200, example = "order-1042")]
+    order_id: String,
+    /// In major units, more than zero: 129.90 is R$ 129,90.
+    #[schema(example = 129.90)]
+    value: f64,
+    /// Required unless the dataset has a default; if it has one, no other.
+    #[schema(example = "BRL")]
+    currency: Option<String>,
+    /// pending, approved (the default), refunded or cancelled. It only moves on.
+    #[schema(example = "approved")]
+    status: Option<String>,
+    items: Option<Vec<Content>>,
+    /// The lead that became this order. Without it the lead is looked for by what follows.
+    lead_id: Option<i64>,
+    external_id: Option<String>,
+    email: Option<String>,
+    phone: Option<String>,
+    cpf: Option<String>,
 }
 
 /// Which dead letters to send again. At least one condition, or all.

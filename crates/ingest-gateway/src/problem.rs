@@ -166,6 +166,44 @@ impl Problem {
         }
     }
 
+    /// Of an order: everything that it says is known.
+    pub(crate) fn recorded_before() -> Self {
+        let detail = "this order was recorded before with this status or a later one; nothing was changed";
+        Problem::new(StatusCode::CONFLICT, "duplicate", "Already recorded", detail)
+    }
+
+    /// An idempotency key whose first request has no answer yet.
+    pub(crate) fn still_working() -> Self {
+        let detail = "a request with this idempotency key is being answered; send it again for its answer";
+        let problem = Problem::new(StatusCode::CONFLICT, "in-flight", "Still working on it", detail);
+        Problem {
+            retry_after_seconds: Some(1),
+            ..problem
+        }
+    }
+
+    /// An idempotency key that came with something else before.
+    pub(crate) fn key_reused() -> Self {
+        let errors = vec![Finding {
+            pointer: "/idempotency_key".to_owned(),
+            detail: "was used for another body before; a new request takes a new key".into(),
+        }];
+        Problem::with_errors(
+            "idempotency-key-reused",
+            "The idempotency key was used before",
+            errors,
+        )
+    }
+
+    /// As it is kept to be sent again.
+    pub(crate) fn kept(mut self, request_id: Uuid) -> rastro_store::KeptAnswer {
+        self.request_id = request_id;
+        rastro_store::KeptAnswer {
+            status: self.status.as_u16(),
+            body: serde_json::to_string(&self).expect("text, numbers and lists can be written"),
+        }
+    }
+
     pub(crate) fn too_large(detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,

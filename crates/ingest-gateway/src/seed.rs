@@ -87,6 +87,7 @@ fn dataset(seed: &DatasetSeed) -> Dataset {
             test_event_code: seed.test_event_code.clone(),
             allowed_origins: seed.allowed_origins.clone(),
             cookie_domain: seed.cookie_domain.clone(),
+            ..DatasetSettings::default()
         },
         access_token: seed.access_token.clone(),
     }

@@ -133,7 +133,8 @@ impl Leader<'_> {
         let expired = self.expire_ready().await;
         let cleared = self.clear_deleted_datasets().await;
         let purged = self.purge_dead_letters().await;
-        first_failure([expired, cleared, purged])?;
+        let forgotten = self.expire_idempotency_keys().await;
+        first_failure([expired, cleared, purged, forgotten])?;
         self.tidy_at = Instant::now() + self.tidy_every();
         Ok(())
     }
@@ -169,6 +170,14 @@ impl Leader<'_> {
         if purged > 0 {
             info!("deleted {purged} dead letters of events that are not kept any more");
         }
+        Ok(())
+    }
+
+    async fn expire_idempotency_keys(&self) -> Result<(), StoreError> {
+        let expire = |limit| self.store.expire_idempotency_keys(limit);
+        self.rounds
+            .repeat(Step::expire_idempotency_keys, self.step_events, expire)
+            .await?;
         Ok(())
     }
 

@@ -20,6 +20,7 @@ labels! {
             drop_partitions,
             vacuum_queues,
             expire_dedup_keys,
+            expire_idempotency_keys,
             expire_ready,
             clear_deleted_datasets,
             purge_dead_letters,

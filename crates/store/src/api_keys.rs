@@ -228,6 +228,7 @@ impl Store {
                         datasets::test_event_code_expires_at,
                         datasets::allowed_origins,
                         datasets::cookie_domain,
+                        datasets::purchase_source,
                     ),
                 )
                     .nullable(),

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::StoreError;
+use crate::lookup::Pepper;
 use crate::seal::Sealer;
 use crate::tls::Endpoint;
 use crate::unknown_words::UnknownWords;
@@ -30,6 +31,9 @@ pub struct DatabaseConfig {
     pub sealing_keys: Vec<SecretString>,
     /// The same for a single key; together with `sealing_keys` it would be unclear which comes first.
     pub sealing_key: SecretString,
+    /// The secret under which people are found again (leads by e-mail, phone, CPF). Empty: it is made from the last of the
+    /// sealing keys. Before that one is given up its text must be put here, or no lead is found any more.
+    pub pepper: SecretString,
     /// Connections of this process beside those over which the gateway stores events.
     pub max_connections: usize,
     pub connect_timeout_seconds: u64,
@@ -48,6 +52,7 @@ impl DatabaseConfig {
             schema: "public".to_owned(),
             sealing_keys: Vec::new(),
             sealing_key,
+            pepper: SecretString::default(),
             max_connections: 4,
             connect_timeout_seconds: 5,
             statement_timeout_seconds: 10,
@@ -84,6 +89,16 @@ impl DatabaseConfig {
         }
     }
 
+    fn pepper(&self) -> Result<Pepper, StoreError> {
+        if !self.pepper.expose_secret().is_empty() {
+            return Ok(Pepper::new(&self.pepper));
+        }
+        let keys = self.sealing_keys()?;
+        keys.last().map(Pepper::new).ok_or(StoreError::Configuration {
+            what: "database.pepper",
+        })
+    }
+
     /// All sealing keys, the one that seals first.
     fn sealing_keys(&self) -> Result<Vec<SecretString>, StoreError> {
         let one = Some(&self.sealing_key).filter(|key| !key.expose_secret().is_empty());
@@ -106,6 +121,7 @@ pub struct Store {
     pool: Pool<AsyncPgConnection>,
     connector: Connector,
     pub(crate) sealer: Arc<Sealer>,
+    pub(crate) pepper: Arc<Pepper>,
     pub(crate) unknown_words: UnknownWords,
 }
 
@@ -143,6 +159,7 @@ impl Store {
             pool,
             connector,
             sealer: Arc::new(Sealer::new(&config.sealing_keys()?)?),
+            pepper: Arc::new(config.pepper()?),
             unknown_words: UnknownWords::default(),
         })
     }

@@ -6,6 +6,7 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
+use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::connection::Store;
@@ -23,6 +24,7 @@ pub struct DatasetSettings {
     pub allowed_origins: Vec<String>,
     /// The domain for which answers to pages refresh the visitor's cookies.
     pub cookie_domain: Option<String>,
+    pub purchase_source: PurchaseSource,
 }
 
 /// A dataset with the token that opens it at Meta.
@@ -42,6 +44,7 @@ pub(crate) type SettingsRow = (
     Option<DateTime<Utc>>,
     Option<Vec<String>>,
     Option<String>,
+    String,
 );
 
 #[derive(Insertable)]
@@ -56,11 +59,13 @@ struct NewDataset {
     test_event_code_expires_at: Option<DateTime<Utc>>,
     allowed_origins: Option<Vec<String>>,
     cookie_domain: Option<String>,
+    purchase_source: &'static str,
 }
 
 impl DatasetSettings {
     pub(crate) fn from_row(row: SettingsRow) -> Result<Self, StoreError> {
-        let (name, country, currency, test_event_code, expires_at, allowed_origins, cookie_domain) = row;
+        let (name, country, currency, test_event_code, expires_at, allowed_origins, cookie_domain, source) =
+            row;
         let country = country
             .map(|code| {
                 CountryCode::parse(&code).ok_or(StoreError::Invalid {
@@ -81,6 +86,9 @@ impl DatasetSettings {
             test_event_code: test_event_code.zip(expires_at),
             allowed_origins: allowed_origins.unwrap_or_default(),
             cookie_domain,
+            purchase_source: PurchaseSource::parse(&source).ok_or(StoreError::Invalid {
+                what: "purchase_source",
+            })?,
         })
     }
 }
@@ -96,7 +104,8 @@ impl Store {
         Ok(created == 1)
     }
 
-    /// Creates the dataset or brings it to these settings and this token.
+    /// Creates the dataset or brings it to these settings and this token. The purchase source of one that exists stays: no seed
+    /// knows it.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         diesel::insert_into(datasets::table)
             .values(self.row(dataset))
@@ -139,6 +148,7 @@ impl Store {
             test_event_code_expires_at: expires_at,
             allowed_origins: Some(settings.allowed_origins.clone()).filter(|origins| !origins.is_empty()),
             cookie_domain: settings.cookie_domain.clone(),
+            purchase_source: settings.purchase_source.as_str(),
         }
     }
 
@@ -154,6 +164,7 @@ impl Store {
                 datasets::test_event_code_expires_at,
                 datasets::allowed_origins,
                 datasets::cookie_domain,
+                datasets::purchase_source,
             ))
             .first(&mut self.connection().await?)
             .await

@@ -16,9 +16,13 @@ use uuid::Uuid;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::event_outcomes::{self, EventOutcome, Outcome, Refusal};
+use crate::idempotency_keys::{self, IdempotencyKey};
+use crate::leads::{self, NewLead};
+use crate::purchases::{self, MadeEvent, NewPurchase, PurchaseChange};
 use crate::schema::events;
 use crate::send_queue::{self, ReadyEvent};
 use crate::statement::Prepare;
+use crate::touchpoints::{self, NewTouchpoint};
 
 /// Meta counts an event's age when it has read it: an event is not sent in the last minute of its time.
 const SEND_MARGIN_SECONDS: i64 = 60;
@@ -138,6 +142,40 @@ impl Store {
     }
 }
 
+/// What one request brings: all of it is stored, or nothing.
+#[derive(Debug, Default)]
+pub struct NewRequest {
+    pub events: Vec<NewEvent>,
+    /// What was refused of the request before it came here.
+    pub refusals: Vec<Refusal>,
+    /// What the one event of the request came of, if it did not come by itself.
+    pub record: Option<Record>,
+    /// Stored with the record, when it is new.
+    pub touchpoints: Vec<NewTouchpoint>,
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+/// A row of the business's own beside an event.
+#[derive(Debug)]
+pub enum Record {
+    /// Stored when its event is accepted.
+    Lead(Box<NewLead>),
+    /// Its event, if there is one, is offered when the order is new or moves on.
+    Purchase(Box<NewPurchase>),
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Now {
+        /// Of each event, in their order. Empty: it was not offered, because the order stayed as it was.
+        acceptances: Vec<Acceptance>,
+        purchase: Option<PurchaseChange>,
+    },
+    /// Its idempotency key was used before: nothing of it is stored.
+    KeyTaken,
+}
+
 impl EventWriter {
     /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what was refused before
     /// it came here, all in one commit. Says which event is which. Of a key that comes twice the first event wins. What is
@@ -149,32 +187,183 @@ impl EventWriter {
     ) -> Result<Vec<Acceptance>, StoreError> {
         let connection = &mut self.connection;
         let accepting = connection.transaction(async |connection| {
-            let acceptances = accept(connection, events).await?;
+            let accepted = accept(connection, events).await?;
             event_outcomes::insert(connection, refusals.iter().map(|refusal| refusal.outcome())).await?;
-            Ok(acceptances)
+            Ok(accepted.into_iter().map(|(acceptance, _)| acceptance).collect())
         });
+        tokio::time::timeout(self.patience, accepting)
+            .await
+            .map_err(|_| StoreError::TimedOut)?
+    }
+
+    /// The same for whole requests, with the leads, orders, contacts and idempotency keys that they bring, in one commit.
+    pub async fn accept_requests(&mut self, requests: &[&NewRequest]) -> Result<Vec<Stored>, StoreError> {
+        let connection = &mut self.connection;
+        let accepting =
+            connection.transaction(async |connection| accept_requests(connection, requests).await);
         tokio::time::timeout(self.patience, accepting)
             .await
             .map_err(|_| StoreError::TimedOut)?
     }
 }
 
-#[derive(QueryableByName)]
-struct ClaimedKey {
+/// Locks are taken in one order by everybody: idempotency keys, orders, event keys, contacts; each kind sorted.
+async fn accept_requests(
+    connection: &AsyncPgConnection,
+    requests: &[&NewRequest],
+) -> Result<Vec<Stored>, StoreError> {
+    let keys: Vec<_> = requests
+        .iter()
+        .map(|request| request.idempotency.as_ref())
+        .collect();
+    let is_free = idempotency_keys::claim(connection, &keys).await?;
+    let taken_in = || {
+        requests
+            .iter()
+            .zip(&is_free)
+            .filter(|(_, free)| **free)
+            .map(|(request, _)| *request)
+    };
+
+    let orders: Vec<&NewPurchase> = taken_in().filter_map(NewRequest::purchase).collect();
+    let mut changes = purchases::record(connection, &orders).await?.into_iter();
+    let mut offers: Vec<Offer<'_>> = taken_in()
+        .map(|request| Offer::of(request, request.purchase().and_then(|_| changes.next())))
+        .collect();
+
+    let events: Vec<&NewEvent> = offers.iter().flat_map(Offer::events).collect();
+    let mut accepted = accept(connection, &events).await?.into_iter();
+    drop(events);
+    for offer in &mut offers {
+        offer.accepted = accepted.by_ref().take(offer.events().count()).collect();
+    }
+
+    let (mut leads, mut made, mut touchpoints, mut answers) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for offer in &offers {
+        let first = offer.accepted.as_slice().first();
+        let is_new = match (&offer.request.record, first) {
+            (Some(Record::Lead(lead)), Some((Acceptance::Accepted { .. }, Some(claim)))) => {
+                leads.extend(offer.events().next().map(|event| (&**lead, event, *claim)));
+                true
+            }
+            (Some(Record::Purchase(purchase)), first) => {
+                let (event_number, day) = match first {
+                    Some((Acceptance::Accepted { event_number }, claim)) => {
+                        (Some(*event_number), claim.map(|claim| claim.day))
+                    }
+                    Some((Acceptance::Duplicate(known), _)) => (known.map(|known| known.event_number), None),
+                    None => (None, None),
+                };
+                made.extend(event_number.map(|event_number| MadeEvent {
+                    purchase,
+                    event_number,
+                    day,
+                }));
+                offer.purchase.is_some_and(|change| change.changed)
+            }
+            _ => false,
+        };
+        if is_new {
+            touchpoints.extend(&offer.request.touchpoints);
+        }
+        if let Some(key) = &offer.request.idempotency {
+            answers.push((key, (key.answer)(&offer.stored())));
+        }
+    }
+    let refusals = taken_in().flat_map(|request| &request.refusals);
+    tokio::try_join!(
+        event_outcomes::insert(connection, refusals.map(Refusal::outcome)),
+        leads::insert(connection, &leads),
+        purchases::note_events(connection, &made),
+        touchpoints::insert(connection, &touchpoints),
+        idempotency_keys::keep(connection, &answers),
+    )?;
+    let mut offers = offers.into_iter();
+    let stored = is_free.iter().map(|free| match free {
+        true => offers.next().map_or(Stored::KeyTaken, |offer| offer.stored()),
+        false => Stored::KeyTaken,
+    });
+    Ok(stored.collect())
+}
+
+impl NewRequest {
+    fn purchase(&self) -> Option<&NewPurchase> {
+        match &self.record {
+            Some(Record::Purchase(purchase)) => Some(purchase),
+            _ => None,
+        }
+    }
+}
+
+/// A request on its way, and what became of it so far.
+struct Offer<'r> {
+    request: &'r NewRequest,
+    purchase: Option<PurchaseChange>,
+    /// Instead of the request's event, of an order whose visitor refused advertising when it was recorded before.
+    withheld: Option<NewEvent>,
+    accepted: Vec<(Acceptance, Option<ClaimedKey>)>,
+}
+
+impl<'r> Offer<'r> {
+    fn of(request: &'r NewRequest, purchase: Option<PurchaseChange>) -> Self {
+        let refused = purchase.is_some_and(|change| change.ads_refused);
+        let event = request
+            .events
+            .as_slice()
+            .first()
+            .filter(|event| refused && !event.withheld);
+        let withheld = event.map(|event| NewEvent {
+            withheld: true,
+            payload: String::new(),
+            facts: Facts {
+                page: Default::default(),
+                ..event.facts.clone()
+            },
+            ..event.clone()
+        });
+        Offer {
+            request,
+            purchase,
+            withheld,
+            accepted: Vec::new(),
+        }
+    }
+
+    fn events(&self) -> impl Iterator<Item = &NewEvent> {
+        let own = match (&self.withheld, &self.purchase) {
+            (Some(withheld), Some(change)) if change.changed => std::slice::from_ref(withheld),
+            (_, Some(change)) if !change.changed => &[],
+            _ => self.request.events.as_slice(),
+        };
+        own.iter()
+    }
+
+    fn stored(&self) -> Stored {
+        Stored::Now {
+            acceptances: self.accepted.iter().map(|(acceptance, _)| *acceptance).collect(),
+            purchase: self.purchase,
+        }
+    }
+}
+
+#[derive(Clone, Copy, QueryableByName)]
+pub(crate) struct ClaimedKey {
     #[diesel(sql_type = sql_types::Uuid)]
     event_key: Uuid,
     #[diesel(sql_type = Date)]
-    day: NaiveDate,
+    pub(crate) day: NaiveDate,
     #[diesel(sql_type = BigInt)]
-    event_number: i64,
+    pub(crate) event_number: i64,
     #[diesel(sql_type = Timestamptz)]
     created_at: DateTime<Utc>,
 }
 
+/// What became of each event, and the key of each that was accepted.
 async fn accept(
-    connection: &mut AsyncPgConnection,
+    mut connection: &AsyncPgConnection,
     events: &[&NewEvent],
-) -> Result<Vec<Acceptance>, StoreError> {
+) -> Result<Vec<(Acceptance, Option<ClaimedKey>)>, StoreError> {
     // Sorted, so that two writers with the same keys never wait for each other; stable, so that the first of a key comes first.
     let mut by_key: Vec<&NewEvent> = events.to_vec();
     by_key.sort_by_key(|event| event.key);
@@ -185,7 +374,7 @@ async fn accept(
         .bind::<Array<sql_types::Uuid>, _>(column(&by_key, |event| event.key.0))
         .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dedup_window_seconds))
         .prepared()
-        .load(connection)
+        .load(&mut connection)
         .await?;
     let mut claimed: HashMap<Uuid, ClaimedKey> = claimed
         .into_iter()
@@ -194,11 +383,11 @@ async fn accept(
 
     let mut fresh: Vec<(&NewEvent, ClaimedKey)> = Vec::with_capacity(claimed.len());
     let mut duplicates: Vec<&NewEvent> = Vec::new();
-    let mut acceptances: Vec<Option<i64>> = Vec::with_capacity(events.len());
+    let mut acceptances: Vec<Option<ClaimedKey>> = Vec::with_capacity(events.len());
     for event in events {
         match claimed.remove(&event.key.0) {
             Some(claim) => {
-                acceptances.push(Some(claim.event_number));
+                acceptances.push(Some(claim));
                 fresh.push((event, claim));
             }
             None => {
@@ -208,7 +397,6 @@ async fn accept(
         }
     }
     // One after another on the wire, and each without waiting for the one before it.
-    let connection = &*connection;
     let sent = fresh.iter().filter(|(event, _)| !event.withheld);
     let withheld = fresh.iter().filter(|(event, _)| event.withheld);
     let ((), (), (), first_claims) = tokio::try_join!(
@@ -221,9 +409,12 @@ async fn accept(
         log_duplicates(connection, &duplicates),
     )?;
     let mut first_claims = first_claims.into_iter();
-    let acceptance = |number: Option<i64>| match number {
-        Some(event_number) => Acceptance::Accepted { event_number },
-        None => Acceptance::Duplicate(first_claims.next().flatten()),
+    let acceptance = |claim: Option<ClaimedKey>| {
+        let acceptance = match claim {
+            Some(ClaimedKey { event_number, .. }) => Acceptance::Accepted { event_number },
+            None => Acceptance::Duplicate(first_claims.next().flatten()),
+        };
+        (acceptance, claim)
     };
     Ok(acceptances.into_iter().map(acceptance).collect())
 }

@@ -24,6 +24,7 @@ diesel::table! {
         test_event_code_expires_at -> Nullable<Timestamptz>,
         allowed_origins -> Nullable<Array<Text>>,
         cookie_domain -> Nullable<Text>,
+        purchase_source -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

@@ -1,5 +1,6 @@
 //! `POST /api/meta/conversions`: conversion events, one or many.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use actix_web::web::{Data, Payload};
@@ -9,7 +10,7 @@ use rastro_core::event::{Event, Intake};
 use rastro_core::finding::Finding;
 use rastro_core::json::{Json, without_half_characters};
 use rastro_service::telemetry::trace_context;
-use rastro_store::{Acceptance, ApiKeyKind, NewEvent, Origin, Refusal};
+use rastro_store::{Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, Origin, Refusal, Stored};
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -18,6 +19,8 @@ use crate::auth::KnownKey;
 use crate::browser::Caller;
 use crate::cors;
 use crate::group_commit::NotStored;
+use crate::handlers::capture::accepted;
+use crate::idempotency::{self, Idempotent};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
@@ -30,6 +33,7 @@ use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
     tag = "events",
     operation_id = "sendConversions",
     summary = "Send conversion events",
+    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours.")),
     request_body(content(
         (crate::openapi::ConversionsBody = "application/json"),
         (String = "text/plain")
@@ -103,6 +107,17 @@ async fn take_in(
     let now = app.clock.now();
     let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
+    let idempotent = match idempotency::key_of(request, body.envelope.idempotency_key.as_deref())? {
+        None => None,
+        Some(idempotency_key) => {
+            let json = Json::parse(&text).map_err(|error| Problem::malformed(error.to_string()))?;
+            let hash = idempotency::hash(request.path(), &json);
+            match idempotency::begin(app, key, idempotency_key, hash).await? {
+                Ok(idempotent) => Some(idempotent),
+                Err(answered) => return Ok(answered),
+            }
+        }
+    };
 
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
     let intake = Intake {
@@ -131,12 +146,15 @@ async fn take_in(
         warnings: body.warnings,
         request_id,
         traceparent,
+        idempotent,
     };
     let mut response = match body.submission {
         Submission::One(event) => reader.one(event).await?,
         Submission::Batch(events) => reader.batch(events).await?,
     };
-    body.envelope.refresh_cookies(caller, app, request, &mut response);
+    if response.status().is_success() {
+        body.envelope.refresh_cookies(caller, app, request, &mut response);
+    }
     Ok(response)
 }
 
@@ -150,6 +168,7 @@ struct Reader<'r> {
     warnings: Vec<Finding>,
     request_id: Uuid,
     traceparent: Option<String>,
+    idempotent: Option<Idempotent>,
 }
 
 /// Why an event is not taken.
@@ -160,6 +179,12 @@ enum Refused {
 
 /// An event and what its sender is warned of.
 type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
+
+/// How a request is answered by what became of its events, to be kept.
+type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
+
+/// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong with it.
+type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>;
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
@@ -178,18 +203,26 @@ impl<'r> Reader<'r> {
             }
         };
         warnings.extend_from_slice(&self.warnings);
-        let stored = self.store(vec![self.new_event(&event, None)], Vec::new()).await?;
-        match stored.first() {
-            Some(Acceptance::Duplicate(first)) => Err(Problem::duplicate(first.map(|first| first.at))),
-            _ => Ok(HttpResponse::Accepted().json(Receipt {
-                status: "accepted",
-                event_name: &event.name,
-                event_id: &event.id,
-                forwarding: self.forwarding(),
-                request_id: self.request_id,
-                warnings: &warnings,
-            })),
-        }
+        let (forwarding, request_id) = (self.forwarding(), self.request_id);
+        let answer = self.idempotent.as_ref().map(|_| -> Answer {
+            let (name, id) = (event.name.clone().into_owned(), event.id.clone().into_owned());
+            let warnings = warnings.clone();
+            Box::new(move |stored: &[Acceptance]| {
+                answer_to_one(stored, &name, &id, forwarding, request_id, &warnings)
+            })
+        });
+        let stored = self
+            .store(vec![self.new_event(&event, None)], Vec::new(), answer)
+            .await?;
+        Ok(match stored {
+            Err(answered) => answered,
+            Ok(stored) => {
+                let (name, id) = (&*event.name, &*event.id);
+                idempotency::respond(answer_to_one(
+                    &stored, name, id, forwarding, request_id, &warnings,
+                ))
+            }
+        })
     }
 
     /// Reads an event, and refuses one that the key may not send.
@@ -202,7 +235,7 @@ impl<'r> Reader<'r> {
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
-        let mut read: Vec<Result<_, (Option<String>, Vec<Finding>)>> = events
+        let read: Vec<ReadEvent<Cow<'r, str>>> = events
             .into_iter()
             .map(|mut item| {
                 let event = item.event.map_err(|error| (None, vec![error]))?;
@@ -222,54 +255,27 @@ impl<'r> Reader<'r> {
             .collect();
         let refused = read.iter().filter_map(|event| event.as_ref().err());
         let refusals = self.refusals(refused.map(|(name, errors)| (name.clone(), errors.as_slice())));
-        let mut stored = self.store(valid, refusals).await?.into_iter();
-
-        let mut receipt = BatchReceipt {
-            request_id: self.request_id,
-            forwarding: self.forwarding(),
-            accepted: 0,
-            duplicate: 0,
-            rejected: 0,
-            results: Vec::with_capacity(read.len()),
-        };
-        for (index, event) in read.iter_mut().enumerate() {
-            let result = match event {
-                Err((_, errors)) => {
-                    receipt.rejected += 1;
-                    ItemResult {
-                        errors: within_batch(index, std::mem::take(errors)),
-                        ..ItemResult::new(index, "rejected")
-                    }
-                }
-                Ok((name, id, warnings)) => {
-                    let described = ItemResult {
-                        event_name: Some(name),
-                        event_id: Some(id),
-                        ..ItemResult::new(index, "accepted")
-                    };
-                    match stored.next() {
-                        Some(Acceptance::Duplicate(first)) => {
-                            receipt.duplicate += 1;
-                            ItemResult {
-                                status: "duplicate",
-                                first_received_at: first.map(|first| first.at),
-                                ..described
-                            }
-                        }
-                        _ => {
-                            receipt.accepted += 1;
-                            let mut warnings = within_batch(index, std::mem::take(warnings));
-                            warnings.extend_from_slice(&self.warnings);
-                            ItemResult {
-                                warnings,
-                                ..described
-                            }
-                        }
-                    }
-                }
+        let (forwarding, request_id) = (self.forwarding(), self.request_id);
+        let answer = self.idempotent.as_ref().map(|_| -> Answer {
+            let owned = |event: &ReadEvent<Cow<'_, str>>| match event {
+                Ok((name, id, warnings)) => Ok((name.to_string(), id.to_string(), warnings.clone())),
+                Err(refused) => Err(refused.clone()),
             };
-            receipt.results.push(result);
-        }
+            let read: Vec<ReadEvent<String>> = read.iter().map(owned).collect();
+            let of_all = self.warnings.clone();
+            Box::new(move |stored: &[Acceptance]| {
+                let receipt = receipt(&read, stored, &of_all, forwarding, request_id);
+                KeptAnswer {
+                    status: 200,
+                    body: serde_json::to_string(&receipt).expect("text, numbers and lists can be written"),
+                }
+            })
+        });
+        let stored = match self.store(valid, refusals, answer).await? {
+            Ok(stored) => stored,
+            Err(answered) => return Ok(answered),
+        };
+        let receipt = receipt(&read, &stored, &self.warnings, forwarding, request_id);
         self.app.metrics.count(EventResult::rejected, receipt.rejected);
         Ok(HttpResponse::Ok().json(receipt))
     }
@@ -294,8 +300,8 @@ impl<'r> Reader<'r> {
     /// Logs and counts a single event that is refused.
     async fn refuse(&self, name: Option<String>, errors: &[Finding]) -> Result<(), Problem> {
         self.app.metrics.count(EventResult::rejected, 1);
-        self.store(Vec::new(), self.refusals([(name, errors)])).await?;
-        Ok(())
+        let refusals = self.refusals([(name, errors)]);
+        self.store(Vec::new(), refusals, None).await.map(drop)
     }
 
     /// What is logged of refused events: those alike are one.
@@ -319,14 +325,33 @@ impl<'r> Reader<'r> {
         counts.into_iter().map(refusal).collect()
     }
 
-    async fn store(&self, events: Vec<NewEvent>, refusals: Vec<Refusal>) -> Result<Vec<Acceptance>, Problem> {
+    /// Stores what came. The error inside is the answer of whoever used the idempotency key first.
+    async fn store(
+        &self,
+        events: Vec<NewEvent>,
+        refusals: Vec<Refusal>,
+        answer: Option<Answer>,
+    ) -> Result<Result<Vec<Acceptance>, HttpResponse>, Problem> {
         if events.is_empty() && refusals.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Ok(Vec::new()));
         }
+        let idempotency = self.idempotent.as_ref().zip(answer).map(|(idempotent, answer)| {
+            let kept = move |stored: &Stored| match stored {
+                Stored::Now { acceptances, .. } => answer(acceptances),
+                Stored::KeyTaken => answer(&[]),
+            };
+            idempotent.stored_as(self.key, Box::new(kept))
+        });
+        let request = NewRequest {
+            events,
+            refusals,
+            idempotency,
+            ..NewRequest::default()
+        };
         let stored = self
             .app
             .group_commit
-            .store(events, refusals)
+            .store_request(request)
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),
@@ -335,6 +360,13 @@ impl<'r> Reader<'r> {
                 ),
                 NotStored::Refused => Problem::not_storable(),
             })?;
+        let stored = match (stored, &self.idempotent) {
+            (Stored::Now { acceptances, .. }, _) => acceptances,
+            (Stored::KeyTaken, Some(idempotent)) => {
+                return idempotent.answer_of_the_first(self.app, self.key).await.map(Err);
+            }
+            (Stored::KeyTaken, None) => return Err(Problem::unavailable()),
+        };
         let accepted = stored
             .iter()
             .filter(|stored| matches!(stored, Acceptance::Accepted { .. }))
@@ -343,8 +375,86 @@ impl<'r> Reader<'r> {
         self.app
             .metrics
             .count(EventResult::duplicate, stored.len() - accepted);
-        Ok(stored)
+        Ok(Ok(stored))
     }
+}
+
+fn answer_to_one(
+    stored: &[Acceptance],
+    event_name: &str,
+    event_id: &str,
+    forwarding: Option<&'static str>,
+    request_id: Uuid,
+    warnings: &[Finding],
+) -> KeptAnswer {
+    if let Some(Acceptance::Duplicate(first)) = stored.first() {
+        return Problem::duplicate(first.map(|first| first.at)).kept(request_id);
+    }
+    accepted(&Receipt {
+        status: "accepted",
+        event_name,
+        event_id,
+        forwarding,
+        request_id,
+        warnings,
+    })
+}
+
+fn receipt<'e, T: AsRef<str>>(
+    read: &'e [ReadEvent<T>],
+    stored: &[Acceptance],
+    warnings_of_all: &[Finding],
+    forwarding: Option<&'static str>,
+    request_id: Uuid,
+) -> BatchReceipt<'e> {
+    let mut stored = stored.iter();
+    let mut receipt = BatchReceipt {
+        request_id,
+        forwarding,
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        results: Vec::with_capacity(read.len()),
+    };
+    for (index, event) in read.iter().enumerate() {
+        let result = match event {
+            Err((_, errors)) => {
+                receipt.rejected += 1;
+                ItemResult {
+                    errors: within_batch(index, errors.clone()),
+                    ..ItemResult::new(index, "rejected")
+                }
+            }
+            Ok((name, id, warnings)) => {
+                let described = ItemResult {
+                    event_name: Some(name.as_ref()),
+                    event_id: Some(id.as_ref()),
+                    ..ItemResult::new(index, "accepted")
+                };
+                match stored.next() {
+                    Some(Acceptance::Duplicate(first)) => {
+                        receipt.duplicate += 1;
+                        ItemResult {
+                            status: "duplicate",
+                            first_received_at: first.map(|first| first.at),
+                            ..described
+                        }
+                    }
+                    _ => {
+                        receipt.accepted += 1;
+                        let mut warnings = within_batch(index, warnings.clone());
+                        warnings.extend_from_slice(warnings_of_all);
+                        ItemResult {
+                            warnings,
+                            ..described
+                        }
+                    }
+                }
+            }
+        };
+        receipt.results.push(result);
+    }
+    receipt
 }
 
 /// The name of an event that was not read yet, if it looks like one: anything may stand there.

@@ -1,0 +1,91 @@
+//! The event that a lead or an order becomes: what came as `event` beside it, completed.
+
+use std::borrow::Cow;
+
+use super::{Event, Intake};
+use crate::finding::Finding;
+use crate::json::{Json, Object};
+
+/// An event that is not complete yet.
+pub(crate) struct Draft<'a> {
+    fields: Object<'a>,
+}
+
+impl<'a> Draft<'a> {
+    /// From what the client sent of it, if anything.
+    pub(crate) fn of(
+        event: Option<Json<'a>>,
+        name: &'static str,
+        intake: &Intake<'_>,
+    ) -> Result<Self, Vec<Finding>> {
+        let fields = match event {
+            None => Object::new(),
+            Some(Json::Object(fields)) => fields,
+            Some(other) => {
+                return Err(vec![Finding {
+                    pointer: "/event".to_owned(),
+                    detail: format!("must be an object, not {}", other.kind()).into(),
+                }]);
+            }
+        };
+        let mut draft = Draft { fields };
+        draft.default("event_name", Json::String(Cow::Borrowed(name)));
+        draft.default(
+            "event_time",
+            Json::Unsigned(u64::try_from(intake.now()).unwrap_or_default()),
+        );
+        draft.default("action_source", Json::String(Cow::Borrowed("system_generated")));
+        Ok(draft)
+    }
+
+    fn get(&self, name: &str) -> Option<&Json<'a>> {
+        let field = self.fields.iter().find(|(known, _)| known == name);
+        field
+            .map(|(_, value)| value)
+            .filter(|value| **value != Json::Null)
+    }
+
+    /// Where the client does not say.
+    pub(crate) fn default(&mut self, name: &'static str, value: Json<'a>) {
+        if self.get(name).is_none() {
+            self.set(name, value);
+        }
+    }
+
+    /// Whatever the client says. Tells whether it said something else.
+    pub(crate) fn set(&mut self, name: &'static str, value: Json<'a>) -> bool {
+        let is_other = self.get(name).is_some_and(|known| *known != value);
+        self.fields.retain(|(known, _)| known != name);
+        self.fields.push((Cow::Borrowed(name), value));
+        is_other
+    }
+
+    /// Adds what is known of the person, where the event says nothing.
+    pub(crate) fn add_person(&mut self, known: &[(Cow<'a, str>, Json<'a>)]) {
+        self.default("user_data", Json::Object(Object::new()));
+        let user_data = self.fields.iter_mut().find(|(name, _)| name == "user_data");
+        let Some((_, Json::Object(user_data))) = user_data else {
+            return;
+        };
+        for (name, value) in known {
+            let is_empty = |value: &Json<'_>| matches!(value, Json::Null) || value.as_str() == Some("");
+            user_data.retain(|(there, value)| there != name || !is_empty(value));
+            if !user_data.iter().any(|(there, _)| there == name) {
+                user_data.push((name.clone(), value.clone()));
+            }
+        }
+    }
+
+    /// The event.
+    pub(crate) fn finish(self, intake: &Intake<'a>) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
+        let within = |mut findings: Vec<Finding>| {
+            for finding in &mut findings {
+                finding.pointer.insert_str(0, "/event");
+            }
+            findings
+        };
+        Event::read(Json::Object(self.fields), intake)
+            .map(|(event, warnings)| (event, within(warnings)))
+            .map_err(within)
+    }
+}

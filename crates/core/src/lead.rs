@@ -1,0 +1,242 @@
+//! A lead: what somebody wrote into a form, and the event that it becomes.
+
+use std::borrow::Cow;
+
+use crate::event::{Draft, Event, Intake};
+use crate::finding::{At, Finding, Findings};
+use crate::json::{Json, Object, repeated_names};
+use crate::match_keys::{HashedKeys, MatchKey};
+use crate::person::PersonKeys;
+
+const LONGEST_LINE: usize = 500;
+const LONGEST_MESSAGE: usize = 5_000;
+const MOST_FIELDS: usize = 50;
+
+/// A form as it was filled in, valid.
+pub struct Lead<'a> {
+    /// All of its fields as JSON. Personal data: only to be stored sealed.
+    pub contact: String,
+    pub keys: PersonKeys,
+    /// What Meta may find the person by, by its names.
+    user_data: Object<'a>,
+}
+
+impl<'a> Lead<'a> {
+    /// Reads `lead`, naming every field that is wrong. `None` after saying so.
+    pub fn read(json: Json<'a>, intake: &Intake<'_>, findings: &mut Findings) -> Option<Self> {
+        let root = At::Event;
+        let at = root.field("lead");
+        let mut object = match json {
+            Json::Object(object) => object,
+            other => {
+                findings.wrong_kind(at, "an object", &other);
+                return None;
+            }
+        };
+        let errors = findings.errors.len();
+        for name in repeated_names(&object) {
+            findings.error(at.field(name), "stands twice");
+        }
+        if object.len() > MOST_FIELDS {
+            findings.error(at, "has more than 50 fields");
+            return None;
+        }
+        object.retain(|(_, value)| !matches!(value, Json::Null) && value.as_str() != Some(""));
+        if object.is_empty() {
+            findings.error(at, "is empty: send at least a name, an e-mail or a phone");
+        }
+        let mut lead = Lead {
+            contact: String::new(),
+            keys: PersonKeys::default(),
+            user_data: Object::new(),
+        };
+        for (name, value) in &object {
+            lead.field(name, value, at.field(name), intake, findings);
+        }
+        lead.contact = serde_json::to_string(&Json::Object(object)).expect("text and numbers can be written");
+        (findings.errors.len() == errors).then_some(lead)
+    }
+
+    fn field(
+        &mut self,
+        name: &str,
+        value: &Json<'a>,
+        at: At<'_>,
+        intake: &Intake<'_>,
+        findings: &mut Findings,
+    ) {
+        let is_text = matches!(value, Json::String(_) | Json::Unsigned(_));
+        if matches!(
+            name,
+            "name" | "email" | "phone" | "message" | "cpf" | "external_id"
+        ) && !is_text
+        {
+            return findings.wrong_kind(at, "a text", value);
+        }
+        let text = match value.clone() {
+            Json::Array(items) if items.iter().all(|item| item.as_str().is_some_and(is_short)) => return,
+            Json::Bool(_) | Json::Negative(_) | Json::Float(_) => return,
+            Json::Array(_) | Json::Object(_) | Json::Null => {
+                return findings.error(
+                    at,
+                    "must be a text, a number, true or false, or a list of short texts",
+                );
+            }
+            other => other.into_identifier().unwrap_or_default(),
+        };
+        match name {
+            "message" if text.len() > LONGEST_MESSAGE => findings.error(at, "is longer than 5,000 bytes"),
+            "message" => {}
+            _ if text.len() > LONGEST_LINE => findings.error(at, "is longer than 500 bytes"),
+            "name" => {
+                let (first, last) = text
+                    .trim()
+                    .split_once(char::is_whitespace)
+                    .unwrap_or((text.trim(), ""));
+                for (key, part) in [("fn", first), ("ln", last.trim())] {
+                    if !part.is_empty() {
+                        self.person(key, part.to_owned().into());
+                    }
+                }
+            }
+            "email" => self.key(MatchKey::Email, text, at, intake, findings),
+            "phone" => self.key(MatchKey::Phone, text, at, intake, findings),
+            "external_id" => self.key(MatchKey::ExternalId, text, at, intake, findings),
+            "cpf" => match PersonKeys::of_cpf(&text) {
+                Some(cpf) => self.keys.cpf = Some(cpf),
+                None => findings.error(
+                    at,
+                    "is not a CPF: eleven digits, of which the last two must fit the others",
+                ),
+            },
+            _ => {}
+        }
+    }
+
+    fn key(
+        &mut self,
+        key: MatchKey,
+        text: Cow<'a, str>,
+        at: At<'_>,
+        intake: &Intake<'_>,
+        findings: &mut Findings,
+    ) {
+        let mut hashed = HashedKeys::new();
+        if let Err(dropped) = hashed.add(key, &text, &intake.reading()) {
+            return findings.error(at, format!("cannot be read: {dropped}"));
+        }
+        self.keys.add(key, &text, &intake.reading());
+        self.person(key.wire_name(), text);
+    }
+
+    fn person(&mut self, key: &'static str, value: Cow<'a, str>) {
+        self.user_data.push((Cow::Borrowed(key), Json::String(value)));
+    }
+
+    /// The event that it becomes: the one that came with it, with the form's contact data where it has none.
+    ///
+    /// Returns what [`Event::read`] does; pointers begin with `/event`.
+    pub fn event(
+        &self,
+        event: Option<Json<'a>>,
+        own_id: &'a str,
+        intake: &Intake<'a>,
+    ) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
+        let mut draft = Draft::of(event, "Lead", intake)?;
+        draft.default("event_id", Json::String(Cow::Borrowed(own_id)));
+        draft.add_person(&self.user_data);
+        draft.finish(intake)
+    }
+}
+
+fn is_short(text: &str) -> bool {
+    text.len() <= LONGEST_LINE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intake() -> Intake<'static> {
+        Intake {
+            now_ms: 1_790_000_000_000,
+            current_year: 2026,
+            defaults: crate::dataset::DatasetDefaults {
+                country: crate::match_keys::CountryCode::parse("br"),
+                currency: None,
+            },
+            ..Intake::default()
+        }
+    }
+
+    fn read(text: &str) -> Result<Lead<'_>, Vec<String>> {
+        let mut findings = Findings::default();
+        Lead::read(Json::parse(text.as_bytes()).unwrap(), &intake(), &mut findings)
+            .ok_or_else(|| findings.errors.into_iter().map(|error| error.pointer).collect())
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let wrong = read(
+            r#"{"name":7.5,"email":"ana@","phone":"12","cpf":"111.444.777-36","plan":{"a":1},"email":"b@example.com"}"#,
+        );
+        let Err(mut named) = wrong else {
+            panic!("not valid")
+        };
+        named.sort();
+        let expected = [
+            "/lead/cpf",
+            "/lead/email",
+            "/lead/email",
+            "/lead/name",
+            "/lead/phone",
+            "/lead/plan",
+        ];
+        assert_eq!(named, expected);
+        for nothing in ["{}", r#"{"name":null,"email":""}"#, "[]", "7"] {
+            assert_eq!(read(nothing).err(), Some(vec!["/lead".to_owned()]), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_the_same_however_the_phone_is_written() {
+        let keys = |text: &str| read(text).unwrap_or_else(|named| panic!("{named:?}")).keys;
+        let new = keys(r#"{"phone":"(11) 91234-5678"}"#).phone;
+        assert!(new.is_some());
+        for old in [r#"{"phone":"+55 11 1234-5678"}"#, r#"{"phone":"011 91234-5678"}"#] {
+            assert_eq!(keys(old).phone, new, "{old}");
+        }
+        assert_ne!(keys(r#"{"phone":"(12) 91234-5678"}"#).phone, new);
+        assert_eq!(
+            keys(r#"{"cpf":"111.444.777-35"}"#).cpf,
+            keys(r#"{"cpf":"11144477735"}"#).cpf
+        );
+    }
+
+    #[test]
+    fn its_event_has_the_contact_data_hashed_and_the_browsers_id() {
+        let lead = read(r#"{"name":"Ana de Souza","email":"Ana.Souza@Example.com","message":"Oi"}"#);
+        let lead = lead.unwrap_or_else(|named| panic!("{named:?}"));
+        let event = r#"{"event_id":"e-1","event_time":1790000000,"action_source":"other","user_data":{"fbp":"fb.1.1596403881668.1"}}"#;
+        let event = lead.event(Some(Json::parse(event.as_bytes()).unwrap()), "own", &intake());
+        let (event, warnings) = event.unwrap();
+        assert_eq!((&*event.name, &*event.id, warnings.len()), ("Lead", "e-1", 0));
+        // printf ana.souza@example.com | sha256sum
+        let email = "7fd726011aa08d90d14a923ea0e5e3edf63bfe14b51ee6f6429483118d197c9b";
+        assert!(event.to_json().contains(email) && event.to_json().contains("fb.1.1596403881668.1"));
+        let (event, _) = lead.event(None, "own", &intake()).unwrap();
+        assert_eq!((&*event.id, event.time), ("own", 1_790_000_000));
+        let wrong = lead.event(
+            Some(Json::parse(b"{\"event_time\":1}").unwrap()),
+            "own",
+            &intake(),
+        );
+        assert_eq!(wrong.unwrap_err()[0].pointer, "/event/event_time");
+        let refused = Intake {
+            consent_refused: true,
+            ..intake()
+        };
+        let (withheld, _) = lead.event(None, "own", &refused).unwrap();
+        assert!(!withheld.to_json().contains(email));
+    }
+}

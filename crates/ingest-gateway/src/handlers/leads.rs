@@ -1,0 +1,107 @@
+//! `POST /api/leads/capture`: what somebody wrote into a form.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use rastro_core::finding::Findings;
+use rastro_core::json::Json;
+use rastro_core::lead::Lead;
+use rastro_store::{Acceptance, NewRequest, Record, Stored};
+
+use super::capture::{Capture, Ready, Refused, Subject, accepted, receive};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::wire::capture::LeadReceipt;
+
+/// Takes a lead in: stores it with its contact data sealed, and its event, in one commit.
+#[utoipa::path(
+    post,
+    path = "/api/leads/capture",
+    tag = "business",
+    operation_id = "captureLead",
+    summary = "Capture a lead",
+    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
+    request_body(content(
+        (crate::openapi::LeadBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
+    responses(
+        (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
+        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this.", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The key sends more than it may.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing is known to be stored. Send the same again.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn capture(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    receive::<Leads>(&app, &request, payload).await
+}
+
+struct Leads;
+
+impl Subject for Leads {
+    const FIELD: &'static str = "lead";
+    const EVENT: &'static str = "Lead";
+
+    async fn take_in<'r>(
+        capture: &Capture<'r>,
+        subject: Json<'r>,
+        event: Option<Json<'r>>,
+    ) -> Result<Ready, Refused> {
+        let mut findings = Findings::default();
+        let Some(lead) = Lead::read(subject, &capture.intake, &mut findings) else {
+            return Err(Refused::Invalid(findings.errors));
+        };
+        let (event, warnings) = lead
+            .event(event, capture.own_id, &capture.intake)
+            .map_err(Refused::Invalid)?;
+        capture.may_send(&event.name)?;
+        let mut all_warnings = findings.warnings;
+        all_warnings.extend(warnings);
+
+        let lookups = capture.lookups(&lead.keys, &event.user_data);
+        let touchpoints = capture.touchpoints(&lookups, &mut all_warnings);
+        let new_event = capture.new_event(&event);
+        let mut new_lead = capture.app.store.new_lead(&new_event, &lead.contact, lookups);
+        new_lead.fbp = event.user_data.fbp.as_deref().map(str::to_owned);
+        new_lead.fbc = event.user_data.fbc.as_deref().map(str::to_owned);
+        new_lead.consent = capture.consent_record();
+
+        let (event_id, request_id) = (new_event.id.clone(), capture.request_id);
+        let forwarding = if new_event.withheld { "withheld" } else { "queued" };
+        let answer = move |stored: &Stored| {
+            let Stored::Now { acceptances, .. } = stored else {
+                return Problem::unavailable().kept(request_id);
+            };
+            match acceptances.as_slice() {
+                [Acceptance::Accepted { event_number }] => accepted(&LeadReceipt {
+                    status: "accepted",
+                    lead_id: *event_number,
+                    event_id: &event_id,
+                    forwarding,
+                    request_id,
+                    warnings: &all_warnings,
+                }),
+                [Acceptance::Duplicate(first)] => {
+                    Problem::duplicate(first.map(|first| first.at)).kept(request_id)
+                }
+                _ => Problem::unavailable().kept(request_id),
+            }
+        };
+        Ok(Ready {
+            request: NewRequest {
+                events: vec![new_event],
+                record: Some(Record::Lead(Box::new(new_lead))),
+                touchpoints,
+                ..NewRequest::default()
+            },
+            answer: Box::new(answer),
+        })
+    }
+}

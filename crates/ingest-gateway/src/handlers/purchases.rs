@@ -1,0 +1,186 @@
+//! `POST /api/purchases/record`: an order, as a page or a server knows it.
+
+use std::borrow::Cow;
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use rastro_core::event::Intake;
+use rastro_core::finding::{Finding, Findings};
+use rastro_core::json::{Json, Object};
+use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
+use rastro_service::telemetry::ErrorChain;
+use rastro_store::{Acceptance, ApiKeyKind, KnownLead, NewPurchase, NewRequest, Record, Stored};
+use tracing::warn;
+
+use super::capture::{Capture, Ready, Refused, Subject, accepted, receive};
+use crate::app::App;
+use crate::browser::Consent;
+use crate::problem::Problem;
+use crate::wire::capture::PurchaseReceipt;
+
+/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id. Recorded again
+/// with a later status it moves on, never back, and never becomes a second event.
+#[utoipa::path(
+    post,
+    path = "/api/purchases/record",
+    tag = "business",
+    operation_id = "recordPurchase",
+    summary = "Record a purchase",
+    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
+    request_body(content(
+        (crate::openapi::PurchaseBody = "application/json"),
+        (String = "text/plain")
+    ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
+    security(("apiKey" = []), ("keyInQuery" = [])),
+    responses(
+        (status = 202, description = "The order is stored, or moved on.", body = PurchaseReceipt<'static>),
+        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The key may not send this.", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The order was recorded before with this status or a later one, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not sent as JSON.", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The key sends more than it may.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Nothing is known to be stored. Send the same again.", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn record(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    receive::<Purchases>(&app, &request, payload).await
+}
+
+struct Purchases;
+
+impl Subject for Purchases {
+    const FIELD: &'static str = "purchase";
+    const EVENT: &'static str = "Purchase";
+
+    async fn take_in<'r>(
+        capture: &Capture<'r>,
+        subject: Json<'r>,
+        event: Option<Json<'r>>,
+    ) -> Result<Ready, Refused> {
+        let mut findings = Findings::default();
+        let Some(purchase) = Purchase::read(subject, &capture.intake, &mut findings) else {
+            return Err(Refused::Invalid(findings.errors));
+        };
+        let mut warnings = findings.warnings;
+        let status = status(capture, &purchase)?;
+
+        let mut intake = capture.intake;
+        let read = |intake: &Intake<'r>, remembered: &[(Cow<'r, str>, Json<'r>)]| {
+            purchase
+                .event(event.clone(), remembered, intake)
+                .map_err(Refused::Invalid)
+        };
+        let mut read_event = read(&intake, &[])?;
+        let lookups = capture.lookups(&purchase.keys, &read_event.0.user_data);
+        let dataset_id = capture.key.caller.dataset_id;
+        let lead = capture
+            .app
+            .store
+            .find_lead(dataset_id, purchase.lead_id, &lookups)
+            .await;
+        let lead = lead.map_err(|error| {
+            warn!("a purchase's lead could not be looked up: {}", ErrorChain(&error));
+            Refused::Unavailable
+        })?;
+        if let Some(lead) = &lead {
+            // What the visitor said with this order counts more than what was said with the form.
+            intake.consent_refused |= lead.ads_refused && capture.envelope.consent == Consent::NotSaid;
+            read_event = read(&intake, &remembered(lead))?;
+        } else if purchase.lead_id.is_some() {
+            warnings.push(Finding {
+                pointer: "/purchase/lead_id".to_owned(),
+                detail: "was left out: there is no such lead".into(),
+            });
+        }
+        let (event, more) = read_event;
+        warnings.extend(more);
+        let touchpoints = capture.touchpoints(&lookups, &mut warnings);
+        let mut new_event = capture.new_event(&event);
+        new_event.withheld = intake.consent_refused;
+
+        let becomes_event = status == PurchaseStatus::Approved;
+        let is_claim = status == PurchaseStatus::Pending && !new_event.withheld;
+        let row = NewPurchase {
+            dataset_id: dataset_id.as_i64(),
+            order_id: purchase.order_id.clone().into_owned(),
+            status,
+            amount_minor: purchase.amount_minor,
+            currency: purchase.currency.as_str().to_owned(),
+            details: purchase.details.clone(),
+            lead: lead.as_ref().map(|lead| (lead.lead_id, lead.method)),
+            claimed_event: is_claim.then(|| new_event.payload.clone()),
+            consent: capture.consent_record(),
+            ads_refused: new_event.withheld,
+            key_id: Some(capture.key.caller.key_id),
+            request_id: capture.request_id,
+        };
+        let (event_id, request_id) = (new_event.id.clone(), capture.request_id);
+        let answer = move |stored: &Stored| {
+            let Stored::Now {
+                acceptances,
+                purchase: Some(change),
+            } = stored
+            else {
+                return Problem::unavailable().kept(request_id);
+            };
+            if !change.changed {
+                return Problem::recorded_before().kept(request_id);
+            }
+            accepted(&PurchaseReceipt {
+                status: "accepted",
+                purchase_id: change.purchase_id,
+                event_id: &event_id,
+                forwarding: match acceptances.as_slice() {
+                    _ if change.ads_refused => "withheld",
+                    [] => "none",
+                    [Acceptance::Duplicate(_), ..] => "duplicate",
+                    _ => "queued",
+                },
+                request_id,
+                warnings: &warnings,
+            })
+        };
+        Ok(Ready {
+            request: NewRequest {
+                events: if becomes_event {
+                    vec![new_event]
+                } else {
+                    Vec::new()
+                },
+                record: Some(Record::Purchase(Box::new(row))),
+                touchpoints,
+                ..NewRequest::default()
+            },
+            answer: Box::new(answer),
+        })
+    }
+}
+
+/// The status as it is stored. Anyone can read a page's key: it claims, and it refunds nothing.
+fn status(capture: &Capture<'_>, purchase: &Purchase<'_>) -> Result<PurchaseStatus, Refused> {
+    let is_page = capture.key.caller.kind == ApiKeyKind::Publishable;
+    let is_verified = capture.key.caller.settings.purchase_source == PurchaseSource::Verified;
+    match purchase.status {
+        PurchaseStatus::Approved if is_verified => Ok(PurchaseStatus::Pending),
+        PurchaseStatus::Approved => capture.may_send("Purchase").map(|()| PurchaseStatus::Approved),
+        PurchaseStatus::Refunded | PurchaseStatus::Cancelled if is_page => {
+            Err(Refused::NotForThisKey(vec![Finding {
+                pointer: "/purchase/status".to_owned(),
+                detail: "is not for a page to say; send it from your server, with a secret key".into(),
+            }]))
+        }
+        status => Ok(status),
+    }
+}
+
+/// What the lead's browser had, by Meta's names.
+fn remembered<'a>(lead: &KnownLead) -> Object<'a> {
+    let ids = [("fbp", &lead.fbp), ("fbc", &lead.fbc)];
+    ids.into_iter()
+        .filter_map(|(name, id)| Some((Cow::Borrowed(name), Json::String(id.clone()?.into()))))
+        .collect()
+}

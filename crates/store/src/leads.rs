@@ -1,0 +1,219 @@
+//! `leads`: who wrote to the business. Contact data is sealed; a lead is found again by [`crate::lookup`].
+
+use std::fmt;
+
+use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Nullable, Text};
+use diesel::{OptionalExtension, QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rastro_core::dataset::DatasetId;
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::events::{ClaimedKey, NewEvent};
+use crate::lookup::PersonLookups;
+use crate::statement::Prepare;
+
+/// What is stored of a lead beside its event, which brings it.
+#[derive(Clone, Debug)]
+pub struct NewLead {
+    contact: Vec<u8>,
+    pub lookups: PersonLookups,
+    pub fbp: Option<String>,
+    pub fbc: Option<String>,
+    /// As JSON.
+    pub consent: Option<String>,
+}
+
+/// By what a purchase's lead was found, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchMethod {
+    LeadId,
+    ExternalId,
+    Email,
+    Phone,
+    Cpf,
+    Visitor,
+}
+
+impl MatchMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MatchMethod::LeadId => "lead_id",
+            MatchMethod::ExternalId => "external_id",
+            MatchMethod::Email => "email",
+            MatchMethod::Phone => "phone",
+            MatchMethod::Cpf => "cpf",
+            MatchMethod::Visitor => "visitor",
+        }
+    }
+}
+
+/// A lead that was found.
+#[derive(Clone)]
+pub struct KnownLead {
+    pub lead_id: i64,
+    pub method: MatchMethod,
+    pub fbp: Option<String>,
+    pub fbc: Option<String>,
+    pub ads_refused: bool,
+}
+
+/// Browser and click ids belong in no log.
+impl fmt::Debug for KnownLead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lead {} by {}", self.lead_id, self.method.as_str())
+    }
+}
+
+/// What the contact is sealed for: moved to another lead, it does not open.
+fn contact_of(dataset: DatasetId, event_id: &str) -> String {
+    format!("contact of lead {event_id} of dataset {dataset}")
+}
+
+impl Store {
+    /// A lead that comes with this event. `contact`: the form's fields as JSON.
+    pub fn new_lead(&self, event: &NewEvent, contact: &str, lookups: PersonLookups) -> NewLead {
+        NewLead {
+            contact: self
+                .sealer
+                .seal(contact, &contact_of(event.dataset_id, &event.id)),
+            lookups,
+            fbp: None,
+            fbc: None,
+            consent: None,
+        }
+    }
+
+    /// The form's fields of a lead, as JSON. `None`: there is no such lead.
+    pub async fn lead_contact(
+        &self,
+        dataset: DatasetId,
+        lead_id: i64,
+    ) -> Result<Option<SecretString>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Binary)]
+            contact: Vec<u8>,
+            #[diesel(sql_type = Text)]
+            event_id: String,
+        }
+        let row: Option<Row> =
+            sql_query("SELECT contact, event_id FROM leads WHERE dataset_id = $1 AND lead_id = $2")
+                .bind::<BigInt, _>(dataset.as_i64())
+                .bind::<BigInt, _>(lead_id)
+                .get_result(&mut self.connection().await?)
+                .await
+                .optional()?;
+        let Some(row) = row else { return Ok(None) };
+        match self
+            .sealer
+            .open(&row.contact, &contact_of(dataset, &row.event_id))
+        {
+            Some(contact) => Ok(Some(contact.expose_secret().to_owned().into())),
+            None => Err(StoreError::Invalid {
+                what: "contact of a lead",
+            }),
+        }
+    }
+
+    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the strongest identifier
+    /// that finds one.
+    pub async fn find_lead(
+        &self,
+        dataset: DatasetId,
+        lead_id: Option<i64>,
+        lookups: &PersonLookups,
+    ) -> Result<Option<KnownLead>, StoreError> {
+        if lead_id.is_none() && lookups.is_empty() {
+            return Ok(None);
+        }
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            lead_id: i64,
+            #[diesel(sql_type = sql_types::Integer)]
+            rank: i32,
+            #[diesel(sql_type = Nullable<Text>)]
+            fbp: Option<String>,
+            #[diesel(sql_type = Nullable<Text>)]
+            fbc: Option<String>,
+            #[diesel(sql_type = Bool)]
+            ads_refused: bool,
+        }
+        let row: Option<Row> = sql_query(include_str!("sql/find_lead.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Nullable<BigInt>, _>(lead_id)
+            .bind::<Nullable<Binary>, _>(lookups.external_id.as_deref())
+            .bind::<Nullable<Binary>, _>(lookups.email.as_deref())
+            .bind::<Nullable<Binary>, _>(lookups.phone.as_deref())
+            .bind::<Nullable<Binary>, _>(lookups.cpf.as_deref())
+            .bind::<Nullable<Binary>, _>(lookups.visitor.as_deref())
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await
+            .optional()?;
+        Ok(row.map(|row| KnownLead {
+            lead_id: row.lead_id,
+            method: match row.rank {
+                0 => MatchMethod::LeadId,
+                1 => MatchMethod::ExternalId,
+                2 => MatchMethod::Email,
+                3 => MatchMethod::Phone,
+                4 => MatchMethod::Cpf,
+                _ => MatchMethod::Visitor,
+            },
+            fbp: row.fbp,
+            fbc: row.fbc,
+            ads_refused: row.ads_refused,
+        }))
+    }
+}
+
+/// Stores the leads whose events were accepted.
+pub(crate) async fn insert(
+    mut connection: &AsyncPgConnection,
+    leads: &[(&NewLead, &NewEvent, ClaimedKey)],
+) -> Result<(), StoreError> {
+    if leads.is_empty() {
+        return Ok(());
+    }
+    type Bytes = Array<Nullable<Binary>>;
+    type MaybeTexts = Array<Nullable<Text>>;
+    fn of<'l, T>(leads: &'l [(&NewLead, &NewEvent, ClaimedKey)], value: impl Fn(&'l NewLead) -> T) -> Vec<T> {
+        leads.iter().map(|(lead, ..)| value(lead)).collect()
+    }
+    fn event<'l, T>(
+        leads: &'l [(&NewLead, &NewEvent, ClaimedKey)],
+        value: impl Fn(&'l NewEvent) -> T,
+    ) -> Vec<T> {
+        leads.iter().map(|(_, event, _)| value(event)).collect()
+    }
+    sql_query(include_str!("sql/insert_leads.sql"))
+        .bind::<Array<BigInt>, _>(event(leads, |event| event.dataset_id.as_i64()))
+        .bind::<Array<BigInt>, _>(
+            leads
+                .iter()
+                .map(|(.., claim)| claim.event_number)
+                .collect::<Vec<_>>(),
+        )
+        .bind::<Array<Binary>, _>(of(leads, |lead| lead.contact.as_slice()))
+        .bind::<Bytes, _>(of(leads, |lead| lead.lookups.email.as_deref()))
+        .bind::<Bytes, _>(of(leads, |lead| lead.lookups.phone.as_deref()))
+        .bind::<Bytes, _>(of(leads, |lead| lead.lookups.cpf.as_deref()))
+        .bind::<Bytes, _>(of(leads, |lead| lead.lookups.external_id.as_deref()))
+        .bind::<Bytes, _>(of(leads, |lead| lead.lookups.visitor.as_deref()))
+        .bind::<MaybeTexts, _>(of(leads, |lead| lead.fbp.as_deref()))
+        .bind::<MaybeTexts, _>(of(leads, |lead| lead.fbc.as_deref()))
+        .bind::<MaybeTexts, _>(of(leads, |lead| lead.consent.as_deref()))
+        .bind::<Array<Bool>, _>(event(leads, |event| event.withheld))
+        .bind::<Array<Date>, _>(leads.iter().map(|(.., claim)| claim.day).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(event(leads, |event| event.id.as_str()))
+        .bind::<Array<Nullable<BigInt>>, _>(event(leads, |event| event.key_id))
+        .bind::<Array<sql_types::Uuid>, _>(event(leads, |event: &NewEvent| -> Uuid { event.request_id }))
+        .prepared()
+        .execute(&mut connection)
+        .await?;
+    Ok(())
+}

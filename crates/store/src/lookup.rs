@@ -1,0 +1,68 @@
+//! By what people are found again: an HMAC under a key that only the services' configuration holds. A plain hash of a phone
+//! number or a CPF is undone in seconds by trying all of them.
+
+use hmac::{Hmac, KeyInit, Mac};
+use rastro_core::dataset::DatasetId;
+use rastro_core::match_keys::HashedKey;
+use rastro_core::person::PersonKeys;
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+
+use crate::connection::Store;
+
+/// The key of the look-ups.
+#[derive(Clone)]
+pub(crate) struct Pepper(Hmac<Sha256>);
+
+impl Pepper {
+    /// From a secret text. What is used is derived from it, so that a sealing key may serve for both.
+    pub(crate) fn new(secret: &SecretString) -> Self {
+        let mut derived = keyed(secret.expose_secret().trim().as_bytes());
+        derived.update(b"rastro look-ups");
+        Pepper(keyed(&derived.finalize().into_bytes()))
+    }
+
+    /// One kind of identifier of one dataset: the same person in two datasets are two look-ups.
+    fn of(&self, dataset: DatasetId, kind: &str, hashed: &HashedKey) -> Vec<u8> {
+        let mut mac = self.0.clone();
+        mac.update(&dataset.as_i64().to_be_bytes());
+        mac.update(kind.as_bytes());
+        mac.update(b":");
+        mac.update(hashed.hash().as_bytes());
+        mac.finalize().into_bytes().to_vec()
+    }
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+/// A person's identifiers as they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonLookups {
+    pub(crate) email: Option<Vec<u8>>,
+    pub(crate) phone: Option<Vec<u8>>,
+    pub(crate) cpf: Option<Vec<u8>>,
+    pub(crate) external_id: Option<Vec<u8>>,
+    pub(crate) visitor: Option<Vec<u8>>,
+}
+
+impl PersonLookups {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == PersonLookups::default()
+    }
+}
+
+impl Store {
+    /// By what this person is found in the dataset.
+    pub fn lookups(&self, dataset: DatasetId, keys: &PersonKeys) -> PersonLookups {
+        let of = |kind, key: &Option<HashedKey>| key.as_ref().map(|key| self.pepper.of(dataset, kind, key));
+        PersonLookups {
+            email: of("email", &keys.email),
+            phone: of("phone", &keys.phone),
+            cpf: of("cpf", &keys.cpf),
+            external_id: of("external_id", &keys.external_id),
+            visitor: of("visitor", &keys.visitor),
+        }
+    }
+}
