@@ -401,6 +401,7 @@ pub async fn bytes_by_table(url: &str) -> anyhow::Result<Vec<(String, u64)>> {
 }
 
 /// Puts events that are ready to be sent straight into new tables: a backlog of any size in little time.
+/// A row of the queue for each, the most that a backlog can have: each event came alone.
 /// `thin`: with an empty payload, so that what remains is what the backlog's size costs.
 pub async fn fill_backlog(url: &str, dataset: i64, events: i64, thin: bool) -> anyhow::Result<()> {
     const CONNECTIONS: i64 = 2;
@@ -424,8 +425,8 @@ pub async fn fill_backlog(url: &str, dataset: i64, events: i64, thin: bool) -> a
                     rastro_now() + interval '7 days', 'website', '', gen_random_uuid(), $4
                 FROM generate_series($2::bigint, $3::bigint) AS n";
             sql.execute(insert, &[&dataset, &first, &last, payload]).await?;
-            let insert = "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-                SELECT $1, '', n, (rastro_now() AT TIME ZONE 'UTC')::date, rastro_now() + interval '7 days'
+            let insert = "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+                SELECT $1, '', n, n, (rastro_now() AT TIME ZONE 'UTC')::date, rastro_now() + interval '7 days'
                 FROM generate_series($2::bigint, $3::bigint) AS n";
             sql.execute(insert, &[&dataset, &first, &last]).await?;
             anyhow::Ok(())
@@ -489,7 +490,7 @@ pub enum Tables {
     WithoutEventIdIndex,
     WithoutExpiryIndex,
     BareKeys,
-    QueueOfRuns,
+    QueueOfSingleEvents,
 }
 
 impl Tables {
@@ -499,7 +500,7 @@ impl Tables {
         Tables::WithoutEventIdIndex,
         Tables::WithoutExpiryIndex,
         Tables::BareKeys,
-        Tables::QueueOfRuns,
+        Tables::QueueOfSingleEvents,
     ];
 
     /// What is missing, in the words of the report.
@@ -510,14 +511,16 @@ impl Tables {
             Tables::WithoutEventIdIndex => "the index of events by event id",
             Tables::WithoutExpiryIndex => "the index of event keys by expiry",
             Tables::BareKeys => "dataset, day and number in the row of an event key",
-            Tables::QueueOfRuns => "a queue row for each event instead of one for a thousand",
+            Tables::QueueOfSingleEvents => {
+                "runs in the queue: a row for each event instead (this one costs more)"
+            }
         }
     }
 
     /// What makes a migrated database one of this kind.
     pub fn change(self) -> &'static str {
         match self {
-            Tables::AsTheyAre | Tables::WithoutTypedColumns | Tables::QueueOfRuns => "",
+            Tables::AsTheyAre | Tables::WithoutTypedColumns | Tables::QueueOfSingleEvents => "",
             Tables::WithoutEventIdIndex => "DROP INDEX events_by_event_id",
             Tables::WithoutExpiryIndex => "DROP INDEX meta_events_dedup_expiry",
             Tables::BareKeys => {
@@ -543,7 +546,16 @@ impl Tables {
                     test_event_code, key_id, request_id, payload, value, currency, page_host, page_path, utm_source,
                     utm_campaign)"
             }
-            (Table::Queue, _) => "send_queue (dataset_id, test_event_code, event_number, day, retries, send_by)",
+            (Table::Queue, _) => "send_queue (dataset_id, test_event_code, first_number, last_number, day, retries, send_by)",
+        }
+    }
+
+    /// Events that a row of the queue stands for.
+    pub fn events_a_run(self) -> u64 {
+        if self == Tables::QueueOfSingleEvents {
+            1
+        } else {
+            1_000
         }
     }
 
@@ -581,6 +593,7 @@ impl Tables {
                 dataset,
                 wire::text(""),
                 number_field,
+                wire::bigint(number + self.events_a_run() - 1),
                 day,
                 wire::smallint(0),
                 noon,

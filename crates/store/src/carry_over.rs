@@ -185,8 +185,8 @@ fn insert(
 /// What is ready is queued again, now that it can be told until when it may be sent, and the old tables go.
 fn finish(connection: &mut Connection) -> Result<(), MigrationError> {
     sql_query(
-        "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries, send_by)
-         SELECT o.dataset_id, o.test_event_code, n.event_number, o.day, o.retries, coalesce(e.send_by, rastro_now())
+        "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, retries, send_by)
+         SELECT o.dataset_id, o.test_event_code, n.event_number, n.event_number, o.day, o.retries, coalesce(e.send_by, rastro_now())
          FROM old_send_queue o CROSS JOIN LATERAL unnest(numbers_in(o.event_numbers)) AS n (event_number)
          LEFT JOIN events e ON e.dataset_id = o.dataset_id AND e.event_number = n.event_number AND e.day = o.day",
     )

@@ -364,9 +364,10 @@ async fn accept(
     mut connection: &AsyncPgConnection,
     events: &[&NewEvent],
 ) -> Result<Vec<(Acceptance, Option<ClaimedKey>)>, StoreError> {
-    // Sorted, so that two writers with the same keys never wait for each other; stable, so that the first of a key comes first.
+    // Sorted, so that two writers with the same keys never wait for each other, and the events of a dataset get consecutive
+    // numbers, which make one run of the queue; stable, so that the first of a key comes first.
     let mut by_key: Vec<&NewEvent> = events.to_vec();
-    by_key.sort_by_key(|event| event.key);
+    by_key.sort_by_key(|event| (event.dataset_id, event.key));
     by_key.dedup_by_key(|event| event.key);
 
     let claimed: Vec<ClaimedKey> = sql_query(include_str!("sql/claim_keys.sql"))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::error::{StoreError, dataset_id};
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::schema::meta_retry_queue as r;
 use crate::send_attempts::{self, AttemptRecord};
-use crate::send_queue::{self, ReadyEvent};
+use crate::send_queue::{self, ReadyEvent, Run};
 use crate::statement::Prepare;
 
 /// Why an event is not tried again.
@@ -237,6 +237,22 @@ struct NamedRow {
 }
 
 #[derive(QueryableByName)]
+struct StoredRow {
+    #[diesel(sql_type = BigInt)]
+    dataset_id: i64,
+    #[diesel(sql_type = BigInt)]
+    event_number: i64,
+    #[diesel(sql_type = Text)]
+    event_name: String,
+    #[diesel(sql_type = Text)]
+    event_id: String,
+    #[diesel(sql_type = Timestamptz)]
+    send_by: DateTime<Utc>,
+    #[diesel(sql_type = Bool)]
+    too_old: bool,
+}
+
+#[derive(QueryableByName)]
 struct ExpiredRow {
     #[diesel(embed)]
     event: NamedRow,
@@ -351,8 +367,8 @@ impl Store {
             .await
     }
 
-    /// Makes dead letters of ready events that became too old for Meta before their turn came, at most `limit`. It may read the
-    /// whole queue: for every minute or so.
+    /// Makes dead letters of ready events that became too old for Meta before their turn came. Runs of the queue are taken whole
+    /// until they hold `limit` events. It may read the whole queue: for every minute or so.
     pub async fn expire_ready(&self, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/expired_ready.sql");
         let reason = (DeadLetterReason::Expired, Outcome::Expired);
@@ -360,8 +376,8 @@ impl Store {
             .await
     }
 
-    /// Makes dead letters of ready events whose dataset does not exist any more, at most `limit`. It may read the whole queue:
-    /// for every minute or so.
+    /// Makes dead letters of ready events whose dataset does not exist any more. Runs of the queue are taken whole until they
+    /// hold `limit` events. It may read the whole queue: for every minute or so.
     pub async fn clear_deleted_datasets(&self, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/ready_of_deleted.sql");
         let reason = (DeadLetterReason::DatasetDeleted, Outcome::DatasetDeleted);
@@ -380,23 +396,39 @@ impl Store {
         let connection: &mut AsyncPgConnection = &mut connection;
         connection
             .transaction(async |connection| {
-                let rows: Vec<MovedRow> = sql_query(take)
+                let runs: Vec<Run> = sql_query(take)
                     .bind::<BigInt, _>(limit)
                     .prepared()
                     .load(connection)
                     .await?;
-                let names = names(connection, &rows).await?;
+                let known = events_of(connection, &runs).await?;
                 let mut lanes: HashMap<(i64, &str), Vec<RetryRow<'_>>> = HashMap::new();
-                let mut outcomes = Vec::with_capacity(rows.len());
-                for row in &rows {
-                    let named = names.get(&(row.dataset_id, row.event_number));
-                    let (name, id) = named.map_or((None, None), |named| {
-                        (named.event_name.as_deref(), named.event_id.as_deref())
-                    });
+                let (mut outcomes, mut stay) = (Vec::new(), Vec::new());
+                for (run, number) in runs
+                    .iter()
+                    .flat_map(|run| run.numbers().map(move |number| (run, number)))
+                {
+                    let event = known.get(&(run.dataset_id, number));
+                    // A run goes by its oldest event.
+                    if let Some(event) =
+                        event.filter(|event| reason == DeadLetterReason::Expired && !event.too_old)
+                    {
+                        stay.push(ReadyEvent {
+                            dataset_id: run.dataset_id,
+                            test_event_code: &run.test_event_code,
+                            event_number: number,
+                            day: run.day,
+                            retries: run.retries,
+                            send_by: event.send_by.timestamp(),
+                        });
+                        continue;
+                    }
+                    let name = event.map(|event| event.event_name.as_str());
+                    let id = event.map(|event| event.event_id.as_str());
                     outcomes.push(EventOutcome {
-                        dataset_id: row.dataset_id,
+                        dataset_id: run.dataset_id,
                         outcome: logged,
-                        event_number: Some(row.event_number),
+                        event_number: Some(number),
                         event_name: name,
                         event_id: id,
                         key_id: None,
@@ -404,23 +436,28 @@ impl Store {
                         detail: None,
                         event_count: 1,
                     });
-                    let lane = lanes.entry((row.dataset_id, &row.test_event_code)).or_default();
+                    let lane = lanes.entry((run.dataset_id, &run.test_event_code)).or_default();
                     lane.push(RetryRow {
-                        number: row.event_number,
-                        day: row.day,
+                        number,
+                        day: run.day,
                         name,
                         id,
-                        send_by: Some(row.send_by),
-                        retries: row.retries,
+                        send_by: match event {
+                            Some(event) => Some(event.send_by),
+                            None => DateTime::from_timestamp(run.send_by, 0),
+                        },
+                        retries: run.retries,
                         delay: None,
                         reason: Some(reason),
                     });
                 }
+                let given_up = outcomes.len();
                 for ((dataset, code), rows) in lanes {
                     insert(connection, dataset_id(dataset)?, code, &error, rows).await?;
                 }
+                send_queue::insert_ready(connection, stay.into_iter()).await?;
                 event_outcomes::insert(connection, outcomes.into_iter()).await?;
-                Ok(rows.len())
+                Ok(given_up)
             })
             .await
     }
@@ -551,21 +588,22 @@ async fn make_ready(connection: &AsyncPgConnection, events: &[MovedRow]) -> Resu
     send_queue::insert_ready(connection, events).await
 }
 
-/// Names and ids of moved events, as far as their rows are there.
-async fn names(
+/// What is stored of the events of runs, by dataset and number, as far as their rows are there.
+async fn events_of(
     connection: &mut AsyncPgConnection,
-    rows: &[MovedRow],
-) -> Result<HashMap<(i64, i64), NamedRow>, StoreError> {
-    let column = |value: fn(&MovedRow) -> i64| rows.iter().map(value).collect::<Vec<_>>();
-    let days: Vec<NaiveDate> = rows.iter().map(|row| row.day).collect();
-    let named: Vec<NamedRow> = sql_query(include_str!("sql/event_names.sql"))
-        .bind::<Array<BigInt>, _>(column(|row| row.dataset_id))
-        .bind::<Array<BigInt>, _>(column(|row| row.event_number))
+    runs: &[Run],
+) -> Result<HashMap<(i64, i64), StoredRow>, StoreError> {
+    let column = |value: fn(&Run) -> i64| runs.iter().map(value).collect::<Vec<_>>();
+    let days: Vec<NaiveDate> = runs.iter().map(|run| run.day).collect();
+    let rows: Vec<StoredRow> = sql_query(include_str!("sql/events_of_runs.sql"))
+        .bind::<Array<BigInt>, _>(column(|run| run.dataset_id))
+        .bind::<Array<BigInt>, _>(column(|run| run.first_number))
+        .bind::<Array<BigInt>, _>(column(|run| run.last_number))
         .bind::<Array<Date>, _>(days)
         .prepared()
         .load(connection)
         .await?;
-    Ok(named
+    Ok(rows
         .into_iter()
         .map(|row| ((row.dataset_id, row.event_number), row))
         .collect())

@@ -79,10 +79,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    send_queue (dataset_id, test_event_code, event_number) {
+    send_queue (dataset_id, test_event_code, first_number) {
         dataset_id -> Int8,
         test_event_code -> Text,
-        event_number -> Int8,
+        first_number -> Int8,
     }
 }
 

@@ -17,9 +17,9 @@ use crate::error::{StoreError, dataset_id};
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::events::traceparent;
 use crate::meta_retry_queue::{self, DeadLetterReason, LastError, RetryRow};
-use crate::schema::{send_batches as b, send_queue as q};
+use crate::schema::send_batches as b;
 use crate::send_attempts::{self, AttemptRecord};
-use crate::send_queue::{self, ReadyEvent, ReadyLane};
+use crate::send_queue::{self, ReadyEvent, ReadyLane, Run};
 use crate::statement::Prepare;
 
 /// A batch and which of its owners one is.
@@ -83,16 +83,6 @@ pub enum Fate {
     Wait { delay: Duration, retries: i16 },
     /// Kept for an operator.
     Dead(DeadLetterReason),
-}
-
-#[derive(QueryableByName)]
-struct LockedRow {
-    #[diesel(sql_type = BigInt)]
-    event_number: i64,
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
-    #[diesel(sql_type = SmallInt)]
-    retries: i16,
 }
 
 #[derive(QueryableByName)]
@@ -342,30 +332,26 @@ async fn claim(
     owner: &str,
 ) -> Result<Option<Batch>, StoreError> {
     let lane = &ready.lane;
-    let rows: Vec<LockedRow> = sql_query(include_str!("sql/lock_ready.sql"))
-        .bind::<BigInt, _>(lane.dataset_id.as_i64())
-        .bind::<Text, _>(lane.test_event_code.as_str())
-        .bind::<BigInt, _>(ready.first_number)
-        .bind::<BigInt, _>(ready.breaker.generation)
-        .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
-        .prepared()
-        .load(connection)
-        .await?;
-    let days = rows.iter().map(|row| row.day);
+    let locked = send_queue::lock(connection, ready, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let days = locked.runs.iter().map(|run| run.day);
     let (Some(first_day), Some(last_day)) = (days.clone().min(), days.max()) else {
         return Ok(None);
     };
     let contents = Contents {
         dataset_id: lane.dataset_id,
         test_event_code: &lane.test_event_code,
-        numbers: rows.iter().map(|row| row.event_number).collect(),
-        retries: rows.iter().map(|row| row.retries).collect(),
+        numbers: locked.runs.iter().flat_map(Run::numbers).collect(),
+        retries: locked
+            .runs
+            .iter()
+            .flat_map(|run| run.numbers().map(|_| run.retries))
+            .collect(),
         first_day,
         last_day,
     };
     let connection = &*connection;
-    let (_, (batch_id, lease_expires_at), events) = tokio::try_join!(
-        delete_ready(connection, &contents),
+    let ((), (batch_id, lease_expires_at), events) = tokio::try_join!(
+        send_queue::take(connection, lane, &locked),
         insert_batch(connection, &contents, 1, lease, owner),
         load_events(connection, &contents),
     )?;
@@ -375,21 +361,6 @@ async fn claim(
         fence: 1,
     };
     Ok(Some(assemble(id, 1, contents, lease_expires_at, events)))
-}
-
-async fn delete_ready(
-    mut connection: &AsyncPgConnection,
-    contents: &Contents<'_>,
-) -> Result<usize, StoreError> {
-    let deleted = diesel::delete(q::table)
-        .filter(q::dataset_id.eq(contents.dataset_id.as_i64()))
-        .filter(q::test_event_code.eq(contents.test_event_code))
-        .filter(q::event_number.eq_any(&contents.numbers))
-        // Bounds the work of a plan that was made without statistics.
-        .filter(q::event_number.between(contents.first_number(), contents.last_number()))
-        .execute(&mut connection)
-        .await?;
-    Ok(deleted)
 }
 
 async fn insert_batch(

@@ -82,10 +82,10 @@ fn hot(count: i64) -> Vec<Hot> {
     );
     let outcome_types = "bigint[], text[], bigint[], text[], text[], bigint[], uuid[], text[], integer[]";
     let ready = format!(
-        "{datasets}, {}, {numbers}, {days}, {small}, {seconds}",
+        "{datasets}, {}, {numbers}, {numbers}, {days}, {small}, {seconds}",
         of("''", "text", count)
     );
-    let ready_types = "bigint[], text[], bigint[], date[], smallint[], bigint[]";
+    let ready_types = "bigint[], text[], bigint[], bigint[], date[], smallint[], bigint[]";
     vec![
         hot!(Kept, "claim_keys", "bigint[], uuid[], bigint[]", "{datasets}, {new_keys}, {seconds}"),
         hot!(Kept, "claimed_keys", "bigint[], uuid[]", "{datasets}, {keys}"),
@@ -105,13 +105,13 @@ fn hot(count: i64) -> Vec<Hot> {
         hot!(ForEachCall, "ready_lanes", "", ""),
         hot!(ForEachCall, "lock_ready", "bigint, text, bigint, bigint, bigint", "1, '', 1000, 0, {count}"),
         Hot {
-            name: "delete by number",
+            name: "take runs",
             // As diesel writes it.
             sql: r#"DELETE FROM "send_queue" WHERE ((("send_queue"."dataset_id" = $1) AND ("send_queue"."test_event_code" = $2))
-                AND ("send_queue"."event_number" = ANY($3)))"#,
+                AND ("send_queue"."first_number" = ANY($3))) AND ("send_queue"."first_number" BETWEEN $4 AND $5)"#,
             plan: ForEachCall,
-            types: "bigint, text, bigint[]",
-            values: format!("1, '', {stored}"),
+            types: "bigint, text, bigint[], bigint, bigint",
+            values: format!("1, '', {stored}, 1, {}", count * 100 + 1),
         },
         hot!(
             ForEachCall,
@@ -149,9 +149,9 @@ fn hot(count: i64) -> Vec<Hot> {
         ),
         hot!(
             ForEachCall,
-            "event_names",
-            "bigint[], bigint[], date[]",
-            "{datasets}, {stored}, {days}"
+            "events_of_runs",
+            "bigint[], bigint[], bigint[], date[]",
+            "{datasets}, {stored}, {stored}, {days}"
         ),
         hot!(ForEachCall, "requeue_due", "bigint", "{count}"),
         hot!(ForEachCall, "requeue_for_probe", "bigint, bigint", "5, 1000"),
@@ -180,8 +180,8 @@ const FILL: &str = "
     INSERT INTO meta_events_dedup (dataset_id, event_key, day, event_number, created_at, expires_at)
     SELECT n % 100 + 1, md5(n::text)::uuid, current_date, n, now(), now() - interval '1 hour' + n * interval '3 seconds'
     FROM generate_series(1, 200000) AS n;
-    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-    SELECT n % 100 + 1, CASE WHEN n % 7 = 0 THEN 'TEST' || n % 3 ELSE '' END, n, current_date, now() + interval '7 days'
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+    SELECT n % 100 + 1, CASE WHEN n % 7 = 0 THEN 'TEST' || n % 3 ELSE '' END, n, n, current_date, now() + interval '7 days'
     FROM generate_series(1, 200000) AS n WHERE n % 100 <> 4;
     INSERT INTO meta_retry_queue (dataset_id, event_number, day, test_event_code, event_name, event_id, send_by, retry_count,
         next_retry_at, last_error, status, reason, failed_at)

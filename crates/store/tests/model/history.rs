@@ -265,7 +265,8 @@ impl<'b> History<'b> {
         prop_assert_eq!(moved, due.len().min(limit), "how many were due");
         let mut latest = i64::MIN;
         let mut left = due;
-        let ready = "SELECT event_id FROM send_queue JOIN events USING (dataset_id, event_number, day)";
+        let ready = "SELECT event_id FROM send_queue q JOIN events e USING (dataset_id, day)
+            WHERE e.event_number BETWEEN q.first_number AND q.last_number";
         for row in self.bench.sql.query(ready, &[]).await.unwrap() {
             if let Some((id, due_ms)) = left.remove_entry(row.get::<_, &str>(0)) {
                 self.memory.event(&id).place = Place::Ready;

@@ -418,6 +418,7 @@ impl Memory {
 /// Where every event is and what is remembered of the requests, as [`Memory::lines`] has it.
 pub(crate) const LINES: &str = "
     SELECT e.event_id || ' ready ' || q.retries FROM send_queue q
+    CROSS JOIN LATERAL generate_series(q.first_number, q.last_number) AS event_number
     JOIN events e USING (dataset_id, event_number, day)
     UNION ALL
     SELECT format('%s batch %s fence %s attempt %s until %s %s', e.event_id, b.batch_id, b.fence, b.attempt,
