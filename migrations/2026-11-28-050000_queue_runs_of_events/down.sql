@@ -1,5 +1,6 @@
 SET LOCAL lock_timeout = '5s';
 
+DROP VIEW ready_events;
 ALTER SEQUENCE event_numbers CACHE 1;
 ALTER TABLE send_queue DROP CONSTRAINT send_queue_run_check;
 INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, retries, send_by)

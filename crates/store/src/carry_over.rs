@@ -1,6 +1,7 @@
-//! Carries events of before `store_events_as_rows` over: a segment held up to a thousand events, the bodies compressed as one.
-//! The migration keeps those tables as `old_...`; this moves them segment by segment, each in a transaction of its own, and
-//! drops them when they are empty. It can be stopped and begun again at any point.
+//! Carries events of before `store_events_as_rows` over: a segment held up to a thousand events, the bodies
+//! compressed as one. The migration keeps those tables as `old_...`; this moves them segment by segment, each
+//! in a transaction of its own, and drops them when they are empty. It can be stopped and begun again at any
+//! point.
 
 use std::collections::HashMap;
 
@@ -111,8 +112,8 @@ fn insert(
     head: Head,
     payload: &str,
 ) -> Result<(), MigrationError> {
-    // Nothing may stop this for good: what a column cannot hold is left out. A payload may be empty: a schema of before segments
-    // did not keep those of delivered events.
+    // Nothing may stop this for good: what a column cannot hold is left out. A payload may be empty: a schema
+    // of before segments did not keep those of delivered events.
     let event: Value = serde_json::from_str(payload).unwrap_or_default();
     let number_of = |value: &Value| value.is_number().then(|| value.to_string());
     let text = |value: &Value| value.as_str().map(clean).or_else(|| number_of(value));
@@ -199,7 +200,8 @@ fn finish(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(())
 }
 
-/// The text of a body, whose lines are the payloads: one Zstandard frame, or as it is if it is older than that.
+/// The text of a body, whose lines are the payloads: one Zstandard frame, or as it is if it is older than
+/// that.
 fn read_body(body: &[u8]) -> Result<String, MigrationError> {
     /// How every Zstandard frame begins (RFC 8878, 3.1.1). JSON does not.
     const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

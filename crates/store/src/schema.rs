@@ -1,4 +1,5 @@
-//! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they need themselves.
+//! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they
+//! need themselves.
 
 diesel::table! {
     api_keys (key_hash) {

@@ -1,5 +1,5 @@
-//! `send_queue`: events ready to be sent. A row is a run: consecutive events that became ready together. Runs come with
-//! [`crate::events`] and [`crate::meta_retry_queue`], and go with [`crate::send_batches`].
+//! `send_queue`: events ready to be sent. A row is a run: consecutive events that became ready together. Runs
+//! come with [`crate::events`] and [`crate::meta_retry_queue`], and go with [`crate::send_batches`].
 
 use std::ops::RangeInclusive;
 
@@ -29,8 +29,8 @@ pub struct Lane {
 #[derive(Clone, Debug)]
 pub struct ReadyLane {
     pub lane: Lane,
-    /// The number of its oldest event that was ready. One of a lower number may still become ready: accepts commit in any
-    /// order, and events come back.
+    /// The number of its oldest event that was ready. One of a lower number may still become ready: accepts
+    /// commit in any order, and events come back.
     pub first_number: i64,
     pub breaker: Breaker,
     /// The database's time, which the breaker goes by.
@@ -52,8 +52,8 @@ struct LaneRow {
 }
 
 impl Store {
-    /// The lanes in which something is ready, by dataset. A dataset whose breaker this program does not understand (a newer
-    /// one wrote it) is left out, logged and counted.
+    /// The lanes in which something is ready, by dataset. A dataset whose breaker this program does not
+    /// understand (a newer one wrote it) is left out, logged and counted.
     pub async fn ready_lanes(&self) -> Result<Vec<ReadyLane>, StoreError> {
         let rows: Vec<LaneRow> = sql_query(include_str!("sql/ready_lanes.sql"))
             .prepared()
@@ -207,8 +207,8 @@ pub(crate) struct Locked {
     rest: Option<Run>,
 }
 
-/// Locks the oldest ready events of a lane that nobody else is claiming, at most `limit`, until the caller's transaction ends.
-/// None, if the breaker changed since the lane was looked at.
+/// Locks the oldest ready events of a lane that nobody else is claiming, at most `limit`, until the caller's
+/// transaction ends. None, if the breaker changed since the lane was looked at.
 pub(crate) async fn lock(
     connection: &mut AsyncPgConnection,
     ready: &ReadyLane,

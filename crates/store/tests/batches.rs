@@ -75,7 +75,8 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
     queue.assert_nothing_is_lost().await;
 }
 
-/// What a writer stores for a dataset in one commit is one row, also beside other datasets and another writer's commits.
+/// What a writer stores for a dataset in one commit is one row, also beside other datasets and another
+/// writer's commits.
 #[tokio::test]
 async fn the_events_of_one_commit_are_one_run_for_each_dataset() {
     let queue = Queue::with_events(&[(1, "", 0), (2, "", 0)]).await;
@@ -110,14 +111,14 @@ async fn claims_of_any_size_take_every_event_once_and_in_order_however_long_the_
             .collect();
         queue.accept(&events).await;
     }
-    let all = queue.ready("").await;
+    let all = queue.ready().await;
     assert_eq!(all.len(), 65);
     let mut claimed = Vec::new();
     for limit in [1, 4, 9, 3, 16, 7, 25] {
         let batch = queue.claim(1, "", limit).await.unwrap();
         assert_eq!(batch.events.len(), limit);
         claimed.extend(numbers(&batch).iter().map(i64::to_string));
-        assert_eq!(queue.ready("").await, all[claimed.len()..]);
+        assert_eq!(queue.ready().await, all[claimed.len()..]);
     }
     assert_eq!(claimed, all);
     assert!(queue.claim(1, "", 1).await.is_none());
@@ -472,7 +473,9 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
 #[tokio::test]
 async fn the_halves_of_a_batch_know_what_became_too_old_meanwhile() {
     let queue = Queue::empty().await;
-    let ages = [("a", 60), ("b", 4_000_000)].map(|(id, seconds)| (id, chrono_now() + seconds));
+    let now = "SELECT extract(epoch FROM rastro_now())::bigint";
+    let now: i64 = queue.database.value(now).await.parse().unwrap();
+    let ages = [("a", now + 60), ("b", now + 4_000_000)];
     for (id, send_by) in ages {
         queue
             .accept(&[NewEvent {
@@ -492,15 +495,6 @@ async fn the_halves_of_a_batch_know_what_became_too_old_meanwhile() {
         .unwrap();
     assert!(first.events[0].too_old && !second.events[0].too_old);
     assert_eq!(queue.count("send_attempts").await, 0);
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the database goes by the real time here"
-)]
-fn chrono_now() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(now.unwrap().as_secs()).unwrap()
 }
 
 #[tokio::test]
@@ -603,7 +597,7 @@ mod missing {
 
     /// A batch of five, of which the third event is gone and the content of the fourth was erased.
     async fn batch(queue: &Queue) -> (Batch, Vec<i64>) {
-        let all = queue.ready("").await;
+        let all = queue.ready().await;
         let all: Vec<i64> = all.iter().map(|number| number.parse().unwrap()).collect();
         queue
             .database
@@ -657,7 +651,7 @@ mod missing {
         let (batch, all) = batch(&queue).await;
         assert!(queue.store.release_batch(&batch).await.unwrap());
         assert_are_dead_letters(&queue, &all).await;
-        assert_eq!(queue.ready("").await.len(), 3);
+        assert_eq!(queue.ready().await.len(), 3);
     }
 
     #[tokio::test]
@@ -696,7 +690,7 @@ mod missing {
         queue.set_breaker(1, State::Open, None).await;
         assert_eq!(queue.store.dissolve_lapsed(10).await.unwrap(), 1);
         assert_are_dead_letters(&queue, &all).await;
-        assert_eq!(queue.ready("").await.len(), 3);
+        assert_eq!(queue.ready().await.len(), 3);
         assert_eq!(queue.count("send_batches").await, 0);
     }
 

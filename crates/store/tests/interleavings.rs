@@ -1,5 +1,5 @@
-//! Moments that chance seldom meets: between a statement's row and its commit, and between two statements at work on the
-//! same rows.
+//! Moments that chance seldom meets: between a statement's row and its commit, and between two statements at
+//! work on the same rows.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod common;
@@ -15,8 +15,8 @@ const WAIT: Fate = Fate::Wait {
     retries: 1,
 };
 
-/// From now on every transaction that does so with the table fails, and only when it commits: after its statement has given
-/// its row.
+/// From now on every transaction that does so with the table fails, and only when it commits: after its
+/// statement has given its row.
 async fn fail_commits(queue: &Queue, doing: &str, table: &str) {
     queue
         .database

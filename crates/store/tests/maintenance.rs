@@ -91,6 +91,23 @@ async fn dead_letters_go_with_the_days_of_their_events() {
 }
 
 #[tokio::test]
+async fn changes_of_breakers_are_kept_as_long_as_events() {
+    let queue = Queue::empty().await;
+    queue.set_breaker(1, State::Open, Some(Reason::Errors)).await;
+    queue.set_breaker(1, State::HalfOpen, Some(Reason::Errors)).await;
+    queue.pass("89 days").await;
+    queue.set_breaker(1, State::Closed, None).await;
+    assert_eq!(queue.store.purge_transitions(90, 10).await.unwrap(), 0);
+    queue.pass("91 days").await;
+    assert_eq!(queue.store.purge_transitions(90, 1).await.unwrap(), 1);
+    assert_eq!(queue.store.purge_transitions(90, 10).await.unwrap(), 1);
+    assert_eq!(
+        queue.rows("SELECT state FROM breaker_transitions").await,
+        ["closed"]
+    );
+}
+
+#[tokio::test]
 async fn only_keys_that_expired_are_forgotten_and_can_then_be_claimed_again() {
     let queue = Queue::empty().await;
     let short = NewEvent {
@@ -113,7 +130,8 @@ async fn only_keys_that_expired_are_forgotten_and_can_then_be_claimed_again() {
 async fn forgetting_keys_costs_what_it_forgets_also_after_pages_were_reused() {
     const STEP: i64 = 20;
     let queue = Queue::empty().await;
-    // Keys of ten days, of which half are forgotten by turns and replaced by new ones in the room that they left.
+    // Keys of ten days, of which half are forgotten by turns and replaced by new ones in the room that they
+    // left.
     let insert = |round: i32| {
         format!(
             "INSERT INTO meta_events_dedup (dataset_id, event_key, day, event_number, created_at, expires_at)
@@ -282,7 +300,7 @@ async fn batches_of_the_dead_are_dissolved_only_where_nobody_may_take_them_over(
     );
     queue.lapse().await;
     assert_eq!(queue.store.dissolve_lapsed(10).await.unwrap(), 2);
-    let ready = "SELECT dataset_id, test_event_code, retries FROM send_queue, generate_series(first_number, last_number) ORDER BY 1";
+    let ready = "SELECT dataset_id, test_event_code, retries FROM ready_events ORDER BY 1";
     assert_eq!(
         queue.rows(ready).await,
         ["1  4", "1  4", "3 TEST1 0", "3 TEST1 0"]

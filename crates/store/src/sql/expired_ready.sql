@@ -1,5 +1,5 @@
--- meta_retry_queue::expire_ready: takes runs out of the queue of which at least one event became too old for Meta.
--- Runs are taken whole, in order, until they hold as many events as are wanted.
+-- meta_retry_queue::expire_ready: takes runs out of the queue of which at least one event became too old for
+-- Meta. Runs are taken whole, in order, until they hold as many events as are wanted.
 -- $1 how many events
 WITH found AS MATERIALIZED (
     SELECT dataset_id, test_event_code, first_number, last_number FROM send_queue q

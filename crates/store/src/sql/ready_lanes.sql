@@ -1,6 +1,6 @@
--- send_queue::ready_lanes: the lanes in which something is ready, the number of the oldest event of each, and the dataset's
--- breaker. One index probe per dataset and one per lane, whatever the backlog. Queue rows of a dataset that does not exist are
--- not in it
+-- send_queue::ready_lanes: the lanes in which something is ready, the number of the oldest event of each, and
+-- the dataset's breaker. One index probe per dataset and one per lane, whatever the backlog. Queue rows of a
+-- dataset that does not exist are not in it
 WITH RECURSIVE lane AS (
     SELECT first.* FROM datasets d CROSS JOIN LATERAL (
         SELECT q.dataset_id, q.test_event_code, q.first_number FROM send_queue q

@@ -104,13 +104,10 @@ impl Queue {
         queue
     }
 
-    /// The numbers of the events that are ready, in their order, with what else the columns say of each.
-    pub(crate) async fn ready(&self, columns: &str) -> Vec<String> {
-        let comma = if columns.is_empty() { "" } else { ", " };
-        let ready = format!(
-            "SELECT n{comma}{columns} FROM send_queue, generate_series(first_number, last_number) AS n ORDER BY n"
-        );
-        self.rows(&ready).await
+    /// The numbers of the events that are ready, in their order.
+    pub(crate) async fn ready(&self) -> Vec<String> {
+        self.rows("SELECT event_number FROM ready_events ORDER BY 1")
+            .await
     }
 
     pub(crate) async fn look(&self, dataset: i64, code: &str) -> Option<ReadyLane> {
