@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|chaos
+# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|lookup|chaos
 # What each does, and with which variables, says `rastro-lab` without arguments.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -12,6 +12,7 @@ if [ "$command" = bench ]; then
     [ -r /proc/self/stat ] || die "processor time and memory are read from /proc, so the benchmark needs Linux."
     profile=release
 fi
+if [ "$command" = lookup ]; then profile=release; fi
 # One run of a command at a time in a checkout: a second one would delete the first one's cluster. macOS has no flock.
 mkdir -p "$LOCAL/$command"
 exec 9>"$LOCAL/$command/lock"
@@ -26,7 +27,7 @@ cargo build ${release[@]+"${release[@]}"} --locked -p ingest-gateway -p capi-for
 
 # However it ends; the program deletes its cluster itself, if it can.
 case "$command" in
-    bench | chaos)
+    bench | lookup | chaos)
         trap 'exit 130' INT
         trap 'exit 143' TERM HUP
         trap '"$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/postgres"' EXIT
