@@ -12,7 +12,6 @@ if [ "$command" = bench ]; then
     [ -r /proc/self/stat ] || die "processor time and memory are read from /proc, so the benchmark needs Linux."
     profile=release
 fi
-if [ "$command" = lookup ]; then profile=release; fi
 # One run of a command at a time in a checkout: a second one would delete the first one's cluster. macOS has no flock.
 mkdir -p "$LOCAL/$command"
 exec 9>"$LOCAL/$command/lock"

@@ -93,18 +93,6 @@ impl Problem {
         )
     }
 
-    /// Of an answer that refuses what the request brought: the first field that is wrong, empty for the request as a whole.
-    pub(crate) fn refused_field(&self) -> Option<&str> {
-        const REFUSALS: [StatusCode; 4] = [
-            StatusCode::BAD_REQUEST,
-            StatusCode::PAYLOAD_TOO_LARGE,
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            StatusCode::UNPROCESSABLE_ENTITY,
-        ];
-        let field = self.errors.first().map_or("", |error| error.pointer.as_str());
-        REFUSALS.contains(&self.status).then_some(field)
-    }
-
     /// The key is known, but it is not for this.
     pub(crate) fn forbidden(detail: &'static str) -> Self {
         Problem::new(StatusCode::FORBIDDEN, "forbidden", "Not for this key", detail)

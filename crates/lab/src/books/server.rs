@@ -189,7 +189,7 @@ pub async fn fill_history(url: &str, dataset: i64, events: i64, batch: i64) -> a
         "INSERT INTO send_attempts (dataset_id, day, batch_id, attempt, test_event_code, attempted_at, outcome, event_count,
              event_numbers, first_number, last_number, first_day, last_day)
          SELECT $2, day, n, 1, '', rastro_now() + interval '1 second', 'delivered', cardinality(numbers), numbers, n,
-             numbers[cardinality(numbers)], day, day
+             numbers[cardinality(numbers)], day - 2, day
          FROM generate_series(1::bigint, $1::bigint, $3::bigint) AS n
          CROSS JOIN LATERAL (SELECT array(SELECT generate_series(n, least(n + $3 - 1, $1))) AS numbers, {DAY} + 1 AS day) AS made"
     );
