@@ -23,6 +23,8 @@ tree() {
     rm -rf "$work/tree"
     cp -a "$work/plain" "$work/tree"
     cp /etc/resolv.conf "$work/tree/etc/"
+    # Of the official PostgreSQL image, by number too; Debian's package takes the user that is there.
+    chroot "$work/tree" sh -c 'groupadd -r -g 999 postgres && useradd -r -u 999 -g 999 -d /var/lib/postgresql postgres'
     step "packages: $*" chroot "$work/tree" sh -c "apt-get -qq update && apt-get -qq install -y --no-install-recommends $* && apt-get clean"
 }
 

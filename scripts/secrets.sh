@@ -6,6 +6,7 @@
 #   sealing_keys, pepper                    keep copies elsewhere: without them access tokens and contacts are lost
 #   secret_key, publishable_key, admin_key  of servers, of browsers, of operators
 #   dataset_id, access_token                yours to fill in, from Events Manager; until then a dataset of the sandbox
+#   grafana_password                        of Grafana's user admin
 #   sandbox_token                           what opens the stand-in for Meta; no secret
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -32,6 +33,7 @@ random_hex 32 | make pepper
 printf 'sk_%s' "$(random_hex 20)" | make secret_key
 printf 'pk_%s' "$(random_hex 20)" | make publishable_key
 printf 'ak_%s' "$(random_hex 20)" | make admin_key
+random_hex 12 | make grafana_password
 printf sandbox | make sandbox_token
 printf sandbox | make access_token
 printf 100000000000001 | make dataset_id
