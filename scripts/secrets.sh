@@ -7,6 +7,7 @@
 #   secret_key, publishable_key, admin_key  of servers, of browsers, of operators
 #   dataset_id, access_token                yours to fill in, from Events Manager; until then a dataset of the sandbox
 #   grafana_password                        of Grafana's user admin
+#   slack_webhook_url, smtp_url, heartbeat_url, mercado_pago_token, mercado_pago_webhook_secrets   empty: yours, if any
 #   sandbox_token                           what opens the stand-in for Meta; no secret
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -20,7 +21,7 @@ cd "$1"
 make() {
     local content
     content=$(cat)
-    [ ! -s "$1" ] || return 0
+    [ ! -e "$1" ] || return 0
     printf %s "$content" >"$1.new"
     chmod 444 "$1.new"
     mv "$1.new" "$1"
@@ -37,3 +38,9 @@ random_hex 12 | make grafana_password
 printf sandbox | make sandbox_token
 printf sandbox | make access_token
 printf 100000000000001 | make dataset_id
+# Empty: none.
+printf '' | make slack_webhook_url
+printf '' | make smtp_url
+printf '' | make heartbeat_url
+printf '' | make mercado_pago_token
+printf '' | make mercado_pago_webhook_secrets
