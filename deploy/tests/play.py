@@ -1,11 +1,13 @@
 """Runs the manifests without a cluster: play.py OVERLAY.yaml IMAGE_OF_POSTGRES SECRETS_DIR [NAME...]
 
 `podman kube play` knows Pods and Deployments, but neither Jobs nor Services. So the migration's pod is played as a Pod, before
-the others, and the names of Services become those that Podman gives to pods. Everything else is played as it was rendered:
-users, capabilities, read-only roots, limits, mounts, ConfigMaps, Secrets. Then 2,000 events go through, ten copies of some, and
+the others, and the names of Services become those that Podman gives to pods. Podman 4 mounts Secrets without decoding them, so
+they are mounted as ConfigMaps. Everything else is played as it was rendered: users, capabilities, read-only roots, limits,
+mounts. Then 2,000 events go through, ten copies of some, and
 what the gateway said is compared with what the stand-in for Meta counted. NAME: only these of our services.
 """
 
+import base64
 import json
 import pathlib
 import subprocess
@@ -19,7 +21,7 @@ import yaml
 
 EVENTS = 2_000
 NETWORK = "rastro-play"
-# 65532 has no way to read a file that only root may.
+# The names of Services, and what Podman calls their pods.
 SERVICES = {"postgres": "postgres-pod-0", "sandbox": "sandbox-pod-0"}
 
 
@@ -34,6 +36,9 @@ def until(what, seconds, holds):
     began = time.monotonic()
     while not holds():
         if time.monotonic() - began > seconds:
+            for name in podman("ps", "-a", "--format", "{{.Names}}").stdout.split():
+                log = podman("logs", "--tail", "5", name, check=False)
+                print(f"{name}: {log.stdout}{log.stderr}")
             sys.exit(f"{what}: not within {seconds} s")
         time.sleep(0.05)
     return time.monotonic() - began
@@ -44,12 +49,24 @@ def name_of(thing):
     return labels.get("app.kubernetes.io/name", thing["metadata"]["name"])
 
 
+def readable(thing):
+    """A Secret as a ConfigMap, and a pod that mounts it as one."""
+    if thing["kind"] == "Secret":
+        data = {name: base64.b64decode(value).decode() for name, value in thing["data"].items()}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": thing["metadata"], "data": data}
+    if thing["kind"] in ("Deployment", "Job"):
+        for volume in thing["spec"]["template"]["spec"].get("volumes", []):
+            if "secret" in volume:
+                volume["configMap"] = {"name": volume.pop("secret")["secretName"]}
+    return thing
+
+
 class Play:
     """What is being played, file by file, to be taken down in the end."""
 
     def __init__(self, objects, folder):
         self.objects, self.folder, self.files = objects, folder, []
-        self.shared = [thing for thing in objects if thing["kind"] in ("ConfigMap", "Secret")]
+        self.shared = [thing for thing in objects if thing["kind"] == "ConfigMap"]
 
     def start(self, name, kinds=("Deployment", "PersistentVolumeClaim")):
         things = [thing for thing in self.objects if thing["kind"] in kinds and name_of(thing) == name]
@@ -65,7 +82,8 @@ class Play:
     def down(self):
         for file in reversed(self.files):
             podman("kube", "down", str(file), check=False)
-        podman("volume", "rm", "-f", "postgres", check=False)
+        maps = [thing["metadata"]["name"] for thing in self.shared]
+        podman("volume", "rm", "-f", "postgres", *maps, check=False)
         podman("network", "rm", "-f", NETWORK, check=False)
 
 
@@ -124,7 +142,7 @@ def main(overlay, postgres, secrets, only):
     text = pathlib.Path(overlay).read_text(encoding="utf-8")
     for service, pod in SERVICES.items():
         text = text.replace(f"http://{service}:", f"http://{pod}:")
-    objects = [thing for thing in yaml.safe_load_all(text) if thing]
+    objects = [readable(thing) for thing in yaml.safe_load_all(text) if thing]
     names = [name_of(thing) for thing in objects if thing["kind"] == "Deployment"]
     ours = [name for name in names if name not in SERVICES and (not only or name in only)]
     for thing in objects:
