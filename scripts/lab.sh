@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|lookup|chaos
+# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
 # What each does, and with which variables, says `rastro-lab` without arguments.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -24,12 +24,29 @@ if [ "$profile" = release ]; then release=(--release); fi
 cargo build ${release[@]+"${release[@]}"} --locked -p ingest-gateway -p capi-forwarder -p retry-worker \
     -p rastro-sandbox -p rastro-lab 9>&-
 
+if [ "$command" = drill-upgrade ] && [ -z "${PREVIOUS_BIN_DIR:-}" ]; then
+    # The last release, unless PREVIOUS=commit says otherwise.
+    previous=${PREVIOUS:-$(git describe --tags --abbrev=0 2>/dev/null)} ||
+        die "there is no tag yet: PREVIOUS=commit make drill-upgrade says which version to begin with."
+    heading "build of $previous (minutes)"
+    rm -rf "$LOCAL/$command/source" && mkdir -p "$LOCAL/$command/source"
+    git archive "$previous" | tar -x -C "$LOCAL/$command/source"
+    (cd "$LOCAL/$command/source" && CARGO_TARGET_DIR="$LOCAL/$command/target" cargo build --locked -p ingest-gateway \
+        -p capi-forwarder -p retry-worker 9>&-)
+    export PREVIOUS_BIN_DIR="$LOCAL/$command/target/debug"
+fi
+
 # However it ends; the program deletes its cluster itself, if it can.
 case "$command" in
-    bench | lookup | chaos)
+    bench | lookup | chaos | drill-upgrade)
         trap 'exit 130' INT
         trap 'exit 143' TERM HUP
         trap '"$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/postgres"' EXIT
+        ;;
+    drill-failover)
+        trap 'exit 130' INT
+        trap 'exit 143' TERM HUP
+        trap 'for cluster in primary standby; do "$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/$cluster"; done' EXIT
         ;;
 esac
 "$(target_dir)/$profile/rastro-lab" "$command" 9>&-

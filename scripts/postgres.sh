@@ -3,6 +3,8 @@
 #   start    makes it if need be, starts it, prints its URL; does nothing more if it already runs
 #   stop     stops it; a scratch cluster's data goes with it
 #   crash    ends it at once, as a power cut would
+#   follow   DIR OF: makes DIR a copy of the running cluster in folder OF, which follows it once it is started
+#   promote  ends its following: it takes writes from now on
 #   url      prints the URL of its `postgres` database, as superuser
 #   status   says whether it runs (exit 3 if not)
 #   destroy  stops it and deletes it, data included
@@ -16,14 +18,18 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage() { die "usage: scripts/postgres.sh start|stop|crash|url|status|destroy DIR [--durable|--bench|--scratch]"; }
+usage() {
+    die "usage: scripts/postgres.sh start|stop|crash|url|status|promote|destroy DIR [--durable|--bench|--scratch]," \
+        "or: follow DIR OF"
+}
 
 [ $# -ge 2 ] && [ -n "$2" ] || usage
-command="$1" given="$2" mode="${3:---durable}"
+command="$1" given="$2" mode="${3:---durable}" followed=''
+if [ "$command" = follow ]; then followed="${3:?}" mode=--durable; fi
 mode="${mode#--}"
 case "$mode" in durable | bench | scratch) ;; *) usage ;; esac
 # Commands that only look must not leave an empty folder behind.
-if [ "$command" = start ]; then mkdir -p "$given"; fi
+case "$command" in start | follow) mkdir -p "$given" ;; esac
 DIR=$(cd "$given" 2>/dev/null && pwd -P) || DIR='' # empty: there is no such folder
 SERVER="$DIR/server"
 
@@ -174,6 +180,24 @@ status() {
     printf 'running: pid %s, port %s, %s, data in %s\n' "$pid" "$(cat "$DIR/port")" "$(cat "$DIR/mode")" "$DATA"
 }
 
+# A copy of another cluster's files, with the word that it follows that one. Its password is the other's.
+follow() {
+    local port
+    [ ! -e "$DATA" ] || die "$given holds a cluster already; destroy it first."
+    port=$(cat "$followed/port") && cp "$followed/password" "$DIR/password" || die "there is no cluster in $followed."
+    [ -d "$SERVER" ] || mkdir -m 700 "$SERVER"
+    if [ "$(id -u)" = 0 ]; then chown -R "$server_user" "$SERVER"; fi
+    pick_bin || die "PostgreSQL 15 or later is needed."
+    PGPASSWORD=$(cat "$DIR/password") step "copying the cluster in $followed" as_server "$bin/pg_basebackup" \
+        -d "host=127.0.0.1 port=$port user=postgres application_name=standby" -D "$DATA" -R -X stream -c fast ||
+        die "the copy failed."
+}
+
+promote() {
+    pick_bin
+    step "promoting the cluster in $given" as_server "$bin/pg_ctl" promote -D "$DATA" -w -t 60 || die "the promotion failed."
+}
+
 destroy() {
     [ -n "$DIR" ] || return 0
     end_server QUIT
@@ -181,4 +205,4 @@ destroy() {
     rm -rf "$SERVER" "$DIR"
 }
 
-case "$command" in start | stop | crash | status | url | destroy) "$command" ;; *) usage ;; esac
+case "$command" in start | stop | crash | status | url | follow | promote | destroy) "$command" ;; *) usage ;; esac

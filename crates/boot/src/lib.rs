@@ -9,10 +9,12 @@
 //! service.database_opens().await?; work(service.store.clone(), &config, service.metrics.clone(),
 //! service.shutdown.clone()).await; service.end(); ```
 
+mod command;
 mod config;
 mod partitions;
 mod service;
 
+pub use command::{REVISION, answered};
 #[cfg(feature = "testing")]
 pub use config::testing;
 pub use config::{CommonConfig, ServiceConfig, load, load_from, load_unchecked};

@@ -131,7 +131,8 @@ impl<M> Service<M> {
 pub fn refuse_arguments() -> anyhow::Result<()> {
     ensure!(
         std::env::args().len() == 1,
-        "this service takes no arguments: it is configured by RASTRO__ variables"
+        "this service takes no arguments but healthcheck, healthcheck ready and --version: \
+         it is configured by RASTRO__ variables"
     );
     Ok(())
 }

@@ -8,9 +8,12 @@ use rastro_service::health::Routes;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    if rastro_boot::answered::<Config>("capi-forwarder", version)? {
+        return Ok(());
+    }
     rastro_boot::refuse_arguments()?;
     let config: Config = rastro_boot::load()?;
-    let version = env!("CARGO_PKG_VERSION");
     let service = Service::start(
         "capi-forwarder",
         version,

@@ -16,9 +16,16 @@ const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway reseed          write the configured dataset and its access token over the stored ones
        ingest-gateway reseal          seal all access tokens with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
-       ingest-gateway openapi         print the OpenAPI document";
+       ingest-gateway openapi         print the OpenAPI document
+       ingest-gateway healthcheck     whether the one that runs here lives; with `ready`: whether it can work
+       ingest-gateway --version";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> anyhow::Result<()> {
+    if rastro_boot::answered::<Config>("ingest-gateway", VERSION)? {
+        return Ok(());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -36,10 +43,9 @@ fn main() -> anyhow::Result<()> {
 #[tokio::main(worker_threads = 2)]
 async fn serve() -> anyhow::Result<()> {
     let config: Config = rastro_boot::load()?;
-    let version = env!("CARGO_PKG_VERSION");
     let service = Service::start(
         "ingest-gateway",
-        version,
+        VERSION,
         &config.common,
         GatewayMetrics::register,
     )?;

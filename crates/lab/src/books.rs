@@ -247,6 +247,10 @@ pub const TERMINATE_BACKENDS: &str = "SELECT pg_terminate_backend(pid) FROM pg_s
 /// Holds a snapshot until the connection ends.
 pub const OPEN_TRANSACTION: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM send_queue";
 
+/// Standbys that have every commit before it is answered.
+pub const SYNCHRONOUS_STANDBYS: &str =
+    "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'";
+
 /// Events that were tried more often than they may be, or given up before they had all their tries.
 pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     let query = "SELECT count(*) FROM meta_retry_queue

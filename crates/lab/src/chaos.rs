@@ -17,7 +17,7 @@ pub mod plan;
 pub mod report;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -48,10 +48,10 @@ const SEED: Seed<'_> = Seed {
     publishable_key: "pk_0123456789abcdef0123456789abcdef",
 };
 /// How long everything may take to come to its end once nothing breaks any more.
-const DRAIN: Duration = Duration::from_secs(90);
+pub(crate) const DRAIN: Duration = Duration::from_secs(90);
 /// Nothing is on its way when nothing was for so long: what failed in an outage is looked for for a second
 /// after it.
-const QUIET: Duration = Duration::from_millis(2_500);
+pub(crate) const QUIET: Duration = Duration::from_millis(2_500);
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -168,6 +168,17 @@ async fn set_up(options: &Options) -> anyhow::Result<Scene> {
     let folder = options.folder.join("postgres");
     let cluster = spawn_blocking(move || Cluster::fresh(&folder, "--durable")).await??;
     let services = Services::beside_this_program(cluster.url(), SEALING_KEY);
+    stage(cluster, &services, &options.timing, &options.folder).await
+}
+
+/// These services, two of each, between clients and a stand-in for Meta; nothing is broken yet. `cluster` is
+/// the one that is asked in the end.
+pub(crate) async fn stage(
+    cluster: Cluster,
+    services: &Services,
+    timing: &Timing,
+    folder: &Path,
+) -> anyhow::Result<Scene> {
     services.migrate().await?;
     let config = SandboxConfig {
         keep_events: usize::MAX,
@@ -178,17 +189,10 @@ async fn set_up(options: &Options) -> anyhow::Result<Scene> {
     for always in [poison(), distance()] {
         sandbox.fail_with(always)?;
     }
-    let logs = options.folder.join("logs");
+    let logs = folder.join("logs");
     let _ = fs::remove_dir_all(&logs); // of an earlier run, if there was one
     let gateways = fleet::gateway_addresses()?;
-    let fleet = Fleet::start(
-        &services,
-        &SEED,
-        &gateways,
-        &sandbox.url(),
-        &options.timing,
-        &logs,
-    )?;
+    let fleet = Fleet::start(services, &SEED, &gateways, &sandbox.url(), timing, &logs)?;
     Ok(Scene {
         cluster: Arc::new(cluster),
         sandbox,

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use rastro_lab::bench::baseline::{self, Mode};
 use rastro_lab::demo::services;
-use rastro_lab::{bench, chaos, demo};
+use rastro_lab::{bench, chaos, demo, drills};
 
 const USAGE: &str = "\
-Usage: rastro-lab demo|down|migrate|bench|lookup|chaos
+Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
 
   demo      sends events through the real services, prints the account, and leaves everything running. DATABASE_URL: uses that
             database instead of a private one
@@ -20,6 +20,12 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos
   lookup    finds events by their ids among ten million (EVENTS=n: others), and says how long that takes
   chaos     breaks everything around the services at random, and accounts for every event. SEED=n: plans the same again.
             DURATION=seconds: of load, 150 by default
+  drill-failover
+            kills the primary of two PostgreSQLs under load, promotes the other, and accounts for every event.
+            DURATION=seconds: of load, 40 by default
+  drill-upgrade
+            runs the previous version's programs (PREVIOUS_BIN_DIR=folder) under load, migrates, replaces each by this
+            version's in turn, and accounts for every event. DURATION=seconds: of load, 60 by default
 ";
 
 /// The gateway's own, so that what is compared with the baselines is how events are stored.
@@ -50,6 +56,8 @@ fn run() -> anyhow::Result<bool> {
         ["migrate"] => runtime.block_on(services::migrate()).map(|()| true),
         ["bench"] => runtime.block_on(bench::bench()),
         ["lookup"] => runtime.block_on(bench::lookup::lookup()),
+        ["drill-failover"] => runtime.block_on(drills::failover()),
+        ["drill-upgrade"] => runtime.block_on(drills::upgrade()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
         // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
         // database.

@@ -7,9 +7,12 @@ use retry_worker::config::Config;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    if rastro_boot::answered::<Config>("retry-worker", version)? {
+        return Ok(());
+    }
     rastro_boot::refuse_arguments()?;
     let config: Config = rastro_boot::load()?;
-    let version = env!("CARGO_PKG_VERSION");
     let service = Service::start("retry-worker", version, &config.common, WorkerMetrics::register)?;
     let _health = service.serve_health(service.readiness(), Routes::default())?;
     service.database_opens().await?;

@@ -1,9 +1,12 @@
 //! `rastro-sandbox`: the sandbox as a program, for demos, load tests and other people's CI.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -11,6 +14,8 @@ const USAGE: &str = "\
 A strict stand-in for Meta's Conversions API.
 
 Usage: rastro-sandbox --token DATASET=TOKEN [options]
+       rastro-sandbox healthcheck ADDRESS   whether one answers there
+       rastro-sandbox --version
 
   --token DATASET=TOKEN  lets TOKEN write to DATASET; '*' means any dataset; may be repeated
   --listen ADDRESS       where to listen (default 127.0.0.1:0, a free port)
@@ -35,9 +40,21 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the bound URL is this program's output")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the bound URL and the version are this program's output"
+)]
 async fn run() -> anyhow::Result<()> {
-    let Some(config) = parse(std::env::args().skip(1))? else {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [only] if only == "--version" => {
+            println!("rastro-sandbox {}", env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        [first, address] if first == "healthcheck" => return healthcheck(parsed(first, address)?),
+        _ => {}
+    }
+    let Some(config) = parse(arguments.into_iter())? else {
         print!("{USAGE}");
         return Ok(());
     };
@@ -51,6 +68,18 @@ async fn run() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     sandbox.stop().await;
+    Ok(())
+}
+
+/// An image that holds only this program has nothing else to ask with.
+fn healthcheck(address: SocketAddr) -> anyhow::Result<()> {
+    let limit = Duration::from_secs(3);
+    let mut stream = TcpStream::connect_timeout(&address, limit).context("nothing listens there")?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(4096).read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200 "), "it answers {answer}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ pub mod config;
 pub mod health;
 mod http_thread;
 pub mod metrics;
+pub mod probe;
 pub mod shutdown;
 pub mod telemetry;
 #[cfg(feature = "testing")]

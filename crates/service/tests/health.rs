@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rastro_service::health::{self, HealthConfig, HealthServer, Readiness, Routes};
 use rastro_service::metrics::Metrics;
+use rastro_service::probe;
 use rastro_service::shutdown::Shutdown;
 use serde_json::{Value, json};
 
@@ -239,4 +240,35 @@ fn an_endpoint_outside_a_runtime_is_an_error() {
     )
     .unwrap_err();
     assert!(error.to_string().contains("runtime"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_asks_its_own_endpoint_and_is_told_why_it_is_not_ready() {
+    let well = Arc::new(AtomicBool::new(true));
+    let is_well = Arc::clone(&well);
+    let readiness = Readiness::new().check("database", move || {
+        let is_well = is_well.load(Ordering::Relaxed);
+        async move {
+            if is_well {
+                Ok(())
+            } else {
+                Err("the disk is full".to_owned())
+            }
+        }
+    });
+    let server = serve(readiness, Shutdown::new());
+    // As a container has it: bound to every address.
+    let listen = SocketAddr::new([0, 0, 0, 0].into(), server.addr().port());
+    assert_eq!(probe::ask(listen, "/healthz").unwrap(), "ok");
+    assert_eq!(probe::ask(listen, "/readyz").unwrap(), r#"{"status":"ready"}"#);
+    well.store(false, Ordering::Relaxed);
+    let error = probe::ask(listen, "/readyz").unwrap_err().to_string();
+    assert!(
+        error.contains("503") && error.contains("the disk is full"),
+        "{error}"
+    );
+    assert_eq!(probe::ask(listen, "/healthz").unwrap(), "ok");
+    drop(server);
+    let error = probe::ask(listen, "/healthz").unwrap_err().to_string();
+    assert!(error.contains("no answer from 127.0.0.1"), "{error}");
 }

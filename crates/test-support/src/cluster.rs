@@ -40,6 +40,21 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Makes a new cluster in place of one that an earlier run may have left there: a copy of a running one, which
+    /// follows it. It is deleted with the value.
+    pub fn following(dir: &Path, followed: &Cluster) -> anyhow::Result<Self> {
+        let mut cluster = Cluster::at(dir, "--durable", true);
+        cluster.script("destroy")?;
+        cluster.run("follow", &followed.dir)?;
+        cluster.url = cluster.script("start")?;
+        Ok(cluster)
+    }
+
+    /// Lets a cluster that followed another one take writes.
+    pub fn promote(&self) -> anyhow::Result<()> {
+        self.script("promote").map(drop)
+    }
+
     fn at(dir: &Path, mode: &'static str, is_ours_alone: bool) -> Self {
         Cluster {
             dir: dir.to_owned(),
@@ -72,11 +87,15 @@ impl Cluster {
     }
 
     fn script(&self, command: &str) -> anyhow::Result<String> {
+        self.run(command, Path::new(self.mode))
+    }
+
+    fn run(&self, command: &str, last: &Path) -> anyhow::Result<String> {
         let script = checkout().join("scripts/postgres.sh");
         let output = Command::new(&script)
             .arg(command)
             .arg(&self.dir)
-            .arg(self.mode)
+            .arg(last)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("{} cannot be run", script.display()))?;

@@ -287,6 +287,30 @@ impl Process {
         Ok(())
     }
 
+    /// Asks it to end, waits until it has, and starts the program of the same name in this folder in its place, with
+    /// the same variables.
+    pub async fn replace(&mut self, programs: &Path) -> anyhow::Result<()> {
+        self.check()?;
+        self.signal("TERM");
+        let name = self.program.path.display().to_string();
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{name} did not end within {PATIENCE:?}"
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        };
+        ensure!(status.success(), "{name} ended with {status}{}", self.see_log());
+        let file = self.program.path.file_name().context("a program has a name")?;
+        self.program.path = programs.join(file);
+        (self.child, self.log) = self.program.spawn()?;
+        Ok(())
+    }
+
     /// Asks it to end and waits until it has; returns its exit code and what it printed.
     pub async fn terminate(self) -> (Option<i32>, Vec<String>) {
         self.signal("TERM");

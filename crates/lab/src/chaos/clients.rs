@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -40,6 +40,14 @@ pub struct Book {
     /// How many events were.
     poisoned: AtomicU64,
     is_over: AtomicBool,
+    stall: Mutex<Stall>,
+}
+
+/// How long nobody was told that an event is stored.
+#[derive(Default)]
+struct Stall {
+    last: Option<Instant>,
+    longest: Duration,
 }
 
 impl Book {
@@ -65,6 +73,11 @@ impl Book {
         lock(&self.unexpected).clone()
     }
 
+    /// The longest time between two answers "accepted" so far, to whomever.
+    pub fn longest_stall(&self) -> Duration {
+        lock(&self.stall).longest
+    }
+
     pub fn poisoned(&self) -> u64 {
         self.poisoned.load(Ordering::Relaxed)
     }
@@ -86,7 +99,13 @@ impl Book {
         let mut told = lock(&self.told);
         let told = told.entry(id.to_owned()).or_default();
         match status {
-            "accepted" => told.accepted += 1,
+            "accepted" => {
+                told.accepted += 1;
+                let mut stall = lock(&self.stall);
+                let now = Instant::now();
+                let since = stall.last.replace(now).map(|last| now - last);
+                stall.longest = stall.longest.max(since.unwrap_or_default());
+            }
             "duplicate" => told.duplicate += 1,
             other => self.note_unexpected(format!("{id} was answered with {other}")),
         }

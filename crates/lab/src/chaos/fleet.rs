@@ -58,6 +58,15 @@ impl Service {
         Ok(())
     }
 
+    /// Ends it as a rollout does, and starts the program of this folder in its place.
+    pub async fn replace(&mut self, programs: &Path) -> anyhow::Result<()> {
+        self.process.replace(programs).await
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn note_interruption(&self) {
         let mut interruptions = self.interruptions.lock().unwrap_or_else(PoisonError::into_inner);
         interruptions.push(Interruption {
@@ -143,15 +152,16 @@ impl Fleet {
 
     /// That none of them ended by itself.
     pub async fn check(&self) -> anyhow::Result<()> {
-        let all = self
-            .gateways
-            .iter()
-            .chain(&self.forwarders)
-            .chain(&self.retry_workers);
-        for service in all {
+        for service in self.all() {
             service.lock().await.process.check()?;
         }
         Ok(())
+    }
+
+    /// Every service, each kind's two one after the other.
+    pub fn all(&self) -> impl Iterator<Item = &Mutex<Service>> {
+        let workers = self.forwarders.iter().chain(&self.retry_workers);
+        self.gateways.iter().chain(workers)
     }
 
     pub fn interruptions(&self) -> Vec<Interruption> {

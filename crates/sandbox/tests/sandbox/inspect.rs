@@ -1,7 +1,7 @@
 //! Looking in from outside, and the program around it.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rastro_sandbox::Sandbox;
 use serde_json::json;
@@ -189,10 +189,21 @@ async fn the_program_prints_its_url_and_stops_on_sigterm() {
         .await
         .unwrap();
     assert_eq!(health.text().await.unwrap(), "ok");
+    let address = url.trim().trim_start_matches("http://");
+    assert!(healthcheck(address).success());
     let killed = Command::new("kill")
         .args(["-TERM", &program.id().to_string()])
         .status()
         .unwrap();
     assert!(killed.success());
     assert!(program.wait().unwrap().success());
+    assert!(!healthcheck(address).success());
+}
+
+fn healthcheck(address: &str) -> ExitStatus {
+    Command::new(env!("CARGO_BIN_EXE_rastro-sandbox"))
+        .args(["healthcheck", address])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
 }

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The whole system in containers: scripts/compose.sh [up|down|...] (deploy/compose.yaml). Without arguments: makes what the
+# first start needs (secrets, settings, images), starts everything, waits until it is well, and says where it is.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source-path=SCRIPTDIR source=containers.sh
+. "$ROOT/scripts/containers.sh"
+cd "$ROOT"
+pick_engine
+
+if "$ENGINE" compose version >/dev/null 2>&1; then
+    compose() { "$ENGINE" compose -f deploy/compose.yaml "$@"; }
+elif [ "$ENGINE" = docker ] && command -v docker-compose >/dev/null; then
+    compose() { docker-compose -f deploy/compose.yaml --env-file deploy/.env "$@"; }
+elif [ "$ENGINE" = podman ] && command -v podman-compose >/dev/null; then
+    compose() { podman-compose -f deploy/compose.yaml --env-file deploy/.env "$@"; }
+else
+    die "$ENGINE has no compose. Debian/Ubuntu: sudo apt install docker-compose (or podman-compose)"
+fi
+
+"$ROOT/scripts/secrets.sh" deploy/secrets
+if [ ! -f deploy/.env ]; then
+    sed "s/^IMAGE_TAG=.*/IMAGE_TAG=$(workspace_version)/" deploy/.env.example >deploy/.env
+    say "    made deploy/.env"
+fi
+if [ $# -gt 0 ]; then
+    compose "$@"
+    exit
+fi
+
+setting() { sed -n "s/^$1=//p" deploy/.env; }
+missing=()
+for file in deploy/*/Dockerfile; do
+    service=$(basename "$(dirname "$file")")
+    "$ENGINE" image inspect "$(setting IMAGE_PREFIX)/$service:$(setting IMAGE_TAG)" >/dev/null 2>&1 || missing+=("$service")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    case "$(setting IMAGE_PREFIX)" in
+        */*) heading "images come from $(setting IMAGE_PREFIX)" ;;
+        *) "$ROOT/scripts/images.sh" "${missing[@]}" ;;
+    esac
+fi
+compose up -d --remove-orphans
+
+# Until every container with a health check is well.
+deadline=$((SECONDS + 120)) unwell=''
+while [ "$SECONDS" -lt "$deadline" ]; do
+    unwell=$(compose ps -q | xargs "$ENGINE" inspect --format '{{if .State.Health}}{{.Name}} {{.State.Health.Status}}{{end}}' | grep -v ' healthy$' | grep . || true)
+    [ -n "$unwell" ] || break
+    sleep 1
+done
+[ -z "$unwell" ] || die "not well after two minutes: $unwell. Look at: scripts/compose.sh logs"
+say ""
+say "Events:    http://127.0.0.1:$(setting GATEWAY_PORT)/api/meta/conversions, with the key in deploy/secrets/secret_key"
+say "Dashboard: http://127.0.0.1:$(setting DASHBOARD_PORT), with the key in deploy/secrets/admin_key"
+case ",$(setting COMPOSE_PROFILES)," in
+    *,demo,*) say "Arrived:   http://127.0.0.1:$(setting SANDBOX_PORT) (the stand-in for Meta)" ;;
+esac
+say "Stop:      scripts/compose.sh down        (data stays; \`down -v\` deletes it)"
