@@ -46,7 +46,7 @@ pub use error::StoreError;
 pub use event_outcomes::Refusal;
 pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, NewRequest, Origin, Record, Stored};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer};
-pub use leads::{KnownLead, MatchMethod, NewLead};
+pub use leads::{KnownLead, LeadStep, MatchMethod, NewLead, Stepped, StoredLead};
 pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
 pub use meta_retry_queue::{
