@@ -155,7 +155,7 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
     };
     let who = typed.who.unwrap_or(user);
     ensure!(
-        !who.trim().is_empty(),
+        !who.trim().is_empty() || only_looks(&typed.words),
         "say who you are with --as NAME: every change is logged"
     );
     match typed.words.as_slice() {
@@ -286,6 +286,11 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         [_, "help"] => Ok(USAGE.to_owned()),
         _ => bail!(USAGE),
     }
+}
+
+/// Whether a command changes nothing.
+fn only_looks(words: &[&str]) -> bool {
+    matches!(words, ["log"] | [_, "list" | "show" | "help", ..])
 }
 
 impl Typed<'_> {

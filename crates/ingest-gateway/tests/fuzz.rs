@@ -12,6 +12,8 @@ use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, TestDatabase};
 use sha2::{Digest, Sha256};
 
 const ADMIN_KEY: &str = "ak_0123456789abcdef0123456789abcdef";
+const CHECKS: &str =
+    "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
 /// Of each operation, in each way of making them up.
 const EXAMPLES: &str = "25";
 
@@ -26,33 +28,30 @@ fn fuzzer() -> PathBuf {
     Path::new(&python).with_file_name("st")
 }
 
-/// Fuzzes the operations of these tags.
+/// The dataset and the key that operations are tried on: what is made up exists nowhere, and the admin key must not be revoked.
+fn known() -> String {
+    format!("[parameters]\n\"path.dataset_id\" = \"{DATASET_ID}\"\n\"path.key_id\" = 1\n")
+}
+
+/// Fuzzes the operations of these tags, some twenty seconds.
 fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) {
+    let folder = document.parent().unwrap();
+    std::fs::write(folder.join("schemathesis.toml"), known()).unwrap();
     let mut command = Command::new(fuzzer());
+    command.arg("run").arg(document).args(["--url", url]);
+    command.args(["--max-examples", EXAMPLES, "--max-time", "20"]);
+    // What a well-formed request is refused for, no document can say: an order that is there, a token that Meta refuses.
+    command.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"]);
+    // A key in the query that differs from the header's is refused before anything is looked at.
+    command.args([
+        "--generation-deterministic",
+        "--generation-with-security-parameters",
+        "false",
+    ]);
+    command.args(["--continue-on-failure", "--no-color", "--no-shrink"]);
     command
-        .arg("run")
-        .arg(document)
-        .args(["--url", url, "--max-examples", EXAMPLES, "--max-time", "25"])
-        // What a well-formed request is refused for, no document can say: an order that is there, a token that Meta refuses.
-        .args([
-            "--checks",
-            "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance",
-        ])
-        .args([
-            "--phases",
-            "examples,coverage,fuzzing",
-            "--generation-deterministic",
-            "--generation-database",
-            "none",
-        ])
-        .args([
-            "--continue-on-failure",
-            "--no-color",
-            "--no-shrink",
-            "--header",
-            &format!("Authorization: Bearer {key}"),
-        ])
-        .current_dir(document.parent().unwrap());
+        .arg(format!("--header=Authorization: Bearer {key}"))
+        .current_dir(folder);
     for tag in tags {
         command.args(["--include-tag", tag]);
     }
@@ -63,9 +62,9 @@ fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) {
         "{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // It was about something.
+    // It came past the door.
     assert!(
-        said.contains("Test cases:") && !said.contains("No test cases"),
+        said.contains("passed") && !said.contains("Authentication failed"),
         "{said}"
     );
 }
