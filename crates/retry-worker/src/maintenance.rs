@@ -128,7 +128,7 @@ impl Leader<'_> {
     }
 
     /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
-    /// does not exist any more, nor dead letters whose event is dropped, nor people who never became customers.
+    /// does not exist any more, nor dead letters whose event is dropped, nor people of long ago.
     async fn tidy(&mut self) -> Result<(), StoreError> {
         let expired = self.expire_ready().await;
         let cleared = self.clear_deleted_datasets().await;

@@ -122,7 +122,7 @@ impl Store {
         }
     }
 
-    /// Deletes leads that nothing happened to for so many days and that did not become an order, at most `limit`; returns how many.
+    /// Deletes leads that nothing happened to for so many days, at most `limit`; returns how many. Their orders stay.
     pub async fn forget_leads(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
         let forgotten = sql_query(include_str!("sql/forget_leads.sql"))
             .bind::<sql_types::Integer, _>(days)
