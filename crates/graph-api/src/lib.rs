@@ -3,6 +3,7 @@
 //! Source of every rule here: Meta's Conversions API documentation, "Using the API" and "Error reference".
 
 mod client;
+mod datasets;
 mod events;
 mod lenient;
 mod outcome;

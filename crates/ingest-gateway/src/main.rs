@@ -17,6 +17,7 @@ const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway reseal          seal all access tokens with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
        ingest-gateway openapi         print the OpenAPI document
+       ingest-gateway dataset|key|log ...   keep datasets and keys: `ingest-gateway dataset help`
        ingest-gateway healthcheck     whether the one that runs here lives; with `ready`: whether it can work
        ingest-gateway --version";
 
@@ -35,6 +36,7 @@ fn main() -> anyhow::Result<()> {
         ["reseal"] => commands::reseal(),
         ["event", dataset, number] => commands::event(dataset, number),
         ["openapi"] => commands::openapi(),
+        ["dataset" | "key" | "log", ..] => commands::administer(arguments.as_slice()),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }
@@ -54,7 +56,7 @@ async fn serve() -> anyhow::Result<()> {
         service.clock.clone(),
         service.metrics.clone(),
     );
-    let gateway = Gateway::new(&config, store, clock, metrics, service.traces);
+    let gateway = Gateway::new(&config, store, clock, metrics, service.traces)?;
     let readiness = gateway.readiness(service.readiness());
     let _health = service.serve_health(readiness, gateway.operator_routes())?;
     service.database_opens().await?;

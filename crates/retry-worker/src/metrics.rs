@@ -25,6 +25,8 @@ labels! {
             clear_deleted_datasets,
             purge_dead_letters,
             purge_transitions,
+            forget_leads,
+            forget_touchpoints,
         ]
     }
 }

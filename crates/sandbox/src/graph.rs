@@ -236,7 +236,7 @@ impl<'r> Call<'r> {
     fn judge_and_count(&mut self, body: &[u8]) -> Result<usize, Refusal> {
         let config = &self.state.config;
         let submission = Submission::read(self.request.query_string(), content_type(self.request), body)?;
-        authorise(config, &self.record.dataset_id, self.request, &submission)?;
+        authorise(config, "post", &self.record.dataset_id, self.request, &submission)?;
         if let Some(agent) = &submission.partner_agent {
             partner_agent(agent)?;
             self.record.partner_agent = Some(agent.to_string());
@@ -336,7 +336,12 @@ fn insert_headers(answer: &mut HttpResponse, headers: &BTreeMap<String, String>)
     }
 }
 
-fn refuse(status: StatusCode, refusal: &Refusal, is_transient: bool, fbtrace_id: &str) -> HttpResponse {
+pub(crate) fn refuse(
+    status: StatusCode,
+    refusal: &Refusal,
+    is_transient: bool,
+    fbtrace_id: &str,
+) -> HttpResponse {
     HttpResponse::build(status).json(Envelope::new(refusal, is_transient, fbtrace_id))
 }
 
@@ -349,7 +354,7 @@ fn content_type(request: &HttpRequest) -> &str {
 }
 
 /// "A" and 22 random URL-safe characters, the shape of Meta's own.
-fn fbtrace_id() -> String {
+pub(crate) fn fbtrace_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut rng = rand::rng();
     std::iter::once('A')
@@ -357,10 +362,11 @@ fn fbtrace_id() -> String {
         .collect()
 }
 
-/// Who may write to this dataset. A token may come as Bearer, in the query and in the body; all that come
+/// Who may use this dataset; `method` is for the refusal's words. A token may come as Bearer, in the query and in the body; all that come
 /// must agree.
-fn authorise(
+pub(crate) fn authorise(
     config: &SandboxConfig,
+    method: &str,
     dataset_id: &str,
     request: &HttpRequest,
     submission: &Submission<'_>,
@@ -406,7 +412,7 @@ fn authorise(
             .is_none_or(|granted| granted == dataset_id)
     }) {
         let message = format!(
-            "Unsupported post request. Object with ID '{dataset_id}' does not exist, cannot be loaded due \
+            "Unsupported {method} request. Object with ID '{dataset_id}' does not exist, cannot be loaded due \
              to missing permissions, or does not support this operation"
         );
         return Err(Refusal::plain(100, Some(33), message));
