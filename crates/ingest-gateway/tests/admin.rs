@@ -19,7 +19,7 @@ const OTHER: &str = "222222222222222";
 /// A world whose gateway, which reads its keys every second, knows an admin key.
 async fn start() -> World {
     let world = World::with(DatasetSettings::default(), |gateway| {
-        gateway.key_refresh_seconds = 1
+        gateway.key_refresh_seconds = 1;
     })
     .await;
     let key = Sha256::digest(ADMIN_KEY).into();
