@@ -352,4 +352,6 @@ async fn people_of_long_ago_are_forgotten_in_steps_and_their_orders_kept() {
         metric(&worker, "runs_total", "forget_leads").await >= 2.0,
         "two at a time"
     );
+    let order = "SELECT lead_id || ' ' || status FROM purchases";
+    assert_eq!(database.value(order).await, "2 approved");
 }
