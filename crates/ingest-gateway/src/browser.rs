@@ -115,7 +115,7 @@ impl Caller {
     }
 
     /// As far as the database lets us: the request is refused either way.
-    async fn log_refusal(&self, app: &App, request_id: Uuid) {
+    pub(crate) async fn log_refusal(&self, app: &App, request_id: Uuid) {
         app.metrics.count(EventResult::rejected, 1);
         let refusal = Refusal {
             dataset_id: self.key.caller.dataset_id,

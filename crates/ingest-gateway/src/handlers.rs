@@ -3,6 +3,7 @@
 pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub(crate) mod dead_letters;
+pub(crate) mod graph;
 pub(crate) mod leads;
 pub(crate) mod purchases;
 
