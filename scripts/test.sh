@@ -16,6 +16,14 @@ start_test_services
 heading "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+heading "the browser's side: types, sizes, committed build, pure rules"
+(
+    cd crates/ingest-gateway/web
+    PATH="$(dirname "$RASTRO_TEST_NODE"):$PATH"
+    npm run --silent check
+    npm run --silent test:unit -- --test-reporter=dot
+)
+
 # With the tests, although only the binaries are wanted here: test dependencies can switch on features of
 # shared crates, and the same selection as nextest's is what makes the two share every compile.
 heading "build"
