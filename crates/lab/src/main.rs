@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use rastro_lab::bench::baseline::{self, Mode};
-use rastro_lab::demo::services;
+use rastro_lab::demo::{landing, services};
 use rastro_lab::{bench, chaos, demo};
 
 const USAGE: &str = "\
@@ -49,6 +49,8 @@ fn run() -> anyhow::Result<bool> {
         ["migrate"] => runtime.block_on(services::migrate()).map(|()| true),
         ["bench"] => runtime.block_on(bench::bench()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
+        // The page of the demo: where it listens, where it sends to, and with which key.
+        ["landing", listen, endpoint, key] => landing::serve(listen, endpoint, key).map(|()| true),
         // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
         // database.
         ["baseline", mode, listen, dataset] => {
