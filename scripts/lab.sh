@@ -13,7 +13,7 @@ if [ "$command" = bench ]; then
     profile=release
     # What the script costs a page is measured in a browser.
     "$ROOT/scripts/install.sh" node-tests chromium
-    RASTRO_TEST_NODE="$("$ROOT/scripts/install.sh" node)/node"
+    RASTRO_TEST_NODE=$("$ROOT/scripts/install.sh" node)
     export RASTRO_TEST_NODE
 fi
 # One run of a command at a time in a checkout: a second one would delete the first one's cluster. macOS has no flock.

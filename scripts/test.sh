@@ -19,9 +19,9 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 heading "the browser's side: types, sizes, committed build, pure rules"
 (
     cd crates/ingest-gateway/web
-    PATH="$(dirname "$RASTRO_TEST_NODE"):$PATH"
-    npm run --silent check
-    npm run --silent test:unit -- --test-reporter=dot
+    "$RASTRO_TEST_NODE" node_modules/typescript/bin/tsc --noEmit
+    "$RASTRO_TEST_NODE" build.mjs --check
+    "$RASTRO_TEST_NODE" --test --test-reporter=dot tests/unit/*.test.js
 )
 
 # With the tests, although only the binaries are wanted here: test dependencies can switch on features of
