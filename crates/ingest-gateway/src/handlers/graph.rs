@@ -35,12 +35,12 @@ use crate::wire::graph_answer::{GraphError, GraphErrorEnvelope, GraphReceipt, me
 /// Takes events in as Meta does.
 #[utoipa::path(
     post,
-    path = "/{version}/{dataset_id}/events",
+    path = "/v{version}/{dataset_id}/events",
     tag = "drop-in",
     operation_id = "sendGraphEvents",
     summary = "Send events as to Meta's Graph API",
     params(
-        ("version" = String, Path, description = "Any, such as v24.0. The address without it is the same."),
+        ("version" = String, Path, pattern = "^[0-9.]+$", description = "Any, such as 24.0. The address without it is the same."),
         ("dataset_id" = String, Path, description = "The key's own dataset."),
         ("access_token" = Option<String>, Query, description = "A secret key of the dataset. Better in the body or in the Authorization header: addresses are logged by proxies. Where it comes several times, all must agree."),
     ),
@@ -55,6 +55,7 @@ use crate::wire::graph_answer::{GraphError, GraphErrorEnvelope, GraphReceipt, me
         (status = 400, description = "A parameter or an event is not valid (100), or the dataset is not the key's (100, subcode 33). Nothing is stored.", body = GraphErrorEnvelope<'static>),
         (status = 401, description = "There is no valid secret key (190).", body = GraphErrorEnvelope<'static>),
         (status = 403, description = "The key may not send events of this name (200).", body = GraphErrorEnvelope<'static>),
+        (status = 404, description = "There is no such version.", body = Problem, content_type = "application/problem+json"),
         (status = 408, description = "The request did not arrive in time (2).", body = GraphErrorEnvelope<'static>),
         (status = 413, description = "The body is too large, or holds more than 1,000 events (100).", body = GraphErrorEnvelope<'static>),
         (status = 415, description = "The body is in none of the three encodings (100).", body = GraphErrorEnvelope<'static>),
@@ -129,7 +130,8 @@ async fn answer(
     if let Some(header) = authorization(request) {
         parameters.keys.push(bearer(Some(header))?.into());
     }
-    // A key beside the body is looked at before the body is read.
+    // A key beside the body is looked at before the body is read. A stranger's body without one takes room for as long as a
+    // request may last, within the bound of the process.
     if let Some(shown) = parameters.keys.first() {
         identify(app, shown).await?;
     }
