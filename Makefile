@@ -2,7 +2,7 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi images compose test-deploy clean-local
+.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi images compose test-deploy clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,9 @@ down: ## stop what `make demo` started; its data stays
 
 test: ## formatting, clippy and all tests, on a scratch PostgreSQL of their own (ARGS='...' goes to cargo nextest)
 	@scripts/test.sh $(ARGS)
+
+test-clients: ## the clients that are too large for `make test`: Segment's destinations (102 MB from npm)
+	@scripts/test-clients.sh
 
 check: ## formatting and clippy only, warnings are errors
 	@cargo fmt --all --check

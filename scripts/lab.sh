@@ -11,6 +11,10 @@ command="$1" profile=debug
 if [ "$command" = bench ]; then
     [ -r /proc/self/stat ] || die "processor time and memory are read from /proc, so the benchmark needs Linux."
     profile=release
+    # What the script costs a page is measured in a browser.
+    "$ROOT/scripts/install.sh" node-tests chromium
+    RASTRO_TEST_NODE=$("$ROOT/scripts/install.sh" node)
+    export RASTRO_TEST_NODE
 fi
 # One run of a command at a time in a checkout: a second one would delete the first one's cluster. macOS has no flock.
 mkdir -p "$LOCAL/$command"

@@ -16,6 +16,14 @@ start_test_services
 heading "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+heading "the browser's side: types, sizes, committed build, pure rules"
+(
+    cd crates/ingest-gateway/web
+    "$RASTRO_TEST_NODE" node_modules/typescript/bin/tsc --noEmit
+    "$RASTRO_TEST_NODE" build.mjs --check
+    "$RASTRO_TEST_NODE" --test --test-reporter=dot tests/unit/*.test.js
+)
+
 # With the tests, although only the binaries are wanted here: test dependencies can switch on features of
 # shared crates, and the same selection as nextest's is what makes the two share every compile.
 heading "build"

@@ -46,7 +46,7 @@ pub fn of_cookie(sent: &str) -> Option<Cow<'_, str>> {
 
 /// Whether this is what Meta's parameter builder writes, after a dot, behind the values it had in its hands: click
 /// and browser ids, addresses, URLs.
-pub(crate) fn is_builder_suffix(text: &str) -> bool {
+pub fn is_builder_suffix(text: &str) -> bool {
     matches!(text, "AQ" | "Ag" | "Aw" | "BA" | "BQ" | "Bg") || text.len() == 8 && is_base64url(text)
 }
 

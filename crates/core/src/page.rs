@@ -5,6 +5,9 @@ use std::borrow::Cow;
 /// The longest text kept of one part, in bytes. The whole address stays in the event.
 const LONGEST: usize = 500;
 
+/// The parameters that are click ids.
+pub const CLICKS: [&str; 6] = ["fbclid", "gclid", "gbraid", "wbraid", "msclkid", "ttclid"];
+
 /// Parts of a page's address. Text is as the address has it, percent-decoded, without control characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
@@ -58,6 +61,14 @@ impl Page {
             }
         }
         page
+    }
+
+    /// Adds a click that is known from elsewhere, if the address tells of none of its network.
+    pub fn add_click(&mut self, parameter: &str, id: &str) {
+        let is_click = CLICKS.contains(&parameter);
+        if let Some(part) = self.part(parameter).filter(|part| is_click && part.is_none()) {
+            *part = kept(id);
+        }
     }
 
     fn part(&mut self, parameter: &str) -> Option<&mut Option<String>> {
@@ -137,5 +148,18 @@ mod tests {
             assert_eq!(Page::of(address), Page::default(), "{address}");
         }
         assert_eq!(Page::of("https://").host, None);
+    }
+
+    #[test]
+    fn a_click_from_elsewhere_is_added_where_the_address_has_none() {
+        let mut page = Page::of("https://x.br/?gclid=Own");
+        page.add_click("gclid", "Other");
+        page.add_click("ttclid", "T1");
+        page.add_click("utm_source", "no click");
+        assert_eq!(
+            (page.gclid.as_deref(), page.ttclid.as_deref()),
+            (Some("Own"), Some("T1"))
+        );
+        assert_eq!(page.utm_source, None);
     }
 }

@@ -91,7 +91,8 @@ impl Touchpoint {
         Some(touch)
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// One of [`TOUCH_FIELDS`].
+    pub fn get(&self, name: &str) -> Option<&str> {
         let index = TOUCH_FIELDS.iter().position(|known| *known == name)?;
         self.values[index].as_deref()
     }

@@ -26,7 +26,7 @@ use crate::browser::Visitors;
 use crate::config::{Config, GatewayConfig};
 use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
-use crate::handlers::{admin, breaker, conversions, dead_letters, lead_status, leads, purchases};
+use crate::handlers::{admin, breaker, conversions, dead_letters, graph, lead_status, leads, purchases};
 use crate::idempotency::InFlight;
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
@@ -179,6 +179,7 @@ impl Gateway {
                     routes.call(request)
                 })
                 .configure(event_routes)
+                .configure(graph_routes)
                 .configure(sdk::routes);
             match settings.operators_on_public_listener {
                 true => app.app_data(Data::new(desk.clone())).configure(operator_routes),
@@ -279,6 +280,27 @@ fn event_routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(purchases::record))
                 .default_service(web::to(only_post)),
         );
+}
+
+/// Addresses of Meta's Graph API, and of Meta's own gateway.
+fn graph_routes(config: &mut web::ServiceConfig) {
+    for (address, handler) in [
+        (
+            r"/v{version:[0-9.]+}/{dataset_id}/events",
+            web::post().to(graph::receive),
+        ),
+        (r"/{dataset_id:\d+}/events", web::post().to(graph::receive)),
+        (
+            "/capi/{dataset_id}/events",
+            web::post().to(graph::receive_as_gateway),
+        ),
+    ] {
+        config.service(
+            web::resource(address)
+                .route(handler)
+                .default_service(web::to(graph::only_post)),
+        );
+    }
 }
 
 fn operator_routes(config: &mut web::ServiceConfig) {

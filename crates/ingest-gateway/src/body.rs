@@ -21,11 +21,20 @@ pub(crate) async fn read(
     most: usize,
     takes_text: bool,
 ) -> Result<RequestBody, Problem> {
-    let headers = request.headers();
-    if !is_json_in_utf8(headers, takes_text) {
+    if !is_json_in_utf8(request.headers(), takes_text) {
         return Err(Problem::unsupported_media_type());
     }
-    let encoding = header(headers, CONTENT_ENCODING).to_ascii_lowercase();
+    read_any(memory, request, payload, most).await
+}
+
+/// The same of a body that may be announced as anything.
+pub(crate) async fn read_any(
+    memory: &Memory,
+    request: &HttpRequest,
+    payload: Payload,
+    most: usize,
+) -> Result<RequestBody, Problem> {
+    let encoding = header(request.headers(), CONTENT_ENCODING).to_ascii_lowercase();
     let is_compressed = match &*encoding {
         "" | "identity" => false,
         "gzip" | "x-gzip" => true,

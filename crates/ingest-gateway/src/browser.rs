@@ -133,7 +133,7 @@ impl Caller {
     }
 
     /// As far as the database lets us: the request is refused either way.
-    async fn log_refusal(&self, app: &App, request_id: Uuid, field: &str) {
+    pub(crate) async fn log_refusal(&self, app: &App, request_id: Uuid, field: &str) {
         app.metrics.count(EventResult::rejected, 1);
         let refusal = Refusal {
             dataset_id: self.key.caller.dataset_id,

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub(crate) mod dead_letters;
+pub(crate) mod graph;
 pub(crate) mod lead_status;
 pub(crate) mod leads;
 pub(crate) mod purchases;

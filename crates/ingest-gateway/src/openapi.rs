@@ -16,6 +16,7 @@ use crate::wire::admin::{
 use crate::wire::breaker::{BreakerEvidence, BreakerStatus, Probe};
 use crate::wire::capture::{LeadReceipt, LeadStepReceipt, PurchaseReceipt};
 use crate::wire::dead_letters::{FailedEvent, FailedEvents, FailedGroup, RetryReceipt};
+use crate::wire::graph_answer::{GraphErrorBody, GraphErrorData, GraphErrorEnvelope, GraphReceipt};
 use crate::wire::{BatchReceipt, ItemResult, Receipt};
 
 #[derive(OpenApi)]
@@ -27,6 +28,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     ),
     paths(
         crate::handlers::conversions::receive,
+        crate::handlers::graph::receive,
         crate::handlers::leads::capture,
         crate::handlers::lead_status::change,
         crate::handlers::purchases::record,
@@ -49,7 +51,8 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         crate::handlers::admin::log
     ),
     components(schemas(
-        ConversionsBody, ConsentRecord, LeadBody, LeadFields, LeadReceipt<'static>, LeadStepBody,
+        ConversionsBody, GraphBody, GraphForm, GraphReceipt, GraphErrorEnvelope<'static>, GraphErrorBody<'static>,
+        GraphErrorData<'static>, ConsentRecord, LeadBody, LeadFields, LeadReceipt<'static>, LeadStepBody,
         LeadStepReceipt<'static>, PurchaseBody, PurchaseFields,
         PurchaseReceipt<'static>, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
         Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
@@ -60,6 +63,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     modifiers(&Keys),
     tags(
         (name = "events", description = "Conversion events"),
+        (name = "drop-in", description = "Meta's own edge, for clients that speak to Meta: they change the host and the token. proto-docs/clients.md"),
         (name = "business", description = "Leads and orders, kept for the business itself, and the events they become"),
         (name = "browser", description = "The script for pages: web/README.md"),
         (name = "administration", description = "Datasets and keys, and who changed them; on the private listener as \
@@ -130,6 +134,33 @@ pub(crate) struct EventBatch {
     attribution: Option<()>,
     /// Not used yet.
     idempotency_key: Option<String>,
+}
+
+/// What Meta's edge takes. Parameters that only concern Meta's own tools are ignored.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GraphBody {
+    /// 1 to 1,000 events, or their JSON as texts.
+    #[schema(min_items = 1, max_items = 1000)]
+    data: Vec<ServerEvent>,
+    #[schema(max_length = 64, example = "TEST12345")]
+    test_event_code: Option<String>,
+    /// A secret key of the dataset.
+    access_token: Option<String>,
+    partner_agent: Option<String>,
+    namespace_id: Option<String>,
+    upload_id: Option<String>,
+    upload_tag: Option<String>,
+    upload_source: Option<String>,
+}
+
+/// The same as a form.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct GraphForm {
+    /// The list of events as JSON, or of their JSON as texts.
+    #[schema(example = "[{\"event_name\":\"Lead\",\"event_time\":1790000000,\"action_source\":\"other\"}]")]
+    data: String,
+    test_event_code: Option<String>,
+    access_token: Option<String>,
 }
 
 /// What the visitor agreed to. Unless both `ad_storage` and `ad_user_data` are granted, the events are stored without

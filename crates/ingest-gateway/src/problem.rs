@@ -258,6 +258,16 @@ impl Problem {
         )
     }
 
+    /// What Meta's edge takes.
+    pub(crate) fn not_a_graph_body() -> Self {
+        let detail = "send application/json, application/x-www-form-urlencoded or multipart/form-data";
+        let problem = Problem::unsupported_media_type();
+        Problem {
+            detail: detail.into(),
+            ..problem
+        }
+    }
+
     pub(crate) fn invalid(title: &'static str, errors: Vec<Finding>) -> Self {
         Problem::with_errors("invalid-event", title, errors)
     }
@@ -338,6 +348,18 @@ impl Problem {
             text.push_str(&format!("\n  {} {}", named(&error.pointer), error.detail));
         }
         text
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
+        self.retry_after_seconds
     }
 
     pub(crate) fn into_response(mut self, request_id: Uuid) -> HttpResponse {

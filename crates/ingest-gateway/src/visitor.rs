@@ -1,6 +1,7 @@
 //! What a request tells of the visitor behind it: address, browser, Meta's cookies. A visitor cannot mend a
 //! header, so whatever is wrong with one costs that header and nothing else.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Once;
 
@@ -27,8 +28,9 @@ impl RequestVisitor {
     /// the cookies count, which a server has from the visitor.
     pub(crate) fn of(request: &HttpRequest, kind: ApiKeyKind, trusted_proxies: &[IpNet]) -> Self {
         let is_browser = kind == ApiKeyKind::Publishable;
+        let of_request = is_browser.then(|| client_ip(request, trusted_proxies)).flatten();
         RequestVisitor {
-            ip: is_browser.then(|| client_ip(request, trusted_proxies)).flatten(),
+            ip: better(address_cookie(request), of_request),
             user_agent: is_browser
                 .then(|| request.headers().get(USER_AGENT).map(text))
                 .flatten(),
@@ -49,6 +51,33 @@ impl RequestVisitor {
     }
 }
 
+/// The address that Meta's parameter builder found in the browser, in its cookie `_fbi`, which has its suffix behind it, once for
+/// each domain on which it tried to set it.
+fn address_cookie(request: &HttpRequest) -> Option<IpAddr> {
+    raw_cookies(request, "_fbi").into_iter().find_map(|value| {
+        let pair = format!("ip={value}");
+        let (_, decoded) = form_urlencoded::parse(pair.as_bytes()).next()?;
+        let mut address: &str = decoded.trim();
+        while let Some((rest, suffix)) = address.rsplit_once('.')
+            && click_id::is_builder_suffix(suffix)
+        {
+            address = rest;
+        }
+        address.parse().ok().filter(|ip| is_public(*ip))
+    })
+}
+
+/// IPv6 before IPv4, and what the browser found before what the request came from: Meta's own order ("Conversions API
+/// parameter builder"). An address that somebody made up is on that visitor's events only.
+fn better(of_cookie: Option<IpAddr>, of_request: Option<IpAddr>) -> Option<IpAddr> {
+    let is_v6 = |ip: &IpAddr| ip.is_ipv6() && is_public(*ip);
+    of_cookie
+        .filter(is_v6)
+        .or(of_request.filter(is_v6))
+        .or(of_cookie)
+        .or(of_request)
+}
+
 /// A header's text. Phones are sold with a dash or an accent in their user agent, in UTF-8 or in Latin-1.
 fn text(value: &HeaderValue) -> String {
     match str::from_utf8(value.as_bytes()) {
@@ -64,16 +93,22 @@ fn texts(request: &HttpRequest, name: HeaderName) -> impl Iterator<Item = String
 /// The first valid one of Meta's cookies of this name: one may come twice, from `www.loja` and from `.loja`,
 /// and what other cookies hold is no concern of ours.
 fn cookie(request: &HttpRequest, name: &str) -> Option<String> {
-    texts(request, COOKIE).find_map(|cookies| {
+    let values = raw_cookies(request, name).into_iter();
+    values
+        .filter_map(|value| click_id::of_cookie(&value).map(Cow::into_owned))
+        .next()
+}
+
+/// All values of the cookies of this name, as they were sent.
+fn raw_cookies(request: &HttpRequest, name: &str) -> Vec<String> {
+    let of_header = |cookies: String| -> Vec<String> {
         let values = cookies.split(';').filter_map(|cookie| {
             let (of, value) = cookie.split_once('=')?;
-            (of.trim() == name).then_some(value)
+            (of.trim() == name).then(|| value.to_owned())
         });
-        values
-            .filter_map(click_id::of_cookie)
-            .next()
-            .map(|value| value.into_owned())
-    })
+        values.collect()
+    };
+    texts(request, COOKIE).flat_map(of_header).collect()
 }
 
 /// The right-most address that is not one of our own proxies: everything left of it is the client's own claim.
@@ -207,5 +242,39 @@ mod tests {
         let browser = RequestVisitor::of(&request, ApiKeyKind::Publishable, &[]);
         assert_eq!(browser.ip, Some("203.0.113.9".parse().unwrap()));
         assert_eq!(browser.user_agent.as_deref(), Some("curl/8"));
+    }
+
+    #[test]
+    fn the_address_is_the_best_that_browser_and_request_know() {
+        let ip = |peer: &str, cookie: &str| {
+            let request = TestRequest::default()
+                .peer_addr(peer.parse().unwrap())
+                .insert_header(("Cookie", format!("_fbi={cookie}")))
+                .to_http_request();
+            let of = |kind| {
+                RequestVisitor::of(&request, kind, &[])
+                    .ip
+                    .map(|ip| ip.to_string())
+            };
+            (of(ApiKeyKind::Publishable).unwrap(), of(ApiKeyKind::Secret))
+        };
+        let (v4, v6) = ("203.0.113.9:1", "[2001:db8::9]:1");
+        for cookie in [
+            "2001:db8::1",
+            "2001:db8::1.AQYCAQMB",
+            "2001:db8::1.AQYCAQMB.AQYCAQMB.AQYCAQMB",
+            "2001%3Adb8%3A%3A1.AQYCAQMB",
+        ] {
+            assert_eq!(
+                ip(v4, cookie),
+                ("2001:db8::1".into(), Some("2001:db8::1".into())),
+                "{cookie}"
+            );
+        }
+        assert_eq!(ip(v6, "198.51.100.7.AQYCAQMB").0, "2001:db8::9");
+        assert_eq!(ip(v4, "198.51.100.7.AQYCAQMB").0, "198.51.100.7");
+        for nothing in ["", "undefined", "192.168.0.7", "fe80::1", "2001:db8::1.x"] {
+            assert_eq!(ip(v4, nothing), ("203.0.113.9".into(), None), "{nothing}");
+        }
     }
 }

@@ -5,6 +5,10 @@ pub(crate) mod breaker;
 pub(crate) mod capture;
 pub(crate) mod dead_letters;
 pub(crate) mod fields;
+pub(crate) mod graph;
+pub(crate) mod graph_answer;
+
+mod multipart;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -170,7 +174,11 @@ fn item(event: Result<Json<'_>, Finding>) -> Item<'_> {
 /// The code, taken out of the fields. One that is none is left out: it shows an event to whoever tests, and
 /// no more.
 fn test_event_code<'a>(fields: &mut Object<'a>, warnings: &mut Vec<Finding>) -> Option<Cow<'a, str>> {
-    match take(fields, "test_event_code")? {
+    usable_test_event_code(take(fields, "test_event_code")?, warnings)
+}
+
+fn usable_test_event_code<'a>(code: Json<'a>, warnings: &mut Vec<Finding>) -> Option<Cow<'a, str>> {
+    match code {
         Json::Null => None,
         Json::String(code) if code.trim().is_empty() => None,
         Json::String(code)

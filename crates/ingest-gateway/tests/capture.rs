@@ -238,6 +238,62 @@ async fn a_purchase_days_later_carries_the_click_of_its_lead() {
     assert_eq!(payload["custom_data"]["value"], json!(250.0));
 }
 
+/// What reports read of a stored event.
+async fn clicks_of(world: &World, event_id: &str) -> String {
+    let clicks = format!(
+        "SELECT concat_ws(' ', fbclid, gclid, gbraid, wbraid, msclkid, ttclid) FROM events WHERE event_id = '{event_id}'"
+    );
+    world.database.value(&clicks).await
+}
+
+#[tokio::test]
+async fn a_payment_on_day_four_has_the_clicks_of_day_one_with_their_times() {
+    let world = world(PurchaseSource::Recorded).await;
+    // Day 1: two ads lead to the page, the newer one is Meta's; the form is on another page, and cookies are off.
+    let clicked_at = world.now() * 1_000 - 60_000;
+    let mut captured = lead(&world, "l-1");
+    captured["event"]["user_data"] = json!({ "external_id": "visitor-1" });
+    captured["attribution"] = json!({
+        "first": { "gclid": "Cj0K", "ttclid": "E.C.P", "landing": "/", "at": clicked_at - 3_600_000 },
+        "last": { "fbclid": "IwAR0last", "gclid": "Cj1K", "landing": "/", "at": clicked_at }
+    });
+    assert_eq!(post(&world, LEADS, Key::Publishable, &captured).await.status, 202);
+    assert_eq!(clicks_of(&world, "l-1").await, "IwAR0last Cj1K E.C.P");
+
+    // Day 4: a payment's notification knows an e-mail and nothing of any browser.
+    world.advance(Duration::from_secs(3 * 86_400)).await;
+    let paid = json!({"purchase": {"order_id": "mp-78", "value": 250, "email": "ana.souza@example.com"}});
+    assert_eq!(post(&world, PURCHASES, Key::Secret, &paid).await.status, 202);
+    let payloads = world.database.payloads().await;
+    let (_, payload) = payloads.iter().find(|(id, _)| id == "mp-78").unwrap();
+    let payload: Value = serde_json::from_str(payload).unwrap();
+    assert_eq!(
+        payload["user_data"]["fbc"],
+        format!("fb.1.{clicked_at}.IwAR0last")
+    );
+    assert_eq!(clicks_of(&world, "mp-78").await, "IwAR0last Cj1K E.C.P");
+
+    // A visitor without a lead is remembered, too: by the page's id.
+    let mut visit = json!({"purchase": {"order_id": "mp-79", "value": 10, "status": "pending"}});
+    visit["event"] = page_event(&world, "x");
+    visit["event"]["event_name"] = json!("Purchase");
+    visit["event"]["user_data"] = json!({ "external_id": "visitor-2", "client_user_agent": "Mozilla/5.0" });
+    visit["attribution"] = json!({"last": {"wbraid": "W1", "fbclid": "IwAR0two", "at": clicked_at}});
+    assert_eq!(
+        post(&world, PURCHASES, Key::Publishable, &visit).await.status,
+        202
+    );
+    let mut paid = json!({"purchase": {"order_id": "mp-80", "value": 10}});
+    paid["event"] = json!({"event_name": "Purchase", "event_time": world.now(), "action_source": "system_generated",
+        "user_data": {"external_id": "visitor-3"}});
+    assert_eq!(post(&world, PURCHASES, Key::Secret, &paid).await.status, 202);
+    assert_eq!(
+        clicks_of(&world, "mp-80").await,
+        "",
+        "another's clicks are not taken"
+    );
+}
+
 #[tokio::test]
 async fn an_order_moves_on_never_back_and_is_one_event() {
     let world = world(PurchaseSource::Recorded).await;

@@ -8,6 +8,7 @@
 pub mod baseline;
 pub mod claims;
 pub mod copy;
+pub mod doors;
 pub mod lookup;
 pub mod measure;
 pub mod report;
@@ -30,7 +31,7 @@ use rastro_test_support::process::{Process, Program, beside, free_address};
 use crate::bench::baseline::Mode;
 use crate::bench::measure::{Measurement, Meter};
 use crate::bench::report::{Everyday, Report};
-use crate::bench::system::{Commits, System, TOKEN};
+use crate::bench::system::{Commits, System, THIS_BUILD, TOKEN};
 use crate::books::{self, NAIVE_SCHEMA, Server, Tables};
 use crate::load::{Pace, Window};
 use crate::sample::{lead, stored_leads};
@@ -142,6 +143,7 @@ pub async fn bench() -> anyhow::Result<bool> {
         machine: usage::machine()?,
         postgres: bench.server.describe().await?,
         thousand_a_minute: Some(bench.everyday().await?),
+        thousand_leads_a_minute: Some(bench.captures().await?),
         ..Report::default()
     };
     for number in 1..=plan.rounds {
@@ -164,6 +166,7 @@ pub async fn bench() -> anyhow::Result<bool> {
     if let Some(other) = &bench.other {
         report.books_of_other_build = Some((other.accepted(), other.at_meta().await?));
     }
+    report.script = Some(bench.script().await?);
     report.gateway_rss_peak_mb = bench.system.gateway_memory()?.1 as f64 / 1e6;
     bench.close().await?;
     fs::write(
@@ -202,7 +205,7 @@ impl Bench {
         let start = async |name, dataset, programs| {
             System::start(&server, name, dataset, programs, meta, &event, &numbers, &logs).await
         };
-        let system = start("this build", DATASET, beside()).await?;
+        let system = start(THIS_BUILD, DATASET, beside()).await?;
         let other = match variable("BASELINE_BIN_DIR") {
             Some(folder) => Some(start("the other build", OTHER_DATASET, folder.into()).await?),
             None => None,
@@ -285,6 +288,7 @@ impl Bench {
             self.system.add(&outcome);
             round.insert(name, measurement);
         }
+        self.doors(&mut round).await?;
         self.await_quiet().await?;
         round.insert(COPY, self.copied(0).await?);
         self.await_quiet().await?;

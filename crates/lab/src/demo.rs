@@ -1,10 +1,11 @@
 //! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
 //! account of what became of them. Everything is left running.
 //!
-//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`account`] compares what each
+//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page with a form, [`account`] compares what each
 //! witness says, and [`services`] keeps the processes.
 
 pub mod account;
+pub mod landing;
 pub mod people;
 pub mod services;
 pub mod stream;
@@ -17,7 +18,8 @@ use rastro_service::clock::Clock;
 use rastro_store::Store;
 
 use crate::books::{self, Books, Told};
-use crate::demo::account::Account;
+use crate::demo::account::{Account, Leads};
+use crate::demo::landing::Form;
 use crate::demo::stream::{Origin, Request, expected, stream};
 use crate::demo::visitors::{Keys, PATIENCE, Site};
 use crate::load::{Load, Pace};
@@ -47,8 +49,11 @@ pub async fn demo() -> anyhow::Result<bool> {
         store: services.store()?,
         dataset_id: services.secrets.dataset_id.clone(),
         keys: services.secrets.keys(),
+        page: Some(services.landing),
     };
-    let account = run.account_for(&stream(&origin)).await?;
+    let account = run
+        .account_for(&stream(&origin), &landing::forms(&origin))
+        .await?;
     services.write(&account)?;
     print(&services.report(&account));
     Ok(account.problems().is_empty())
@@ -62,29 +67,53 @@ pub struct Run {
     /// Only this dataset's events count at the sandbox.
     pub dataset_id: String,
     pub keys: Keys,
+    /// Where the landing page is; its forms say so.
+    pub page: Option<SocketAddr>,
 }
 
 impl Run {
     /// Sends the stream and accounts for it. Nobody else may be sending through the same database meanwhile:
     /// its books are counted as a whole.
-    pub async fn account_for(&self, requests: &[Request]) -> anyhow::Result<Account> {
+    pub async fn account_for(&self, requests: &[Request], forms: &[Form]) -> anyhow::Result<Account> {
         let what = "events of an earlier run on the way";
         let before = self.settle(what, STALLED_LEFTOVERS).await?;
         let meta_before = books::at_meta(self.sandbox, &self.dataset_id).await?;
+        let leads_before = self.leads().await?;
         let site = Site::new(&self.keys, requests);
         self.send(&site, requests).await?;
+        let mut answers = site.answers();
+        for form in forms {
+            match form.submit(self.gateway, &self.keys, self.page).await? {
+                true => answers.accepted += 1,
+                false => answers.duplicate += 1,
+            }
+        }
         let after = self.settle("events on the way to Meta", STALLED).await?;
         let meta_after = books::at_meta(self.sandbox, &self.dataset_id).await?;
-        let answers = site.answers();
         let told = Told {
             accepted: answers.accepted,
             duplicate: answers.duplicate,
         };
+        let mut expected = expected(requests);
+        expected.accepted += forms.len() as u64;
+        let leads = Leads {
+            sent: forms.len() as u64,
+            kept: self.leads().await? - leads_before,
+        };
         Ok(Account {
-            expected: expected(requests),
+            expected,
+            leads,
             answers,
             books: Books::between(told, (&before, &after), (meta_before, meta_after)),
         })
+    }
+
+    async fn leads(&self) -> anyhow::Result<u64> {
+        Ok(self
+            .store
+            .count_leads(self.dataset_id.parse()?)
+            .await?
+            .try_into()?)
     }
 
     async fn send(&self, site: &std::sync::Arc<Site>, requests: &[Request]) -> anyhow::Result<()> {

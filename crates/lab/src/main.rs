@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use rastro_lab::bench::baseline::{self, Mode};
-use rastro_lab::demo::services;
+use rastro_lab::demo::{landing, services};
 use rastro_lab::{bench, chaos, demo, drills};
 
 const USAGE: &str = "\
@@ -59,6 +59,8 @@ fn run() -> anyhow::Result<bool> {
         ["drill-failover"] => runtime.block_on(drills::failover()),
         ["drill-upgrade"] => runtime.block_on(drills::upgrade()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
+        // The page of the demo: where it listens, where it sends to, and with which key.
+        ["landing", listen, endpoint, key] => landing::serve(listen, endpoint, key).map(|()| true),
         // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
         // database.
         ["baseline", mode, listen, dataset] => {

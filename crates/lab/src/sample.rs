@@ -9,6 +9,7 @@ use chrono::Datelike;
 use chrono::{DateTime, Utc};
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
+use rastro_test_support::http;
 
 /// A lead as a business's server sends it: eight identifiers to hash, and what a browser adds. `@` in front
 /// of the seconds and the run's name, `#` where events differ.
@@ -109,6 +110,12 @@ impl Template {
         }
         template.text.extend_from_slice(b"]}");
         template
+    }
+
+    /// An HTTP request that brings one event; `#` may stand in its headers, too.
+    pub fn post(path: &str, headers: &[(&str, &str)], body: &str) -> Self {
+        let request = http::request("POST", path, headers, body);
+        Template::new(&String::from_utf8_lossy(&request))
     }
 
     fn push(&mut self, event: &str) {

@@ -5,6 +5,7 @@
 use rastro_core::dataset::{Currency, DatasetDefaults};
 use rastro_core::match_keys::CountryCode;
 use rastro_lab::demo::Run;
+use rastro_lab::demo::landing::forms;
 use rastro_lab::demo::people::personal_values;
 use rastro_lab::demo::stream::{Origin, stream};
 use rastro_lab::demo::visitors::Keys;
@@ -45,15 +46,15 @@ async fn no_personal_value_of_the_demo_is_in_the_database_or_in_any_log_line() {
             publishable: Key::Publishable.as_str().to_owned(),
             secret: Key::Secret.as_str().to_owned(),
         },
+        page: None,
     };
-    let account = run
-        .account_for(&stream(&Origin {
-            seed: SEED,
-            run: "privacy",
-            now: world.now(),
-        }))
-        .await
-        .unwrap();
+    let origin = Origin {
+        seed: SEED,
+        run: "privacy",
+        now: world.now(),
+    };
+    let account = run.account_for(&stream(&origin), &forms(&origin)).await.unwrap();
+    assert!(account.leads.kept > 0);
     assert_eq!(account.problems(), Vec::<String>::new());
 
     let mut places = Vec::new();

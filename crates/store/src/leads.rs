@@ -133,8 +133,22 @@ impl Store {
         Ok(forgotten)
     }
 
-    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the
-    /// strongest identifier that finds one.
+    /// How many leads the dataset has.
+    pub async fn count_leads(&self, dataset: DatasetId) -> Result<i64, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            count: i64,
+        }
+        let row: Row = sql_query("SELECT count(*) AS count FROM leads WHERE dataset_id = $1")
+            .bind::<BigInt, _>(dataset.as_i64())
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(row.count)
+    }
+
+    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the strongest identifier
+    /// that finds one.
     pub async fn find_lead(
         &self,
         dataset: DatasetId,

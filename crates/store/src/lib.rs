@@ -59,4 +59,4 @@ pub use purchases::{NewPurchase, PurchaseChange};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};
-pub use touchpoints::NewTouchpoint;
+pub use touchpoints::{LastClicks, NewTouchpoint};

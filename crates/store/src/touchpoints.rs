@@ -1,12 +1,17 @@
 //! `touchpoints`: contacts of visitors with ads. The same contact told again is stored once.
 
-use diesel::sql_query;
+use std::fmt;
+
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
+use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rastro_core::dataset::DatasetId;
+use rastro_core::page::Page;
 use rastro_core::touchpoint::Touchpoint;
 
 use crate::connection::Store;
 use crate::error::StoreError;
+use crate::lookup::PersonLookups;
 use crate::statement::Prepare;
 
 /// A contact of a visitor who is known, by the visitor's look-up.
@@ -19,7 +24,7 @@ pub struct NewTouchpoint {
 
 impl NewTouchpoint {
     /// `None`: the visitor is not known, and whose contact it was neither.
-    pub fn of(dataset_id: i64, person: &crate::lookup::PersonLookups, touch: Touchpoint) -> Option<Self> {
+    pub fn of(dataset_id: i64, person: &PersonLookups, touch: Touchpoint) -> Option<Self> {
         let visitor = person.visitor.clone().or_else(|| person.external_id.clone())?;
         Some(NewTouchpoint {
             dataset_id,
@@ -27,9 +32,79 @@ impl NewTouchpoint {
             touch,
         })
     }
+
+    pub fn touch(&self) -> &Touchpoint {
+        &self.touch
+    }
+}
+
+/// The newest click of each network that a visitor came by.
+#[derive(Clone, Default, QueryableByName)]
+pub struct LastClicks {
+    #[diesel(sql_type = Nullable<Text>)]
+    pub fbclid: Option<String>,
+    /// When that click was, in milliseconds since 1970.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub fbclid_at_ms: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    gclid: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    gbraid: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    wbraid: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    msclkid: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    ttclid: Option<String>,
+}
+
+/// Click ids belong in no log.
+impl fmt::Debug for LastClicks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the last clicks of a visitor")
+    }
+}
+
+impl LastClicks {
+    /// Puts the clicks where an event's own page names none of their network.
+    pub fn complete(&self, page: &mut Page) {
+        for (name, id) in [
+            ("fbclid", &self.fbclid),
+            ("gclid", &self.gclid),
+            ("gbraid", &self.gbraid),
+            ("wbraid", &self.wbraid),
+            ("msclkid", &self.msclkid),
+            ("ttclid", &self.ttclid),
+        ] {
+            if let Some(id) = id {
+                page.add_click(name, id);
+            }
+        }
+    }
 }
 
 impl Store {
+    /// The clicks of the visitor that is looked up, and of the one behind the lead. `None`: nobody is known.
+    pub async fn last_clicks(
+        &self,
+        dataset: DatasetId,
+        lead_id: Option<i64>,
+        lookups: &PersonLookups,
+    ) -> Result<Option<LastClicks>, StoreError> {
+        if lead_id.is_none() && lookups.visitor.is_none() && lookups.external_id.is_none() {
+            return Ok(None);
+        }
+        let clicks = sql_query(include_str!("sql/last_clicks.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Nullable<BigInt>, _>(lead_id)
+            .bind::<Nullable<Binary>, _>(lookups.visitor.as_deref())
+            .bind::<Nullable<Binary>, _>(lookups.external_id.as_deref())
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(Some(clicks))
+    }
+
     /// Deletes contacts that are older than so many days, at most `limit`; returns how many.
     pub async fn forget_touchpoints(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
         let forgotten = sql_query(include_str!("sql/forget_touchpoints.sql"))

@@ -7,6 +7,7 @@ use rastro_core::consent;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::Json;
+use rastro_core::page::CLICKS;
 use rastro_core::person::PersonKeys;
 use rastro_core::touchpoint::Touchpoint;
 use rastro_core::user_data::UserData;
@@ -242,6 +243,20 @@ impl Capture<'_> {
             .into_iter()
             .filter_map(|touch| NewTouchpoint::of(dataset_id, person, touch))
             .collect()
+    }
+
+    /// Puts the clicks that the page told of beside an event whose own page names none of their network: the form is rarely on the
+    /// page that the ad led to.
+    pub(super) fn add_clicks(event: &mut NewEvent, touchpoints: &[NewTouchpoint]) {
+        let mut newest_first: Vec<&NewTouchpoint> = touchpoints.iter().collect();
+        newest_first.sort_by_key(|touchpoint| std::cmp::Reverse(touchpoint.touch().at_ms));
+        for touchpoint in newest_first {
+            for name in CLICKS {
+                if let Some(id) = touchpoint.touch().get(name) {
+                    event.facts.page.add_click(name, id);
+                }
+            }
+        }
     }
 
     async fn store(&self, ready: Ready, idempotent: Option<Idempotent>) -> Result<HttpResponse, Problem> {

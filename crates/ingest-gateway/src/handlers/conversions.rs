@@ -162,29 +162,29 @@ async fn take_in(
 }
 
 /// What is the same for every event of a request.
-struct Reader<'r> {
-    app: &'r App,
-    key: &'r KnownKey,
-    intake: Intake<'r>,
-    test_event_code: &'r str,
+pub(super) struct Reader<'r> {
+    pub(super) app: &'r App,
+    pub(super) key: &'r KnownKey,
+    pub(super) intake: Intake<'r>,
+    pub(super) test_event_code: &'r str,
     /// What was left out beside the events, true of each.
-    warnings: Vec<Finding>,
-    request_id: Uuid,
-    traceparent: Option<String>,
-    idempotent: Option<Idempotent>,
+    pub(super) warnings: Vec<Finding>,
+    pub(super) request_id: Uuid,
+    pub(super) traceparent: Option<String>,
+    pub(super) idempotent: Option<Idempotent>,
 }
 
 /// Why an event is not taken.
-enum Refused {
+pub(super) enum Refused {
     Invalid(Vec<Finding>),
     NotForThisKey(Finding),
 }
 
 /// An event and what its sender is warned of.
-type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
+pub(super) type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 
 /// How a request is answered by what became of its events, to be kept.
-type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
+pub(super) type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
 
 /// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong with it.
 type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>;
@@ -229,7 +229,7 @@ impl<'r> Reader<'r> {
     }
 
     /// Reads an event, and refuses one that the key may not send.
-    fn read(&self, event: Json<'r>) -> Reading<'r> {
+    pub(super) fn read(&self, event: Json<'r>) -> Reading<'r> {
         let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
         self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
         Ok((event, warnings))
@@ -288,7 +288,7 @@ impl<'r> Reader<'r> {
         self.intake.consent_refused.then_some("withheld")
     }
 
-    fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
+    pub(super) fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
         let origin = Origin {
             dataset_id: self.key.caller.dataset_id,
             test_event_code: own_test_event_code.unwrap_or(self.test_event_code).to_owned(),
@@ -308,7 +308,7 @@ impl<'r> Reader<'r> {
     }
 
     /// What is logged of refused events: those alike are one.
-    fn refusals<'f>(
+    pub(super) fn refusals<'f>(
         &self,
         refused: impl IntoIterator<Item = (Option<String>, &'f [Finding])>,
     ) -> Vec<Refusal> {
@@ -329,7 +329,7 @@ impl<'r> Reader<'r> {
     }
 
     /// Stores what came. The error inside is the answer of whoever used the idempotency key first.
-    async fn store(
+    pub(super) async fn store(
         &self,
         events: Vec<NewEvent>,
         refusals: Vec<Refusal>,
@@ -461,7 +461,7 @@ fn receipt<'e, T: AsRef<str>>(
 }
 
 /// The name of an event that was not read yet, if it looks like one: anything may stand there.
-fn name_of(event: &Json<'_>) -> Option<String> {
+pub(super) fn name_of(event: &Json<'_>) -> Option<String> {
     const LONGEST: usize = 50;
     let Json::Object(fields) = event else { return None };
     let (_, name) = fields.iter().find(|(field, _)| field == "event_name")?;

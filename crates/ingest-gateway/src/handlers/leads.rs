@@ -60,7 +60,8 @@ impl Subject for Leads {
 
         let lookups = capture.lookups(&lead.keys, &event.user_data);
         let touchpoints = capture.touchpoints(&lookups, &mut all_warnings);
-        let new_event = capture.new_event(&event);
+        let mut new_event = capture.new_event(&event);
+        Capture::add_clicks(&mut new_event, &touchpoints);
         let mut new_lead = capture.app.store.new_lead(&new_event, &lead.contact, lookups);
         new_lead.fbp = event.user_data.fbp.as_deref().map(str::to_owned);
         new_lead.fbc = event.user_data.fbc.as_deref().map(str::to_owned);

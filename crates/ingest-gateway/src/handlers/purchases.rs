@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use rastro_core::click_id;
 use rastro_core::event::Intake;
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, Object};
 use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{Acceptance, ApiKeyKind, KnownLead, NewPurchase, NewRequest, Record, Stored};
+use rastro_store::{
+    Acceptance, ApiKeyKind, KnownLead, LastClicks, NewPurchase, NewRequest, PersonLookups, Record, Stored,
+};
 use tracing::warn;
 
 use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
@@ -82,8 +85,12 @@ impl Subject for Purchases {
         if let Some(lead) = &lead {
             // What the visitor said with this order counts more than what was said with the form.
             intake.consent_refused |= lead.ads_refused && capture.envelope.consent == Consent::NotSaid;
-            read_event = read(&intake, &remembered(lead))?;
-        } else if purchase.lead_id.is_some() {
+        }
+        let clicks = last_clicks(capture, lead.as_ref(), &lookups, intake.consent_refused).await?;
+        if lead.is_some() || clicks.is_some() {
+            read_event = read(&intake, &remembered(lead.as_ref(), clicks.as_ref()))?;
+        }
+        if lead.is_none() && purchase.lead_id.is_some() {
             warnings.push(Finding {
                 pointer: "/purchase/lead_id".to_owned(),
                 detail: "was left out: there is no such lead".into(),
@@ -94,6 +101,10 @@ impl Subject for Purchases {
         let touchpoints = capture.touchpoints(&lookups, &mut warnings);
         let mut new_event = capture.new_event(&event);
         new_event.withheld = intake.consent_refused;
+        Capture::add_clicks(&mut new_event, &touchpoints);
+        if let Some(clicks) = &clicks {
+            clicks.complete(&mut new_event.facts.page);
+        }
 
         let becomes_event = status == PurchaseStatus::Approved;
         let is_claim = status == PurchaseStatus::Pending && !new_event.withheld;
@@ -170,10 +181,36 @@ fn status(capture: &Capture<'_>, purchase: &Purchase<'_>) -> Result<PurchaseStat
     }
 }
 
-/// What the lead's browser had, by Meta's names.
-fn remembered<'a>(lead: &KnownLead) -> Object<'a> {
-    let ids = [("fbp", &lead.fbp), ("fbc", &lead.fbc)];
-    ids.into_iter()
-        .filter_map(|(name, id)| Some((Cow::Borrowed(name), Json::String(id.clone()?.into()))))
+/// The clicks by which the buyer came, if the buyer is known and did not refuse ads.
+async fn last_clicks(
+    capture: &Capture<'_>,
+    lead: Option<&KnownLead>,
+    lookups: &PersonLookups,
+    consent_refused: bool,
+) -> Result<Option<LastClicks>, Refused> {
+    if consent_refused {
+        return Ok(None);
+    }
+    let lead_id = lead.map(|lead| lead.lead_id);
+    let dataset_id = capture.key.caller.dataset_id;
+    let clicks = capture.app.store.last_clicks(dataset_id, lead_id, lookups).await;
+    clicks.map_err(|error| {
+        warn!("a buyer's clicks could not be looked up: {}", ErrorChain(&error));
+        Refused::Unavailable
+    })
+}
+
+/// What the buyer's browser had, by Meta's names: as the lead has it, else the last click with its own time.
+fn remembered<'a>(lead: Option<&KnownLead>, clicks: Option<&LastClicks>) -> Object<'a> {
+    let fbc_of_click = || {
+        let clicks = clicks?;
+        let fbc = click_id::fbc_from_click(clicks.fbclid.as_deref()?, clicks.fbclid_at_ms?);
+        click_id::is_valid(&fbc).then_some(fbc)
+    };
+    let fbp = lead.and_then(|lead| lead.fbp.clone());
+    let fbc = lead.and_then(|lead| lead.fbc.clone()).or_else(fbc_of_click);
+    [("fbp", fbp), ("fbc", fbc)]
+        .into_iter()
+        .filter_map(|(name, id)| Some((Cow::Borrowed(name), Json::String(id?.into()))))
         .collect()
 }

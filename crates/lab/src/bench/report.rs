@@ -7,16 +7,21 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::bench::claims::{Claims, Expiry};
+use crate::bench::doors::{IDEMPOTENT, LEADS, PAGE, PURCHASES, Script};
 use crate::bench::measure::{Measurement, median};
 use crate::bench::{BATCH, COPY, DRAIN, NAIVE, Round, SINGLE, STATEMENT, THROUGH, THROUGH_OTHER};
 use crate::books::{AtMeta, Books, Tables};
 
 /// The configurations in the order of a round, and what each is.
-const CONFIGURATIONS: [(&str, &str); 8] = [
+const CONFIGURATIONS: [(&str, &str); 12] = [
     (NAIVE, "naive: 3 statements each, pool of 16, 256 conns"),
     (STATEMENT, "1 accept transaction each, pool of 16, 256 conns"),
     (SINGLE, "gateway, 1 event a request, 256 conns"),
     (BATCH, "gateway, 1000 events a request, 8 conns"),
+    (PAGE, "the same from a page: CORS, text/plain, key in query"),
+    (IDEMPOTENT, "the same with an idempotency key each"),
+    (LEADS, "leads captured, each with its event"),
+    (PURCHASES, "purchases recorded, each with its event"),
     (COPY, "COPY into the same three tables"),
     (DRAIN, "forwarder: claim + send + finish, alone"),
     (THROUGH, "in and out at once, 1 event a request"),
@@ -24,11 +29,16 @@ const CONFIGURATIONS: [(&str, &str); 8] = [
 ];
 
 /// The ratios of events per second, by key: this configuration against that one, and what is aimed at.
-const RATIOS: [(&str, &str, &str, f64); 6] = [
+const RATIOS: [(&str, &str, &str, f64); 10] = [
     ("ratio_single_vs_naive", SINGLE, NAIVE, 5.0),
     ("ratio_single_vs_statement", SINGLE, STATEMENT, 0.0),
     ("ratio_batch_vs_naive", BATCH, NAIVE, 8.0),
     ("ratio_batch_vs_copy", BATCH, COPY, 0.45),
+    ("ratio_page_vs_single", PAGE, SINGLE, 0.9),
+    // At most 1.3 times the cost.
+    ("ratio_idempotent_vs_single", IDEMPOTENT, SINGLE, 0.77),
+    ("ratio_leads_vs_single", LEADS, SINGLE, 0.5),
+    ("ratio_purchases_vs_single", PURCHASES, SINGLE, 0.5),
     ("ratio_through_vs_other_build", THROUGH, THROUGH_OTHER, 0.85),
     ("ratio_drain_vs_single", DRAIN, SINGLE, 0.0),
 ];
@@ -54,7 +64,10 @@ pub struct Report {
     pub machine: String,
     pub postgres: BTreeMap<String, String>,
     pub thousand_a_minute: Option<Everyday>,
+    /// The same of leads captured.
+    pub thousand_leads_a_minute: Option<Measurement>,
     pub rounds: Vec<Round>,
+    pub script: Option<Script>,
     /// COPY with one thing less in the tables each.
     pub costs: Vec<Vec<(Tables, Measurement)>>,
     /// Bytes of disk per accepted event, by build and table.
@@ -152,6 +165,33 @@ impl Report {
         let drain = self.rate(DRAIN);
         let found = format!("{drain:.0} events/s");
         add("drain", "at least 40000 events/s", found, drain >= 40_000.0);
+        if let Some(captures) = &self.thousand_leads_a_minute {
+            let found = format!("{:.1} ms", captures.p95_ms);
+            add(
+                "P95 of capture, 1,000 leads a minute",
+                "at most 50 ms",
+                found,
+                captures.p95_ms <= 50.0,
+            );
+        }
+        if let Some(script) = &self.script {
+            let found = format!("{} bytes", script.bytes);
+            add(
+                "sdk.js as it is served",
+                "at most 4200 bytes",
+                found,
+                script.bytes <= 4_200,
+            );
+            if let Some(median) = script.track_median_ms {
+                let found = format!("{median:.1} ms");
+                add(
+                    "track on a page's main thread, median",
+                    "at most 2 ms",
+                    found,
+                    median <= 2.0,
+                );
+            }
+        }
         if let Some(Claims { ratio, median_ms, .. }) = &self.claims {
             let found = format!("{ratio:.2}x ({:.1} / {:.1} ms)", median_ms.0, median_ms.1);
             add(
@@ -233,6 +273,11 @@ impl Report {
                 "1,000 a minute, all services at work",
                 json!(self.thousand_a_minute),
             ),
+            (
+                "1,000 leads captured a minute, all services at work",
+                json!(self.thousand_leads_a_minute),
+            ),
+            ("The script for pages", json!(self.script)),
             (
                 "Claims of 1,000 events, large and small backlog",
                 json!(self.claims),

@@ -12,7 +12,7 @@ use rastro_test_support::http::{self, Answer};
 use rastro_test_support::process::{Process, Program, free_address};
 use rastro_test_support::services::{Seed, Services};
 
-use crate::bench::usage;
+use crate::bench::{doors, usage};
 use crate::books::{self, AtMeta, Books, SEALING_KEY, Server, Told};
 use crate::load::{Client, Load, Outcome, Pace, Patience, Request, Verdict, Window};
 use crate::sample::Template;
@@ -21,6 +21,8 @@ use crate::sample::Template;
 pub const TOKEN: &str = "EAAbenchmark";
 const SECRET_KEY: &str = "sk_benchmark_0123456789abcdef";
 const PUBLISHABLE_KEY: &str = "pk_benchmark_0123456789abcdef";
+/// The system that is measured.
+pub const THIS_BUILD: &str = "this build";
 /// A delivery that makes no progress for so long has lost something.
 const STALLED_AFTER: Duration = Duration::from_secs(60);
 
@@ -72,6 +74,13 @@ impl System {
                 ("RASTRO__HEALTH__LISTEN", &health.to_string()),
             ])
             .logging_to(&logs.join(format!("gateway-{dataset}.log")));
+        // The limit of a page's key is far below what is measured. Another build may not know the setting.
+        let unlimited = [("RASTRO__GATEWAY__MAX_EVENTS_PER_SECOND_PER_PUBLISHABLE_KEY", "0")];
+        let gateway = if name == THIS_BUILD {
+            gateway.with(&unlimited)
+        } else {
+            gateway
+        };
         let gateway = gateway.start()?.await_ready(health, "/readyz").await?;
         Ok(System {
             name,
@@ -112,6 +121,36 @@ impl System {
     /// A load of requests with so many events each. Whoever runs it adds its outcome to the books.
     pub fn load(&self, connections: usize, events: usize, pace: Pace, window: Window) -> Load<Leads> {
         let template = Arc::new(Template::request(&self.event, events, SECRET_KEY));
+        self.load_of(template, connections, pace, window)
+    }
+
+    /// The other ways in, by their names.
+    pub fn doors(&self) -> [(&'static str, Template); 4] {
+        doors::templates(&self.event, SECRET_KEY, PUBLISHABLE_KEY)
+    }
+
+    /// Where pages send to, and their key.
+    pub fn for_pages(&self) -> (String, &'static str) {
+        (format!("http://{}", self.address), PUBLISHABLE_KEY)
+    }
+
+    /// Bytes of the script as a browser gets it.
+    pub async fn script_bytes(&self) -> anyhow::Result<u64> {
+        let mut connection = http::Connection::open(self.address).await?;
+        let request = http::request("GET", "/sdk.js", &[("Accept-Encoding", "gzip, br")], "");
+        let answer = connection.exchange(&request).await?;
+        ensure!(answer.status == 200, "the gateway has no script");
+        Ok(answer.body.len() as u64)
+    }
+
+    /// The same of any requests.
+    pub fn load_of(
+        &self,
+        template: Arc<Template>,
+        connections: usize,
+        pace: Pace,
+        window: Window,
+    ) -> Load<Leads> {
         let leads = Leads {
             template,
             numbers: self.numbers.clone(),

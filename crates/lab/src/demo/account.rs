@@ -8,11 +8,20 @@ use crate::books::{Books, signed};
 use crate::demo::stream::Expected;
 use crate::demo::visitors::Answers;
 
+/// The forms of the landing page: each is an event, and a lead beside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leads {
+    pub sent: u64,
+    /// Rows of leads that are new.
+    pub kept: u64,
+}
+
 /// What became of the stream.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// What was sent, and what had to come of it.
     pub expected: Expected,
+    pub leads: Leads,
     pub answers: Answers,
     pub books: Books,
 }
@@ -44,6 +53,12 @@ impl Account {
                 ));
             }
         }
+        if self.leads.sent != self.leads.kept {
+            problems.push(format!(
+                "Forms sent: {}, but leads kept: {}.",
+                self.leads.sent, self.leads.kept
+            ));
+        }
         problems.extend(self.books.problems());
         problems
     }
@@ -57,6 +72,11 @@ impl Account {
                 "sent",
                 signed(self.sent()),
                 "by browsers one at a time, by a server in batches",
+            ),
+            (
+                "of which forms",
+                signed(self.leads.sent),
+                "of the landing page, across origins, each a lead beside its event",
             ),
             ("accepted", accepted, "stored on disk before the gateway answered"),
             (
@@ -81,6 +101,11 @@ impl Account {
             let what = "accepted before, and still on the way at the start";
             lines.push(("from an earlier run", books.pending_before, what));
         }
+        lines.push((
+            "leads kept",
+            signed(self.leads.kept),
+            "rows of leads, contact data sealed",
+        ));
         lines.extend([
             (
                 "delivered",
@@ -126,6 +151,7 @@ impl Account {
         let reasons = reasons.map(|(reason, count)| json!({"reason": reason, "count": count}));
         json!({
             "sent": self.sent(),
+            "leads": self.leads.kept,
             "accepted": self.answers.accepted,
             "duplicate": self.answers.duplicate,
             "rejected": self.answers.rejected(),
@@ -154,6 +180,7 @@ mod tests {
                 duplicate: 3,
                 rejected: 2,
             },
+            leads: Leads { sent: 1, kept: 1 },
             answers: Answers {
                 accepted: 7,
                 duplicate: 3,

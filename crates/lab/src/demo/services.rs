@@ -17,11 +17,14 @@ use rastro_test_support::services::{Seed, Services};
 use serde_json::json;
 
 use crate::demo::account::Account;
+use crate::demo::landing;
 use crate::demo::visitors::Keys;
 use crate::{books, heading, local, say, variable};
 
 /// In the order of an event's way, so that nothing is accepted any more while the rest drains.
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
+    // The landing page.
+    "rastro-lab",
     "ingest-gateway",
     "capi-forwarder",
     "retry-worker",
@@ -39,6 +42,7 @@ pub struct Running {
     pub secrets: Secrets,
     pub gateway: SocketAddr,
     pub sandbox: SocketAddr,
+    pub landing: SocketAddr,
     health: [(&'static str, SocketAddr); 3],
     database_url: String,
 }
@@ -52,7 +56,7 @@ pub async fn start() -> anyhow::Result<Running> {
     stop_processes()?; // of an earlier demo; frees the friendly ports
     let services = services(&database_url, &secrets);
     services.migrate().await?;
-    let (gateway, sandbox) = (free_address(8080)?, free_address(8090)?);
+    let (gateway, sandbox, landing) = (free_address(8080)?, free_address(8090)?, free_address(8070)?);
     let health = [
         ("gateway", free_address(9101)?),
         ("forwarder", free_address(9102)?),
@@ -60,7 +64,7 @@ pub async fn start() -> anyhow::Result<Running> {
     ];
     let [gateway_health, forwarder_health, worker_health] = health.map(|(_, address)| address);
     let token = format!("{}={}", secrets.dataset_id, secrets.access_token);
-    let meta = Program::new(&services.programs, NAMES[3]);
+    let meta = Program::new(&services.programs, NAMES[4]);
     let meta = meta.arguments(&["--listen", &sandbox.to_string(), "--token", &token]);
     keep(meta, sandbox, "/healthz").await?;
     let at = |program: Program, health: SocketAddr| {
@@ -69,24 +73,39 @@ pub async fn start() -> anyhow::Result<Running> {
     // Before the gateway, which is not ready without partitions: the schema may be weeks old.
     let worker = at(services.retry_worker(), worker_health);
     keep(worker, worker_health, "/readyz").await?;
+    let origins = format!("http://{landing},http://127.0.0.1:8000,http://localhost:8000");
     let seed = services.gateway(&secrets.seed()).with(&[
         ("RASTRO__GATEWAY__LISTEN", &gateway.to_string()),
         ("RASTRO__SEED__NAME", "Rastro demo"),
         ("RASTRO__SEED__DEFAULT_COUNTRY", "br"),
         ("RASTRO__SEED__DEFAULT_CURRENCY", "BRL"),
-        // A page that somebody tries the script in (README.md).
-        (
-            "RASTRO__SEED__ALLOWED_ORIGINS",
-            "http://127.0.0.1:8000,http://localhost:8000",
-        ),
+        // The landing page's, and that of a page that somebody tries the script in (README.md).
+        ("RASTRO__SEED__ALLOWED_ORIGINS", &origins),
     ]);
+    // A start only creates: a dataset that an earlier demo made may not know the page's address.
+    let (status, log) = seed.clone().arguments(&["reseed"]).start()?.ended().await?;
+    ensure!(
+        status.success(),
+        "the dataset could not be written: {}",
+        log.join("\n")
+    );
     keep(at(seed, gateway_health), gateway_health, "/readyz").await?;
     let forwarder = services.forwarder(&format!("http://{sandbox}"));
     keep(at(forwarder, forwarder_health), forwarder_health, "/readyz").await?;
+    let page = Program::new(&services.programs, NAMES[0]);
+    let endpoint = format!("http://{gateway}");
+    let page = page.arguments(&[
+        "landing",
+        &landing.to_string(),
+        &endpoint,
+        &secrets.publishable_key,
+    ]);
+    keep(page, landing, "/").await?;
     Ok(Running {
         secrets,
         gateway,
         sandbox,
+        landing,
         health,
         database_url,
     })
@@ -286,10 +305,18 @@ impl Running {
             writeln!(text, "  - {problem}").expect("writing to memory cannot fail");
         }
         text.push_str("\nLook further\n");
-        let mut lines = vec![(
-            "what reached \"Meta\"".to_owned(),
-            format!("http://{} (a page)", self.sandbox),
-        )];
+        let by_hand = landing::by_hand(self.gateway, self.landing, &self.secrets.publishable_key);
+        let mut lines = vec![
+            (
+                "landing page".to_owned(),
+                format!("http://{} (fill in its form; or by hand:)", self.landing),
+            ),
+            (String::new(), by_hand),
+            (
+                "what reached \"Meta\"".to_owned(),
+                format!("http://{} (a page)", self.sandbox),
+            ),
+        ];
         for (name, address) in self.health {
             let health = format!("http://{address}/readyz, http://{address}/metrics");
             lines.push((name.replace('_', "-"), health));
@@ -313,6 +340,7 @@ impl Running {
         let mut urls = json!({
             "sandbox": format!("http://{}", self.sandbox),
             "gateway": format!("http://{}", self.gateway),
+            "landing": format!("http://{}", self.landing),
             "conversions": format!("http://{}/api/meta/conversions", self.gateway),
         });
         for (name, address) in self.health {
