@@ -4,7 +4,7 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`purchase`],
-//! [`touchpoint`], [`retry`], [`circuit_breaker`].
+//! [`payment`], [`touchpoint`], [`retry`], [`circuit_breaker`].
 
 pub mod circuit_breaker;
 pub mod click_id;
@@ -19,6 +19,7 @@ pub mod lead;
 pub mod match_keys;
 pub mod origin;
 pub mod page;
+pub mod payment;
 pub mod person;
 mod personal_data;
 mod placeholder;
