@@ -4,7 +4,8 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`purchase`],
-//! [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`], [`circuit_breaker`].
+//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
+//! [`circuit_breaker`].
 
 pub mod attribution;
 pub mod circuit_breaker;
@@ -23,6 +24,7 @@ pub mod match_keys;
 pub mod metrics;
 pub mod origin;
 pub mod page;
+pub mod payment;
 pub mod person;
 mod personal_data;
 mod placeholder;

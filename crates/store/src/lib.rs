@@ -21,6 +21,7 @@ mod lookup;
 mod maintenance;
 mod meta_retry_queue;
 mod migrations;
+mod payment_accounts;
 mod purchases;
 mod schema;
 mod seal;
@@ -48,6 +49,7 @@ pub use meta_retry_queue::{
     DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
+pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
 pub use purchases::{NewPurchase, PurchaseChange};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
