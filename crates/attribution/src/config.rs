@@ -1,7 +1,10 @@
 //! The service's configuration: `config.default.toml` is its documentation.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, ensure};
 use rastro_boot::{CommonConfig, ServiceConfig};
+use rastro_core::attribution::Lookback;
 use rastro_core::dataset::Currency;
 use rastro_core::payment::ConversionValue;
 use rastro_store::{PaymentAccount, Unsigned};
@@ -18,6 +21,7 @@ pub struct Config {
     pub payments: PaymentsConfig,
     pub reconcile: ReconcileConfig,
     pub account: AccountConfig,
+    pub crediting: CreditingConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +43,43 @@ pub struct ReconcileConfig {
     pub sweep_lag_seconds: i64,
     pub nightly_days: i64,
     pub weekly_days: i64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreditingConfig {
+    pub enabled: bool,
+    pub time_zone: String,
+    pub lookback_days: u16,
+    pub lookback_by_channel: BTreeMap<String, u16>,
+    pub interval_seconds: u64,
+    pub overlap_seconds: i64,
+    pub sweep_days: u64,
+}
+
+impl CreditingConfig {
+    /// # Errors
+    /// When a window is none.
+    pub fn lookback(&self) -> anyhow::Result<Lookback> {
+        let lookback = Lookback::new(self.lookback_days, self.lookback_by_channel.clone());
+        lookback.context("crediting.lookback_days, crediting.lookback_by_channel")
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.interval_seconds > 0 && self.overlap_seconds >= 60,
+            "crediting.interval_seconds must be at least 1, and crediting.overlap_seconds 60: a transaction may commit late"
+        );
+        ensure!(
+            (1..=400).contains(&self.sweep_days),
+            "crediting.sweep_days must be 1 to 400"
+        );
+        ensure!(
+            self.time_zone.contains('/') || self.time_zone == "UTC",
+            "crediting.time_zone must be an IANA name, such as America/Sao_Paulo: an offset is not one all year"
+        );
+        self.lookback().map(drop)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -91,6 +132,7 @@ impl ServiceConfig for Config {
             (1..365).contains(&reconcile.nightly_days) && (1..365).contains(&reconcile.weekly_days),
             "reconcile.nightly_days and reconcile.weekly_days must be 1 to 364: Mercado Pago lists a year"
         );
+        self.crediting.check()?;
         self.account.read().map(drop)
     }
 }
@@ -176,6 +218,16 @@ mod tests {
         assert!(
             !shown.contains("first-secret") && !shown.contains("APP_USR"),
             "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_window_of_a_touch_is_between_a_day_and_ninety() {
+        assert!(load(&[("RASTRO__CREDITING__LOOKBACK_DAYS", "91")]).is_err());
+        assert!(load(&[("RASTRO__CREDITING__TIME_ZONE", "-03")]).is_err());
+        assert_eq!(
+            load(&[]).unwrap().crediting.lookback().unwrap(),
+            Lookback::default()
         );
     }
 

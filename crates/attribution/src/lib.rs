@@ -2,10 +2,14 @@
 //!
 //! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was notified, reads
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
-//! accounts with the books and shows every difference. Any number of them may run.
+//! accounts with the books and shows every difference. [`crediting`] keeps what orders are credited to, and the sums, cohorts and
+//! forecasts made of it; [`spend_import`] reads what was paid for ads. Any number of them may run.
 
 pub mod config;
+pub mod crediting;
+pub mod forecasts;
 pub mod mercado_pago;
+pub mod spend_import;
 
 mod account;
 mod metrics;
@@ -31,6 +35,11 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     seed_account(&store, config, &shutdown).await?;
+    if config.crediting.enabled {
+        crediting::Crediting::new(store.clone(), &config.crediting)?
+            .run(shutdown.clone())
+            .await;
+    }
     shutdown.requested().await;
     Ok(())
 }

@@ -9,7 +9,12 @@ use rastro_boot::Service;
 use rastro_service::health::Routes;
 
 const USAGE: &str = "usage: attribution           serve
-       attribution account   write the configured Mercado Pago account over the stored one";
+       attribution account   write the configured Mercado Pago account over the stored one
+       attribution recompute [--dataset ID] [--days 365]
+                             credit all orders again; stopped, it goes on where it was
+       attribution spend FILE --dataset ID [--format rastro|google-ads] [--dry-run]
+                             [--decimal-comma] [--day-first] [--account ID]
+                             import what was paid for ads, the whole file or nothing";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +22,8 @@ fn main() -> anyhow::Result<()> {
     match arguments.as_slice() {
         [] => serve(),
         ["account"] => commands::account(),
+        ["recompute", options @ ..] => commands::recompute(options),
+        ["spend", file, options @ ..] => commands::spend(file, options),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }

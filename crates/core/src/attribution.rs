@@ -1,10 +1,11 @@
 //! Which contacts with ads an order is credited to, and with how much of its money.
 //!
-//! [`path`] chooses the touches that count, [`Model`] weighs them, [`allocate`] splits cents by those weights
-//! so that the parts are the whole to the cent. [`origin`] names the channel and campaign of a touch as the
-//! books of spend do.
+//! [`chosen`] and [`path`] choose the touches that count, [`Model`] weighs them, [`allocate`] splits cents by
+//! those weights so that the parts are the whole to the cent; [`credits`] does all of it for an order.
+//! [`origin`] names the channel and campaign of a touch as the books of spend do.
 
 mod allocate;
+mod credit;
 pub mod markov;
 mod model;
 mod origin;
@@ -13,6 +14,7 @@ mod path;
 mod properties;
 
 pub use allocate::allocate;
+pub use credit::{Credit, OrderMoney, Rules, Touch, chosen, credits, shares};
 pub use model::{Model, Step, weights};
 pub use origin::{Origin, TouchWords, campaign_key};
 pub use path::{Lookback, LookbackError, MOST_STEPS, SAME_VISIT_MS, path};

@@ -6,7 +6,11 @@
 //!
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 
+mod ad_spend;
 mod api_keys;
+mod attribution_credits;
+mod attribution_runs;
+mod campaign_daily;
 mod carry_over;
 mod census;
 mod circuit_breakers;
@@ -23,6 +27,8 @@ mod meta_retry_queue;
 mod migrations;
 mod payment_accounts;
 mod purchases;
+mod revenue;
+mod revenue_forecasts;
 mod schema;
 mod seal;
 mod send_attempts;
@@ -33,7 +39,10 @@ mod tls;
 mod touchpoints;
 mod unknown_words;
 
+pub use ad_spend::{Spend, SpendChange, SpendSource};
 pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
+pub use attribution_credits::{CreditSettings, Recredited};
+pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
@@ -51,6 +60,11 @@ pub use meta_retry_queue::{
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use revenue::{
+    CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
+    RevenueFilter,
+};
+pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// Below either the model says more about chance than about channels.
 pub const LEAST_CONVERSIONS: u64 = 300;
 pub const LEAST_CONVERSIONS_OF_A_CHANNEL: u64 = 30;
@@ -27,7 +29,8 @@ struct Channel {
 }
 
 /// What would be missed without each channel, from 0 to 1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RemovalEffects(BTreeMap<String, f64>);
 
 impl RemovalEffects {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 /// Of one origin within so long after the first: one visit.
 pub const SAME_VISIT_MS: i64 = 30 * 60 * 1000;
 /// The newest so many of a path count. Nobody has as many by hand.
@@ -9,7 +11,7 @@ pub const MOST_STEPS: usize = 200;
 const DAY_MS: i64 = 86_400_000;
 
 /// How long before the order a touch still counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Lookback {
     days: u16,
     by_channel: BTreeMap<String, u16>,
