@@ -1,17 +1,20 @@
 //! The service's configuration: `config.default.toml` is its documentation.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::attribution::Lookback;
-use rastro_core::dataset::Currency;
+use rastro_core::dataset::{Currency, DatasetId};
 use rastro_core::payment::ConversionValue;
-use rastro_store::{PaymentAccount, Unsigned};
+use rastro_graph_api::{AdAccount, GraphApi, GraphApiConfig};
+use rastro_store::{PaymentAccount, Store, Unsigned};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::mercado_pago::MercadoPagoConfig;
+use crate::meta_spend::MetaSpend;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +25,8 @@ pub struct Config {
     pub reconcile: ReconcileConfig,
     pub account: AccountConfig,
     pub crediting: CreditingConfig,
+    pub graph_api: GraphApiConfig,
+    pub meta_spend: MetaSpendConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -84,6 +89,60 @@ impl CreditingConfig {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct MetaSpendConfig {
+    account_id: String,
+    dataset_id: String,
+    access_token: SecretString,
+    pub interval_seconds: u64,
+    pub first_days: u64,
+    poll_milliseconds: u64,
+}
+
+impl MetaSpendConfig {
+    /// Who reads the configured ad account, if there is one.
+    ///
+    /// # Errors
+    /// When what is configured makes no sense.
+    pub fn reader(&self, store: &Store, graph_api: &GraphApiConfig) -> anyhow::Result<Option<MetaSpend>> {
+        let Some((dataset, account)) = self.read()? else {
+            return Ok(None);
+        };
+        Ok(Some(MetaSpend {
+            store: store.clone(),
+            graph_api: GraphApi::new(graph_api)?,
+            dataset,
+            account,
+            access_token: self.access_token.expose_secret().trim().into(),
+            poll: Duration::from_millis(self.poll_milliseconds),
+        }))
+    }
+
+    fn read(&self) -> anyhow::Result<Option<(DatasetId, AdAccount)>> {
+        ensure!(
+            self.interval_seconds >= 600 && self.poll_milliseconds > 0,
+            "meta_spend.interval_seconds must be at least 600, and meta_spend.poll_milliseconds 1"
+        );
+        ensure!(
+            (1..=1_095).contains(&self.first_days),
+            "meta_spend.first_days must be 1 to 1095: Meta keeps three years"
+        );
+        if self.account_id.is_empty() {
+            return Ok(None);
+        }
+        ensure!(
+            !self.access_token.expose_secret().trim().is_empty(),
+            "meta_spend.access_token is required with meta_spend.account_id"
+        );
+        let account = AdAccount::parse(&self.account_id).context("meta_spend.account_id must be digits")?;
+        Ok(Some((
+            self.dataset_id.parse().context("meta_spend.dataset_id")?,
+            account,
+        )))
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccountConfig {
     account_id: i64,
     dataset_id: String,
@@ -133,6 +192,8 @@ impl ServiceConfig for Config {
             "reconcile.nightly_days and reconcile.weekly_days must be 1 to 364: Mercado Pago lists a year"
         );
         self.crediting.check()?;
+        self.meta_spend.read()?;
+        GraphApi::new(&self.graph_api)?;
         self.account.read().map(drop)
     }
 }

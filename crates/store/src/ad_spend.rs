@@ -58,12 +58,24 @@ impl From<SpendRow> for Spend {
     }
 }
 
+/// All that there is of an account in a span: what is stored of it and was not read again is gone.
+#[derive(Clone, Debug)]
+pub struct Covered {
+    pub channel: String,
+    pub account_id: String,
+    /// Both included.
+    pub from: NaiveDate,
+    pub until: NaiveDate,
+}
+
 /// What an import changed, or would change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpendChange {
     pub added: usize,
     pub changed: usize,
     pub unchanged: usize,
+    /// Only where a span was read as a whole.
+    pub removed: usize,
     /// Of all rows that were read, in millionths, by currency.
     pub total_micros: BTreeMap<String, i128>,
     pub first_day: Option<NaiveDate>,
@@ -128,6 +140,30 @@ impl Known {
 }
 
 impl Store {
+    /// Whether any spend of an account is stored.
+    pub async fn has_spend(
+        &self,
+        dataset: DatasetId,
+        channel: &str,
+        account_id: &str,
+    ) -> Result<bool, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            known: bool,
+        }
+        let row: Row = sql_query(
+            "SELECT EXISTS (SELECT FROM ad_spend WHERE dataset_id = $1 AND channel = $2 AND account_id = $3) AS known",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Text, _>(channel)
+        .bind::<Text, _>(account_id)
+        .prepared()
+        .get_result(&mut self.connection().await?)
+        .await?;
+        Ok(row.known)
+    }
+
     /// What importing these rows would change. Writes nothing.
     pub async fn preview_spend(
         &self,
@@ -140,6 +176,30 @@ impl Store {
             compare(&mut connection, dataset.as_i64(), rows, &mut change).await?;
         }
         Ok(change)
+    }
+
+    /// Imports all that an API has of an account in a span, in one transaction.
+    pub async fn replace_spend(
+        &self,
+        dataset: DatasetId,
+        source: SpendSource,
+        covered: &Covered,
+        spend: &[Spend],
+    ) -> Result<SpendChange, StoreError> {
+        let mut connection = self.connection().await?;
+        let importing = connection.transaction(async |connection| {
+            let mut change = total(spend);
+            for rows in spend.chunks(ROWS_AT_ONCE) {
+                let changed = compare(connection, dataset.as_i64(), rows, &mut change).await?;
+                if !changed.is_empty() {
+                    put(connection, dataset.as_i64(), source, &changed).await?;
+                }
+            }
+            change.removed = remove_others(connection, dataset.as_i64(), covered, spend).await?;
+            note(connection, dataset.as_i64(), source, &change, None).await?;
+            Ok(change)
+        });
+        importing.await
     }
 
     /// Imports rows, all in one transaction. Days that change are summed again. `content_hash`: of the file,
@@ -249,12 +309,67 @@ async fn put(
         .prepared()
         .execute(connection)
         .await?;
+    mark_days(connection, dataset, rows.iter().map(|row| row.day).collect()).await
+}
+
+/// Removes what is stored of the span beside these rows; returns how many. Their days are summed again.
+async fn remove_others(
+    connection: &mut AsyncPgConnection,
+    dataset: i64,
+    covered: &Covered,
+    spend: &[Spend],
+) -> Result<usize, StoreError> {
+    #[derive(QueryableByName)]
+    struct Removed {
+        #[diesel(sql_type = Date)]
+        day: NaiveDate,
+    }
+    let removed: Vec<Removed> = sql_query(
+        "DELETE FROM ad_spend s
+         WHERE s.dataset_id = $1 AND s.channel = $2 AND s.account_id = $3 AND s.day BETWEEN $4 AND $5
+             AND NOT EXISTS (
+                 SELECT FROM unnest($6::date[], $7::text[]) AS kept (day, campaign_key)
+                 WHERE kept.day = s.day AND kept.campaign_key = s.campaign_key
+             )
+         RETURNING s.day",
+    )
+    .bind::<BigInt, _>(dataset)
+    .bind::<Text, _>(&covered.channel)
+    .bind::<Text, _>(&covered.account_id)
+    .bind::<Date, _>(covered.from)
+    .bind::<Date, _>(covered.until)
+    .bind::<Array<Date>, _>(spend.iter().map(|spend| spend.row.day).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(
+        spend
+            .iter()
+            .map(|spend| spend.row.campaign_key())
+            .collect::<Vec<_>>(),
+    )
+    .prepared()
+    .load(connection)
+    .await?;
+    if !removed.is_empty() {
+        mark_days(
+            connection,
+            dataset,
+            removed.iter().map(|removed| removed.day).collect(),
+        )
+        .await?;
+    }
+    Ok(removed.len())
+}
+
+async fn mark_days(
+    connection: &mut AsyncPgConnection,
+    dataset: i64,
+    days: Vec<NaiveDate>,
+) -> Result<(), StoreError> {
     sql_query(
         "INSERT INTO campaign_days_due (dataset_id, day)
          SELECT DISTINCT $1, day FROM unnest($2::date[]) AS days (day) ORDER BY day ON CONFLICT DO NOTHING",
     )
     .bind::<BigInt, _>(dataset)
-    .bind::<Array<Date>, _>(of(rows, |row| row.day))
+    .bind::<Array<Date>, _>(days)
     .prepared()
     .execute(connection)
     .await?;

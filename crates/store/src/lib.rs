@@ -39,7 +39,7 @@ mod tls;
 mod touchpoints;
 mod unknown_words;
 
-pub use ad_spend::{Spend, SpendChange, SpendSource};
+pub use ad_spend::{Covered, Spend, SpendChange, SpendSource};
 pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
 pub use attribution_credits::{CreditSettings, Recredited};
 pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
