@@ -24,6 +24,7 @@ mod graph;
 mod inspect;
 mod json;
 mod ledger;
+pub mod mercado_pago;
 mod multipart;
 mod records;
 mod refusal;
