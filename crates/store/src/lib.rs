@@ -22,7 +22,10 @@ mod maintenance;
 mod meta_retry_queue;
 mod migrations;
 mod payment_accounts;
+mod payment_notifications;
+mod payments;
 mod purchases;
+mod reconciliation;
 mod schema;
 mod seal;
 mod send_attempts;
@@ -50,7 +53,15 @@ pub use meta_retry_queue::{
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
+pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
+pub use payments::{
+    Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
+};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use reconciliation::{
+    Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
+    SliceSums,
+};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};
