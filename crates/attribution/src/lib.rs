@@ -6,11 +6,13 @@
 
 pub mod config;
 pub mod mercado_pago;
+pub mod payments;
+pub mod reconcile;
 
 mod account;
+mod conversion;
 mod metrics;
 
-use rastro_service::clock::Clock;
 use rastro_service::shutdown::Shutdown;
 use rastro_store::Store;
 
@@ -18,19 +20,25 @@ pub use account::{put_account, seed_account};
 pub use metrics::AttributionMetrics;
 
 use crate::config::Config;
+use crate::mercado_pago::MercadoPago;
+use crate::payments::Payments;
 
 /// Works until shutdown, and finishes the step it is at.
 ///
 /// # Errors
-/// When the configured account makes no sense.
+/// When the configuration makes no sense.
 pub async fn run(
     store: Store,
-    _clock: Clock,
     config: &Config,
-    _metrics: AttributionMetrics,
+    metrics: AttributionMetrics,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let mercado_pago = MercadoPago::new(&config.mercado_pago)?;
     seed_account(&store, config, &shutdown).await?;
-    shutdown.requested().await;
+    let payments = Payments::new(store, mercado_pago, metrics);
+    tokio::join!(
+        payments.run(&config.payments, &shutdown),
+        reconcile::run(&payments, &config.reconcile, &shutdown),
+    );
     Ok(())
 }

@@ -8,8 +8,10 @@ use attribution::config::Config;
 use rastro_boot::Service;
 use rastro_service::health::Routes;
 
-const USAGE: &str = "usage: attribution           serve
-       attribution account   write the configured Mercado Pago account over the stored one";
+const USAGE: &str = "usage: attribution                    serve
+       attribution account            write the configured Mercado Pago account over the stored one
+       attribution reconcile [DAYS]   compare the payments of the last days (35) with the books, and show both
+       attribution books              show the last comparisons of every account";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,6 +19,9 @@ fn main() -> anyhow::Result<()> {
     match arguments.as_slice() {
         [] => serve(),
         ["account"] => commands::account(),
+        ["reconcile"] => commands::reconcile("35"),
+        ["reconcile", days] => commands::reconcile(days),
+        ["books"] => commands::books(),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }
@@ -36,7 +41,6 @@ async fn serve() -> anyhow::Result<()> {
     service.database_opens().await?;
     attribution::run(
         service.store.clone(),
-        service.clock.clone(),
         &config,
         service.metrics.clone(),
         service.shutdown.clone(),
