@@ -43,7 +43,7 @@ async fn a_lead_that_pays_by_pix_is_a_purchase_at_meta_with_its_value_and_its_cl
     // Whatever tells of it again: the webhook, the page, a comparison.
     shop.mercado_pago.edit(&pix, |_| {});
     shop.deliver().await;
-    let claim = json!({ "purchase": { "order_id": "1042", "value": 1.0 } });
+    let claim = json!({ "purchase": { "order_id": "1042", "value": 1.0, "email": "ana@example.com" } });
     assert_eq!(
         shop.post("/api/purchases/record", Key::Secret, &claim)
             .await
