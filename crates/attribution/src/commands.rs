@@ -1,16 +1,17 @@
 //! What the program does beside serving: one answer on standard output.
 
-use std::collections::HashMap;
-use std::io::{IsTerminal, Write};
+use std::fmt::Write;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
+use attribution::AttributionMetrics;
 use attribution::config::Config;
-use attribution::crediting::{Crediting, Progress};
-use attribution::spend_import::{Import, import, summary};
-use rastro_core::dataset::DatasetId;
-use rastro_core::spend::{Format, Reading};
+use attribution::mercado_pago::MercadoPago;
+use attribution::payments::Payments;
+use attribution::reconcile;
+use rastro_core::payment::major_units;
+use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
-use rastro_store::Store;
+use rastro_store::{PaymentAccount, Store};
 
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn account() -> anyhow::Result<()> {
@@ -22,149 +23,76 @@ pub(crate) async fn account() -> anyhow::Result<()> {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-pub(crate) async fn recompute(options: &[&str]) -> anyhow::Result<()> {
-    let options = Options::read(options, &["--dataset", "--days"], &[])?;
-    let days = options
-        .value("--days")
-        .map_or(Ok(365), str::parse)
-        .context("--days must be a number")?;
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn reconcile(days: &str) -> anyhow::Result<()> {
+    let days: i64 = days.parse().context("DAYS is a whole number")?;
+    ensure!(
+        (1..365).contains(&days),
+        "DAYS must be 1 to 364: Mercado Pago lists a year"
+    );
     let config: Config = rastro_boot::load()?;
     let store = Store::new(&config.common.database, "attribution")?;
-    let datasets: Vec<DatasetId> = match options.value("--dataset") {
-        Some(id) => vec![id.parse().context("--dataset")?],
-        None => store.dataset_ids().await?,
-    };
-    let crediting = Crediting::new(store, &config.crediting)?;
+    let (_, metrics) = Metrics::new(
+        "attribution",
+        env!("CARGO_PKG_VERSION"),
+        AttributionMetrics::register,
+    );
+    let payments = Payments::new(store.clone(), MercadoPago::new(&config.mercado_pago)?, metrics);
     let shutdown = Shutdown::on_signal()?;
-    for dataset in datasets {
-        let mut bar = Bar::new(dataset);
-        let done = crediting
-            .recompute(dataset, days, &shutdown, &mut |progress| bar.show(progress))
-            .await?;
-        bar.end();
-        let Some(done) = done else {
-            bail!("stopped; run it again to go on")
-        };
-        print(&format!(
-            "dataset {dataset}: {} orders looked at, {} credited otherwise than before",
-            done.seen, done.changed
-        ))?;
+    let accounts = store.open_payment_accounts().await?;
+    ensure!(!accounts.is_empty(), "there is no account that may be asked now");
+    for account in accounts {
+        reconcile::compare_now(&payments, &account, days, &shutdown)
+            .await
+            .with_context(|| format!("the comparison of account {} was interrupted", account.account_id))?;
+        print(&shown(&store, &account, 1).await?)?;
     }
     Ok(())
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn spend(file: &str, options: &[&str]) -> anyhow::Result<()> {
-    let flags = ["--dry-run", "--decimal-comma", "--day-first"];
-    let options = Options::read(options, &["--dataset", "--format", "--account"], &flags)?;
+pub(crate) async fn books() -> anyhow::Result<()> {
     let config: Config = rastro_boot::load()?;
     let store = Store::new(&config.common.database, "attribution")?;
-    let (_, today) = store.reporting_now(&config.crediting.time_zone).await?;
-    let order = Import {
-        dataset: options
-            .value("--dataset")
-            .context("--dataset is required")?
-            .parse()
-            .context("--dataset")?,
-        format: match options.value("--format") {
-            None | Some("rastro") => Format::Rastro,
-            Some("google-ads") => Format::GoogleAds,
-            Some(_) => bail!("--format must be rastro or google-ads"),
-        },
-        reading: Reading {
-            decimal_comma: options.has("--decimal-comma"),
-            day_first: options.has("--day-first"),
-            account_id: options.value("--account").unwrap_or_default().replace('-', ""),
-            today,
-        },
-        dry_run: options.has("--dry-run"),
+    for account in store.open_payment_accounts().await? {
+        print(&shown(&store, &account, 10).await?)?;
+    }
+    Ok(())
+}
+
+/// The newest comparisons of an account: both sums, and what lies between them.
+async fn shown(store: &Store, account: &PaymentAccount, most: i64) -> anyhow::Result<String> {
+    let money = |minor| {
+        format!(
+            "{} {}",
+            account.currency.as_str(),
+            major_units(minor, account.currency)
+        )
     };
-    let bytes = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
-    let change = import(&store, &bytes, &order).await?;
-    print(&summary(&change, order.dry_run))
-}
-
-/// What was written after a command's name.
-struct Options<'a> {
-    values: HashMap<&'a str, &'a str>,
-    flags: Vec<&'a str>,
-}
-
-impl<'a> Options<'a> {
-    fn read(words: &[&'a str], with_value: &[&str], flags: &[&str]) -> anyhow::Result<Self> {
-        let mut options = Options {
-            values: HashMap::new(),
-            flags: Vec::new(),
-        };
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            if flags.contains(word) {
-                options.flags.push(word);
-            } else if with_value.contains(word) {
-                let value = words.next().with_context(|| format!("{word} needs a value"))?;
-                options.values.insert(word, value);
-            } else {
-                bail!("{word} is not an option of this command");
-            }
+    let mut text = format!("account {} ({})", account.account_id, account.label);
+    for run in store.comparisons(account.account_id, most).await? {
+        write!(
+            text,
+            "\n  {} {}: payments of {} to {}\n    at Mercado Pago {} ({}), in the books before {} ({}), after {}",
+            run.kind,
+            run.state,
+            run.window_from.format("%Y-%m-%d %H:%M"),
+            run.window_to.format("%Y-%m-%d %H:%M UTC"),
+            money(run.remote_minor),
+            run.remote_count,
+            money(run.local_minor),
+            run.local_count,
+            money(run.after_minor),
+        )?;
+        for (kind, count, difference) in store.findings_by_kind(account.dataset_id, run.run_id).await? {
+            write!(text, "\n    {kind}: {count}, difference {}", money(difference))?;
         }
-        Ok(options)
-    }
-
-    fn value(&self, name: &str) -> Option<&'a str> {
-        self.values.get(name).copied()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.flags.contains(&name)
-    }
-}
-
-/// How far it is, on standard error: a line that is written over at a terminal, and one for each tenth
-/// elsewhere.
-struct Bar {
-    dataset: DatasetId,
-    shown: i64,
-    is_terminal: bool,
-}
-
-impl Bar {
-    const WIDTH: i64 = 30;
-
-    fn new(dataset: DatasetId) -> Self {
-        Bar {
-            dataset,
-            shown: -1,
-            is_terminal: std::io::stderr().is_terminal(),
+        write!(text, "\n    difference {}", money(run.difference_minor))?;
+        if let Some(problem) = run.problem {
+            write!(text, "\n    {problem}")?;
         }
     }
-
-    fn show(&mut self, progress: Progress) {
-        let Progress { seen, changed, total } = progress;
-        let percent = (seen * 100 / total.max(1)).min(100);
-        let step = if self.is_terminal { percent } else { percent / 10 };
-        if step == self.shown {
-            return;
-        }
-        self.shown = step;
-        let done = percent * Bar::WIDTH / 100;
-        let bar: String = (0..Bar::WIDTH)
-            .map(|place| if place < done { '#' } else { '.' })
-            .collect();
-        let (begin, end) = if self.is_terminal { ("\r", "") } else { ("", "\n") };
-        let line = format!(
-            "{begin}{} [{bar}] {percent:3} % of {total} orders, {changed} changed{end}",
-            self.dataset
-        );
-        // Nobody may be there to see it; the work is done all the same.
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    }
-
-    fn end(&self) {
-        if self.is_terminal && self.shown >= 0 {
-            let _ = std::io::stderr().write_all(b"\n");
-        }
-    }
+    Ok(text)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]

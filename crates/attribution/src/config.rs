@@ -232,6 +232,7 @@ impl AccountConfig {
             unsigned: Unsigned::parse(&self.unsigned).context("account.unsigned must be ignore or hint")?,
             signature_max_age_seconds: None,
             live_mode: self.live_mode,
+            was_blocked: false,
             currency: Currency::parse(&self.currency)
                 .context("account.currency must be an ISO code, such as \"BRL\"")?,
             conversion_value: ConversionValue::parse(&self.conversion_value)

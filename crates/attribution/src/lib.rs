@@ -1,25 +1,26 @@
-//! The attribution service: what each real of advertising brought back, measured against money that was
-//! really paid.
+//! The attribution service: what each real of advertising brought back, measured against money that was really paid.
 //!
-//! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was
-//! notified, reads the payment again, and writes it, its movements and the Purchase it becomes in one
-//! transaction; [`reconcile`] compares accounts with the books and shows every difference. [`crediting`]
-//! keeps what orders are credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads
-//! what was paid for ads from files, and [`meta_spend`] from Meta. Any number of them may run.
+//! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was notified, reads
+//! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
+//! accounts with the books and shows every difference. [`crediting`] keeps what orders are
+//! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
+//! [`meta_spend`] from Meta. Any number of them may run.
 
 pub mod config;
 pub mod crediting;
 pub mod forecasts;
 pub mod mercado_pago;
 pub mod meta_spend;
+pub mod payments;
+pub mod reconcile;
 pub mod spend_import;
 
 mod account;
+mod conversion;
 mod metrics;
 
 use std::time::Duration;
 
-use rastro_service::clock::Clock;
 use rastro_service::shutdown::Shutdown;
 use rastro_store::Store;
 
@@ -27,22 +28,28 @@ pub use account::{put_account, seed_account};
 pub use metrics::AttributionMetrics;
 
 use crate::config::Config;
+use crate::mercado_pago::MercadoPago;
+use crate::payments::Payments;
 
 /// Works until shutdown, and finishes the step it is at.
 ///
 /// # Errors
-/// When the configured account makes no sense.
+/// When the configuration makes no sense.
 pub async fn run(
     store: Store,
-    _clock: Clock,
     config: &Config,
-    _metrics: AttributionMetrics,
+    metrics: AttributionMetrics,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let mercado_pago = MercadoPago::new(&config.mercado_pago)?;
     seed_account(&store, config, &shutdown).await?;
-    credits_and_spend(&store, config, &shutdown).await?;
-    shutdown.requested().await;
-    Ok(())
+    let payments = Payments::new(store.clone(), mercado_pago, metrics);
+    let (done, (), ()) = tokio::join!(
+        credits_and_spend(&store, config, &shutdown),
+        payments.run(&config.payments, &shutdown),
+        reconcile::run(&payments, &config.reconcile, &shutdown),
+    );
+    done
 }
 
 /// Keeps credits up to date, and reads what the configured ad account spent, until shutdown.

@@ -3,7 +3,7 @@
 //! Source: Mercado Pago, "Payments API", "Orders API"; time-outs and retries as in its own libraries.
 
 mod orders;
-mod payments;
+pub(crate) mod payments;
 mod wire;
 
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ pub enum ReadError {
     /// There is no such thing, or it is not this account's to see.
     #[error("Mercado Pago knows no such resource")]
     NotFound,
-    /// The token is wrong, revoked, or may not read this: a person has to act.
+    /// The token is wrong or revoked: a person has to act.
     #[error("Mercado Pago refuses the access token: {0}")]
     Blocked(String),
     #[error("Mercado Pago asks for fewer requests")]
@@ -75,7 +75,7 @@ pub enum ReadError {
     /// No answer, or one that may be better later.
     #[error("Mercado Pago could not answer: {0}")]
     Unavailable(String),
-    /// It says that the request is wrong.
+    /// It says that the request is wrong, or that this resource is not the account's to read.
     #[error("Mercado Pago refused the request ({status}, code {code:?}): {message}")]
     Refused {
         status: u16,
@@ -233,7 +233,7 @@ impl MercadoPago {
             200..=299 => Ok(body),
             404 => Err(ReadError::NotFound),
             429 => Err(ReadError::Throttled { wait }),
-            401 | 403 => Err(ReadError::Blocked(wire::Refusal::read(&body).describe(status))),
+            401 => Err(ReadError::Blocked(wire::Refusal::read(&body).describe(status))),
             // Locked, and a dependency that failed: Mercado Pago says to retry.
             423 | 424 | 500..=599 => Err(ReadError::Unavailable(format!("status {status}"))),
             _ => {

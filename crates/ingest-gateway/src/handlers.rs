@@ -5,6 +5,7 @@ pub(crate) mod conversions;
 pub(crate) mod dead_letters;
 pub(crate) mod leads;
 pub(crate) mod purchases;
+pub(crate) mod webhooks;
 
 mod capture;
 

@@ -26,6 +26,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         crate::handlers::conversions::receive,
         crate::handlers::leads::capture,
         crate::handlers::purchases::record,
+        crate::handlers::webhooks::mercado_pago,
         crate::sdk::newest,
         crate::sdk::by_hash,
         crate::handlers::dead_letters::list,
@@ -43,6 +44,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     tags(
         (name = "events", description = "Conversion events"),
         (name = "business", description = "Leads and orders, kept for the business itself, and the events they become"),
+        (name = "payments", description = "What payment providers tell; read again before it counts"),
         (name = "browser", description = "The script for pages: web/README.md"),
         (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
             only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")

@@ -4,6 +4,7 @@ pub(crate) mod breaker;
 pub(crate) mod capture;
 pub(crate) mod dead_letters;
 pub(crate) mod fields;
+pub(crate) mod webhook;
 
 use std::borrow::Cow;
 use std::fmt;

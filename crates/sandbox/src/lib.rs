@@ -25,6 +25,7 @@ mod inspect;
 mod json;
 mod ledger;
 mod marketing;
+pub mod mercado_pago;
 mod multipart;
 mod records;
 mod refusal;

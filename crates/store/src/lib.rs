@@ -26,7 +26,10 @@ mod maintenance;
 mod meta_retry_queue;
 mod migrations;
 mod payment_accounts;
+mod payment_notifications;
+mod payments;
 mod purchases;
+mod reconciliation;
 mod revenue;
 mod revenue_forecasts;
 mod schema;
@@ -59,7 +62,15 @@ pub use meta_retry_queue::{
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
+pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
+pub use payments::{
+    Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
+};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use reconciliation::{
+    Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
+    SliceSums,
+};
 pub use revenue::{
     CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
     RevenueFilter,

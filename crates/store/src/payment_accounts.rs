@@ -57,6 +57,8 @@ pub struct PaymentAccount {
     pub live_mode: bool,
     pub currency: Currency,
     pub conversion_value: ConversionValue,
+    /// Nothing was asked of it lately: its token was refused.
+    pub was_blocked: bool,
 }
 
 /// An account that nothing is asked of until then: a person has to act.
@@ -97,10 +99,12 @@ struct Row {
     currency: String,
     #[diesel(sql_type = Text)]
     conversion_value: String,
+    #[diesel(sql_type = Bool)]
+    was_blocked: bool,
 }
 
 const COLUMNS: &str = "dataset_id, account_id, label, access_token_sealed, webhook_secrets_sealed, unsigned, \
-     signature_max_age_seconds, live_mode, currency, conversion_value";
+     signature_max_age_seconds, live_mode, currency, conversion_value, blocked_reason IS NOT NULL AS was_blocked";
 
 impl Store {
     /// Creates the account, and says whether it did: one that exists stays as it is.
@@ -240,6 +244,7 @@ impl Store {
             unsigned: Unsigned::parse(&row.unsigned).ok_or(StoreError::Invalid { what: "unsigned" })?,
             signature_max_age_seconds: row.signature_max_age_seconds,
             live_mode: row.live_mode,
+            was_blocked: row.was_blocked,
             currency: Currency::parse(&row.currency).ok_or(StoreError::Invalid { what: "currency" })?,
             conversion_value: ConversionValue::parse(&row.conversion_value).ok_or(StoreError::Invalid {
                 what: "conversion_value",

@@ -14,7 +14,7 @@ use super::wire::{Amount, Word, moment};
 use super::{MercadoPago, ReadError, Window};
 
 /// How many payments are asked for at once, as Mercado Pago's own libraries do.
-pub(super) const PAGE: u64 = 100;
+pub(crate) const PAGE: u64 = 100;
 
 /// A page of a search.
 #[derive(Clone, Debug)]
