@@ -166,9 +166,10 @@ async fn the_second_implementation_agrees_to_the_cent() {
         shop.agrees("daily", &shop.rows(columns, "FROM campaign_daily").await);
         let columns = "day, gross_minor, net_minor, fee_minor";
         shop.agrees("revenue", &shop.rows(columns, "FROM revenue_daily").await);
-        let columns = "cohort, age_months, customers, orders, (acquisition_spend * 1000000)::bigint,
-            (cumulative_profit * 100)::bigint, (lifetime_value * 100)::bigint";
-        let cohorts = "FROM (SELECT *, coalesce(acquisition_spend, 0) FROM bi.cohorts_by_month) AS c";
+        let columns = "cohort, age_months, customers, orders,
+            (coalesce(acquisition_spend, 0) * 1000000)::bigint, (cumulative_profit * 100)::bigint,
+            (lifetime_value * 100)::bigint";
+        let cohorts = "FROM bi.cohorts_by_month";
         shop.agrees("cohorts", &shop.rows(columns, cohorts).await);
         let columns = "day, model, channel, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
             to_char(roas, 'FM9999990.000000')";
