@@ -3,28 +3,34 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`],
-//! [`lead_status`], [`purchase`],
-//! [`touchpoint`], [`retry`], [`circuit_breaker`].
+//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`purchase`],
+//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
+//! [`circuit_breaker`].
 
+pub mod attribution;
 pub mod circuit_breaker;
 pub mod click_id;
+pub mod cohort;
 pub mod consent;
 pub mod custom_data;
 pub mod dataset;
 pub mod dedup;
 pub mod event;
 pub mod finding;
+pub mod forecast;
 pub mod json;
 pub mod lead;
 pub mod lead_status;
 pub mod match_keys;
+pub mod metrics;
 pub mod origin;
 pub mod page;
+pub mod payment;
 pub mod person;
 mod personal_data;
 mod placeholder;
 pub mod purchase;
 pub mod retry;
+pub mod spend;
 pub mod touchpoint;
 pub mod user_data;

@@ -97,6 +97,15 @@ impl GraphApi {
         })
     }
 
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// The address with the version, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends events to a dataset in one request and says what came of it. Never fails: not getting an answer
     /// is an outcome like any other.
     pub async fn send_events(

@@ -5,9 +5,11 @@
 mod client;
 mod datasets;
 mod events;
+mod insights;
 mod lenient;
 mod outcome;
 
 pub use client::{GraphApi, GraphApiConfig, GraphApiError};
 pub use events::{Answer, EventsRequest};
+pub use insights::{AdAccount, AdAccountFacts, CampaignDay, InsightsPage, ReportStatus};
 pub use outcome::{Failure, FailureClass, GraphError};

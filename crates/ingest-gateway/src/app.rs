@@ -26,13 +26,16 @@ use crate::browser::Visitors;
 use crate::config::{Config, GatewayConfig};
 use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
-use crate::handlers::{admin, breaker, conversions, dead_letters, graph, lead_status, leads, purchases};
+use crate::handlers::{
+    admin, breaker, conversions, dead_letters, graph, lead_status, leads, purchases, webhooks,
+};
 use crate::idempotency::InFlight;
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
 use crate::readiness::StoreHealth;
 use crate::sdk::{self, Sdk};
+use crate::webhook_accounts::WebhookAccounts;
 
 /// What the handlers of events share. Each worker has its own, with its own writer.
 pub(crate) struct App {
@@ -48,6 +51,7 @@ pub(crate) struct App {
     pub(crate) max_publishable_body_bytes: usize,
     /// Whose cookies were refreshed today.
     pub(crate) visitors: Visitors,
+    pub(crate) webhook_accounts: WebhookAccounts,
     /// Whether requests are traced at all.
     pub(crate) traces: bool,
 }
@@ -154,6 +158,7 @@ impl Gateway {
         let turns = Turns::new(config.workers);
         let in_flight = InFlight::default();
         let (visitors, sdk) = (Visitors::default(), Sdk::new());
+        let webhook_accounts = WebhookAccounts::new(desk.store.clone());
         let server = HttpServer::new(move || {
             // Called once in each worker's own thread, whose runtime then runs its writer: a request is
             // parsed, stored and answered without crossing threads.
@@ -169,6 +174,7 @@ impl Gateway {
                 max_body_bytes: settings.max_body_bytes,
                 max_publishable_body_bytes: settings.max_publishable_body_bytes,
                 visitors: visitors.clone(),
+                webhook_accounts: webhook_accounts.clone(),
                 traces,
             };
             let app = actix_web::App::new()
@@ -279,6 +285,11 @@ fn event_routes(config: &mut web::ServiceConfig) {
                 .wrap(from_fn(cors::answer))
                 .route(web::post().to(purchases::record))
                 .default_service(web::to(only_post)),
+        )
+        .service(
+            web::resource("/api/webhooks/mercado-pago/{account}")
+                .route(web::post().to(webhooks::mercado_pago))
+                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
         );
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod graph;
 pub(crate) mod lead_status;
 pub(crate) mod leads;
 pub(crate) mod purchases;
+pub(crate) mod webhooks;
 
 mod capture;
 

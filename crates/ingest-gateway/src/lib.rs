@@ -24,6 +24,8 @@ mod readiness;
 mod sdk;
 mod seed;
 mod visitor;
+mod webhook_accounts;
+mod webhook_signature;
 mod wire;
 
 pub use app::{Gateway, Listening};

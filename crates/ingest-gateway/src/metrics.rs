@@ -11,6 +11,20 @@ labels! {
     EventLabels { result: EventResult [accepted, duplicate, rejected] }
 }
 
+labels! {
+    WebhookLabels {
+        result: WebhookResult [
+            stored,
+            /// It had come before.
+            repeated,
+            /// Nobody signed it, and it is not followed.
+            ignored,
+            /// Its signature is nobody's.
+            refused,
+        ]
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RequestLabels {
     pub(crate) status: u16,
@@ -21,6 +35,7 @@ metrics! {
     pub struct GatewayMetrics in "ingest" {
         events: Family<EventLabels, Counter> => "Events by what became of them",
         requests: Family<RequestLabels, Counter> => "Requests by HTTP status",
+        webhooks: Family<WebhookLabels, Counter> => "Notifications of payments, by what became of them",
         group_size: Histogram[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0]
             => "Events stored in one commit",
         commit_seconds: Histogram[

@@ -32,6 +32,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         crate::handlers::leads::capture,
         crate::handlers::lead_status::change,
         crate::handlers::purchases::record,
+        crate::handlers::webhooks::mercado_pago,
         crate::sdk::newest,
         crate::sdk::by_hash,
         crate::handlers::dead_letters::list,
@@ -65,6 +66,7 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         (name = "events", description = "Conversion events"),
         (name = "drop-in", description = "Meta's own edge, for clients that speak to Meta: they change the host and the token. proto-docs/clients.md"),
         (name = "business", description = "Leads and orders, kept for the business itself, and the events they become"),
+        (name = "payments", description = "What payment providers tell; read again before it counts"),
         (name = "browser", description = "The script for pages: web/README.md"),
         (name = "administration", description = "Datasets and keys, and who changed them; on the private listener as \
             what follows. The commands `ingest-gateway dataset` and `ingest-gateway key` do the same."),

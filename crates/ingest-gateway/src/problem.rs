@@ -171,6 +171,11 @@ impl Problem {
         Problem::with_errors("token-refused", "Meta does not accept the access token", errors)
     }
 
+    pub(crate) fn unknown_account() -> Self {
+        let detail = "there is no payment account of this number here";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
     /// `allowed`: the methods that the address answers to.
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {
         let detail = format!("this address answers to {allowed}");

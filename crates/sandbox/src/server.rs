@@ -15,6 +15,7 @@ use crate::clock::SandboxClock;
 use crate::config::SandboxConfig;
 use crate::faults::{Fault, FaultId, FaultStatus, Faults, InvalidFault};
 use crate::ledger::{Counts, Ledger};
+use crate::marketing::{self, Marketing};
 use crate::records::{EventFilter, ReceivedEvent, Records, RequestRecord};
 use crate::{connection, dataset, graph, inspect};
 
@@ -28,6 +29,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(120);
 pub(crate) struct State {
     pub(crate) config: SandboxConfig,
     pub(crate) faults: Faults,
+    pub(crate) marketing: Marketing,
     book: Mutex<Book>,
 }
 
@@ -49,6 +51,7 @@ impl State {
         Self {
             config,
             faults: Faults::default(),
+            marketing: Marketing::default(),
             book,
         }
     }
@@ -167,6 +170,11 @@ impl Sandbox {
         self.state.faults.clear_all();
     }
 
+    /// Ad accounts, what they spent, and faults of the edges that tell of it.
+    pub fn marketing(&self) -> &Marketing {
+        &self.state.marketing
+    }
+
     /// The sandbox's clock, to be moved.
     pub fn clock(&self) -> &SandboxClock {
         &self.state.config.clock
@@ -210,6 +218,7 @@ fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
                     .route(web::get().to(dataset::show))
                     .default_service(web::to(graph::unsupported)),
             )
+            .configure(marketing::routes)
             .configure(inspect::routes)
             .default_service(web::to(graph::unknown_path))
     });

@@ -289,8 +289,8 @@ impl Store {
         }
     }
 
-    /// Seals every access token with the first sealing key, so that the others can be forgotten; returns how
-    /// many it opened.
+    /// Seals every access token with the first sealing key, so that the others can be forgotten, and the secrets of payment
+    /// accounts with it; returns how many it opened.
     pub async fn reseal_access_tokens(&self) -> Result<usize, StoreError> {
         let mut connection = self.connection().await?;
         let tokens: Vec<(i64, Vec<u8>)> = datasets::table
@@ -313,7 +313,7 @@ impl Store {
                 .execute(&mut connection)
                 .await?;
         }
-        Ok(resealed)
+        Ok(resealed + self.reseal_payment_accounts().await?)
     }
 
     /// The token with which Meta lets us send to this dataset; `None` if we do not know the dataset.

@@ -212,7 +212,7 @@ impl EventWriter {
 
 /// Locks are taken in one order by everybody: idempotency keys, orders, event keys, contacts; each kind
 /// sorted.
-async fn accept_requests(
+pub(crate) async fn accept_requests(
     connection: &AsyncPgConnection,
     requests: &[&NewRequest],
 ) -> Result<Vec<Stored>, StoreError> {

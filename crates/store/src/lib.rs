@@ -6,8 +6,12 @@
 //!
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 
+mod ad_spend;
 mod admin_log;
 mod api_keys;
+mod attribution_credits;
+mod attribution_runs;
+mod campaign_daily;
 mod carry_over;
 mod census;
 mod circuit_breakers;
@@ -23,7 +27,13 @@ mod lookup;
 mod maintenance;
 mod meta_retry_queue;
 mod migrations;
+mod payment_accounts;
+mod payment_notifications;
+mod payments;
 mod purchases;
+mod reconciliation;
+mod revenue;
+mod revenue_forecasts;
 mod schema;
 mod seal;
 mod send_attempts;
@@ -34,11 +44,14 @@ mod tls;
 mod touchpoints;
 mod unknown_words;
 
+pub use ad_spend::{Covered, Spend, SpendChange, SpendSource};
 pub use admin_log::AdminLogEntry;
 pub use api_keys::{
     ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyOrder, KeyRefused, KeyRole, KeyState, KnownApiKey,
     NewApiKey,
 };
+pub use attribution_credits::{CreditSettings, Recredited};
+pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
@@ -55,7 +68,21 @@ pub use meta_retry_queue::{
     DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
+pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
+pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
+pub use payments::{
+    Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
+};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use reconciliation::{
+    Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
+    SliceSums,
+};
+pub use revenue::{
+    CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
+    RevenueFilter,
+};
+pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};

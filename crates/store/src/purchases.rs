@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use diesel::sql_types::{self, Array, BigInt, Bool, Date, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rastro_core::dataset::DatasetId;
 use rastro_core::purchase::PurchaseStatus;
 use uuid::Uuid;
 
@@ -178,6 +179,21 @@ pub(crate) async fn note_events(
         .bind::<Array<Text>, _>(orders)
         .bind::<Array<BigInt>, _>(made.iter().map(|made| made.event_number).collect::<Vec<_>>())
         .bind::<Array<Nullable<Date>>, _>(made.iter().map(|made| made.day).collect::<Vec<_>>())
+        .prepared()
+        .execute(&mut connection)
+        .await?;
+    Ok(())
+}
+
+/// Moves an approved order on to refunded when nothing is left of what its payments brought.
+pub(crate) async fn refund_emptied(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    order_id: &str,
+) -> Result<(), StoreError> {
+    sql_query(include_str!("sql/refund_emptied_purchase.sql"))
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Text, _>(order_id)
         .prepared()
         .execute(&mut connection)
         .await?;

@@ -1,0 +1,102 @@
+//! What the program does beside serving: one answer on standard output.
+
+use std::fmt::Write;
+
+use anyhow::{Context, ensure};
+use attribution::AttributionMetrics;
+use attribution::config::Config;
+use attribution::mercado_pago::MercadoPago;
+use attribution::payments::Payments;
+use attribution::reconcile;
+use rastro_core::payment::major_units;
+use rastro_service::metrics::Metrics;
+use rastro_service::shutdown::Shutdown;
+use rastro_store::{PaymentAccount, Store};
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn account() -> anyhow::Result<()> {
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "attribution")?;
+    match attribution::put_account(&store, &config).await? {
+        Some(account) => print(&format!("Mercado Pago account {account} is as configured")),
+        None => print("no Mercado Pago account is configured"),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn reconcile(days: &str) -> anyhow::Result<()> {
+    let days: i64 = days.parse().context("DAYS is a whole number")?;
+    ensure!(
+        (1..365).contains(&days),
+        "DAYS must be 1 to 364: Mercado Pago lists a year"
+    );
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "attribution")?;
+    let (_, metrics) = Metrics::new(
+        "attribution",
+        env!("CARGO_PKG_VERSION"),
+        AttributionMetrics::register,
+    );
+    let payments = Payments::new(store.clone(), MercadoPago::new(&config.mercado_pago)?, metrics);
+    let shutdown = Shutdown::on_signal()?;
+    let accounts = store.open_payment_accounts().await?;
+    ensure!(!accounts.is_empty(), "there is no account that may be asked now");
+    for account in accounts {
+        reconcile::compare_now(&payments, &account, days, &shutdown)
+            .await
+            .with_context(|| format!("the comparison of account {} was interrupted", account.account_id))?;
+        print(&shown(&store, &account, 1).await?)?;
+    }
+    Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn books() -> anyhow::Result<()> {
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "attribution")?;
+    for account in store.open_payment_accounts().await? {
+        print(&shown(&store, &account, 10).await?)?;
+    }
+    Ok(())
+}
+
+/// The newest comparisons of an account: both sums, and what lies between them.
+async fn shown(store: &Store, account: &PaymentAccount, most: i64) -> anyhow::Result<String> {
+    let money = |minor| {
+        format!(
+            "{} {}",
+            account.currency.as_str(),
+            major_units(minor, account.currency)
+        )
+    };
+    let mut text = format!("account {} ({})", account.account_id, account.label);
+    for run in store.comparisons(account.account_id, most).await? {
+        write!(
+            text,
+            "\n  {} {}: payments of {} to {}\n    at Mercado Pago {} ({}), in the books before {} ({}), after {}",
+            run.kind,
+            run.state,
+            run.window_from.format("%Y-%m-%d %H:%M"),
+            run.window_to.format("%Y-%m-%d %H:%M UTC"),
+            money(run.remote_minor),
+            run.remote_count,
+            money(run.local_minor),
+            run.local_count,
+            money(run.after_minor),
+        )?;
+        for (kind, count, difference) in store.findings_by_kind(account.dataset_id, run.run_id).await? {
+            write!(text, "\n    {kind}: {count}, difference {}", money(difference))?;
+        }
+        write!(text, "\n    difference {}", money(run.difference_minor))?;
+        if let Some(problem) = run.problem {
+            write!(text, "\n    {problem}")?;
+        }
+    }
+    Ok(text)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The attribution service's process. Without arguments it serves; see `USAGE` for the rest.
+
+mod commands;
+mod credit_commands;
+
+use anyhow::bail;
+use attribution::AttributionMetrics;
+use attribution::config::Config;
+use rastro_boot::Service;
+use rastro_service::health::Routes;
+
+const USAGE: &str = "usage: attribution                    serve
+       attribution account            write the configured Mercado Pago account over the stored one
+       attribution reconcile [DAYS]   compare the payments of the last days (35) with the books, and show both
+       attribution books              show the last comparisons of every account
+       attribution recompute [--dataset ID] [--days 365]
+                                      credit all orders again; stopped, it goes on where it was
+       attribution spend FILE --dataset ID [--format rastro|google-ads] [--dry-run]
+                         [--decimal-comma] [--day-first] [--account ID]
+                                      import what was paid for ads, the whole file or nothing";
+
+fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        [] => serve(),
+        ["account"] => commands::account(),
+        ["reconcile"] => commands::reconcile("35"),
+        ["reconcile", days] => commands::reconcile(days),
+        ["books"] => commands::books(),
+        ["recompute", options @ ..] => credit_commands::recompute(options),
+        ["spend", file, options @ ..] => credit_commands::spend(file, options),
+        ["--help" | "-h" | "help"] => commands::print(USAGE),
+        _ => bail!(USAGE),
+    }
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn serve() -> anyhow::Result<()> {
+    let config: Config = rastro_boot::load()?;
+    let version = env!("CARGO_PKG_VERSION");
+    let service = Service::start(
+        "attribution",
+        version,
+        &config.common,
+        AttributionMetrics::register,
+    )?;
+    let _health = service.serve_health(service.readiness(), Routes::default())?;
+    service.database_opens().await?;
+    attribution::run(
+        service.store.clone(),
+        &config,
+        service.metrics.clone(),
+        service.shutdown.clone(),
+    )
+    .await?;
+    service.end();
+    Ok(())
+}

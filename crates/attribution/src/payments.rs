@@ -1,0 +1,398 @@
+//! From a notification to the books: what was told of a payment is only a reason to read it again.
+//!
+//! Where is the payment if the process dies? The notification stays until the commit that puts the payment into the books also
+//! ends it; until then its lease runs out and somebody reads the payment again, which changes nothing twice.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rastro_core::payment::{Books, Payment};
+use rastro_service::shutdown::Shutdown;
+use rastro_service::telemetry::ErrorChain;
+use rastro_store::{
+    Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
+    Store, StoreError, Topic,
+};
+use tracing::{error, info, warn};
+
+use crate::config::PaymentsConfig;
+use crate::conversion::{self, Surroundings};
+use crate::mercado_pago::payments::is_id;
+use crate::mercado_pago::{MercadoPago, ReadError};
+use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome, ReadLabels, ReadOutcome};
+
+/// Waits between the tries to read what a notification points at, in seconds. A read right after a notification may still find
+/// nothing; after the last one the next sweep reads it.
+const SCHEDULE: [i64; 5] = [2, 10, 60, 600, 3_600];
+/// A notification that nobody signed may point anywhere: it is not worth as many reads.
+const UNSIGNED_TRIES: usize = 1;
+/// For how long an account is left alone whose token was refused.
+const BLOCKED_SECONDS: i64 = 600;
+/// The wait after the database failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often a commit that lost against another one is tried at once.
+const CONFLICTS: u32 = 5;
+
+/// Reads payments and writes them down. Clones share everything.
+#[derive(Clone)]
+pub struct Payments {
+    pub(crate) store: Store,
+    pub(crate) mercado_pago: MercadoPago,
+    pub(crate) metrics: AttributionMetrics,
+}
+
+/// Why a payment is not in the books as it is now.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing of it is ours.
+    #[error("the payment is another account's")]
+    OtherAccount,
+}
+
+impl Payments {
+    pub fn new(store: Store, mercado_pago: MercadoPago, metrics: AttributionMetrics) -> Self {
+        Payments {
+            store,
+            mercado_pago,
+            metrics,
+        }
+    }
+
+    /// Follows notifications until shutdown, and finishes those it has begun.
+    pub async fn run(&self, config: &PaymentsConfig, shutdown: &Shutdown) {
+        let mut is_failing = false;
+        while !shutdown.is_requested() {
+            let wait = match self.round(config).await {
+                Ok(0) => Duration::from_millis(config.idle_poll_milliseconds),
+                Ok(_) => Duration::ZERO,
+                Err(error) => {
+                    if !std::mem::replace(&mut is_failing, true) {
+                        warn!(
+                            "payment notifications cannot be followed, trying on: {}",
+                            ErrorChain(&error)
+                        );
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        () = shutdown.requested() => {}
+                    }
+                    continue;
+                }
+            };
+            if std::mem::take(&mut is_failing) {
+                info!("payment notifications are followed again");
+            }
+            if !wait.is_zero() {
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = shutdown.requested() => {}
+                }
+            }
+        }
+    }
+
+    /// Follows what is due now; returns how many notifications were taken.
+    ///
+    /// # Errors
+    /// When none could be taken.
+    pub async fn round(&self, config: &PaymentsConfig) -> Result<usize, StoreError> {
+        let leased = self
+            .store
+            .lease_notifications(i64::from(config.claim), i64::from(config.lease_seconds))
+            .await?;
+        let taken = leased.len();
+        // Told ten times about one payment, it is read once.
+        let mut by_resource: HashMap<(i64, Topic, String), Vec<LeasedNotification>> = HashMap::new();
+        for notification in leased {
+            let resource = (
+                notification.account_id,
+                notification.topic,
+                notification.resource_id.clone(),
+            );
+            by_resource.entry(resource).or_default().push(notification);
+        }
+        futures_util::stream::iter(by_resource.into_values())
+            .for_each_concurrent(config.concurrency, |group| self.follow(group))
+            .await;
+        Ok(taken)
+    }
+
+    /// Follows notifications that are all about one resource.
+    async fn follow(&self, group: Vec<LeasedNotification>) {
+        let Some(first) = group.first() else { return };
+        let result = self.follow_one(first).await;
+        let ending = match &result {
+            Ok(None) => {
+                self.count(NotificationOutcome::done, group.len());
+                return;
+            }
+            Ok(Some(ignored)) => Some((NotificationEnd::Ignored, *ignored)),
+            Err(FollowError::OtherAccount) => Some((NotificationEnd::Ignored, "other_account")),
+            Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) => {
+                Some((NotificationEnd::Ignored, "not_found"))
+            }
+            Err(FollowError::Read(ReadError::Blocked(_))) => None,
+            Err(_) if is_last_try(first) => Some((NotificationEnd::Parked, "unreadable")),
+            Err(_) => None,
+        };
+        let (outcome, written) = match ending {
+            Some((end, outcome)) => {
+                let ended = self.store.end_notifications(&first.into(), end, outcome).await;
+                let counted = match end {
+                    NotificationEnd::Parked => NotificationOutcome::parked,
+                    _ => NotificationOutcome::ignored,
+                };
+                if let (NotificationEnd::Parked, Err(error)) = (end, &result) {
+                    error!(
+                        "{} {} of Mercado Pago account {} could not be read after all tries; the next \
+                         comparison reads it: {}",
+                        first.topic.as_str(),
+                        first.resource_id,
+                        first.account_id,
+                        ErrorChain(error)
+                    );
+                }
+                (counted, ended.map(drop))
+            }
+            None => (
+                NotificationOutcome::later,
+                self.delay(&group, result.as_ref().err()).await,
+            ),
+        };
+        match written {
+            Ok(()) => self.count(outcome, group.len()),
+            // Its lease ends and it is followed again.
+            Err(error) => warn!(
+                "a notification's end could not be written: {}",
+                ErrorChain(&error)
+            ),
+        }
+    }
+
+    async fn delay(
+        &self,
+        group: &[LeasedNotification],
+        error: Option<&FollowError>,
+    ) -> Result<(), StoreError> {
+        for notification in group {
+            let tries = usize::try_from(notification.attempts).unwrap_or_default();
+            let scheduled = SCHEDULE[tries.saturating_sub(1).min(SCHEDULE.len() - 1)];
+            let (seconds, outcome) = match error {
+                Some(FollowError::Read(ReadError::Blocked(_))) => (BLOCKED_SECONDS, "blocked"),
+                Some(FollowError::Read(ReadError::NotFound)) => (scheduled, "not_found"),
+                Some(FollowError::Read(ReadError::Throttled { .. })) => (scheduled.max(60), "throttled"),
+                Some(FollowError::Store(_)) => (scheduled, "not_stored"),
+                _ => (scheduled, "unreadable"),
+            };
+            self.store
+                .delay_notification(notification, seconds, outcome)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// `Some`: there is nothing to read, for this reason.
+    async fn follow_one(
+        &self,
+        notification: &LeasedNotification,
+    ) -> Result<Option<&'static str>, FollowError> {
+        let Some(account) = self.store.payment_account(notification.account_id).await? else {
+            return Ok(Some("no_account"));
+        };
+        let id = notification.resource_id.as_str();
+        if !is_id(id) {
+            return Ok(Some("no_id"));
+        }
+        let by = match notification.is_signed {
+            true => Discovery::Webhook,
+            false => Discovery::Hint,
+        };
+        let answered = Answered::from(notification);
+        let ids = match notification.topic {
+            Topic::Payment | Topic::FraudAlert => {
+                let payment = self.read(&account, id).await?;
+                self.apply(&account, &payment, by, Some(answered), Vec::new())
+                    .await?;
+                return Ok(None);
+            }
+            Topic::Order => {
+                let order = self
+                    .check(&account, self.mercado_pago.order(&account, id).await)
+                    .await?;
+                for part in order.payments {
+                    // Both are the same money, and the Payments API knows its fees.
+                    let counted = match &part.reference_id {
+                        Some(reference) => match self.read(&account, reference).await {
+                            Err(FollowError::Read(ReadError::NotFound)) => part.payment,
+                            other => other?,
+                        },
+                        None => part.payment,
+                    };
+                    self.apply(&account, &counted, by, None, Vec::new()).await?;
+                }
+                Vec::new()
+            }
+            Topic::MerchantOrder => {
+                let found = self.mercado_pago.payments_of_merchant_order(&account, id).await;
+                self.check(&account, found).await?
+            }
+            Topic::Chargeback => {
+                let found = self.mercado_pago.payments_of_chargeback(&account, id).await;
+                self.check(&account, found).await?
+            }
+            // A claim changes its payment, which is told by itself.
+            Topic::Claim | Topic::Other => return Ok(Some("no_reader")),
+        };
+        for id in ids.iter().filter(|id| is_id(id)) {
+            let payment = self.read(&account, id).await?;
+            self.apply(&account, &payment, by, None, Vec::new()).await?;
+        }
+        self.store
+            .end_notifications(&answered, NotificationEnd::Done, "applied")
+            .await?;
+        Ok(None)
+    }
+
+    /// Reads a payment as it is now.
+    ///
+    /// # Errors
+    /// Also when it is another account's: a notification may name any payment.
+    pub(crate) async fn read(&self, account: &PaymentAccount, id: &str) -> Result<Payment, FollowError> {
+        let payment = self.mercado_pago.payment(account, id).await;
+        let payment = self.check(account, payment).await?;
+        match payment.account_id == account.account_id {
+            true => Ok(payment),
+            false => Err(FollowError::OtherAccount),
+        }
+    }
+
+    /// Counts an answer, and leaves an account alone whose token is refused.
+    pub(crate) async fn check<T>(
+        &self,
+        account: &PaymentAccount,
+        answer: Result<T, ReadError>,
+    ) -> Result<T, FollowError> {
+        let outcome = match &answer {
+            Ok(_) => ReadOutcome::ok,
+            Err(ReadError::NotFound) => ReadOutcome::not_found,
+            Err(ReadError::Blocked(_)) => ReadOutcome::blocked,
+            Err(ReadError::Throttled { .. } | ReadError::Unavailable(_)) => ReadOutcome::unavailable,
+            Err(ReadError::Refused { .. } | ReadError::Invalid(_)) => ReadOutcome::invalid,
+        };
+        self.metrics.reads.get_or_create(&ReadLabels { outcome }).inc();
+        let id = account.account_id;
+        match &answer {
+            Ok(_) if account.was_blocked && self.store.block_payment_account(id, None, 0).await? => {
+                info!("Mercado Pago takes the access token of account {id} again");
+            }
+            Err(ReadError::Blocked(reason))
+                if self
+                    .store
+                    .block_payment_account(id, Some(reason), BLOCKED_SECONDS)
+                    .await? =>
+            {
+                error!(
+                    "Mercado Pago refuses the access token of account {id}: {reason}. Its payments wait; \
+                     enter a new token with `attribution account`"
+                );
+            }
+            _ => {}
+        }
+        Ok(answer?)
+    }
+
+    /// Brings the books to what was read.
+    ///
+    /// # Errors
+    /// When the database fails; nothing is changed then.
+    pub(crate) async fn apply(
+        &self,
+        account: &PaymentAccount,
+        payment: &Payment,
+        discovered_by: Discovery,
+        answered: Option<Answered>,
+        findings: Vec<Finding>,
+    ) -> Result<Applied, FollowError> {
+        let dataset_id = account.dataset_id;
+        let Some(settings) = self.store.dataset_settings(dataset_id).await? else {
+            return Err(FollowError::OtherAccount);
+        };
+        let payer = self.store.lookups(dataset_id, &payment.payer);
+        let mut tries = 0;
+        loop {
+            let context = self.store.order_context(dataset_id, payment, &payer).await?;
+            let around = Surroundings {
+                account,
+                settings: &settings,
+                context: &context,
+                now: self.store.now().await?,
+            };
+            let read = PaymentRead {
+                dataset_id,
+                payment,
+                books: payment.books(account.live_mode),
+                order_id: payment.order_id(),
+                lead: context.lead.as_ref().map(|lead| lead.matched.clone()),
+                payer: payer.clone(),
+                discovered_by,
+                conversion: conversion::due(payment, &around),
+                answered: answered.clone(),
+                findings: findings.clone(),
+            };
+            match self.store.apply_payment(&read).await {
+                Ok(applied) => {
+                    self.count_applied(account, payment, &applied);
+                    return Ok(applied);
+                }
+                Err(error) if error.is_conflict() && tries < CONFLICTS => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn count_applied(&self, account: &PaymentAccount, payment: &Payment, applied: &Applied) {
+        self.metrics
+            .movements
+            .inc_by(u64::try_from(applied.movements.len()).unwrap_or_default());
+        if applied.became_purchase {
+            self.metrics.purchases.inc();
+        }
+        let is_counted = payment.books(account.live_mode) == Books::Counted;
+        if !applied.is_stale && is_counted && payment.currency != account.currency {
+            warn!(
+                payment.id = %payment.id,
+                "payment {} is in {}, its account in {}: it is kept apart",
+                payment.id, payment.currency.as_str(), account.currency.as_str()
+            );
+        }
+        if !applied.movements.is_empty() {
+            info!(
+                payment.id = %payment.id,
+                payment.status = %payment.status,
+                movements = applied.movements.len(),
+                "booked {} movements of payment {}", applied.movements.len(), payment.id
+            );
+        }
+    }
+
+    fn count(&self, outcome: NotificationOutcome, notifications: usize) {
+        self.metrics
+            .notifications
+            .get_or_create(&NotificationLabels { outcome })
+            .inc_by(u64::try_from(notifications).unwrap_or_default());
+    }
+}
+
+fn is_last_try(notification: &LeasedNotification) -> bool {
+    let tries = usize::try_from(notification.attempts).unwrap_or_default();
+    let most = match notification.is_signed {
+        true => SCHEDULE.len(),
+        false => UNSIGNED_TRIES,
+    };
+    tries > most
+}

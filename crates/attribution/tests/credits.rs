@@ -1,0 +1,348 @@
+//! Credits, sums, cohorts and forecasts, against a second implementation in plain Python that shares nothing
+//! with this one.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+use std::path::Path;
+use std::process::Command;
+
+use attribution::config::Config;
+use attribution::crediting::Crediting;
+use attribution::spend_import::{Import, import};
+use rastro_core::dataset::DatasetId;
+use rastro_core::spend::{Format, Reading};
+use rastro_service::shutdown::Shutdown;
+use rastro_store::Store;
+use rastro_test_support::TestDatabase;
+use serde_json::Value;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/truth/truth.py");
+const DATASET: i64 = 123_456_789_012_345;
+/// When the history ends.
+const NOW: &str = "2026-11-28T15:00:00Z";
+
+/// A shop's year in a database, and what must come of it.
+struct Shop {
+    database: TestDatabase,
+    store: Store,
+    crediting: Crediting,
+    expected: Value,
+    spend: Vec<u8>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "`make test` says here which interpreter it installed"
+)]
+fn interpreter() -> String {
+    std::env::var("RASTRO_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
+impl Shop {
+    async fn open(seed: u32) -> Self {
+        let folder = std::env::temp_dir().join(format!("rastro-truth-{}-{seed}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut script = Command::new(interpreter());
+        script
+            .arg(SCRIPT)
+            .arg(&folder)
+            .arg(seed.to_string())
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        let output = tokio::task::spawn_blocking(move || script.output())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let read = |name: &str| std::fs::read(Path::join(&folder, name)).unwrap();
+        let (history, spend, expected) = (read("history.sql"), read("spend.csv"), read("expected.json"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        let database = TestDatabase::create().await;
+        database
+            .execute(&format!(
+                "INSERT INTO datasets (dataset_id, name, access_token_sealed, default_currency, purchase_source)
+                 VALUES ({DATASET}, 'shop', '', 'BRL', 'verified');
+                 CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+                 AS 'SELECT timestamptz ''{NOW}'''"
+            ))
+            .await;
+        database.execute(std::str::from_utf8(&history).unwrap()).await;
+        let store = Store::new(&database.config(), "test").unwrap();
+        let config: Config = rastro_boot::testing::config(&[]).unwrap();
+        Shop {
+            crediting: Crediting::new(store.clone(), &config.crediting).unwrap(),
+            database,
+            store,
+            expected: serde_json::from_slice(&expected).unwrap(),
+            spend,
+        }
+    }
+
+    async fn import_spend(&self) {
+        let order = Import {
+            dataset: dataset(),
+            format: Format::Rastro,
+            reading: Reading {
+                decimal_comma: false,
+                day_first: false,
+                account_id: String::new(),
+                today: "2026-11-28".parse().unwrap(),
+            },
+            dry_run: false,
+        };
+        import(&self.store, &self.spend, &order).await.unwrap();
+    }
+
+    /// Returns how many orders are credited otherwise than before.
+    async fn recompute(&self) -> i64 {
+        let done = self
+            .crediting
+            .recompute(dataset(), 365, &Shutdown::new(), &mut |_| {})
+            .await;
+        done.unwrap().expect("nobody stopped it").changed
+    }
+
+    /// The rows of a query, each as one text of JSON, sorted.
+    async fn rows(&self, columns: &str, rest: &str) -> Vec<String> {
+        let rows = self
+            .database
+            .query(&format!("SELECT json_build_array({columns})::text {rest}"))
+            .await;
+        sorted(
+            rows.into_iter()
+                .map(|row| serde_json::from_str(row[0].as_deref().unwrap()).unwrap())
+                .collect(),
+        )
+    }
+
+    #[track_caller]
+    fn agrees(&self, what: &str, rows: &[String]) {
+        let expected = sorted(self.expected[what].as_array().unwrap().clone());
+        assert!(!expected.is_empty(), "{what}");
+        let only_here: Vec<_> = rows
+            .iter()
+            .filter(|row| !expected.contains(row))
+            .take(5)
+            .collect();
+        let only_there: Vec<_> = expected
+            .iter()
+            .filter(|row| !rows.contains(row))
+            .take(5)
+            .collect();
+        assert!(
+            rows == expected,
+            "{what}: {} rows, expected {}; only here {only_here:#?}, only in the second implementation {only_there:#?}",
+            rows.len(),
+            expected.len()
+        );
+    }
+}
+
+fn dataset() -> DatasetId {
+    DATASET.try_into().unwrap()
+}
+
+fn sorted(rows: Vec<Value>) -> Vec<String> {
+    let mut rows: Vec<String> = rows.iter().map(Value::to_string).collect();
+    rows.sort_unstable();
+    rows
+}
+
+const CREDITS: &str =
+    "order_id, model, position, channel, campaign_key, order_millionths, gross_minor, net_minor, fee_minor";
+const CURRENT: &str = "FROM attribution_credits WHERE superseded_at IS NULL";
+
+#[tokio::test]
+async fn the_second_implementation_agrees_to_the_cent() {
+    for seed in [7, 2026] {
+        let shop = Shop::open(seed).await;
+        shop.import_spend().await;
+        assert!(shop.recompute().await > 0);
+        shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
+        let columns = "day, model, channel, campaign_key, spend_micros, impressions, clicks, leads_millionths,
+            qualified_millionths, orders_millionths, new_customers_millionths, gross_minor, net_minor, fee_minor";
+        shop.agrees("daily", &shop.rows(columns, "FROM campaign_daily").await);
+        let columns = "day, gross_minor, net_minor, fee_minor";
+        shop.agrees("revenue", &shop.rows(columns, "FROM revenue_daily").await);
+        let columns = "cohort, age_months, customers, orders,
+            (coalesce(acquisition_spend, 0) * 1000000)::bigint, (cumulative_profit * 100)::bigint,
+            (lifetime_value * 100)::bigint";
+        let cohorts = "FROM bi.cohorts_by_month";
+        shop.agrees("cohorts", &shop.rows(columns, cohorts).await);
+        let columns = "day, model, channel, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
+            to_char(roas, 'FM9999990.000000')";
+        shop.agrees("roas", &shop.rows(columns, "FROM bi.roas_by_channel_day").await);
+        let columns = "week, model, channel, campaign, (cac * 100)::bigint";
+        shop.agrees("cac", &shop.rows(columns, "FROM bi.cac_by_campaign_week").await);
+        let columns = "channel, campaign, (max(customers) * 1000000)::bigint,
+            min(age_months) FILTER (WHERE paid_back_share >= 1)";
+        let payback = "FROM bi.payback_by_campaign WHERE spend > 0 GROUP BY channel, campaign";
+        shop.agrees("payback", &shop.rows(columns, payback).await);
+        let columns =
+            "month, method, (forecast * 100)::bigint, (lower_80 * 100)::bigint, (upper_80 * 100)::bigint";
+        shop.agrees("forecast", &shop.rows(columns, "FROM bi.revenue_forecast").await);
+        // Under every model all of the money is credited, and no cent more.
+        let totals =
+            "SELECT json_build_array(sum(order_millionths) / 1000000, sum(gross_minor), sum(net_minor))::text
+            FROM attribution_credits WHERE superseded_at IS NULL GROUP BY model";
+        for row in shop.database.query(totals).await {
+            let total: Value = serde_json::from_str(row[0].as_deref().unwrap()).unwrap();
+            assert_eq!(
+                total.to_string().replace(".00000000000000000000", ""),
+                shop.expected["totals"].to_string()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_stays_the_same_is_not_written_again_and_a_refund_is_a_new_version() {
+    let shop = Shop::open(7).await;
+    shop.recompute().await;
+    let before = shop.rows(CREDITS, CURRENT).await;
+    assert_eq!(shop.recompute().await, 0);
+    let count = "SELECT count(*) FROM attribution_credits WHERE superseded_at IS NOT NULL";
+    assert_eq!(shop.database.value(count).await, "0");
+    let order = "SELECT order_id FROM credited_orders WHERE net_minor = gross_minor AND order_id IN
+        (SELECT order_id FROM attribution_credits WHERE model = 'linear' GROUP BY order_id HAVING count(*) = 3)
+        ORDER BY order_id LIMIT 1";
+    let order = shop.database.value(order).await;
+    shop.database
+        .execute(&format!(
+            "INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, currency, occurred_at,
+                 recorded_at)
+             SELECT dataset_id, payment_id, 'refund:late', 'refund', -amount_minor, currency, rastro_now(), rastro_now()
+             FROM purchase_movements WHERE kind = 'approval' AND payment_id IN
+                 (SELECT payment_id FROM payments WHERE order_id = '{order}')"
+        ))
+        .await;
+    // Found by what was booked, without anybody asking.
+    shop.store
+        .note_followed(dataset(), NOW.parse().unwrap())
+        .await
+        .unwrap();
+    shop.crediting.round(&Shutdown::new()).await.unwrap();
+    let left = format!(
+        "SELECT sum(abs(net_minor)) FROM attribution_credits WHERE order_id = '{order}' AND superseded_at IS NULL"
+    );
+    assert_eq!(shop.database.value(&left).await, "0");
+    let versions = format!(
+        "SELECT count(*) FILTER (WHERE superseded_at IS NOT NULL), count(*) FILTER (WHERE version = 2)
+        FROM attribution_credits WHERE order_id = '{order}' AND model = 'linear'"
+    );
+    assert_eq!(
+        shop.database.query(&versions).await,
+        [[Some("3".to_owned()), Some("3".to_owned())]]
+    );
+    let after = shop.rows(CREDITS, CURRENT).await;
+    let others = |rows: &[String]| -> Vec<String> {
+        rows.iter()
+            .filter(|row| !row.contains(&format!("\"{order}\"")))
+            .cloned()
+            .collect()
+    };
+    assert_eq!(others(&after), others(&before));
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_goes_on_where_it_was() {
+    let shop = Shop::open(7).await;
+    let shutdown = Shutdown::new();
+    let stop = shutdown.clone();
+    let stopped = shop
+        .crediting
+        .recompute(dataset(), 365, &shutdown, &mut |_| stop.trigger())
+        .await
+        .unwrap();
+    assert_eq!(stopped, None);
+    let open =
+        "SELECT cursor_order_id <> '' AND orders_seen > 0 FROM attribution_runs WHERE finished_at IS NULL";
+    assert_eq!(shop.database.value(open).await, "t");
+    let done = shop
+        .crediting
+        .recompute(dataset(), 365, &Shutdown::new(), &mut |_| {})
+        .await
+        .unwrap()
+        .unwrap();
+    let orders = shop
+        .database
+        .value("SELECT count(DISTINCT order_id) FROM payments")
+        .await;
+    assert_eq!(
+        (done.seen, done.total),
+        (orders.parse().unwrap(), orders.parse().unwrap())
+    );
+    shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
+    let runs = "SELECT count(*), count(finished_at) FROM attribution_runs";
+    assert_eq!(
+        shop.database.query(runs).await,
+        [[Some("1".to_owned()), Some("1".to_owned())]]
+    );
+}
+
+#[tokio::test]
+async fn who_is_erased_takes_nothing_from_the_books_of_campaigns() {
+    let shop = Shop::open(7).await;
+    shop.recompute().await;
+    let before = shop.rows(CREDITS, CURRENT).await;
+    shop.database
+        .execute("DELETE FROM touchpoints; DELETE FROM leads; DELETE FROM customers")
+        .await;
+    shop.database.execute("UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL").await;
+    let customers = "SELECT count(DISTINCT customer_id) FROM credited_orders";
+    let known = shop.database.value(customers).await;
+    shop.recompute().await;
+    assert_eq!(shop.rows(CREDITS, CURRENT).await, before);
+    assert_eq!(shop.database.value(customers).await, known);
+}
+
+#[tokio::test]
+async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
+    let shop = Shop::open(7).await;
+    let mut order = Import {
+        dataset: dataset(),
+        format: Format::Rastro,
+        reading: Reading {
+            decimal_comma: false,
+            day_first: false,
+            account_id: String::new(),
+            today: "2026-11-28".parse().unwrap(),
+        },
+        dry_run: false,
+    };
+    let text = String::from_utf8(shop.spend.clone()).unwrap();
+    let bad = format!("{text}2026-11-27,meta,act_1,1,x,12.3.4,BRL,1,1\n");
+    let error = import(&shop.store, bad.as_bytes(), &order)
+        .await
+        .unwrap_err()
+        .to_string();
+    let line = bad.lines().count();
+    assert!(error.contains(&format!("line {line}, column spend")), "{error}");
+    order.dry_run = true;
+    let would = import(&shop.store, text.as_bytes(), &order).await.unwrap();
+    assert_eq!(
+        shop.database
+            .value("SELECT (SELECT count(*) FROM ad_spend) + (SELECT count(*) FROM spend_imports)")
+            .await,
+        "0"
+    );
+    order.dry_run = false;
+    let did = import(&shop.store, text.as_bytes(), &order).await.unwrap();
+    assert_eq!(did, would);
+    assert_eq!((did.added, did.changed), (text.lines().count() - 1, 0));
+    // A later file replaces the days that it is about, and nothing else.
+    let first_line = text.lines().nth(1).unwrap();
+    let cost = first_line.split(',').nth(5).unwrap();
+    let corrected = text.replace(&first_line.replace(cost, cost), &first_line.replace(cost, "1.00"));
+    let again = import(&shop.store, corrected.as_bytes(), &order).await.unwrap();
+    assert_eq!(
+        (again.added, again.changed, again.unchanged),
+        (0, 1, did.added - 1)
+    );
+    let days = "SELECT count(*) FROM campaign_days_due";
+    assert_ne!(shop.database.value(days).await, "0");
+    order.dataset = 1.try_into().unwrap();
+    assert!(import(&shop.store, text.as_bytes(), &order).await.is_err());
+}

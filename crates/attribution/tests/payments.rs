@@ -1,0 +1,550 @@
+//! From a payment at Mercado Pago to the books and to Meta: once, with the right value, whatever happens on the way.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{DAY, FBC, HOUR, OTHER_SELLER, SELLER, Shop, USER_AGENT};
+use rastro_core::payment::ConversionValue;
+use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
+use rastro_store::Unsigned;
+use rastro_test_support::{DATASET_ID, Key};
+use serde_json::{Value, json};
+
+/// printf ana@example.com | sha256sum
+const EMAIL_SHA256: &str = "8e43ca37701228e74983efdbd0cff5c16b3b1e5d4e29a7c05626d4d25a018e11";
+
+#[tokio::test]
+async fn a_lead_that_pays_by_pix_is_a_purchase_at_meta_with_its_value_and_its_click() {
+    let mut shop = Shop::start().await;
+    let lead = shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 12_990)
+        .reference("1042")
+        .metadata(json!({ "lead_id": lead }));
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.deliver().await;
+    assert_eq!(shop.of(&pix, "status").await, "pending");
+    assert!(shop.book(&pix).await.is_empty());
+
+    shop.advance(Duration::from_secs(90)).await;
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    // 0.99 % of 129.90 is 1.29.
+    assert_eq!(shop.book(&pix).await, ["approval 12990 129"]);
+    assert_eq!(
+        (
+            shop.of(&pix, "match_method").await,
+            shop.of(&pix, "match_confidence").await
+        ),
+        ("lead_id".into(), "100".into())
+    );
+
+    // Whatever tells of it again: the webhook, the page, a comparison.
+    shop.mercado_pago.edit(&pix, |_| {});
+    shop.deliver().await;
+    let claim = json!({ "purchase": { "order_id": "1042", "value": 1.0, "email": "ana@example.com" } });
+    assert_eq!(
+        shop.post("/api/purchases/record", Key::Secret, &claim)
+            .await
+            .status,
+        409
+    );
+
+    let approved_at = shop.mercado_pago.payment(&pix).unwrap()["date_approved"].clone();
+    let purchases = shop.purchases_at_meta().await;
+    let [purchase] = &purchases[..] else {
+        panic!("one purchase: {purchases:?}")
+    };
+    assert_eq!(
+        (&purchase["event_id"], &purchase["custom_data"]["order_id"]),
+        (&json!("1042"), &json!("1042"))
+    );
+    assert_eq!(
+        (
+            &purchase["custom_data"]["value"],
+            &purchase["custom_data"]["currency"]
+        ),
+        (&json!(129.9), &json!("BRL"))
+    );
+    assert_eq!(
+        (
+            &purchase["user_data"]["fbc"],
+            &purchase["user_data"]["client_user_agent"]
+        ),
+        (&json!(FBC), &json!(USER_AGENT))
+    );
+    assert_eq!(purchase["user_data"]["em"], json!(EMAIL_SHA256));
+    let seconds = chrono::DateTime::parse_from_rfc3339(approved_at.as_str().unwrap())
+        .unwrap()
+        .timestamp();
+    assert_eq!(purchase["event_time"], json!(seconds));
+    assert_eq!(
+        shop.value("SELECT status || ' ' || amount_minor || ' ' || match_method FROM purchases")
+            .await,
+        "approved 12990 lead_id"
+    );
+}
+
+#[tokio::test]
+async fn a_pages_claim_gives_the_purchase_its_browser_and_the_payment_its_value() {
+    let mut shop = Shop::start().await;
+    let claim = json!({
+        "purchase": { "order_id": "7", "value": 1.0 },
+        "event": { "event_time": shop.world.now(), "action_source": "website",
+            "event_source_url": "https://www.clinica.example/checkout", "user_data": { "fbc": FBC } }
+    });
+    let answer = shop.post("/api/purchases/record", Key::Publishable, &claim).await;
+    assert_eq!(
+        (answer.status, &answer.json["forwarding"]),
+        (202, &json!("none")),
+        "{answer:?}"
+    );
+    let pix = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Pix, 50_000).reference("7"));
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    let purchases = shop.purchases_at_meta().await;
+    let [purchase] = &purchases[..] else {
+        panic!("one purchase: {purchases:?}")
+    };
+    assert_eq!(
+        (&purchase["custom_data"]["value"], &purchase["user_data"]["fbc"]),
+        (&json!(500.0), &json!(FBC))
+    );
+    assert_eq!(
+        purchase["event_source_url"],
+        json!("https://www.clinica.example/checkout")
+    );
+}
+
+#[tokio::test]
+async fn the_value_is_the_net_one_where_the_account_says_so() {
+    let mut shop = Shop::with(|account| account.conversion_value = ConversionValue::Net).await;
+    let charge = Charge::new(Method::Card, 10_000)
+        .reference("9")
+        .by("ana@example.com");
+    let card = shop.mercado_pago.create(SELLER, &charge);
+    shop.deliver().await;
+    // 4.98 % of 100.00.
+    assert_eq!(shop.book(&card).await, ["approval 10000 498"]);
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases[0]["custom_data"]["value"], json!(95.02));
+    assert_eq!(
+        shop.value("SELECT amount_minor::text FROM purchases").await,
+        "10000"
+    );
+}
+
+#[tokio::test]
+async fn webhooks_that_are_late_doubled_lost_or_out_of_order_change_nothing() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = |reference: &str| {
+        Charge::new(Method::Pix, 1_000)
+            .reference(reference)
+            .by("ana@example.com")
+    };
+    let one = shop.mercado_pago.create(SELLER, &charge("one"));
+    shop.mercado_pago.pay(&one);
+    shop.mercado_pago.refund(&one, 300);
+    shop.mercado_pago.fail_webhooks(WebhookFault::Doubled, 3);
+    let sent = shop.mercado_pago.deliver_due(true).await.unwrap();
+    assert_eq!(sent.iter().map(|sent| sent.status).collect::<Vec<_>>(), [200; 6]);
+    assert_eq!(
+        shop.value("SELECT count(*)::text || ' ' || sum(deliveries) FROM payment_notifications")
+            .await,
+        "3 6"
+    );
+    // The update of the approval is lost for good; the one after it brings both.
+    let two = shop.mercado_pago.create(SELLER, &charge("two"));
+    shop.deliver().await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1);
+    shop.mercado_pago.pay(&two);
+    shop.deliver().await;
+    assert!(shop.book(&two).await.is_empty());
+    shop.mercado_pago.refund(&two, 1_000);
+    shop.deliver().await;
+
+    assert_eq!(shop.book(&one).await, ["approval 1000 10", "refund -300 0"]);
+    assert_eq!(shop.book(&two).await, ["approval 1000 10", "refund -1000 0"]);
+    // The second was given back before we knew of it: Meta is not told of a sale that is none.
+    assert_eq!(shop.of(&two, "conversion").await, "refunded_first");
+    let ids: Vec<Value> = shop
+        .purchases_at_meta()
+        .await
+        .iter()
+        .map(|event| event["event_id"].clone())
+        .collect();
+    assert_eq!(ids, [json!("one")]);
+}
+
+#[tokio::test]
+async fn refunds_and_chargebacks_stay_in_the_books_and_meta_has_one_purchase() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Card, 20_000)
+        .reference("5")
+        .by("ana@example.com");
+    let card = shop.mercado_pago.create(SELLER, &charge);
+    shop.deliver().await;
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+    shop.advance(20 * DAY).await;
+    shop.mercado_pago.refund(&card, 5_000);
+    shop.deliver().await;
+    shop.mercado_pago.set_status(&card, "in_mediation", "pending");
+    shop.deliver().await;
+    shop.mercado_pago.charge_back(&card);
+    shop.deliver().await;
+    shop.mercado_pago.set_status(&card, "charged_back", "reimbursed");
+    shop.deliver().await;
+    shop.mercado_pago.refund(&card, 15_000);
+    shop.deliver().await;
+    assert_eq!(
+        shop.book(&card).await,
+        [
+            "approval 20000 996",
+            "refund -5000 0",
+            "chargeback:1 -15000 0",
+            "reimbursement:1 15000 0",
+            "refund -15000 0"
+        ]
+    );
+    assert_eq!(shop.value("SELECT status FROM purchases").await, "refunded");
+    assert_eq!(shop.of(&card, "match_method").await, "email");
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+    // The books are added to, never changed.
+    let changed = tokio::spawn({
+        let url = shop.world.database.url().to_owned();
+        async move {
+            let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls)
+                .await
+                .unwrap();
+            tokio::spawn(connection);
+            client
+                .batch_execute("UPDATE purchase_movements SET amount_minor = 1")
+                .await
+        }
+    });
+    let refused = changed.await.unwrap().unwrap_err();
+    assert!(refused.as_db_error().unwrap().message().contains("append-only"));
+}
+
+#[tokio::test]
+async fn an_order_that_is_paid_at_the_second_try_is_one_purchase_and_what_nobody_pays_expires() {
+    let mut shop = Shop::start().await;
+    let lead = shop.lead("lead-1", "ana@example.com").await;
+    let charge = |method| {
+        Charge::new(method, 8_000)
+            .reference("30")
+            .metadata(json!({ "lead_id": lead.to_string() }))
+    };
+    let refused = shop.mercado_pago.create(SELLER, &charge(Method::RefusedCard));
+    let boleto = shop.mercado_pago.create(SELLER, &charge(Method::Boleto));
+    shop.deliver().await;
+    shop.advance(3 * DAY + HOUR).await;
+    shop.deliver().await;
+    assert_eq!(shop.of(&boleto, "status_detail").await, "expired");
+    let pix = shop.mercado_pago.create(SELLER, &charge(Method::Pix));
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    assert!(shop.book(&refused).await.is_empty() && shop.book(&boleto).await.is_empty());
+    assert_eq!(shop.book(&pix).await, ["approval 8000 79"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_reference_to_a_lead_is_no_order_and_the_lead_may_buy_twice() {
+    let mut shop = Shop::start().await;
+    let lead = shop.lead("lead-1", "ana@example.com").await;
+    for _ in 0..2 {
+        let charge = Charge::new(Method::Pix, 1_000).reference(&format!("ld_{lead}"));
+        let pix = shop.mercado_pago.create(SELLER, &charge);
+        shop.mercado_pago.pay(&pix);
+        shop.deliver().await;
+        assert_eq!(shop.of(&pix, "match_method").await, "external_reference");
+    }
+    assert_eq!(shop.purchases_at_meta().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_this_accounts_money_is_never_counted() {
+    let mut shop = Shop::start().await;
+    let charge = |reference: &str| {
+        Charge::new(Method::Pix, 1_000)
+            .reference(reference)
+            .by("ana@example.com")
+    };
+    let test_mode = shop.mercado_pago.create(SELLER, &charge("test"));
+    shop.mercado_pago
+        .edit(&test_mode, |payment| payment["live_mode"] = json!(false));
+    let transfer = Charge {
+        operation_type: "money_transfer",
+        ..charge("transfer")
+    };
+    let transfer = shop.mercado_pago.create(SELLER, &transfer);
+    let dollars = Charge {
+        currency: "USD",
+        ..charge("usd")
+    };
+    let dollars = shop.mercado_pago.create(SELLER, &dollars);
+    for id in [&test_mode, &transfer, &dollars] {
+        shop.mercado_pago.pay(id);
+    }
+    // Another account's payment, told at our address.
+    let others = shop.mercado_pago.create(OTHER_SELLER, &charge("other"));
+    shop.mercado_pago.pay(&others);
+    shop.deliver().await;
+    assert_eq!(shop.of(&test_mode, "books").await, "test_mode");
+    assert_eq!(shop.of(&transfer, "books").await, "not_a_sale");
+    assert!(shop.book(&test_mode).await.is_empty() && shop.book(&transfer).await.is_empty());
+    // Kept apart: in its own currency, and no conversion.
+    assert_eq!(shop.of(&dollars, "conversion").await, "other_currency");
+    assert_eq!(
+        shop.value("SELECT string_agg(currency || ' ' || amount_minor, ', ') FROM purchase_movements")
+            .await,
+        "USD 1000"
+    );
+    assert_eq!(
+        shop.value(&format!(
+            "SELECT count(*)::text FROM payments WHERE payment_id = '{others}'"
+        ))
+        .await,
+        "0"
+    );
+    assert!(shop.purchases_at_meta().await.is_empty());
+}
+
+#[tokio::test]
+async fn an_amount_that_changes_after_the_approval_is_an_adjustment() {
+    let shop = Shop::start().await;
+    let card = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Card, 10_000).reference("1"));
+    shop.deliver().await;
+    shop.mercado_pago
+        .edit(&card, |payment| payment["transaction_amount"] = json!(90.0));
+    shop.deliver().await;
+    assert_eq!(
+        shop.book(&card).await,
+        ["approval 10000 498", "adjustment:1 -1000 0"]
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_at_first_is_read_later_and_what_does_not_exist_ends_as_ignored() {
+    let shop = Shop::start().await;
+    let pix = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Pix, 1_000).reference("1"));
+    shop.mercado_pago.pay(&pix);
+    // Four tries each: the whole service is away, then asks for patience, then is behind.
+    let status = |status, retry_after| ApiFault::Status { status, retry_after };
+    shop.mercado_pago.fail_with(status(503, None), 4);
+    shop.deliver().await;
+    assert!(
+        shop.ends()
+            .await
+            .iter()
+            .all(|end| end.starts_with("pending/unreadable")),
+        "{:?}",
+        shop.ends().await
+    );
+    shop.advance(Duration::from_secs(3)).await;
+    shop.mercado_pago.fail_with(ApiFault::Reset, 1);
+    shop.mercado_pago.fail_with(status(429, Some(0)), 1);
+    shop.follow().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+
+    // An answer that is behind changes nothing.
+    shop.mercado_pago.refund(&pix, 1_000);
+    shop.mercado_pago.fail_with(ApiFault::Stale, 1);
+    shop.deliver().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+
+    let gone = shop.mercado_pago.create(SELLER, &Charge::new(Method::Pix, 1_000));
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    shop.mercado_pago.forget(&gone);
+    for _ in 0..7 {
+        shop.follow().await;
+        shop.advance(2 * HOUR).await;
+    }
+    assert!(
+        shop.ends().await.contains(&"ignored/not_found 1".to_owned()),
+        "{:?}",
+        shop.ends().await
+    );
+    assert_eq!(
+        shop.value("SELECT count(*)::text FROM payment_notifications WHERE state = 'pending'")
+            .await,
+        "0"
+    );
+}
+
+#[tokio::test]
+async fn a_revoked_token_costs_time_and_no_payment() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 1_000)
+        .reference("1")
+        .by("ana@example.com");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.mercado_pago.change_token(SELLER, "APP_USR-new");
+    shop.deliver().await;
+    let requests = shop.mercado_pago.requests();
+    assert_eq!(
+        shop.value("SELECT (blocked_reason IS NOT NULL)::text FROM payment_accounts")
+            .await,
+        "true"
+    );
+    // Nothing is asked while it is blocked, however long its notifications wait.
+    shop.advance(Duration::from_secs(300)).await;
+    shop.follow().await;
+    assert_eq!(shop.mercado_pago.requests(), requests);
+    shop.account.access_token = "APP_USR-new".into();
+    shop.world.store.put_payment_account(&shop.account).await.unwrap();
+    shop.advance(HOUR).await;
+    shop.follow().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn ten_thousand_notifications_of_one_payment_are_one_read() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 1_000)
+        .reference("1")
+        .by("ana@example.com");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    shop.world
+        .database
+        .execute(&format!(
+            "INSERT INTO payment_notifications (
+                dataset_id, account_id, delivery_key, source, topic, resource_id, due_at, received_at, last_received_at
+             )
+             SELECT {DATASET_ID}, {SELLER}, sha256(n::text::bytea), 'webhook', 'payment', '{pix}', now(), now(), now()
+             FROM generate_series(1, 10000) AS n"
+        ))
+        .await;
+    let before = shop.mercado_pago.requests();
+    shop.follow().await;
+    assert!(shop.mercado_pago.requests() - before <= 2);
+    assert_eq!(shop.ends().await, ["done/applied 10002"]);
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let ids: Vec<String> = (0..12)
+        .map(|order| {
+            let charge = Charge::new(Method::Pix, 1_000 + order)
+                .reference(&format!("order-{order}"))
+                .by("ana@example.com");
+            let pix = shop.mercado_pago.create(SELLER, &charge);
+            shop.mercado_pago.pay(&pix);
+            shop.mercado_pago.refund(&pix, 100);
+            pix
+        })
+        .collect();
+    shop.mercado_pago.deliver_due(true).await.unwrap();
+    // Ever later into the work: in the claim, in the read, in the transaction, between two payments.
+    for step in 0..40_u64 {
+        let (payments, config) = (shop.payments.clone(), shop.config.payments.clone());
+        let working = tokio::spawn(async move { payments.round(&config).await });
+        tokio::time::sleep(Duration::from_micros(500 * step)).await;
+        working.abort();
+        let _ = working.await;
+        // What it held is free again.
+        shop.world
+            .database
+            .execute("UPDATE payment_notifications SET due_at = rastro_now() WHERE state = 'pending'")
+            .await;
+    }
+    shop.follow().await;
+    for (order, id) in ids.iter().enumerate() {
+        assert_eq!(
+            shop.book(id).await,
+            [
+                format!("approval {} 10", 1_000 + order),
+                "refund -100 0".to_owned()
+            ]
+        );
+    }
+    assert_eq!(shop.ends().await, ["done/applied 36"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), ids.len());
+}
+
+#[tokio::test]
+async fn commercial_orders_chargebacks_and_orders_lead_to_their_payments() {
+    let shop = Shop::with(|account| account.unsigned = Unsigned::Hint).await;
+    let pix = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Pix, 1_000).reference("1"));
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 2);
+    shop.mercado_pago.pay(&pix);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    let order = shop.mercado_pago.merchant_order(&[&pix]);
+    assert_eq!(
+        shop.mercado_pago
+            .send_ipn(SELLER, "merchant_order", &order)
+            .await
+            .unwrap(),
+        200
+    );
+    shop.follow().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    assert_eq!(shop.of(&pix, "discovered_by").await, "hint");
+
+    // The payment's own webhook is lost, the chargeback's comes.
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1);
+    shop.mercado_pago.charge_back(&pix);
+    shop.deliver().await;
+    assert_eq!(
+        shop.book(&pix).await,
+        ["approval 1000 10", "chargeback:1 -1000 0"]
+    );
+
+    // An order of the other API: one payment that the Payments API knows, which is counted there, and one that it does not.
+    let known = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Card, 5_000).reference("2"));
+    shop.deliver().await;
+    let id = "ORD01JQ4S4KY8HWQ6NA5PXB65B3D3";
+    let part = |id: &str, reference: &str, amount: &str| {
+        json!({ "id": id, "reference_id": reference, "amount": amount, "paid_amount": amount, "status": "processed",
+            "status_detail": "accredited", "payment_method": { "id": "visa", "type": "credit_card", "installments": 1 } })
+    };
+    let now = chrono::DateTime::from_timestamp(shop.world.now(), 0)
+        .unwrap()
+        .to_rfc3339();
+    shop.mercado_pago.put_order(
+        SELLER,
+        id,
+        json!({ "id": id, "user_id": SELLER.to_string(), "currency": "BRL", "external_reference": "3", "created_date": now,
+            "last_updated_date": now, "transactions": { "payments": [
+                part("PAY01JQ4S4KY8HWQ6NA5PXB65B3D4", &known, "50.00"),
+                part("PAY01JQ4S4KY8HWQ6NA5PXB65B3D5", "999", "70.00") ] } }),
+    );
+    assert_eq!(
+        shop.mercado_pago.send_ipn(SELLER, "order", id).await.unwrap(),
+        200
+    );
+    shop.follow().await;
+    assert_eq!(shop.book(&known).await, ["approval 5000 249"]);
+    assert_eq!(
+        shop.book("PAY01JQ4S4KY8HWQ6NA5PXB65B3D4").await,
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        shop.book("PAY01JQ4S4KY8HWQ6NA5PXB65B3D5").await,
+        ["approval 7000 0"]
+    );
+}

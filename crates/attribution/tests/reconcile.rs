@@ -1,0 +1,298 @@
+//! Comparisons with Mercado Pago: every way in which two sets of books differ, and that the account adds up.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+mod common;
+
+use std::time::Duration;
+
+use attribution::reconcile;
+use common::{DAY, HOUR, OTHER_SELLER, SELLER, Shop};
+use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
+use rastro_service::shutdown::Shutdown;
+use serde_json::json;
+
+async fn compare(shop: &Shop) {
+    reconcile::compare_now(&shop.payments, &shop.account, 35, &Shutdown::new())
+        .await
+        .unwrap();
+}
+
+/// What the newest comparison found: payment, kind, difference and what was done, sorted.
+async fn findings(shop: &Shop) -> Vec<(String, String)> {
+    let rows = shop
+        .world
+        .database
+        .query(
+            "SELECT payment_id, finding || ' ' || (remote_minor - local_minor) || ' ' || action FROM reconciliation_findings
+             WHERE run_id = (SELECT max(run_id) FROM reconciliation_runs) ORDER BY 1, 2",
+        )
+        .await;
+    rows.into_iter()
+        .map(|row| match &row[..] {
+            [Some(id), Some(line)] => (id.clone(), line.clone()),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+async fn of(shop: &Shop, id: &str) -> Vec<String> {
+    let found = findings(shop).await;
+    found
+        .into_iter()
+        .filter(|(payment, _)| payment == id)
+        .map(|(_, line)| line)
+        .collect()
+}
+
+/// The newest comparison: state, payments and sums there, before and after.
+async fn sums(shop: &Shop) -> String {
+    shop.value(
+        "SELECT concat_ws(' ', state, remote_count, remote_minor, local_count, local_minor, after_minor, difference_minor)
+         FROM reconciliation_runs ORDER BY run_id DESC LIMIT 1",
+    )
+    .await
+}
+
+fn pix(cents: i64, reference: &str) -> Charge {
+    Charge::new(Method::Pix, cents)
+        .reference(reference)
+        .by("ana@example.com")
+}
+
+#[tokio::test]
+async fn every_kind_of_difference_is_found_named_and_brought_into_the_books() {
+    let mut shop = Shop::start().await;
+    let market = &shop.mercado_pago;
+    shop.lead("lead-1", "ana@example.com").await;
+    let paid = |charge: &Charge| {
+        let id = market.create(SELLER, charge);
+        market.pay(&id);
+        id
+    };
+    // In the books as they are there.
+    let fine = paid(&pix(1_000, "fine"));
+    let drifts = paid(&pix(2_000, "drifts"));
+    let refunded = paid(&pix(3_000, "refunded"));
+    let dearer = paid(&pix(4_000, "dearer"));
+    let vanishes = paid(&pix(5_000, "vanishes"));
+    let nobodys = paid(&Charge::new(Method::Pix, 600).reference("nobodys"));
+    let (twice, again) = (paid(&pix(700, "twice")), paid(&pix(700, "twice")));
+    shop.deliver().await;
+
+    // And then nothing of what happens is told.
+    market.fail_webhooks(WebhookFault::Lost, 1_000);
+    market.charge_back(&drifts);
+    market.refund(&refunded, 1_000);
+    market.edit(&dearer, |payment| {
+        payment["fee_details"][0]["amount"] = json!(1.5);
+        payment["transaction_details"]["net_received_amount"] = json!(38.5);
+    });
+    market.forget(&vanishes);
+    let missed = paid(&pix(8_000, "missed"));
+    let waiting = market.create(SELLER, &pix(9_000, "waiting"));
+    let dollars = paid(&Charge {
+        currency: "USD",
+        ..pix(10_000, "usd")
+    });
+    let test_mode = paid(&pix(11_000, "test"));
+    market.edit(&test_mode, |payment| payment["live_mode"] = json!(false));
+    let transfer = paid(&Charge {
+        operation_type: "money_transfer",
+        ..pix(12_000, "transfer")
+    });
+    let others = market.create(OTHER_SELLER, &pix(13_000, "other"));
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+
+    compare(&shop).await;
+    assert_eq!(of(&shop, &fine).await, Vec::<String>::new());
+    assert_eq!(of(&shop, &drifts).await, ["status_drift -2000 applied"]);
+    assert_eq!(
+        of(&shop, &refunded).await,
+        ["amount_drift -1000 applied", "status_drift 0 applied"]
+    );
+    assert_eq!(of(&shop, &dearer).await, ["fee_drift 0 applied"]);
+    assert_eq!(of(&shop, &vanishes).await, ["missing_remote -5000 listed"]);
+    assert_eq!(
+        of(&shop, &nobodys).await,
+        ["conversion_gap 0 listed", "unattributed 0 listed"]
+    );
+    assert_eq!(of(&shop, &twice).await, ["duplicate_reference 0 listed"]);
+    assert_eq!(of(&shop, &again).await, ["duplicate_reference 0 listed"]);
+    assert_eq!(of(&shop, &missed).await, ["missing_local 8000 applied"]);
+    assert_eq!(of(&shop, &waiting).await, ["missing_local 0 applied"]);
+    assert_eq!(of(&shop, &dollars).await, ["currency 0 listed"]);
+    assert_eq!(of(&shop, &test_mode).await, ["test_mode 0 listed"]);
+    for unseen in [&transfer, &others] {
+        assert_eq!(of(&shop, unseen).await, Vec::<String>::new());
+    }
+    // There: 1000 + 0 + 2000 + 4000 + 600 + 700 + 700 + 8000 + 0 of nine payments; here before: 1000 + 2000 + 3000 + 4000 + 5000
+    // + 600 + 700 + 700 of eight; the books keep what vanished.
+    assert_eq!(sums(&shop).await, "complete 9 17000 8 17000 22000 0");
+    assert_eq!(
+        shop.book(&drifts).await,
+        ["approval 2000 20", "chargeback:1 -2000 0"]
+    );
+    assert_eq!(shop.book(&refunded).await, ["approval 3000 30", "refund -1000 0"]);
+    assert_eq!(shop.book(&dearer).await, ["approval 4000 40", "fee:1 0 110"]);
+    assert_eq!(shop.book(&missed).await, ["approval 8000 79"]);
+    assert_eq!(shop.book(&vanishes).await, ["approval 5000 50"]);
+    assert_eq!(shop.of(&missed, "discovered_by").await, "sweep");
+
+    // A second look finds only what is for a person.
+    compare(&shop).await;
+    assert_eq!(sums(&shop).await, "complete 9 17000 10 22000 22000 -5000");
+    let kinds: Vec<String> = findings(&shop).await.into_iter().map(|(_, line)| line).collect();
+    assert!(kinds.iter().all(|line| line.ends_with("listed")), "{kinds:?}");
+
+    // What was missed became a Purchase all the same, and nothing else twice.
+    let purchases = shop.purchases_at_meta().await;
+    let mut ids: Vec<&str> = purchases
+        .iter()
+        .map(|event| event["event_id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    assert_eq!(
+        ids,
+        [
+            "dearer", "drifts", "fine", "missed", "refunded", "twice", "vanishes"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_found_too_late_for_meta_is_in_the_books_and_shown_as_a_gap() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    let late = shop.mercado_pago.create(SELLER, &pix(1_000, "late"));
+    shop.mercado_pago.pay(&late);
+    shop.deliver().await;
+    shop.advance(8 * DAY).await;
+    compare(&shop).await;
+    assert_eq!(
+        of(&shop, &late).await,
+        ["conversion_gap 0 listed", "missing_local 1000 applied"]
+    );
+    assert_eq!(shop.of(&late, "conversion").await, "too_old");
+    assert_eq!(shop.value("SELECT status FROM purchases").await, "approved");
+    assert!(shop.purchases_at_meta().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_day_that_begins_elsewhere_at_another_hour_is_no_difference() {
+    let shop = Shop::start().await;
+    let pix = shop.mercado_pago.create(SELLER, &pix(1_000, "edge"));
+    // 23:30 at Mercado Pago's offset is the next day in Sao Paulo and in UTC.
+    shop.mercado_pago.edit(&pix, |payment| {
+        let day = payment["date_created"].as_str().unwrap()[..10].to_owned();
+        let before = day.parse::<chrono::NaiveDate>().unwrap().pred_opt().unwrap();
+        payment["date_created"] = json!(format!("{before}T23:30:00.000-04:00"));
+    });
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    compare(&shop).await;
+    assert_eq!(sums(&shop).await, "complete 1 1000 1 1000 1000 0");
+}
+
+#[tokio::test]
+async fn long_lists_are_compared_in_slices_and_an_interrupted_comparison_goes_on_with_the_same_sums() {
+    let shop = Shop::start().await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 10_000);
+    let mut total = 0;
+    for order in 0..60 {
+        let cents = 1_000 + order;
+        let card = shop.mercado_pago.create(
+            SELLER,
+            &Charge::new(Method::Card, cents).reference(&order.to_string()),
+        );
+        if order % 3 == 0 {
+            shop.mercado_pago.refund(&card, 500);
+        }
+        total += if order % 3 == 0 { cents - 500 } else { cents };
+    }
+    // Refused again and again in the middle of it, and killed, and taken over.
+    for step in 0..12_u64 {
+        let status = ApiFault::Status {
+            status: 500,
+            retry_after: None,
+        };
+        let (payments, account) = (shop.payments.clone(), shop.account.clone());
+        let comparing =
+            tokio::spawn(
+                async move { reconcile::compare_now(&payments, &account, 35, &Shutdown::new()).await },
+            );
+        tokio::time::sleep(Duration::from_millis(3 * step)).await;
+        shop.mercado_pago.fail_with(status, 4);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        comparing.abort();
+        let _ = comparing.await;
+        shop.world
+            .database
+            .execute("UPDATE reconciliation_runs SET lease_until = rastro_now() WHERE state = 'running'")
+            .await;
+    }
+    shop.mercado_pago.clear_faults();
+    compare(&shop).await;
+    let first = shop
+        .value(
+            "SELECT concat_ws(' ', state, remote_count, remote_minor, after_minor, difference_minor = remote_minor - local_minor)
+             FROM reconciliation_runs WHERE local_minor = 0 ORDER BY run_id LIMIT 1",
+        )
+        .await;
+    assert_eq!(first, format!("complete 60 {total} {total} t"));
+    assert_eq!(
+        shop.value("SELECT sum(amount_minor)::text FROM purchase_movements")
+            .await,
+        total.to_string()
+    );
+    assert_eq!(
+        shop.value("SELECT count(*)::text FROM purchase_movements WHERE kind = 'approval'")
+            .await,
+        "60"
+    );
+}
+
+#[tokio::test]
+async fn the_hourly_sweep_brings_in_what_no_webhook_told_and_goes_on_from_where_it_was() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    let (config, shutdown) = (shop.config.reconcile.clone(), Shutdown::new());
+    let runs = "SELECT string_agg(kind || ' ' || state, ', ' ORDER BY run_id) FROM reconciliation_runs";
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    assert_eq!(
+        shop.value(runs).await,
+        "hourly complete, nightly complete, weekly complete"
+    );
+
+    let pix = shop.mercado_pago.create(SELLER, &pix(1_000, "1"));
+    shop.mercado_pago.pay(&pix);
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    assert!(shop.book(&pix).await.is_empty(), "not due yet");
+    shop.advance(2 * HOUR).await;
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    assert_eq!(
+        shop.value(runs).await,
+        "hourly complete, nightly complete, weekly complete, hourly complete"
+    );
+    // An account whose token is refused is left alone, and so is its watermark.
+    shop.mercado_pago.change_token(SELLER, "APP_USR-new");
+    shop.advance(2 * HOUR).await;
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    assert!(shop.value(runs).await.ends_with("hourly running"));
+    assert_eq!(
+        shop.value("SELECT (retry_at IS NOT NULL)::text FROM payment_accounts")
+            .await,
+        "true"
+    );
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}

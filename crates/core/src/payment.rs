@@ -1,0 +1,293 @@
+//! A payment as Mercado Pago tells it, what of it is revenue, and which movements the books lack.
+//!
+//! Source: Mercado Pago, "Payments API", payment status and status detail; "Cancellations and refunds".
+
+mod movements;
+
+use chrono::{DateTime, Utc};
+
+use crate::dataset::Currency;
+use crate::person::PersonKeys;
+use crate::personal_data;
+
+pub use movements::{Booked, Movement, MovementKind, movements_due};
+
+/// The value of a conversion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConversionValue {
+    /// The price of the goods.
+    #[default]
+    Gross,
+    /// What the seller is credited, after the provider's fees.
+    Net,
+}
+
+impl ConversionValue {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConversionValue::Gross => "gross",
+            ConversionValue::Net => "net",
+        }
+    }
+
+    /// From the word that is stored.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "gross" => Some(ConversionValue::Gross),
+            "net" => Some(ConversionValue::Net),
+            _ => None,
+        }
+    }
+}
+
+/// Money given back by the seller, the buyer protection programme or an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    pub id: String,
+    pub amount_minor: i64,
+    pub at: DateTime<Utc>,
+}
+
+/// A payment as it was read. Amounts are in the smallest unit of its currency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Payment {
+    pub id: String,
+    /// The user who is paid (`collector_id`).
+    pub account_id: i64,
+    /// Mercado Pago's words, an open set.
+    pub status: String,
+    pub status_detail: String,
+    pub live_mode: bool,
+    pub operation_type: String,
+    pub currency: Currency,
+    /// The price of the goods.
+    pub amount_minor: i64,
+    pub refunded_minor: i64,
+    /// What the seller is credited; `None` where it is not told, or nothing was credited yet.
+    pub net_minor: Option<i64>,
+    /// What the seller pays for it.
+    pub fee_minor: Option<i64>,
+    /// What the buyer paid, with interest and shipping.
+    pub total_paid_minor: Option<i64>,
+    pub payment_method: String,
+    pub payment_type: String,
+    pub installments: Option<i32>,
+    /// The merchant's own reference. `None` also where it holds personal data, which is not kept.
+    pub external_reference: Option<String>,
+    /// `metadata.lead_id`.
+    pub lead_id: Option<i64>,
+    /// The order of the Orders API or the commercial order.
+    pub remote_order_id: Option<String>,
+    /// Those that were really given back.
+    pub refunds: Vec<Refund>,
+    /// By what the payer is found.
+    pub payer: PersonKeys,
+    pub created_at: DateTime<Utc>,
+    pub approved_at: Option<DateTime<Utc>>,
+    pub updated_at: DateTime<Utc>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub money_release_at: Option<DateTime<Utc>>,
+}
+
+/// What a payment is in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Books {
+    Counted,
+    /// Of the other mode than its account's.
+    TestMode,
+    /// A transfer, a top-up or the like.
+    NotASale,
+}
+
+impl Books {
+    /// The word that is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Books::Counted => "counted",
+            Books::TestMode => "test_mode",
+            Books::NotASale => "not_a_sale",
+        }
+    }
+}
+
+/// What is sold, by Mercado Pago's words; the others move money between accounts.
+const SALES: [&str; 3] = ["regular_payment", "recurring_payment", "pos_payment"];
+
+impl Payment {
+    /// Whether it counts, in an account of this mode.
+    pub fn books(&self, live_mode: bool) -> Books {
+        if self.live_mode != live_mode {
+            Books::TestMode
+        } else if SALES.contains(&self.operation_type.as_str()) {
+            Books::Counted
+        } else {
+            Books::NotASale
+        }
+    }
+
+    /// Money is credited and still there, or at least part of it.
+    pub fn is_paid(&self) -> bool {
+        matches!(self.status.as_str(), "approved" | "in_mediation")
+    }
+
+    /// It was paid at some time, whatever became of it.
+    pub fn was_paid(&self) -> bool {
+        self.is_paid() || matches!(self.status.as_str(), "refunded" | "charged_back")
+    }
+
+    /// What of it is revenue now, in the smallest unit.
+    pub fn recognised_minor(&self) -> i64 {
+        let rest = self.amount_minor - self.refunded_minor;
+        match (self.status.as_str(), self.status_detail.as_str()) {
+            ("approved" | "in_mediation", _) | ("charged_back", "reimbursed") => rest,
+            _ => 0,
+        }
+    }
+
+    /// The value of its conversion. Gross where the net is asked for and not told.
+    pub fn conversion_minor(&self, value: ConversionValue) -> i64 {
+        match (value, self.net_minor) {
+            (ConversionValue::Net, Some(net)) if net > 0 => net,
+            _ => self.amount_minor,
+        }
+    }
+}
+
+/// How a merchant's reference to one of our leads begins, so that numbers of its own cannot be taken for one.
+const LEAD_REFERENCE: &str = "ld_";
+/// How the id of an order begins that has no number but its payment's.
+const PAYMENT_ORDER: &str = "mp_";
+const LONGEST_REFERENCE: usize = 200;
+
+/// A merchant's reference as it may be kept. `None`: it is none, or holds personal data.
+pub fn reference(text: String) -> Option<String> {
+    let text = text.trim();
+    let is_kept = (1..=LONGEST_REFERENCE).contains(&text.len())
+        && !text.contains(char::is_control)
+        && !personal_data::holds_personal_data(text);
+    is_kept.then(|| text.to_owned())
+}
+
+/// The lead that a reference such as `ld_1042` names.
+pub fn lead_of_reference(reference: &str) -> Option<i64> {
+    let number = reference.strip_prefix(LEAD_REFERENCE)?;
+    number.parse().ok().filter(|id| *id > 0)
+}
+
+impl Payment {
+    /// The lead that the merchant says paid.
+    pub fn named_lead(&self) -> Option<i64> {
+        self.lead_id
+            .or_else(|| lead_of_reference(self.external_reference.as_deref()?))
+    }
+
+    /// The order it pays for: the merchant's number of it, or one made of the payment's own. A reference to a lead is no order:
+    /// a lead may buy twice.
+    pub fn order_id(&self) -> String {
+        match &self.external_reference {
+            Some(reference) if lead_of_reference(reference).is_none() => reference.clone(),
+            _ => format!("{PAYMENT_ORDER}{}", self.id),
+        }
+    }
+}
+
+/// An amount as a provider writes it, such as `58.8` or `"58.80"`, in the smallest unit. `None`: it is no amount, or has more
+/// decimals than the currency.
+pub fn minor_units(text: &str, currency: Currency) -> Option<i64> {
+    let decimals = currency.decimals() as usize;
+    let (digits, sign) = match text.strip_prefix('-') {
+        Some(digits) => (digits, -1),
+        None => (text, 1),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let fraction = fraction.trim_end_matches('0');
+    if whole.is_empty() || whole.len() > 12 || !is_digits(whole) || !is_digits(fraction) {
+        return None;
+    }
+    if fraction.len() > decimals {
+        return None;
+    }
+    let minor: i64 = format!("{whole}{fraction:0<decimals$}").parse().ok()?;
+    Some(sign * minor)
+}
+
+/// As [`minor_units`] is written: with all decimals of the currency.
+pub fn major_units(minor: i64, currency: Currency) -> String {
+    let (decimals, sign) = (currency.decimals(), if minor < 0 { "-" } else { "" });
+    let (minor, unit) = (minor.unsigned_abs(), 10_u64.pow(decimals));
+    match decimals {
+        0 => format!("{sign}{minor}"),
+        _ => format!(
+            "{sign}{}.{:0width$}",
+            minor / unit,
+            minor % unit,
+            width = decimals as usize
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn brl() -> Currency {
+        Currency::parse("BRL").unwrap()
+    }
+
+    #[test]
+    fn references_name_orders_or_leads_and_hold_no_personal_data() {
+        let kept = |text: &str| reference(text.to_owned());
+        assert_eq!(kept(" 1042 ").as_deref(), Some("1042"));
+        for text in ["", "ana@example.com", "a\u{0}", &"x".repeat(201)] {
+            assert_eq!(kept(text), None, "{text}");
+        }
+        assert_eq!(lead_of_reference("ld_77"), Some(77));
+        for text in ["77", "ld_", "ld_-1", "ld_x", "lead_77"] {
+            assert_eq!(lead_of_reference(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_read_digit_by_digit() {
+        for (text, minor) in [
+            ("58.8", 5_880),
+            ("12.34", 1_234),
+            ("0.62", 62),
+            ("11.72", 1_172),
+            ("150.00", 15_000),
+            ("150", 15_000),
+            ("0", 0),
+            ("-43.04", -4_304),
+            ("1019.990", 101_999),
+        ] {
+            assert_eq!(minor_units(text, brl()), Some(minor), "{text}");
+        }
+        for text in [
+            "",
+            ".5",
+            "1,50",
+            "1e2",
+            "0.001",
+            "abc",
+            "1.2.3",
+            "+1",
+            "--1",
+            "9999999999999",
+        ] {
+            assert_eq!(minor_units(text, brl()), None, "{text}");
+        }
+        assert_eq!(minor_units("5", Currency::parse("CLP").unwrap()), Some(5));
+        assert_eq!(minor_units("5.5", Currency::parse("CLP").unwrap()), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_as_the_same_amount(minor in -1_000_000_000_i64..1_000_000_000) {
+            prop_assert_eq!(minor_units(&major_units(minor, brl()), brl()), Some(minor));
+        }
+    }
+}

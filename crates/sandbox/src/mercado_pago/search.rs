@@ -1,0 +1,190 @@
+//! `GET /v1/payments/search`, with its documented traps: dates that are left out mean three months, windows are shorter than a
+//! year, dates have exactly three digits of milliseconds, and long lists are refused.
+
+use std::collections::HashMap;
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::book::{Book, milliseconds, shown};
+
+const DAY_MS: i64 = 86_400_000;
+/// Beyond so many rows the search refuses: the real ceiling is not documented.
+const MOST_ROWS: u64 = 1_000;
+
+/// Why a search is refused: Mercado Pago's code and words.
+pub(crate) type Refused = (i64, &'static str);
+
+const SORTS: [&str; 5] = [
+    "date_created",
+    "date_approved",
+    "date_last_updated",
+    "money_release_date",
+    "id",
+];
+const RANGES: [&str; 4] = [
+    "date_created",
+    "date_last_updated",
+    "date_approved",
+    "money_release_date",
+];
+
+/// The answer to a search of this seller's payments.
+pub(crate) fn answer(
+    book: &Book,
+    seller: i64,
+    query: &HashMap<String, String>,
+    now: i64,
+) -> Result<Value, Refused> {
+    let get = |name: &str| query.get(name).map(String::as_str);
+    let sort = get("sort").unwrap_or("date_created");
+    if !SORTS.contains(&sort) {
+        return Err((1003, "sort is not valid"));
+    }
+    let is_descending = match get("criteria").unwrap_or("desc") {
+        "asc" => false,
+        "desc" => true,
+        _ => return Err((1004, "criteria is not valid")),
+    };
+    let range = get("range").unwrap_or("date_created");
+    if !RANGES.contains(&range) {
+        return Err((1, "range is not valid"));
+    }
+    let begin = date(get("begin_date").unwrap_or("NOW-3MONTHS"), now)?;
+    let end = date(get("end_date").unwrap_or("NOW"), now)?;
+    if end - begin >= 365 * DAY_MS {
+        return Err((9062, "range interval must be under 365 days"));
+    }
+    let number = |name: &str, default: u64| match get(name) {
+        None => Ok(default),
+        Some(text) => text.parse::<u64>().map_err(|_| (1, "params error")),
+    };
+    let (offset, limit) = (number("offset", 0)?, number("limit", 30)?);
+    if offset + limit > MOST_ROWS {
+        return Err((1000, "number of rows exceeded the limits"));
+    }
+    // Only a year is searchable.
+    let oldest = now - 365 * DAY_MS;
+    let mut found: Vec<&Value> = book
+        .payments()
+        .filter(|payment| payment["collector_id"] == seller)
+        .filter(|payment| {
+            milliseconds(&payment[range]).is_some_and(|at| at >= begin.max(oldest) && at <= end)
+        })
+        .filter(|payment| get("external_reference").is_none_or(|text| payment["external_reference"] == text))
+        .filter(|payment| get("status").is_none_or(|text| payment["status"] == text))
+        .collect();
+    let key = |payment: &Value| (milliseconds(&payment[sort]), payment["id"].as_i64());
+    found.sort_by_key(|payment| key(payment));
+    if is_descending {
+        found.reverse();
+    }
+    let total = found.len();
+    let (offset, limit) = (
+        usize::try_from(offset).unwrap_or(0),
+        usize::try_from(limit).unwrap_or(0),
+    );
+    let page = found.into_iter().skip(offset).take(limit);
+    let page: Vec<Value> = page.map(|payment| shown(payment.clone())).collect();
+    Ok(json!({"paging": {"total": total, "limit": limit, "offset": offset}, "results": page}))
+}
+
+/// `yyyy-MM-dd'T'HH:mm:ss.SSSZ`, `NOW`, `NOW-XDAYS` or `NOW-XMONTHS`.
+fn date(text: &str, now: i64) -> Result<i64, Refused> {
+    const WRONG: Refused = (1001, "date format must be yyyy-MM-dd'T'HH:mm:ss.SSSZ");
+    if let Some(rest) = text.strip_prefix("NOW") {
+        let back = |unit: &str, ms: i64| {
+            let count: i64 = rest.strip_prefix('-')?.strip_suffix(unit)?.parse().ok()?;
+            Some(now - count * ms)
+        };
+        return match rest {
+            "" => Ok(now),
+            _ => back("DAYS", DAY_MS)
+                .or_else(|| back("MONTHS", 30 * DAY_MS))
+                .ok_or(WRONG),
+        };
+    }
+    // A plus sign that was not encoded arrives as a blank.
+    let fraction = text.split_once('.').map(|(_, rest)| rest).ok_or(WRONG)?;
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| WRONG)?;
+    match digits {
+        3 => Ok(time.timestamp_millis()),
+        _ => Err(WRONG),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Seller;
+    use super::super::book::{Charge, Method};
+    use super::*;
+
+    const NOW: i64 = 1_795_000_000_000;
+
+    fn ask(book: &Book, query: &str) -> Result<Value, Refused> {
+        let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        answer(book, 44_444, &query, NOW)
+    }
+
+    #[test]
+    fn the_documented_refusals_have_their_codes() {
+        let book = Book::default();
+        for (query, code) in [
+            ("sort=amount", 1003),
+            ("criteria=up", 1004),
+            ("begin_date=2026-11-01", 1001),
+            ("begin_date=2026-11-01T00:00:00Z", 1001),
+            (
+                "begin_date=2026-11-01T00:00:00.000-04:00&end_date=2026-11-01T00:00:00.000+01:00",
+                1001,
+            ),
+            ("begin_date=NOW-400DAYS", 9062),
+            ("offset=1000", 1000),
+            ("limit=x", 1),
+        ] {
+            assert_eq!(ask(&book, query).unwrap_err().0, code, "{query}");
+        }
+        assert_eq!(ask(&book, "begin_date=NOW-10DAYS").unwrap()["paging"]["total"], 0);
+    }
+
+    #[test]
+    fn without_dates_it_means_three_months_and_thirty_rows() {
+        let mut book = Book::default();
+        let seller = Seller {
+            user_id: 44_444,
+            access_token: "T".into(),
+            webhook_secret: "S".into(),
+            webhook_url: None,
+            live_mode: true,
+        };
+        let other = Seller {
+            user_id: 5,
+            ..seller.clone()
+        };
+        for day in 0..40 {
+            book.create(NOW - day * DAY_MS, &seller, &Charge::new(Method::Card, 1_000));
+        }
+        book.create(NOW - 100 * DAY_MS, &seller, &Charge::new(Method::Card, 1_000));
+        book.create(NOW, &other, &Charge::new(Method::Card, 1_000));
+        let found = ask(&book, "").unwrap();
+        assert_eq!(
+            (
+                found["paging"]["total"].as_u64(),
+                found["results"].as_array().unwrap().len()
+            ),
+            (Some(40), 30)
+        );
+        let asked =
+            "sort=date_created&criteria=asc&range=date_created&begin_date=NOW-120DAYS&end_date=NOW&limit=100";
+        let found = ask(&book, asked).unwrap();
+        assert_eq!(found["paging"]["total"], 41);
+        let dates: Vec<_> = found["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| milliseconds(&p["date_created"]))
+            .collect();
+        assert!(dates.is_sorted());
+    }
+}

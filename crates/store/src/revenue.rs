@@ -1,0 +1,273 @@
+//! What the revenue page shows: sums over `campaign_daily`, `cohort_monthly`, `campaign_cohorts`,
+//! `revenue_daily` and `revenue_forecasts`. Only reads. Amounts in minor units and millionths of a currency,
+//! shares in millionths: whoever shows them divides sums by sums.
+
+use chrono::NaiveDate;
+use diesel::sql_types::{BigInt, Bool, Date, Double, Integer, Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+use rastro_core::attribution::Model;
+use rastro_core::dataset::DatasetId;
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::statement::Prepare;
+
+/// Of what a page asks. One currency: sums of two mean nothing.
+#[derive(Clone, Debug)]
+pub struct RevenueFilter {
+    pub dataset: DatasetId,
+    pub currency: String,
+    pub model: Model,
+    /// Days of the reporting zone, both included.
+    pub from: NaiveDate,
+    pub until: NaiveDate,
+}
+
+/// A channel's part of the period.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct ChannelRevenue {
+    /// `meta`, `google`, ... of paid touches; `email`, `direct`, `unmatched`, ... of others.
+    #[diesel(sql_type = Text)]
+    pub channel: String,
+    #[diesel(sql_type = Bool)]
+    pub paid: bool,
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    pub clicks: i64,
+    #[diesel(sql_type = BigInt)]
+    pub leads_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub qualified_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub orders_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub new_customers_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub gross_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub net_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub fee_minor: i64,
+    /// What the platform says that it brought.
+    #[diesel(sql_type = BigInt)]
+    pub claimed_micros: i64,
+}
+
+/// A campaign in a week.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct CampaignWeek {
+    /// A Monday.
+    #[diesel(sql_type = Date)]
+    pub week: NaiveDate,
+    #[diesel(sql_type = Text)]
+    pub channel: String,
+    #[diesel(sql_type = Text)]
+    pub campaign_key: String,
+    /// Other people's text.
+    #[diesel(sql_type = Text)]
+    pub campaign_name: String,
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    pub new_customers_millionths: i64,
+}
+
+/// What a campaign's customers had brought at an age.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct CampaignAge {
+    #[diesel(sql_type = Text)]
+    pub channel: String,
+    #[diesel(sql_type = Text)]
+    pub campaign_key: String,
+    #[diesel(sql_type = Text)]
+    pub campaign_name: String,
+    #[diesel(sql_type = Integer)]
+    pub age_months: i32,
+    #[diesel(sql_type = BigInt)]
+    pub customers_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    /// Gross profit until the end of the age.
+    #[diesel(sql_type = BigInt)]
+    pub profit_minor: i64,
+}
+
+/// A cohort at an age.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct CohortAge {
+    #[diesel(sql_type = Date)]
+    pub cohort: NaiveDate,
+    #[diesel(sql_type = Integer)]
+    pub age_months: i32,
+    #[diesel(sql_type = BigInt)]
+    pub customers: i64,
+    /// Spend in the month that they first bought in.
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    pub profit_minor: i64,
+}
+
+/// Net revenue of a month as the money came and went, and the newest forecast of it.
+#[derive(Clone, Debug, PartialEq, QueryableByName)]
+pub struct MonthRevenue {
+    #[diesel(sql_type = Date)]
+    pub month: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    pub net_minor: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub forecast_minor: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub lower_minor: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub upper_minor: Option<i64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub method: Option<String>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub trained_days: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub back_tests: Option<i32>,
+    #[diesel(sql_type = Nullable<Double>)]
+    pub wape: Option<f64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    pub coverage: Option<f64>,
+    #[diesel(sql_type = Nullable<Date>)]
+    pub made_on: Option<NaiveDate>,
+}
+
+/// What became, until now, of those who wrote in the period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Funnel {
+    #[diesel(sql_type = BigInt)]
+    pub leads: i64,
+    #[diesel(sql_type = BigInt)]
+    pub qualified: i64,
+    /// Began to pay.
+    #[diesel(sql_type = BigInt)]
+    pub ordered: i64,
+    #[diesel(sql_type = BigInt)]
+    pub paid: i64,
+    #[diesel(sql_type = BigInt)]
+    pub paid_again: i64,
+    /// Pix and boletos that may still be paid.
+    #[diesel(sql_type = BigInt)]
+    pub open_payments: i64,
+}
+
+/// Approved payments of the period against the Purchases that were made of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct PurchaseAccuracy {
+    #[diesel(sql_type = BigInt)]
+    pub approved: i64,
+    /// Accepted here as an event, or had been before.
+    #[diesel(sql_type = BigInt)]
+    pub sent: i64,
+    /// The person refused.
+    #[diesel(sql_type = BigInt)]
+    pub withheld: i64,
+}
+
+impl Store {
+    /// The currencies that a dataset has revenue or spend in.
+    pub async fn revenue_currencies(&self, dataset: DatasetId) -> Result<Vec<String>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            currency: String,
+        }
+        let rows: Vec<Row> = sql_query(
+            "SELECT currency FROM revenue_daily WHERE dataset_id = $1
+             UNION SELECT currency FROM ad_spend WHERE dataset_id = $1 ORDER BY currency",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .prepared()
+        .load(&mut self.connection().await?)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.currency).collect())
+    }
+
+    /// By channel, the one with the most net revenue first. Their sum is all there is.
+    pub async fn revenue_by_channel(
+        &self,
+        filter: &RevenueFilter,
+    ) -> Result<Vec<ChannelRevenue>, StoreError> {
+        self.of_period(include_str!("sql/revenue_by_channel.sql"), filter)
+            .await
+    }
+
+    /// Of the paid campaigns that cost most in the period, at most eight, by week.
+    pub async fn campaign_weeks(&self, filter: &RevenueFilter) -> Result<Vec<CampaignWeek>, StoreError> {
+        self.of_period(include_str!("sql/campaign_weeks.sql"), filter)
+            .await
+    }
+
+    /// Payback curves of the same campaigns: of all customers that they ever brought, under the linear model.
+    pub async fn campaign_ages(&self, filter: &RevenueFilter) -> Result<Vec<CampaignAge>, StoreError> {
+        self.of_period(include_str!("sql/campaign_ages.sql"), filter)
+            .await
+    }
+
+    /// Cohorts of the last 24 months before the period's end.
+    pub async fn cohort_ages(&self, filter: &RevenueFilter) -> Result<Vec<CohortAge>, StoreError> {
+        self.of_period(include_str!("sql/cohort_ages.sql"), filter).await
+    }
+
+    /// The last 13 months before the period's end, and those that are forecast.
+    pub async fn revenue_months(&self, filter: &RevenueFilter) -> Result<Vec<MonthRevenue>, StoreError> {
+        self.of_period(include_str!("sql/revenue_months.sql"), filter)
+            .await
+    }
+
+    /// Of the leads of the period. `time_zone`: of its days.
+    pub async fn lead_funnel(&self, filter: &RevenueFilter, time_zone: &str) -> Result<Funnel, StoreError> {
+        let funnel = sql_query(include_str!("sql/lead_funnel.sql"))
+            .bind::<BigInt, _>(filter.dataset.as_i64())
+            .bind::<Date, _>(filter.from)
+            .bind::<Date, _>(filter.until)
+            .bind::<Text, _>(time_zone)
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(funnel)
+    }
+
+    /// Of the payments of a dataset that were approved in the period, more than half an hour ago.
+    pub async fn purchase_accuracy(
+        &self,
+        filter: &RevenueFilter,
+        time_zone: &str,
+    ) -> Result<PurchaseAccuracy, StoreError> {
+        let accuracy = sql_query(include_str!("sql/purchase_accuracy.sql"))
+            .bind::<BigInt, _>(filter.dataset.as_i64())
+            .bind::<Date, _>(filter.from)
+            .bind::<Date, _>(filter.until)
+            .bind::<Text, _>(time_zone)
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        Ok(accuracy)
+    }
+
+    /// Statements of this file all begin with dataset, currency, model, first and last day.
+    async fn of_period<T>(
+        &self,
+        statement: &'static str,
+        filter: &RevenueFilter,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: QueryableByName<diesel::pg::Pg> + Send + 'static,
+    {
+        let rows = sql_query(statement)
+            .bind::<BigInt, _>(filter.dataset.as_i64())
+            .bind::<Text, _>(&filter.currency)
+            .bind::<Text, _>(filter.model.as_str())
+            .bind::<Date, _>(filter.from)
+            .bind::<Date, _>(filter.until)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
+    }
+}

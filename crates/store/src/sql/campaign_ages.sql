@@ -1,0 +1,17 @@
+-- revenue::campaign_ages. $1 dataset, $2 currency, $3 model, $4 first day, $5 last day
+WITH top AS (
+    SELECT channel, campaign_key FROM campaign_daily
+    WHERE dataset_id = $1 AND currency = $2 AND model = $3 AND day BETWEEN $4 AND $5 AND paid
+    GROUP BY channel, campaign_key HAVING sum(spend_micros) > 0
+    ORDER BY sum(spend_micros) DESC, channel, campaign_key LIMIT 8
+), spent AS (
+    SELECT channel, campaign_key, max(campaign_name) AS campaign_name, sum(spend_micros)::bigint AS spend_micros
+    FROM campaign_daily JOIN top USING (channel, campaign_key)
+    WHERE dataset_id = $1 AND currency = $2 AND model = 'linear'
+    GROUP BY channel, campaign_key
+)
+SELECT channel, campaign_key, campaign_name, age AS age_months, customers_millionths, spend_micros,
+    sum(net_minor - fee_minor) OVER (PARTITION BY channel, campaign_key ORDER BY age)::bigint AS profit_minor
+FROM campaign_cohorts JOIN spent USING (channel, campaign_key)
+WHERE dataset_id = $1 AND currency = $2
+ORDER BY channel, campaign_key, age

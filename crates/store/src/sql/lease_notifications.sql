@@ -1,0 +1,15 @@
+-- payment_notifications::lease: takes due ones of accounts that may be asked.
+-- $1 at most so many, $2 for how many seconds
+WITH due AS (
+    SELECT n.dataset_id, n.notification_id FROM payment_notifications AS n
+    JOIN payment_accounts AS a ON a.dataset_id = n.dataset_id AND a.account_id = n.account_id
+        AND (a.retry_at IS NULL OR a.retry_at <= rastro_now())
+    WHERE n.state = 'pending' AND n.due_at <= rastro_now()
+    ORDER BY n.due_at LIMIT $1
+    FOR UPDATE OF n SKIP LOCKED
+)
+UPDATE payment_notifications AS n
+SET attempts = least(n.attempts + 1, 32767), due_at = rastro_now() + $2 * interval '1 second', fence = n.fence + 1
+FROM due WHERE n.dataset_id = due.dataset_id AND n.notification_id = due.notification_id
+RETURNING n.dataset_id, n.notification_id, n.account_id, n.source, n.topic, n.resource_id, n.attempts, n.fence,
+    rastro_now() AS leased_at

@@ -1,0 +1,50 @@
+-- attribution_credits::order_facts: the money of orders and who placed them. Where payments are known their movements are the
+-- money; elsewhere it is what the business recorded, unless only payments count for the dataset.
+-- $1 dataset, $2 order numbers, $3 time zone
+WITH paid AS (
+    SELECT p.order_id, min(p.created_at) AS placed_at, min(p.currency) AS currency,
+        (array_agg(p.lead_id ORDER BY p.match_confidence DESC, p.payment_id) FILTER (WHERE p.lead_id IS NOT NULL))[1] AS lead_id,
+        (array_agg(p.payer_email_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_email_hmac IS NOT NULL))[1] AS email,
+        (array_agg(p.payer_cpf_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_cpf_hmac IS NOT NULL))[1] AS cpf,
+        (array_agg(p.payer_phone_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_phone_hmac IS NOT NULL))[1] AS phone
+    FROM payments p
+    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
+    GROUP BY p.order_id
+), money AS (
+    SELECT p.order_id,
+        coalesce(sum(m.amount_minor) FILTER (WHERE m.kind = 'approval'), 0)::bigint AS gross_minor,
+        sum(m.amount_minor)::bigint AS net_minor, sum(m.fee_minor)::bigint AS fee_minor
+    FROM payments p
+    JOIN purchase_movements m ON m.dataset_id = p.dataset_id AND m.payment_id = p.payment_id
+    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
+    GROUP BY p.order_id
+), orders AS (
+    SELECT wanted.order_id,
+        coalesce(paid.placed_at, bought.created_at) AS placed_at,
+        coalesce(paid.currency, bought.currency) AS currency,
+        CASE WHEN paid.order_id IS NOT NULL THEN coalesce(money.gross_minor, 0)
+            WHEN dataset.purchase_source = 'recorded' AND bought.status IN ('approved', 'refunded') THEN bought.amount_minor
+            ELSE 0 END AS gross_minor,
+        CASE WHEN paid.order_id IS NOT NULL THEN coalesce(money.net_minor, 0)
+            WHEN dataset.purchase_source = 'recorded' AND bought.status = 'approved' THEN bought.amount_minor
+            ELSE 0 END AS net_minor,
+        coalesce(money.fee_minor, 0) AS fee_minor,
+        coalesce(paid.lead_id, bought.lead_id) AS lead_id,
+        paid.email, paid.cpf, paid.phone
+    FROM unnest($2) AS wanted (order_id)
+    CROSS JOIN (SELECT purchase_source FROM datasets WHERE dataset_id = $1) AS dataset
+    LEFT JOIN paid ON paid.order_id = wanted.order_id
+    LEFT JOIN money ON money.order_id = wanted.order_id
+    LEFT JOIN purchases bought ON bought.dataset_id = $1 AND bought.order_id = wanted.order_id
+)
+SELECT o.order_id, o.placed_at, (o.placed_at AT TIME ZONE $3)::date AS day, o.currency,
+    o.gross_minor, o.net_minor, o.fee_minor, lead.lead_id,
+    array_remove(ARRAY[
+        lead.email_hmac, o.email, lead.cpf_hmac, o.cpf, lead.external_id_hmac, lead.phone_hmac, o.phone, lead.visitor_hmac
+    ], NULL) AS person_keys,
+    known.fingerprint, known.person_known, known.day AS known_day, known.customer_id AS known_customer
+FROM orders o
+LEFT JOIN leads lead ON lead.dataset_id = $1 AND lead.lead_id = o.lead_id
+LEFT JOIN credited_orders known ON known.dataset_id = $1 AND known.order_id = o.order_id
+WHERE o.placed_at IS NOT NULL
+ORDER BY o.placed_at, o.order_id
