@@ -2,8 +2,8 @@
 # Makes sure that tools are there, and says nothing when they are: scripts/install.sh NAME...
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
-#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, and the fuzzer of the API
-#                 (tests only)
+#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, the fuzzer of the
+#                 API, and an SMTP server (tests only)
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
 #   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
 #   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
@@ -64,6 +64,7 @@ ensure_python_package() {
 ensure_python_tests() {
     ensure_python_package facebook-business 26.0.3
     ensure_python_package schemathesis 4.32.5
+    ensure_python_package aiosmtpd 1.4.6
 }
 
 ensure_deploy_tests() {

@@ -5,8 +5,9 @@
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`purchase`],
 //! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
-//! [`circuit_breaker`].
+//! [`circuit_breaker`], [`alert`], [`match_quality`].
 
+pub mod alert;
 pub mod attribution;
 pub mod circuit_breaker;
 pub mod click_id;
@@ -22,6 +23,7 @@ pub mod json;
 pub mod lead;
 pub mod lead_status;
 pub mod match_keys;
+pub mod match_quality;
 pub mod metrics;
 pub mod origin;
 pub mod page;

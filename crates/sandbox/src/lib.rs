@@ -28,10 +28,12 @@ mod ledger;
 mod marketing;
 pub mod mercado_pago;
 mod multipart;
+mod quality;
 mod records;
 mod refusal;
 mod rules;
 mod server;
+pub mod slack;
 mod submission;
 
 pub use clock::SandboxClock;

@@ -17,7 +17,7 @@ use crate::faults::{Fault, FaultId, FaultStatus, Faults, InvalidFault};
 use crate::ledger::{Counts, Ledger};
 use crate::marketing::{self, Marketing};
 use crate::records::{EventFilter, ReceivedEvent, Records, RequestRecord};
-use crate::{connection, dataset, graph, inspect};
+use crate::{connection, dataset, graph, inspect, quality};
 
 /// Meta documents no limit; this only keeps a runaway client from filling the memory.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -219,6 +219,10 @@ fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
                     .default_service(web::to(graph::unsupported)),
             )
             .configure(marketing::routes)
+            .route(
+                r"/{version:v\d+\.\d+}/dataset_quality",
+                web::get().to(quality::answer),
+            )
             .configure(inspect::routes)
             .default_service(web::to(graph::unknown_path))
     });

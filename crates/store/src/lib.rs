@@ -8,6 +8,8 @@
 
 mod ad_spend;
 mod admin_log;
+mod alert_messages;
+mod alerts;
 mod api_keys;
 mod attribution_credits;
 mod attribution_runs;
@@ -16,8 +18,11 @@ mod carry_over;
 mod census;
 mod circuit_breakers;
 mod connection;
+mod dashboard_sessions;
+mod dataset_quality;
 mod datasets;
 mod error;
+mod event_counts;
 mod event_outcomes;
 mod event_story;
 mod events;
@@ -25,8 +30,10 @@ mod idempotency_keys;
 mod leads;
 mod lookup;
 mod maintenance;
+mod measurements;
 mod meta_retry_queue;
 mod migrations;
+mod monitor_runs;
 mod payment_accounts;
 mod payment_notifications;
 mod payments;
@@ -46,6 +53,8 @@ mod unknown_words;
 
 pub use ad_spend::{Covered, Spend, SpendChange, SpendSource};
 pub use admin_log::AdminLogEntry;
+pub use alert_messages::{ChannelState, NewMessage, WaitingMessage};
+pub use alerts::{AlertChange, AlertChanges, ListedAlert, Silence};
 pub use api_keys::{
     ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyOrder, KeyRefused, KeyRole, KeyState, KnownApiKey,
     NewApiKey,
@@ -55,8 +64,11 @@ pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
+pub use dashboard_sessions::{Role, Session};
+pub use dataset_quality::{KeyCoverage, Quality, QualityFetch, QualityFetched};
 pub use datasets::{Dataset, DatasetChange, DatasetSettings, KnownDataset, TokenCheck};
 pub use error::StoreError;
+pub use event_counts::{CountProgress, DayInNumbers, HourCounted, HourlyShare};
 pub use event_outcomes::Refusal;
 pub use event_story::StoryLine;
 pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, NewRequest, Origin, Record, Stored};
@@ -64,10 +76,12 @@ pub use idempotency_keys::{IdempotencyKey, KeptAnswer};
 pub use leads::{KnownLead, LeadStep, MatchMethod, NewLead, Stepped, StoredLead};
 pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
+pub use measurements::{DeliveryTally, RequestTally};
 pub use meta_retry_queue::{
     DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
+pub use monitor_runs::{LastRuns, MonitorRun};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
 pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
 pub use payments::{
