@@ -11,6 +11,7 @@ mod carry_over;
 mod census;
 mod circuit_breakers;
 mod connection;
+pub mod dashboard;
 mod datasets;
 mod error;
 mod event_outcomes;

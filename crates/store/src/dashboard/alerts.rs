@@ -1,0 +1,253 @@
+//! Alerts as people see and handle them. What they mean and when they fire is `rastro_core::alert`.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::OptionalExtension;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Double, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz};
+use diesel_async::RunQueryDsl;
+use serde_json::Value;
+
+use super::row;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::statement::Prepare;
+
+row! {
+    /// An alert that fired.
+    AlertRow {
+        alert_id: BigInt => i64,
+        rule: Text => String,
+        dataset_id: Nullable<BigInt> => Option<i64>,
+        group_key: Text => String,
+        state: Text => String,
+        severity: Text => String,
+        fired_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+        resolved_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+        value: Double => f64,
+        worst_value: Double => f64,
+        threshold: Nullable<Double> => Option<f64>,
+        facts: Jsonb => Value,
+        reopened: SmallInt => i16,
+        muted_by: Nullable<Text> => Option<String>,
+        acknowledged_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+        acknowledged_by: Nullable<Text> => Option<String>,
+        snoozed_until: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+        snoozed_by: Nullable<Text> => Option<String>,
+        messages: BigInt => i64,
+    }
+}
+
+row! {
+    /// A message about an alert.
+    MessageRow {
+        kind: Text => String,
+        channel: Text => String,
+        state: Text => String,
+        created_at: Timestamptz => DateTime<Utc>,
+        sent_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,
+        last_error: Nullable<Text> => Option<String>,
+    }
+}
+
+row! {
+    /// How often a rule fired in thirty days.
+    RuleHistory {
+        rule: Text => String,
+        opened: BigInt => i64,
+        /// Resolved within five minutes, without anybody having done anything.
+        closed_alone: BigInt => i64,
+        median_seconds: Nullable<Double> => Option<f64>,
+    }
+}
+
+row! {
+    /// A planned silence that is not over.
+    SilenceRow {
+        silence_id: BigInt => i64,
+        rule: Nullable<Text> => Option<String>,
+        dataset_id: Nullable<BigInt> => Option<i64>,
+        starts_at: Timestamptz => DateTime<Utc>,
+        ends_at: Timestamptz => DateTime<Utc>,
+        created_by: Text => String,
+        reason: Text => String,
+    }
+}
+
+row! {
+    /// A channel that somebody has to look at.
+    ChannelRow {
+        channel: Text => String,
+        disabled_at: Timestamptz => DateTime<Utc>,
+        reason: Text => String,
+    }
+}
+
+row! {
+    /// One hour of one dataset as the rules see it: for trying another threshold.
+    HourRow {
+        dataset_id: BigInt => i64,
+        hour: Timestamptz => DateTime<Utc>,
+        accepted: BigInt => i64,
+        duplicates: BigInt => i64,
+        succeeded: BigInt => i64,
+        failed: BigInt => i64,
+        requests: BigInt => i64,
+        slow: BigInt => i64,
+    }
+}
+
+/// A silence to begin now.
+#[derive(Clone, Debug)]
+pub struct NewSilence<'s> {
+    pub rule: Option<&'s str>,
+    pub dataset_id: Option<i64>,
+    pub ends_at: DateTime<Utc>,
+    pub by: &'s str,
+    pub reason: &'s str,
+}
+
+impl Store {
+    /// Alerts that fired, open ones first and then by time, at most so many. Those of the whole system are everybody's.
+    pub async fn fired_alerts(&self, dataset: Option<i64>, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
+        let rows = sql_query(include_str!("../sql/dashboard/fired_alerts.sql"))
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .bind::<Nullable<BigInt>, _>(None::<i64>)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    /// One alert with what was said about it.
+    pub async fn alert(
+        &self,
+        dataset: Option<i64>,
+        id: i64,
+    ) -> Result<Option<(AlertRow, Vec<MessageRow>)>, StoreError> {
+        let mut connection = self.connection().await?;
+        let alert: Option<AlertRow> = sql_query(include_str!("../sql/dashboard/fired_alerts.sql"))
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .bind::<Nullable<BigInt>, _>(Some(id))
+            .bind::<BigInt, _>(1)
+            .prepared()
+            .get_result(&mut connection)
+            .await
+            .optional()?;
+        let Some(alert) = alert else { return Ok(None) };
+        let text = "SELECT kind, channel, state, created_at, sent_at, last_error FROM alert_messages \
+                    WHERE alert_id = $1 ORDER BY message_id LIMIT 100";
+        let messages = sql_query(text)
+            .bind::<BigInt, _>(id)
+            .prepared()
+            .load(&mut connection)
+            .await?;
+        Ok(Some((alert, messages)))
+    }
+
+    /// How each rule behaved in thirty days.
+    pub async fn rule_histories(&self, dataset: Option<i64>) -> Result<Vec<RuleHistory>, StoreError> {
+        let rows = sql_query(include_str!("../sql/dashboard/rule_histories.sql"))
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    /// Silences that are not over, and channels that are switched off.
+    pub async fn silences(&self, dataset: Option<i64>) -> Result<(Vec<SilenceRow>, Vec<ChannelRow>), StoreError> {
+        let mut connection = self.connection().await?;
+        let text = "SELECT silence_id, rule, dataset_id, starts_at, ends_at, created_by, reason FROM alert_silences \
+                    WHERE ends_at > rastro_now() AND ($1::bigint IS NULL OR dataset_id IS NULL OR dataset_id = $1) \
+                    ORDER BY ends_at LIMIT 50";
+        let silences = sql_query(text)
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .prepared()
+            .load(&mut connection)
+            .await?;
+        let channels = sql_query("SELECT channel, disabled_at, reason FROM alert_channels ORDER BY channel")
+            .prepared()
+            .load(&mut connection)
+            .await?;
+        Ok((silences, channels))
+    }
+
+    /// Thirty days by hour and dataset, for trying thresholds.
+    pub async fn rule_hours(&self, dataset: Option<i64>) -> Result<Vec<HourRow>, StoreError> {
+        let rows = sql_query(include_str!("../sql/dashboard/rule_hours.sql"))
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    /// Says nothing about an open alert until then; then as if it were new. `false`: it is not open.
+    pub async fn snooze_alert(&self, id: i64, until: DateTime<Utc>, by: &str) -> Result<bool, StoreError> {
+        let text = "UPDATE alerts SET snoozed_until = $2, snoozed_by = $3 WHERE alert_id = $1 AND state = 'firing'";
+        let changed = sql_query(text)
+            .bind::<BigInt, _>(id)
+            .bind::<Timestamptz, _>(until)
+            .bind::<Text, _>(by)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// No more reminders of an open alert. Of two who say so the first is kept. `false`: it is not open.
+    pub async fn acknowledge_alert(&self, id: i64, by: &str) -> Result<bool, StoreError> {
+        let text = "UPDATE alerts SET acknowledged_at = coalesce(acknowledged_at, rastro_now()), \
+                    acknowledged_by = coalesce(acknowledged_by, $2) WHERE alert_id = $1 AND state = 'firing'";
+        let changed = sql_query(text)
+            .bind::<BigInt, _>(id)
+            .bind::<Text, _>(by)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// Begins a silence.
+    pub async fn add_silence(&self, silence: &NewSilence<'_>) -> Result<(), StoreError> {
+        let text = "INSERT INTO alert_silences (rule, dataset_id, starts_at, ends_at, created_at, created_by, reason) \
+                    VALUES ($1, $2, rastro_now(), $3, rastro_now(), $4, $5)";
+        sql_query(text)
+            .bind::<Nullable<Text>, _>(silence.rule)
+            .bind::<Nullable<BigInt>, _>(silence.dataset_id)
+            .bind::<Timestamptz, _>(silence.ends_at)
+            .bind::<Text, _>(silence.by)
+            .bind::<Text, _>(silence.reason)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// Ends a silence now; its row stays. `false`: it is over already.
+    pub async fn end_silence(&self, id: i64) -> Result<bool, StoreError> {
+        let text = "UPDATE alert_silences SET ends_at = greatest(rastro_now(), starts_at + interval '1 millisecond') \
+                    WHERE silence_id = $1 AND ends_at > rastro_now()";
+        let changed = sql_query(text)
+            .bind::<BigInt, _>(id)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// Puts a test message into a channel's outbox: the next run of `monitor check` sends it.
+    pub async fn add_test_message(&self, channel: &str, facts: &Value) -> Result<(), StoreError> {
+        let text = "INSERT INTO alert_messages (kind, sequence, channel, severity, facts, created_at, next_attempt_at) \
+                    VALUES ('test', $1, $2, 'info', $3, rastro_now(), rastro_now())";
+        sql_query(text)
+            .bind::<Integer, _>(1)
+            .bind::<Text, _>(channel)
+            .bind::<Jsonb, _>(facts)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
+    }
+}
