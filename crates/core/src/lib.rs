@@ -4,8 +4,9 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`purchase`],
-//! [`touchpoint`], [`retry`], [`circuit_breaker`].
+//! [`touchpoint`], [`retry`], [`circuit_breaker`], [`alert`].
 
+pub mod alert;
 pub mod circuit_breaker;
 pub mod click_id;
 pub mod consent;

@@ -1,0 +1,1 @@
+//! Properties of the rules, for any sequence of measurements.
