@@ -28,10 +28,10 @@ use crate::error::StoreError;
 
 /// A row as a statement names its columns.
 macro_rules! row {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $sql:ty => $type:ty,)* }) => {
+    ($(#[$meta:meta])* $vis:vis $name:ident { $($(#[$field_meta:meta])* $field:ident: $sql:ty => $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, diesel::QueryableByName)]
-        pub struct $name {
+        $vis struct $name {
             $($(#[$field_meta])* #[diesel(sql_type = $sql)] pub $field: $type,)*
         }
     };

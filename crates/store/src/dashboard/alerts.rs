@@ -14,7 +14,7 @@ use crate::statement::Prepare;
 
 row! {
     /// An alert that fired.
-    AlertRow {
+    pub AlertRow {
         alert_id: BigInt => i64,
         rule: Text => String,
         dataset_id: Nullable<BigInt> => Option<i64>,
@@ -39,7 +39,7 @@ row! {
 
 row! {
     /// A message about an alert.
-    MessageRow {
+    pub MessageRow {
         kind: Text => String,
         channel: Text => String,
         state: Text => String,
@@ -51,7 +51,7 @@ row! {
 
 row! {
     /// How often a rule fired in thirty days.
-    RuleHistory {
+    pub RuleHistory {
         rule: Text => String,
         opened: BigInt => i64,
         /// Resolved within five minutes, without anybody having done anything.
@@ -62,7 +62,7 @@ row! {
 
 row! {
     /// A planned silence that is not over.
-    SilenceRow {
+    pub SilenceRow {
         silence_id: BigInt => i64,
         rule: Nullable<Text> => Option<String>,
         dataset_id: Nullable<BigInt> => Option<i64>,
@@ -75,7 +75,7 @@ row! {
 
 row! {
     /// A channel that somebody has to look at.
-    ChannelRow {
+    pub ChannelRow {
         channel: Text => String,
         disabled_at: Timestamptz => DateTime<Utc>,
         reason: Text => String,
@@ -84,7 +84,7 @@ row! {
 
 row! {
     /// One hour of one dataset as the rules see it: for trying another threshold.
-    HourRow {
+    pub HourRow {
         dataset_id: BigInt => i64,
         hour: Timestamptz => DateTime<Utc>,
         accepted: BigInt => i64,

@@ -12,7 +12,7 @@ use crate::statement::Prepare;
 
 row! {
     /// Who ordered what of a dataset's breaker last.
-    BreakerNote {
+    pub BreakerNote {
         dataset_id: BigInt => i64,
         note: Text => String,
         manual_until: Nullable<Timestamptz> => Option<DateTime<Utc>>,
@@ -21,7 +21,7 @@ row! {
 
 row! {
     /// One change of a breaker.
-    Transition {
+    pub Transition {
         changed_at: Timestamptz => DateTime<Utc>,
         state: Text => String,
         reason: Nullable<Text> => Option<String>,

@@ -26,7 +26,7 @@ pub struct DeadSelection {
 
 row! {
     /// Dead letters of one cause.
-    DeadGroup {
+    pub DeadGroup {
         dataset_id: BigInt => i64,
         reason: Text => String,
         error_code: Nullable<Integer> => Option<i32>,
@@ -50,7 +50,7 @@ row! {
 
 row! {
     /// A dead letter of a list.
-    DeadSample {
+    pub DeadSample {
         dataset_id: BigInt => i64,
         event_number: BigInt => i64,
         day: Date => NaiveDate,
@@ -66,7 +66,7 @@ row! {
 
 row! {
     /// A replay that somebody asked for.
-    Replay {
+    pub Replay {
         request_id: Nullable<SqlUuid> => Option<Uuid>,
         detail: Nullable<Text> => Option<String>,
         asked_at: Timestamptz => DateTime<Utc>,
@@ -78,7 +78,7 @@ row! {
 
 row! {
     /// Whether a cause goes on.
-    Recurrence {
+    pub Recurrence {
         /// Events that failed of the same cause within the last hour, dead or not.
         recent: BigInt => i64,
         succeeded: BigInt => i64,

@@ -28,7 +28,7 @@ pub enum Search {
 
 row! {
     /// An event that was found.
-    EventFinding {
+    pub EventFinding {
         dataset_id: BigInt => i64,
         day: Date => NaiveDate,
         event_number: BigInt => i64,
@@ -42,7 +42,7 @@ row! {
 
 row! {
     /// What an event says.
-    EventRow {
+    pub EventRow {
         dataset_id: BigInt => i64,
         day: Date => NaiveDate,
         event_number: BigInt => i64,
@@ -68,7 +68,7 @@ row! {
 
 row! {
     /// A request to Meta that carried the event.
-    Attempt {
+    pub Attempt {
         attempt_id: BigInt => i64,
         batch_id: BigInt => i64,
         attempt: Integer => i32,
@@ -87,7 +87,7 @@ row! {
 
 row! {
     /// What else happened to it.
-    OutcomeRow {
+    pub OutcomeRow {
         outcome: Text => String,
         detail: Nullable<Text> => Option<String>,
         key_label: Nullable<Text> => Option<String>,
@@ -98,7 +98,7 @@ row! {
 
 row! {
     /// Where it is now, if it is not delivered.
-    Place {
+    pub Place {
         /// ready, in_flight, waiting or failed.
         place: Text => String,
         next_retry_at: Nullable<Timestamptz> => Option<DateTime<Utc>>,

@@ -12,7 +12,7 @@ use crate::statement::Prepare;
 
 row! {
     /// What stands around every page.
-    FrameFacts {
+    pub FrameFacts {
         now: Timestamptz => DateTime<Utc>,
         dead_letters: BigInt => i64,
         /// When `monitor check` last ended well.
@@ -36,7 +36,7 @@ row! {
 row! {
     /// Where the events of today are, in one snapshot. In it: accepted = ready + in flight + waiting + dead + withheld +
     /// delivered, but for events around midnight.
-    Trail {
+    pub Trail {
         accepted: BigInt => i64,
         duplicates: BigInt => i64,
         datasets: BigInt => i64,
@@ -56,7 +56,7 @@ row! {
 
 row! {
     /// Events of one outcome on one day of the reporting zone.
-    DayCount {
+    pub DayCount {
         day: Date => NaiveDate,
         outcome: Text => String,
         events: BigInt => i64,
@@ -65,7 +65,7 @@ row! {
 
 row! {
     /// Events of one outcome in one hour.
-    HourOutcome {
+    pub HourOutcome {
         hour: Timestamptz => DateTime<Utc>,
         outcome: Text => String,
         events: BigInt => i64,
@@ -74,7 +74,7 @@ row! {
 
 row! {
     /// Requests to Meta of one bucket in one hour. 99: not answered.
-    LatencyRow {
+    pub LatencyRow {
         hour: Timestamptz => DateTime<Utc>,
         bucket: SmallInt => i16,
         requests: BigInt => i64,
@@ -84,7 +84,7 @@ row! {
 
 row! {
     /// Attempts of events that failed in one way.
-    ErrorCause {
+    pub ErrorCause {
         outcome: Text => String,
         http_status: Nullable<SmallInt> => Option<i16>,
         error_code: Nullable<Integer> => Option<i32>,
@@ -95,7 +95,7 @@ row! {
 
 row! {
     /// Events that stopped on one day.
-    DeadByDay {
+    pub DeadByDay {
         day: Date => NaiveDate,
         events: BigInt => i64,
     }
@@ -103,7 +103,7 @@ row! {
 
 row! {
     /// A time during which a dataset was left alone.
-    Opening {
+    pub Opening {
         dataset_id: BigInt => i64,
         opened_at: Timestamptz => DateTime<Utc>,
         /// `None`: it still is.
@@ -116,7 +116,7 @@ row! {
 
 row! {
     /// What did not arrive of what was accepted since, the last hour left out.
-    Undelivered {
+    pub Undelivered {
         accepted: BigInt => i64,
         dead: BigInt => i64,
         late: BigInt => i64,
@@ -125,7 +125,7 @@ row! {
 
 row! {
     /// Events delivered from midnight to this hour and minute, so many weeks ago.
-    Sent {
+    pub Sent {
         weeks_ago: Integer => i32,
         events: Double => f64,
     }
@@ -133,7 +133,7 @@ row! {
 
 row! {
     /// What the cost of a customer is calculated from, as far as it is known here.
-    Calculator {
+    pub Calculator {
         leads: BigInt => i64,
         orders: BigInt => i64,
         revenue: Nullable<Double> => Option<f64>,

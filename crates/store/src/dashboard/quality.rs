@@ -12,7 +12,7 @@ use crate::statement::Prepare;
 
 row! {
     /// One event name of a dataset on one day.
-    QualityRow {
+    pub QualityRow {
         dataset_id: BigInt => i64,
         day: Date => NaiveDate,
         event_name: Text => String,
@@ -27,7 +27,7 @@ row! {
 
 row! {
     /// How many events of a name carry a key, on the newest day that is known.
-    QualityKey {
+    pub QualityKey {
         dataset_id: BigInt => i64,
         event_name: Text => String,
         identifier: Text => String,
@@ -38,7 +38,7 @@ row! {
 
 row! {
     /// Whether a dataset's score can be read.
-    QualityState {
+    pub QualityState {
         dataset_id: BigInt => i64,
         state: Text => String,
         since: Timestamptz => DateTime<Utc>,

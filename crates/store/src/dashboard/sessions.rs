@@ -14,7 +14,7 @@ use crate::statement::Prepare;
 
 row! {
     /// What a key opens here: `admin`, or `viewer` of one dataset or all.
-    DashboardKey {
+    pub DashboardKey {
         kind: Text => String,
         dataset_id: Nullable<BigInt> => Option<i64>,
         label: Text => String,
@@ -23,7 +23,7 @@ row! {
 
 row! {
     /// A session that is not over and whose key is not revoked.
-    Session {
+    pub Session {
         role: Text => String,
         dataset_id: Nullable<BigInt> => Option<i64>,
         name: Text => String,
