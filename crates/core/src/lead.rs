@@ -133,6 +133,11 @@ impl<'a> Lead<'a> {
         self.user_data.push((Cow::Borrowed(key), Json::String(value)));
     }
 
+    /// What Meta may find the person by, by its names.
+    pub(crate) fn user_data(&self) -> &Object<'a> {
+        &self.user_data
+    }
+
     /// The event that it becomes: the one that came with it, with the form's contact data where it has none.
     ///
     /// Returns what [`Event::read`] does; pointers begin with `/event`.

@@ -3,8 +3,8 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`purchase`],
-//! [`touchpoint`], [`retry`], [`circuit_breaker`], [`alert`].
+//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`],
+//! [`lead_status`], [`purchase`], [`touchpoint`], [`retry`], [`circuit_breaker`], [`alert`].
 
 pub mod alert;
 pub mod circuit_breaker;
@@ -17,6 +17,7 @@ pub mod event;
 pub mod finding;
 pub mod json;
 pub mod lead;
+pub mod lead_status;
 pub mod match_keys;
 pub mod origin;
 pub mod page;

@@ -47,6 +47,9 @@ const PAGE_EVENTS: [&str; 15] = [
     "ViewContent",
 ];
 
+const VIEWER: &str = "a viewer key is for the dashboard, and sends no events";
+const RETIRED: &str = "the dataset of this key was retired, and takes no events any more";
+
 /// How many events a second a key may send, on average.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
@@ -136,6 +139,8 @@ pub(crate) enum Known {
     Caller(Arc<KnownKey>),
     /// By the label of the key.
     Operator(Arc<str>),
+    /// A key that is known and opens nothing here, and why.
+    Nothing(&'static str),
 }
 
 /// The key in an `Authorization` header.
@@ -210,7 +215,20 @@ impl Keyring {
     pub(crate) async fn operator(&self, authorization: Option<&str>) -> Result<Arc<str>, Problem> {
         match self.identify(bearer(authorization)?).await? {
             Known::Operator(label) => Ok(label),
-            Known::Caller(_) => Err(Problem::forbidden("this is for operators; it takes an admin key")),
+            Known::Caller(_) | Known::Nothing(_) => {
+                Err(Problem::forbidden("this is for operators; it takes an admin key"))
+            }
+        }
+    }
+
+    /// Reads the keys at once, after a change that was made here. Should that fail, the next reading sees it.
+    pub(crate) async fn refresh(&self) {
+        let mut last_reading = self.last_reading.lock().await;
+        if let Err(error) = self.read(&mut last_reading).await {
+            warn!(
+                "a changed API key is seen only at the next reading: {}",
+                ErrorChain(&error)
+            );
         }
     }
 
@@ -275,6 +293,8 @@ impl Keyring {
             .map(|(hash, identity)| {
                 let caller = match identity {
                     Identity::Operator { label } => return (hash, Known::Operator(label.into())),
+                    Identity::Viewer => return (hash, Known::Nothing(VIEWER)),
+                    Identity::Retired => return (hash, Known::Nothing(RETIRED)),
                     Identity::Caller(caller) => caller,
                 };
                 // What a key has used up survives the reading.

@@ -68,6 +68,7 @@ impl Caller {
         let was_shown = in_query.is_some() || origin.is_some();
         let key = match app.keyring.identify(key).await? {
             Known::Caller(key) => key,
+            Known::Nothing(why) => return Err(Problem::forbidden(why)),
             Known::Operator(label) if was_shown => {
                 warn!("the admin key {label:?} was shown to a browser: revoke it");
                 return Err(Problem::shown_to_a_browser());

@@ -1,4 +1,6 @@
-//! `api_keys`: who may send events, and to which dataset; and who operates the whole. Only a key's hash is stored.
+//! `api_keys`: who may send events, and to which dataset; who operates the whole, and who only looks. Only a key's hash is stored.
+
+mod admin;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,9 +9,11 @@ use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 
 use crate::connection::Store;
-use crate::datasets::{DatasetSettings, SettingsRow};
+use crate::datasets::{DatasetSettings, SETTINGS, SettingsRow};
 use crate::error::StoreError;
 use crate::schema::{api_keys, datasets};
+
+pub use admin::{KeyOrder, KeyRefused, KeyRole, KnownApiKey};
 
 /// Where a key is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +41,10 @@ pub enum Identity {
     Caller(Caller),
     /// Somebody who sees and steers what becomes of the events of all datasets. The label says whose key it is.
     Operator { label: String },
+    /// Somebody who sees the dashboard.
+    Viewer,
+    /// The dataset takes nothing any more.
+    Retired,
 }
 
 /// The sender of a dataset's events.
@@ -208,7 +216,7 @@ impl Store {
             String,
             String,
             (i64, Option<Vec<String>>),
-            Option<(i64, SettingsRow)>,
+            Option<(i64, SettingsRow, bool)>,
         );
         let rows: Vec<Row> = api_keys::table
             .left_join(datasets::table)
@@ -218,20 +226,7 @@ impl Store {
                 api_keys::kind,
                 api_keys::label,
                 (api_keys::key_id, api_keys::event_names),
-                (
-                    datasets::dataset_id,
-                    (
-                        datasets::name,
-                        datasets::default_country,
-                        datasets::default_currency,
-                        datasets::test_event_code,
-                        datasets::test_event_code_expires_at,
-                        datasets::allowed_origins,
-                        datasets::cookie_domain,
-                        datasets::purchase_source,
-                    ),
-                )
-                    .nullable(),
+                (datasets::dataset_id, SETTINGS, datasets::retired_at.is_not_null()).nullable(),
             ))
             .load(&mut self.connection().await?)
             .await?;
@@ -254,18 +249,21 @@ impl Store {
 }
 
 const ADMIN: &str = "admin";
+const VIEWER: &str = "viewer";
 
 fn identity(
     kind: &str,
     label: String,
     key_id: i64,
     event_names: Option<Vec<String>>,
-    dataset: Option<(i64, SettingsRow)>,
+    dataset: Option<(i64, SettingsRow, bool)>,
 ) -> Result<Identity, StoreError> {
     let (kind, dataset_id, settings) = match (kind, dataset) {
         (ADMIN, None) => return Ok(Identity::Operator { label }),
-        ("publishable", Some((id, settings))) => (ApiKeyKind::Publishable, id, settings),
-        ("secret", Some((id, settings))) => (ApiKeyKind::Secret, id, settings),
+        (VIEWER, _) => return Ok(Identity::Viewer),
+        ("publishable" | "secret", Some((_, _, true))) => return Ok(Identity::Retired),
+        ("publishable", Some((id, settings, false))) => (ApiKeyKind::Publishable, id, settings),
+        ("secret", Some((id, settings, false))) => (ApiKeyKind::Secret, id, settings),
         _ => {
             return Err(StoreError::Invalid {
                 what: "kind of api key",

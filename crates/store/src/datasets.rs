@@ -1,20 +1,26 @@
 //! `datasets`: whose events we carry, and with which access token.
 
+mod admin;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
+use rastro_core::lead_status::LeadEvents;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
 
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::schema::datasets;
 
+pub use admin::{DatasetChange, KnownDataset, TokenCheck};
+
 /// What the owner of a dataset sets, the access token apart.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetSettings {
     pub name: String,
     pub defaults: DatasetDefaults,
@@ -25,6 +31,24 @@ pub struct DatasetSettings {
     /// The domain for which answers to pages refresh the visitor's cookies.
     pub cookie_domain: Option<String>,
     pub purchase_source: PurchaseSource,
+    /// Where the business's days begin and end: a name of the IANA time zones.
+    pub time_zone: String,
+    pub lead_events: LeadEvents,
+}
+
+impl Default for DatasetSettings {
+    fn default() -> Self {
+        DatasetSettings {
+            name: String::new(),
+            defaults: DatasetDefaults::default(),
+            test_event_code: None,
+            allowed_origins: Vec::new(),
+            cookie_domain: None,
+            purchase_source: PurchaseSource::default(),
+            time_zone: "America/Sao_Paulo".to_owned(),
+            lead_events: LeadEvents::default(),
+        }
+    }
 }
 
 /// A dataset with the token that opens it at Meta.
@@ -45,6 +69,35 @@ pub(crate) type SettingsRow = (
     Option<Vec<String>>,
     Option<String>,
     String,
+    String,
+    Value,
+);
+
+/// Their names, in the same order.
+type SettingsColumns = (
+    datasets::name,
+    datasets::default_country,
+    datasets::default_currency,
+    datasets::test_event_code,
+    datasets::test_event_code_expires_at,
+    datasets::allowed_origins,
+    datasets::cookie_domain,
+    datasets::purchase_source,
+    datasets::time_zone,
+    datasets::lead_events,
+);
+
+pub(crate) const SETTINGS: SettingsColumns = (
+    datasets::name,
+    datasets::default_country,
+    datasets::default_currency,
+    datasets::test_event_code,
+    datasets::test_event_code_expires_at,
+    datasets::allowed_origins,
+    datasets::cookie_domain,
+    datasets::purchase_source,
+    datasets::time_zone,
+    datasets::lead_events,
 );
 
 #[derive(Insertable)]
@@ -60,12 +113,24 @@ struct NewDataset {
     allowed_origins: Option<Vec<String>>,
     cookie_domain: Option<String>,
     purchase_source: &'static str,
+    time_zone: String,
+    lead_events: Value,
 }
 
 impl DatasetSettings {
     pub(crate) fn from_row(row: SettingsRow) -> Result<Self, StoreError> {
-        let (name, country, currency, test_event_code, expires_at, allowed_origins, cookie_domain, source) =
-            row;
+        let (
+            name,
+            country,
+            currency,
+            test_event_code,
+            expires_at,
+            origins,
+            cookie_domain,
+            source,
+            zone,
+            events,
+        ) = row;
         let country = country
             .map(|code| {
                 CountryCode::parse(&code).ok_or(StoreError::Invalid {
@@ -84,13 +149,55 @@ impl DatasetSettings {
             name,
             defaults: DatasetDefaults { country, currency },
             test_event_code: test_event_code.zip(expires_at),
-            allowed_origins: allowed_origins.unwrap_or_default(),
+            allowed_origins: origins.unwrap_or_default(),
             cookie_domain,
             purchase_source: PurchaseSource::parse(&source).ok_or(StoreError::Invalid {
                 what: "purchase_source",
             })?,
+            time_zone: zone,
+            lead_events: lead_events_of(&events)?,
         })
     }
+
+    /// Every setting by its name, as the log shows it.
+    fn as_json(&self) -> Map<String, Value> {
+        let (code, until) = self.test_event_code.clone().unzip();
+        let country = self.defaults.country.map(|country| country.as_str().to_owned());
+        let currency = self
+            .defaults
+            .currency
+            .map(|currency| currency.as_str().to_owned());
+        let settings = json!({
+            "name": self.name,
+            "default_country": country,
+            "default_currency": currency,
+            "test_event_code": code,
+            "test_event_code_until": until,
+            "allowed_origins": self.allowed_origins,
+            "cookie_domain": self.cookie_domain,
+            "purchase_source": self.purchase_source.as_str(),
+            "time_zone": self.time_zone,
+            "lead_events": lead_events_json(&self.lead_events),
+        });
+        match settings {
+            Value::Object(settings) => settings,
+            _ => Map::new(),
+        }
+    }
+}
+
+fn lead_events_of(stored: &Value) -> Result<LeadEvents, StoreError> {
+    let invalid = StoreError::Invalid { what: "lead_events" };
+    let pairs = stored.as_object().into_iter().flatten();
+    LeadEvents::read(pairs.map(|(status, name)| (status.as_str(), name.as_str().unwrap_or_default())))
+        .map_err(|_| invalid)
+}
+
+fn lead_events_json(events: &LeadEvents) -> Value {
+    events
+        .iter()
+        .map(|(status, name)| (status.as_str().to_owned(), Value::from(name)))
+        .collect()
 }
 
 impl Store {
@@ -104,8 +211,8 @@ impl Store {
         Ok(created == 1)
     }
 
-    /// Creates the dataset or brings it to these settings and this token. The purchase source of one that exists stays: no seed
-    /// knows it.
+    /// Creates the dataset or brings it to these settings and this token. Of one that exists, stays what no seed knows: the
+    /// purchase source, the time zone and the events of leads.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         diesel::insert_into(datasets::table)
             .values(self.row(dataset))
@@ -149,6 +256,8 @@ impl Store {
             allowed_origins: Some(settings.allowed_origins.clone()).filter(|origins| !origins.is_empty()),
             cookie_domain: settings.cookie_domain.clone(),
             purchase_source: settings.purchase_source.as_str(),
+            time_zone: settings.time_zone.clone(),
+            lead_events: lead_events_json(&settings.lead_events),
         }
     }
 
@@ -156,16 +265,7 @@ impl Store {
     pub async fn dataset_settings(&self, dataset: DatasetId) -> Result<Option<DatasetSettings>, StoreError> {
         let row: Option<SettingsRow> = datasets::table
             .find(dataset.as_i64())
-            .select((
-                datasets::name,
-                datasets::default_country,
-                datasets::default_currency,
-                datasets::test_event_code,
-                datasets::test_event_code_expires_at,
-                datasets::allowed_origins,
-                datasets::cookie_domain,
-                datasets::purchase_source,
-            ))
+            .select(SETTINGS)
             .first(&mut self.connection().await?)
             .await
             .optional()?;

@@ -6,6 +6,7 @@
 //!
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 
+mod admin_log;
 mod api_keys;
 mod carry_over;
 mod census;
@@ -33,11 +34,15 @@ mod tls;
 mod touchpoints;
 mod unknown_words;
 
-pub use api_keys::{ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyState, NewApiKey};
+pub use admin_log::AdminLogEntry;
+pub use api_keys::{
+    ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyOrder, KeyRefused, KeyRole, KeyState, KnownApiKey,
+    NewApiKey,
+};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
-pub use datasets::{Dataset, DatasetSettings};
+pub use datasets::{Dataset, DatasetChange, DatasetSettings, KnownDataset, TokenCheck};
 pub use error::StoreError;
 pub use event_outcomes::Refusal;
 pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, NewRequest, Origin, Record, Stored};

@@ -10,6 +10,7 @@ diesel::table! {
         event_names -> Nullable<Array<Text>>,
         created_at -> Timestamptz,
         revoked_at -> Nullable<Timestamptz>,
+        shown -> Nullable<Text>,
     }
 }
 
@@ -27,6 +28,23 @@ diesel::table! {
         purchase_source -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        time_zone -> Text,
+        lead_events -> Jsonb,
+        meta_name -> Nullable<Text>,
+        token_checked_at -> Nullable<Timestamptz>,
+        retired_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    admin_log (entry_id) {
+        entry_id -> Int8,
+        at -> Timestamptz,
+        who -> Text,
+        action -> Text,
+        dataset_id -> Nullable<Int8>,
+        key_id -> Nullable<Int8>,
+        detail -> Jsonb,
     }
 }
 

@@ -1,0 +1,19 @@
+SET LOCAL lock_timeout = '5s';
+
+DROP INDEX touchpoints_by_age, leads_by_age;
+ALTER TABLE leads DROP COLUMN events_of;
+DROP TABLE admin_log;
+-- The schema of before knows no viewers.
+DELETE FROM api_keys WHERE kind = 'viewer';
+ALTER TABLE api_keys
+    DROP COLUMN shown,
+    DROP CONSTRAINT api_keys_scope,
+    ADD CONSTRAINT api_keys_scope CHECK ((kind = 'admin') = (dataset_id IS NULL)),
+    DROP CONSTRAINT api_keys_kind_check,
+    ADD CONSTRAINT api_keys_kind_check CHECK (kind IN ('publishable', 'secret', 'admin'));
+ALTER TABLE datasets
+    DROP COLUMN retired_at,
+    DROP COLUMN token_checked_at,
+    DROP COLUMN meta_name,
+    DROP COLUMN lead_events,
+    DROP COLUMN time_zone;
