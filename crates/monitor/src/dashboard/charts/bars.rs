@@ -1,15 +1,17 @@
 //! Volume by day: accepted events with refused duplicates on top, today hatched, incidents written in.
 
-use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::{axis, f, fi, n, pct, step, swatch, table};
 use crate::dashboard::words::Lang;
 
-/// One day.
+/// One day, or one hour of today.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    pub day: NaiveDate,
+    /// Under the axis.
+    pub label: String,
+    /// In full.
+    pub name: String,
     pub accepted: i64,
     pub duplicates: i64,
     /// Events that stopped on that day.
@@ -40,16 +42,15 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
         lang.t("Parados", "Stopped"),
     );
     let name = |bar: &Bar| {
-        let day = lang.weekday_and_day(bar.day);
         match bar.provisional {
-            true => format!("{day} ({} {until})", lang.t("incompleto, até", "incomplete, until")),
-            false => day,
+            true => format!("{} ({} {until})", bar.name, lang.t("incompleto, até", "incomplete, until")),
+            false => bar.name.clone(),
         }
     };
     html! {
         ul.legend {
             li { (swatch("f-ok")) (names.0) }
-            li { (swatch("#p-today")) (lang.t("Hoje, incompleto", "Today, incomplete")) }
+            li { (swatch("#p-today")) (lang.t("Incompleto", "Incomplete")) }
             li { (swatch("#p-dup")) (names.1) }
             @if days.iter().any(|bar| bar.dead > 0) {
                 li { svg width="12" height="10" aria-hidden="true" { path d="M0 1h12l-6 8z" class="f-err" {} }
@@ -59,8 +60,8 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
         div.plot {
             (axis(HEIGHT, &labels))
             svg.chart height=(n(HEIGHT)) role="group"
-                aria-label=(lang.t("Eventos por dia. Use as setas para andar pelos dias.",
-                    "Events by day. Use the arrow keys to walk through the days.")) {
+                aria-label=(lang.t("Volume. Use as setas para andar pelas barras.",
+                    "Volume. Use the arrow keys to walk through the bars.")) {
                 @for value in ticks.iter().skip(1) {
                     line.grid-line x1="0" x2="100%" y1=(n(y(*value))) y2=(n(y(*value))) {}
                 }
@@ -97,9 +98,9 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
                 @for (at, bar) in days.iter().enumerate() {
                     @let middle = pct(fi(at) * wide + wide / 2.0);
                     @if at == last && bar.provisional {
-                        text x="100%" y="286" text-anchor="end" { (lang.t("hoje", "today")) }
+                        text x="100%" y="286" text-anchor="end" { (bar.label) }
                     } @else if (last - at).is_multiple_of(every) && at > 0 || (at == last && !bar.provisional) {
-                        text.t2[(last - at) / every % 2 == 1] x=(middle) y="286" text-anchor="middle" { (lang.day(bar.day)) }
+                        text.t2[(last - at) / every % 2 == 1] x=(middle) y="286" text-anchor="middle" { (bar.label) }
                     }
                     @if let Some(incident) = &bar.incident {
                         @let anchor = if at * 4 < days.len() { "start" } else if at * 4 > days.len() * 3 { "end" } else { "middle" };
@@ -114,7 +115,7 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
         @let rows: Vec<Vec<String>> = days.iter().rev().map(|bar| vec![
             name(bar), lang.count(bar.accepted), lang.count(bar.duplicates), lang.count(bar.dead),
         ]).collect();
-        (table(lang, &[lang.t("Dia", "Day"), names.0, lang.t("Duplicados", "Duplicates"), names.2], &rows))
+        (table(lang, &[lang.t("Quando", "When"), names.0, lang.t("Duplicados", "Duplicates"), names.2], &rows))
     }
 }
 
