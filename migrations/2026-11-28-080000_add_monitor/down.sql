@@ -1,4 +1,4 @@
-DROP TABLE dashboard_sessions, dataset_quality_keys, dataset_quality, dataset_quality_fetches, monitor_runs, alert_rules,
+DROP TABLE dashboard_sessions, dataset_quality_keys, dataset_quality, dataset_quality_fetches, monitor_runs, event_accounts, alert_rules,
     alert_silences, alert_channels, alert_messages, alerts, event_counts_daily, counted_hours, request_counts, event_counts,
     monitor_settings;
 DROP FUNCTION latency_limits();

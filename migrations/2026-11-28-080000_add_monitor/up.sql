@@ -19,9 +19,9 @@ CREATE TABLE event_counts (
     hour timestamptz NOT NULL,
     -- '': the row that was counted has no name (a refused event, an event whose row was gone).
     event_name text NOT NULL,
-    -- The words of meta_events_log.
+    -- The words of meta_events_log, and cut: sent in a request that was refused and split, so that this is no verdict on the event.
     outcome text NOT NULL CHECK (outcome IN (
-        'accepted', 'duplicate', 'refused', 'success', 'error', 'parked', 'expired', 'retried', 'missing',
+        'accepted', 'duplicate', 'refused', 'success', 'error', 'cut', 'parked', 'expired', 'retried', 'missing',
         'dataset_deleted', 'withheld', 'erased'
     )),
     events bigint NOT NULL CHECK (events > 0),
@@ -176,6 +176,15 @@ CREATE TABLE alert_rules (
     last_error text,
     evaluated_at timestamptz NOT NULL,
     CHECK ((failed_runs = 0) = (last_error IS NULL))
+);
+
+-- The account of a closed day (UTC): what was accepted, and how much of it is nowhere. Anything but 0 is a defect of ours.
+CREATE TABLE event_accounts (
+    day date PRIMARY KEY,
+    accepted bigint NOT NULL,
+    missing bigint NOT NULL,
+    checks smallint NOT NULL CHECK (checks > 0),
+    checked_at timestamptz NOT NULL
 );
 
 CREATE TABLE monitor_runs (

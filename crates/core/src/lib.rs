@@ -4,7 +4,7 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`],
-//! [`lead_status`], [`purchase`], [`touchpoint`], [`retry`], [`circuit_breaker`], [`alert`].
+//! [`lead_status`], [`purchase`], [`touchpoint`], [`retry`], [`circuit_breaker`], [`alert`], [`match_quality`].
 
 pub mod alert;
 pub mod circuit_breaker;
@@ -19,6 +19,7 @@ pub mod json;
 pub mod lead;
 pub mod lead_status;
 pub mod match_keys;
+pub mod match_quality;
 pub mod origin;
 pub mod page;
 pub mod person;

@@ -97,6 +97,15 @@ impl GraphApi {
         })
     }
 
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// The address with the version, without a slash at its end.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends events to a dataset in one request and says what came of it. Never fails: not getting an answer
     /// is an outcome like any other.
     pub async fn send_events(
@@ -174,7 +183,7 @@ fn is_version(text: &str) -> bool {
     })
 }
 
-async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
+pub(crate) async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwest::Error> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         let room = LONGEST_ANSWER - body.len();
@@ -188,7 +197,7 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, reqwes
 
 /// What is known when there was no answer: before a connection stood, nothing was sent; after that, Meta may
 /// have taken the events.
-fn unanswered(error: &reqwest::Error) -> Failure {
+pub(crate) fn unanswered(error: &reqwest::Error) -> Failure {
     let class = if error.is_connect() {
         FailureClass::Transient
     } else {

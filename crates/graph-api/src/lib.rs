@@ -3,10 +3,12 @@
 //! Source of every rule here: Meta's Conversions API documentation, "Using the API" and "Error reference".
 
 mod client;
+mod dataset_quality;
 mod events;
 mod lenient;
 mod outcome;
 
 pub use client::{GraphApi, GraphApiConfig, GraphApiError};
+pub use dataset_quality::{DatasetQuality, MatchKeyFeedback};
 pub use events::{Answer, EventsRequest};
 pub use outcome::{Failure, FailureClass, GraphError};

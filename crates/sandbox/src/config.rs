@@ -19,6 +19,8 @@ pub struct SandboxConfig {
     pub listen: SocketAddr,
     /// The tokens that exist. One token may be granted several datasets, and one dataset several tokens.
     pub tokens: Vec<TokenGrant>,
+    /// Tokens that may send events and read nothing, as those that a client makes by hand in Events Manager.
+    pub send_only_tokens: Vec<String>,
     /// When set, every call must carry `appsecret_proof`: hex HMAC-SHA256 of the token under this secret.
     pub app_secret: Option<String>,
     /// How many of the newest events are kept whole, for inspection. 0 keeps none, which is what a load test
@@ -39,6 +41,7 @@ impl Default for SandboxConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             tokens: Vec::new(),
+            send_only_tokens: Vec::new(),
             app_secret: None,
             keep_events: 10_000,
             keep_requests: 1_000,

@@ -336,7 +336,12 @@ fn insert_headers(answer: &mut HttpResponse, headers: &BTreeMap<String, String>)
     }
 }
 
-fn refuse(status: StatusCode, refusal: &Refusal, is_transient: bool, fbtrace_id: &str) -> HttpResponse {
+pub(crate) fn refuse(
+    status: StatusCode,
+    refusal: &Refusal,
+    is_transient: bool,
+    fbtrace_id: &str,
+) -> HttpResponse {
     HttpResponse::build(status).json(Envelope::new(refusal, is_transient, fbtrace_id))
 }
 
@@ -349,7 +354,7 @@ fn content_type(request: &HttpRequest) -> &str {
 }
 
 /// "A" and 22 random URL-safe characters, the shape of Meta's own.
-fn fbtrace_id() -> String {
+pub(crate) fn fbtrace_id() -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut rng = rand::rng();
     std::iter::once('A')

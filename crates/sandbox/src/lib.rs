@@ -25,10 +25,12 @@ mod inspect;
 mod json;
 mod ledger;
 mod multipart;
+mod quality;
 mod records;
 mod refusal;
 mod rules;
 mod server;
+pub mod slack;
 mod submission;
 
 pub use clock::SandboxClock;

@@ -7,22 +7,29 @@
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 
 mod admin_log;
+mod alert_messages;
+mod alerts;
 mod api_keys;
 mod carry_over;
 mod census;
 mod circuit_breakers;
 mod connection;
 pub mod dashboard;
+mod dashboard_sessions;
+mod dataset_quality;
 mod datasets;
 mod error;
+mod event_counts;
 mod event_outcomes;
 mod events;
 mod idempotency_keys;
 mod leads;
 mod lookup;
 mod maintenance;
+mod measurements;
 mod meta_retry_queue;
 mod migrations;
+mod monitor_runs;
 mod purchases;
 mod schema;
 mod seal;
@@ -35,6 +42,8 @@ mod touchpoints;
 mod unknown_words;
 
 pub use admin_log::AdminLogEntry;
+pub use alert_messages::{ChannelState, NewMessage, WaitingMessage};
+pub use alerts::{AlertChange, AlertChanges, ListedAlert, Silence};
 pub use api_keys::{
     ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyOrder, KeyRefused, KeyRole, KeyState, KnownApiKey,
     NewApiKey,
@@ -42,18 +51,23 @@ pub use api_keys::{
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
+pub use dashboard_sessions::{Role, Session};
+pub use dataset_quality::{KeyCoverage, Quality, QualityFetch, QualityFetched};
 pub use datasets::{Dataset, DatasetChange, DatasetSettings, KnownDataset, TokenCheck};
 pub use error::StoreError;
+pub use event_counts::{CountProgress, DayInNumbers, HourCounted, HourlyShare};
 pub use event_outcomes::Refusal;
 pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, NewRequest, Origin, Record, Stored};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer};
 pub use leads::{KnownLead, MatchMethod, NewLead};
 pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
+pub use measurements::{DeliveryTally, RequestTally};
 pub use meta_retry_queue::{
     DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
+pub use monitor_runs::{LastRuns, MonitorRun};
 pub use purchases::{NewPurchase, PurchaseChange};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};

@@ -15,8 +15,9 @@ diesel::define_sql_function! { fn create_day_partitions(days_ahead: Integer) -> 
 
 diesel::define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
 
-/// Any constant that nothing else in this database locks.
+/// Any constants that nothing else in this database locks.
 const LEADER_LOCK: i64 = 7_266_100_002;
+const MONITOR_LOCK: i64 = 7_266_100_003;
 
 /// Whether this process does the maintenance, of all that could: an advisory lock on a connection of its own.
 ///
@@ -25,6 +26,7 @@ const LEADER_LOCK: i64 = 7_266_100_002;
 /// it lost it does no harm: every step is safe to run twice. The lock only spares the others the work.
 pub struct Leadership {
     store: Store,
+    lock: i64,
     connection: Option<AsyncPgConnection>,
     is_held: bool,
 }
@@ -32,8 +34,18 @@ pub struct Leadership {
 impl Leadership {
     /// Not the leader yet. Connects when first asked.
     pub fn new(store: Store) -> Self {
+        Leadership::of(LEADER_LOCK, store)
+    }
+
+    /// The same for the one run of `monitor check` that may be under way.
+    pub fn of_monitor(store: Store) -> Self {
+        Leadership::of(MONITOR_LOCK, store)
+    }
+
+    fn of(lock: i64, store: Store) -> Self {
         Leadership {
             store,
+            lock,
             connection: None,
             is_held: false,
         }
@@ -53,7 +65,7 @@ impl Leadership {
                     .get_result(&mut connection)
                     .await
             } else {
-                diesel::select(pg_try_advisory_lock(self.store.advisory_lock(LEADER_LOCK)))
+                diesel::select(pg_try_advisory_lock(self.store.advisory_lock(self.lock)))
                     .get_result(&mut connection)
                     .await
             }

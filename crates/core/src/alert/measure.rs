@@ -16,7 +16,6 @@ pub struct Tally {
 impl Tally {
     /// In percent. Meaningless without a total.
     pub fn percent(self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
         let (bad, total) = (self.bad as f64, self.total as f64);
         if self.total == 0 { 0.0 } else { 100.0 * bad / total }
     }
@@ -55,7 +54,6 @@ pub struct Budget {
 impl Budget {
     /// How many times faster than one in a thousand events fails to arrive.
     fn burn(self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
         let (accepted, undelivered) = (self.accepted as f64, self.undelivered as f64);
         if self.accepted == 0 {
             0.0
@@ -88,11 +86,9 @@ pub fn percentile(counts: &[i64], slowest: i64, limits: &[i64], share: f64) -> O
     if total == 0 {
         return None;
     }
-    #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
     let wanted = share * total as f64;
     let mut below = 0.0;
     for (bucket, &count) in counts.iter().enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]
         let (count, from, to) = (
             count as f64,
             if bucket == 0 { 0 } else { limits[bucket - 1] } as f64,

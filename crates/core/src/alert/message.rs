@@ -59,14 +59,12 @@ pub fn due(alert: &mut Alert, silenced: bool, now: Now) -> Option<(MessageKind, 
     if alert.state == AlertState::Pending || alert.muted_by.is_some() || silenced {
         return None;
     }
-    match alert.snoozed_until {
-        Some(until) if now.at < until => return None,
-        // As if new.
-        Some(_) => {
-            alert.snoozed_until = None;
-            alert.told = None;
+    if let Some(until) = alert.snoozed_until {
+        if now.at < until {
+            return None;
         }
-        None => {}
+        // It goes on after the snooze: as if new.
+        alert.told = alert.told.filter(|told| told.at >= until);
     }
     let Some(told) = alert.told else {
         alert.openings += 1;
@@ -77,7 +75,9 @@ pub fn due(alert: &mut Alert, silenced: bool, now: Now) -> Option<(MessageKind, 
     if alert.is_unstable() {
         return None;
     }
-    if !alert.worse_told && (alert.severity > told.severity || has_doubled(told.value, alert.value)) {
+    if !alert.worse_told
+        && (alert.severity > told.severity || (alert.rule.grows() && has_doubled(told.value, alert.value)))
+    {
         alert.worse_told = true;
         tell(alert, now);
         return Some((MessageKind::Worse, 1));

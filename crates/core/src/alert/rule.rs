@@ -135,6 +135,20 @@ impl Rule {
         self.as_str().replace('_', "-")
     }
 
+    /// Whether twice the value is worse. How long something has lasted grows by itself, and is no news.
+    pub fn grows(self) -> bool {
+        matches!(
+            self,
+            Rule::ErrorRate
+                | Rule::Latency
+                | Rule::Duplicates
+                | Rule::DeadLetters
+                | Rule::Expiring
+                | Rule::PartialAck
+                | Rule::Reconciliation
+        )
+    }
+
     pub fn direction(self) -> Direction {
         match self {
             Rule::Partitions | Rule::Silence | Rule::EmqDrop | Rule::ApiVersion | Rule::RoasLow => {
