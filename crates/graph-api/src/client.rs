@@ -61,8 +61,8 @@ pub enum GraphApiError {
 /// Meta's Graph API. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct GraphApi {
-    client: reqwest::Client,
-    base: String,
+    pub(crate) client: reqwest::Client,
+    pub(crate) base: String,
     partner_agent: String,
 }
 

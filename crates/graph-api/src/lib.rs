@@ -4,6 +4,7 @@
 
 mod client;
 mod dataset_quality;
+mod datasets;
 mod events;
 mod lenient;
 mod outcome;

@@ -150,3 +150,25 @@ async fn a_required_app_secret_proof_blocks_the_dataset() {
     let codes: BTreeMap<_, _> = sandbox.counts().refused.into_iter().collect();
     assert_eq!(codes.len(), 1, "{codes:?}");
 }
+
+#[tokio::test]
+async fn a_token_shows_the_datasets_name_or_what_meta_has_against_it() {
+    let (sandbox, graph_api) = sandbox().await;
+    let asked = async |dataset: i64, token: &str| {
+        let token = token.to_owned().into();
+        graph_api.dataset_name(dataset.try_into().unwrap(), &token).await
+    };
+    assert_eq!(asked(111, "TOKEN").await.unwrap(), "Dataset 111");
+    let unknown = asked(111, "OTHER").await.unwrap_err();
+    assert!(unknown.is_about_the_token(), "{unknown:?}");
+    // Of another dataset, or one that is not there: code 100/33, as Meta answers.
+    let foreign = asked(222, "TOKEN").await.unwrap_err();
+    assert!(
+        !foreign.is_about_the_token() && foreign.message.contains("100/33"),
+        "{foreign:?}"
+    );
+    assert_eq!(foreign.class, FailureClass::Blocked);
+    drop(sandbox);
+    let away = asked(111, "TOKEN").await.unwrap_err();
+    assert!(!away.is_about_the_token() && away.error.is_none(), "{away:?}");
+}

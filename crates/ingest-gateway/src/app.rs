@@ -10,6 +10,7 @@ use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
 use ipnet::IpNet;
+use rastro_graph_api::GraphApi;
 use rastro_service::clock::Clock;
 use rastro_service::health::{Readiness, Routes};
 use rastro_service::shutdown::Shutdown;
@@ -18,12 +19,13 @@ use tokio::task::JoinHandle;
 use tracing::info;
 use uuid::Uuid;
 
+use crate::administration::Administration;
 use crate::auth::Keyring;
 use crate::browser::Visitors;
 use crate::config::{Config, GatewayConfig};
 use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
-use crate::handlers::{breaker, conversions, dead_letters, leads, purchases};
+use crate::handlers::{admin, breaker, conversions, dead_letters, lead_status, leads, purchases};
 use crate::idempotency::InFlight;
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
@@ -59,6 +61,7 @@ pub(crate) struct Desk {
     pub(crate) max_body_bytes: usize,
     /// How far back a breaker looks.
     pub(crate) breaker_window_ms: i64,
+    pub(crate) administration: Administration,
 }
 
 /// A gateway that does not listen yet.
@@ -78,15 +81,29 @@ pub struct Listening {
 }
 
 impl Gateway {
-    pub fn new(config: &Config, store: Store, clock: Clock, metrics: GatewayMetrics, traces: bool) -> Self {
+    /// # Errors
+    /// When Meta's address, which access tokens are checked at, is not valid.
+    pub fn new(
+        config: &Config,
+        store: Store,
+        clock: Clock,
+        metrics: GatewayMetrics,
+        traces: bool,
+    ) -> anyhow::Result<Self> {
         let gateway = &config.gateway;
         let memory = Memory::new(
             gateway.max_waiting_bytes,
             gateway.max_body_bytes,
             Duration::from_secs(gateway.request_timeout_seconds),
         );
-        Gateway {
+        let administration = Administration {
+            store: store.clone(),
+            graph_api: GraphApi::new(&config.graph_api)?,
+            clock: clock.clone(),
+        };
+        Ok(Gateway {
             desk: Desk {
+                administration,
                 keyring: Keyring::new(store.clone(), gateway.limits(), metrics.clone()),
                 store,
                 memory,
@@ -98,7 +115,7 @@ impl Gateway {
             store_health: StoreHealth::new(Duration::from_secs(gateway.not_storing_seconds)),
             traces,
             config: gateway.clone(),
-        }
+        })
     }
 
     /// Adds what only a gateway can say: whether events are being stored.
@@ -230,6 +247,11 @@ fn event_routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(only_post)),
         )
         .service(
+            web::resource("/api/leads/{lead_id}")
+                .route(web::patch().to(lead_status::change))
+                .default_service(web::to(async || only(Uuid::now_v7(), "PATCH"))),
+        )
+        .service(
             web::resource("/api/purchases/record")
                 .wrap(from_fn(cors::answer))
                 .route(web::post().to(purchases::record))
@@ -239,6 +261,7 @@ fn event_routes(config: &mut web::ServiceConfig) {
 
 fn operator_routes(config: &mut web::ServiceConfig) {
     config
+        .configure(admin::routes)
         .service(
             web::resource("/api/meta/retry-failed")
                 .route(web::post().to(dead_letters::retry))

@@ -84,7 +84,7 @@ impl Caller {
             Ok(()) => Ok(caller),
             Err(problem) => {
                 caller.key.admit(1)?;
-                caller.log_refusal(app, request_id).await;
+                caller.log_refusal(app, request_id, "/Origin").await;
                 Err(problem)
             }
         }
@@ -115,15 +115,32 @@ impl Caller {
         }
     }
 
+    /// Passes a result on, and logs one that refuses the request as a whole for what it brings: too large, no JSON, too many events.
+    pub(crate) async fn refused<T>(
+        &self,
+        app: &App,
+        request_id: Uuid,
+        result: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        if let Err(problem) = &result
+            && let Some(field) = problem.logged_as()
+        {
+            // Whoever sends more than the key may is told so, and fills no log.
+            self.key.admit(1)?;
+            self.log_refusal(app, request_id, &field).await;
+        }
+        result
+    }
+
     /// As far as the database lets us: the request is refused either way.
-    async fn log_refusal(&self, app: &App, request_id: Uuid) {
+    async fn log_refusal(&self, app: &App, request_id: Uuid, field: &str) {
         app.metrics.count(EventResult::rejected, 1);
         let refusal = Refusal {
             dataset_id: self.key.caller.dataset_id,
             event_name: None,
             key_id: Some(self.key.caller.key_id),
             request_id,
-            field: "/Origin".to_owned(),
+            field: field.to_owned(),
             event_count: 1,
         };
         if app.group_commit.store(Vec::new(), vec![refusal]).await.is_err() {

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use ingest_gateway::config::Config;
-use ingest_gateway::openapi;
+use ingest_gateway::{command_line, openapi};
 use rastro_service::telemetry;
 use rastro_store::{Migrator, Store};
 
@@ -54,6 +54,22 @@ pub(crate) async fn event(dataset: &str, number: &str) -> anyhow::Result<()> {
     let store = Store::new(&config.common.database, "ingest-gateway")?;
     let payload = store.payload(dataset.parse()?, number).await?;
     print(&payload.with_context(|| format!("dataset {dataset} has no event {number}"))?)
+}
+
+/// Keeps datasets and keys, by the name of whoever is logged in.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn administer(arguments: &[&str]) -> anyhow::Result<()> {
+    if arguments.get(1) == Some(&"help") {
+        return print(command_line::USAGE);
+    }
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "administer")?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "who types a command is no setting of the service"
+    )]
+    let user = std::env::var("USER").unwrap_or_default();
+    print(&command_line::run(&config, store, arguments, &user).await?)
 }
 
 pub(crate) fn openapi() -> anyhow::Result<()> {

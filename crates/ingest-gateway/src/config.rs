@@ -10,6 +10,7 @@ use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::match_keys::CountryCode;
 use rastro_core::origin;
+use rastro_graph_api::{GraphApi, GraphApiConfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ use crate::auth::Limits;
 pub struct Config {
     pub common: CommonConfig,
     pub gateway: GatewayConfig,
+    /// Where access tokens are checked when they are entered. No events are sent from here.
+    pub graph_api: GraphApiConfig,
     pub seed: SeedConfig,
 }
 
@@ -132,6 +135,7 @@ impl ServiceConfig for Config {
             gateway.max_waiting_bytes <= u32::MAX as usize,
             "gateway.max_waiting_bytes must be under 4 GiB"
         );
+        GraphApi::new(&self.graph_api)?;
         self.seed.read().map(drop)
     }
 }

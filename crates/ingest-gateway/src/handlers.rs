@@ -1,8 +1,10 @@
 //! One file per resource. A handler reads the request, calls one thing, and writes the answer.
 
+pub(crate) mod admin;
 pub(crate) mod breaker;
 pub(crate) mod conversions;
 pub(crate) mod dead_letters;
+pub(crate) mod lead_status;
 pub(crate) mod leads;
 pub(crate) mod purchases;
 

@@ -4,9 +4,11 @@
 //! bytes), [`wire`] (JSON in), `rastro-core` (valid, normalised, hashed), [`group_commit`] (stored, once) and
 //! back. [`problem`] is every answer that is not a success.
 
+pub mod command_line;
 pub mod config;
 pub mod openapi;
 
+mod administration;
 mod app;
 mod auth;
 mod body;

@@ -16,7 +16,8 @@ const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway reseed          write the configured dataset and its access token over the stored ones
        ingest-gateway reseal          seal all access tokens with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
-       ingest-gateway openapi         print the OpenAPI document";
+       ingest-gateway openapi         print the OpenAPI document
+       ingest-gateway dataset|key|log ...   keep datasets and keys: `ingest-gateway dataset help`";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +29,7 @@ fn main() -> anyhow::Result<()> {
         ["reseal"] => commands::reseal(),
         ["event", dataset, number] => commands::event(dataset, number),
         ["openapi"] => commands::openapi(),
+        ["dataset" | "key" | "log", ..] => commands::administer(arguments.as_slice()),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }
@@ -48,7 +50,7 @@ async fn serve() -> anyhow::Result<()> {
         service.clock.clone(),
         service.metrics.clone(),
     );
-    let gateway = Gateway::new(&config, store, clock, metrics, service.traces);
+    let gateway = Gateway::new(&config, store, clock, metrics, service.traces)?;
     let readiness = gateway.readiness(service.readiness());
     let _health = service.serve_health(readiness, gateway.operator_routes())?;
     service.database_opens().await?;

@@ -10,8 +10,11 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::{Modify, OpenApi, ToSchema};
 
 use crate::problem::{FieldError, Problem};
+use crate::wire::admin::{
+    DatasetList, DatasetReceipt, DatasetView, KeyList, KeyReceipt, KeyView, LogEntry, LogPage, TokenReport,
+};
 use crate::wire::breaker::{BreakerEvidence, BreakerStatus, Probe};
-use crate::wire::capture::{LeadReceipt, PurchaseReceipt};
+use crate::wire::capture::{LeadReceipt, LeadStepReceipt, PurchaseReceipt};
 use crate::wire::dead_letters::{FailedEvent, FailedEvents, FailedGroup, RetryReceipt};
 use crate::wire::{BatchReceipt, ItemResult, Receipt};
 
@@ -25,25 +28,42 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
     paths(
         crate::handlers::conversions::receive,
         crate::handlers::leads::capture,
+        crate::handlers::lead_status::change,
         crate::handlers::purchases::record,
         crate::sdk::newest,
         crate::sdk::by_hash,
         crate::handlers::dead_letters::list,
         crate::handlers::dead_letters::retry,
         crate::handlers::breaker::show,
-        crate::handlers::breaker::put
+        crate::handlers::breaker::put,
+        crate::handlers::admin::list_datasets,
+        crate::handlers::admin::create_dataset,
+        crate::handlers::admin::show_dataset,
+        crate::handlers::admin::change_dataset,
+        crate::handlers::admin::enter_token,
+        crate::handlers::admin::retire_dataset,
+        crate::handlers::admin::restore_dataset,
+        crate::handlers::admin::list_keys,
+        crate::handlers::admin::create_key,
+        crate::handlers::admin::revoke_key,
+        crate::handlers::admin::log
     ),
     components(schemas(
-        ConversionsBody, ConsentRecord, LeadBody, LeadFields, LeadReceipt<'static>, PurchaseBody, PurchaseFields,
+        ConversionsBody, ConsentRecord, LeadBody, LeadFields, LeadReceipt<'static>, LeadStepBody,
+        LeadStepReceipt<'static>, PurchaseBody, PurchaseFields,
         PurchaseReceipt<'static>, ServerEvent, EventBatch, UserData, CustomData, Content, OneOrMany, Problem, FieldError,
         Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
-        FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe
+        FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe,
+        NewDatasetBody, DatasetBody, TokenBody, NewKeyBody, DatasetView, DatasetList, DatasetReceipt, TokenReport, KeyView,
+        KeyList, KeyReceipt, LogEntry, LogPage
     )),
     modifiers(&Keys),
     tags(
         (name = "events", description = "Conversion events"),
         (name = "business", description = "Leads and orders, kept for the business itself, and the events they become"),
         (name = "browser", description = "The script for pages: web/README.md"),
+        (name = "administration", description = "Datasets and keys, and who changed them; on the private listener as \
+            what follows. The commands `ingest-gateway dataset` and `ingest-gateway key` do the same."),
         (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
             only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")
     )
@@ -298,6 +318,16 @@ pub(crate) struct LeadFields {
     external_id: Option<String>,
 }
 
+/// Where a lead has come.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeadStepBody {
+    /// qualified, scheduled, customer or lost. A lead moves on, not back; one that was lost may be found again.
+    #[schema(example = "scheduled")]
+    status: String,
+    #[schema(max_length = 255)]
+    idempotency_key: Option<String>,
+}
+
 /// An order. Beside these fields a page's script sends its envelope, as with conversions.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PurchaseBody {
@@ -333,6 +363,75 @@ pub(crate) struct PurchaseFields {
     email: Option<String>,
     phone: Option<String>,
     cpf: Option<String>,
+}
+
+/// A new dataset: what is required, and settings as in a change.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewDatasetBody {
+    /// Meta's number of the dataset (pixel), as Events Manager shows it.
+    #[schema(example = "123456789012345")]
+    dataset_id: String,
+    /// From Events Manager, Settings, Conversions API. It is stored sealed and never shown.
+    #[schema(max_length = 2000)]
+    access_token: String,
+    #[serde(flatten)]
+    settings: DatasetBody,
+}
+
+/// Settings of a dataset. What is not named stays; null takes away what can be.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DatasetBody {
+    /// By default what Meta calls it.
+    #[schema(max_length = 100, example = "Clínica Boa Vista")]
+    name: Option<String>,
+    /// How phones, states and dates of birth are read of people who give no country.
+    #[schema(example = "br")]
+    default_country: Option<String>,
+    /// Of values that name none.
+    #[schema(example = "BRL")]
+    default_currency: Option<String>,
+    /// Where the business's days begin and end.
+    #[schema(example = "America/Sao_Paulo")]
+    time_zone: Option<String>,
+    /// Marks all events for Meta's Test Events until test_event_code_until, which goes with it.
+    #[schema(max_length = 64, example = "TEST12345")]
+    test_event_code: Option<String>,
+    test_event_code_until: Option<chrono::DateTime<chrono::Utc>>,
+    /// Which pages may send with the publishable keys. Empty: those of the gateway's own host.
+    #[schema(max_items = 50, example = json!(["https://www.clinica.com.br", "https://*.clinica.com.br"]))]
+    allowed_origins: Option<Vec<String>>,
+    /// The domain for which answers to pages refresh the visitor's cookies.
+    #[schema(example = "clinica.com.br")]
+    cookie_domain: Option<String>,
+    /// recorded: an order recorded as approved becomes a Purchase. verified: only a confirmed payment does.
+    #[schema(example = "recorded")]
+    purchase_source: Option<String>,
+    /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map is the whole map.
+    #[schema(value_type = Option<std::collections::HashMap<String, String>>, example = json!({"scheduled": "Schedule"}))]
+    lead_events: Option<()>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TokenBody {
+    #[schema(max_length = 2000)]
+    access_token: String,
+}
+
+/// A key to be made.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewKeyBody {
+    /// publishable (pages), secret (servers), admin (operators, of all datasets) or viewer (the dashboard, of one dataset or all).
+    #[schema(example = "secret")]
+    kind: String,
+    /// Where it is used.
+    #[schema(max_length = 100, example = "loja, servidor")]
+    label: String,
+    /// Required for publishable and secret keys, not for admin keys.
+    #[schema(example = "123456789012345")]
+    dataset_id: Option<String>,
+    /// The event names that it may send, if not those of its kind.
+    #[schema(max_items = 50)]
+    event_names: Option<Vec<String>>,
 }
 
 /// Which dead letters to send again. At least one condition, or all.

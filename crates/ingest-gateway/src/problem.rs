@@ -117,7 +117,7 @@ impl Problem {
 
     pub(crate) fn origin_not_allowed(origin: &str) -> Self {
         let origin: String = origin.chars().take(200).collect();
-        let detail = format!("{origin} is not among the dataset's allowed origins (seed.allowed_origins)");
+        let detail = format!("{origin} is not among the dataset's allowed origins (its allowed_origins)");
         Problem::new(
             StatusCode::FORBIDDEN,
             "origin-not-allowed",
@@ -134,6 +134,41 @@ impl Problem {
     pub(crate) fn unknown_dataset() -> Self {
         let detail = "there is no dataset of this id here";
         Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn unknown_key() -> Self {
+        let detail = "there is no key of this number here";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn unknown_lead() -> Self {
+        let detail = "the dataset of this key has no lead of this number";
+        Problem::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(crate) fn dataset_exists() -> Self {
+        let detail = "there is a dataset of this id; it stays as it is (change it with PATCH, its token with PUT .../token)";
+        Problem::new(StatusCode::CONFLICT, "exists", "Already there", detail)
+    }
+
+    /// A lead does not go back.
+    pub(crate) fn not_a_step(from: &str, to: &str) -> Self {
+        let detail = format!("the lead is {from}, and from there does not become {to}; nothing was changed");
+        Problem::new(
+            StatusCode::CONFLICT,
+            "not-a-step",
+            "The lead has come further",
+            detail,
+        )
+    }
+
+    /// `message`: Meta's words.
+    pub(crate) fn token_refused(message: &str) -> Self {
+        let errors = vec![Finding {
+            pointer: "/access_token".to_owned(),
+            detail: format!("was refused by Meta, and is not stored: {message}").into(),
+        }];
+        Problem::with_errors("token-refused", "Meta does not accept the access token", errors)
     }
 
     /// `allowed`: the methods that the address answers to.
@@ -283,6 +318,26 @@ impl Problem {
             "Internal error",
             detail,
         )
+    }
+
+    /// How the log names what was wrong with the request: its first wrong field, else the kind of problem. `None`: it was not the
+    /// request's fault.
+    pub(crate) fn logged_as(&self) -> Option<String> {
+        let is_its_fault = matches!(self.status.as_u16(), 400 | 403 | 413 | 415 | 422);
+        let field = self.errors.first().map(|error| error.pointer.clone());
+        let named = field
+            .filter(|field| !field.is_empty())
+            .unwrap_or_else(|| self.kind.to_owned());
+        is_its_fault.then_some(named)
+    }
+
+    /// For a terminal: what it is, and each wrong field on a line of its own, named by `named` from its pointer.
+    pub(crate) fn as_text(&self, named: impl Fn(&str) -> String) -> String {
+        let mut text = format!("{}: {}", self.title, self.detail);
+        for error in &self.errors {
+            text.push_str(&format!("\n  {} {}", named(&error.pointer), error.detail));
+        }
+        text
     }
 
     pub(crate) fn into_response(mut self, request_id: Uuid) -> HttpResponse {

@@ -176,7 +176,7 @@ async fn token_state(store: &Store, seed: &DatasetSeed) -> Result<TokenState, St
 }
 
 /// With a new token Meta may take again what it refused: that need not wait until the breaker would have looked by itself.
-async fn probe_if_blocked(store: &Store, dataset: DatasetId) -> Result<(), StoreError> {
+pub(crate) async fn probe_if_blocked(store: &Store, dataset: DatasetId) -> Result<(), StoreError> {
     let probed = store
         .update_breaker(dataset, None, |breaker, now_ms| {
             let is_blocked = breaker.reason == Some(Reason::Blocked);

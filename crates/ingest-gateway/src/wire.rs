@@ -1,5 +1,6 @@
 //! JSON in and out: one event, or a batch of them. What operators send and get is in the modules below.
 
+pub(crate) mod admin;
 pub(crate) mod breaker;
 pub(crate) mod capture;
 pub(crate) mod dead_letters;

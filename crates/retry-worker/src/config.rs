@@ -10,6 +10,9 @@ use serde::Deserialize;
 /// need be.
 const LEAST_DAYS_AHEAD: i32 = 2;
 
+/// A purchase looks for its lead in the last 90 days, and credits go to contacts of as long.
+const LEAST_KEEP_PEOPLE_DAYS: i32 = 90;
+
 /// Meta takes events of physical stores for 62 days, so one may wait for that long; and a day that has begun is kept.
 const LEAST_KEEP_DAYS: i32 = 63;
 
@@ -36,6 +39,8 @@ pub struct MaintenanceConfig {
     pub partition_days_ahead: i32,
     pub partitions_every_seconds: u64,
     pub keep_days: i32,
+    pub keep_leads_days: i32,
+    pub keep_touchpoints_days: i32,
     pub vacuum_every_seconds: u64,
     pub dedup_step: u32,
     pub tidy_every_seconds: u64,
@@ -70,6 +75,11 @@ impl ServiceConfig for Config {
         ensure!(
             maintenance.keep_days >= LEAST_KEEP_DAYS,
             "maintenance.keep_days must be at least {LEAST_KEEP_DAYS}: Meta takes some events for 62 days"
+        );
+        ensure!(
+            maintenance.keep_leads_days.min(maintenance.keep_touchpoints_days) >= LEAST_KEEP_PEOPLE_DAYS,
+            "maintenance.keep_leads_days and keep_touchpoints_days must be at least {LEAST_KEEP_PEOPLE_DAYS}: \
+             purchases look for their lead for so long"
         );
         Ok(())
     }
@@ -107,6 +117,17 @@ mod tests {
     fn what_meta_would_still_take_cannot_be_configured_away() {
         assert!(load(&[("RASTRO__MAINTENANCE__KEEP_DAYS", "62")]).is_err());
         assert!(load(&[("RASTRO__MAINTENANCE__KEEP_DAYS", "63")]).is_ok());
+    }
+
+    #[test]
+    fn leads_and_contacts_are_kept_until_purchases_have_found_them() {
+        for name in [
+            "RASTRO__MAINTENANCE__KEEP_LEADS_DAYS",
+            "RASTRO__MAINTENANCE__KEEP_TOUCHPOINTS_DAYS",
+        ] {
+            assert!(load(&[(name, "89")]).is_err());
+            assert!(load(&[(name, "90")]).is_ok());
+        }
     }
 
     #[test]

@@ -128,13 +128,15 @@ impl Leader<'_> {
     }
 
     /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
-    /// does not exist any more, nor dead letters whose event is dropped.
+    /// does not exist any more, nor dead letters whose event is dropped, nor people who never became customers.
     async fn tidy(&mut self) -> Result<(), StoreError> {
         let expired = self.expire_ready().await;
         let cleared = self.clear_deleted_datasets().await;
         let purged = self.purge_dead_letters().await;
-        let forgotten = self.expire_idempotency_keys().await;
-        first_failure([expired, cleared, purged, forgotten])?;
+        let keys = self.expire_idempotency_keys().await;
+        let leads = self.forget_leads().await;
+        let touchpoints = self.forget_touchpoints().await;
+        first_failure([expired, cleared, purged, keys, leads, touchpoints])?;
         self.tidy_at = Instant::now() + self.tidy_every();
         Ok(())
     }
@@ -178,6 +180,33 @@ impl Leader<'_> {
         self.rounds
             .repeat(Step::expire_idempotency_keys, self.step_events, expire)
             .await?;
+        Ok(())
+    }
+
+    async fn forget_leads(&self) -> Result<(), StoreError> {
+        let forget = |limit| self.store.forget_leads(self.config.keep_leads_days, limit);
+        let forgotten = self
+            .rounds
+            .repeat(Step::forget_leads, self.step_events, forget)
+            .await?;
+        if forgotten > 0 {
+            info!("deleted {forgotten} leads that are not kept any more");
+        }
+        Ok(())
+    }
+
+    async fn forget_touchpoints(&self) -> Result<(), StoreError> {
+        let forget = |limit| {
+            self.store
+                .forget_touchpoints(self.config.keep_touchpoints_days, limit)
+        };
+        let forgotten = self
+            .rounds
+            .repeat(Step::forget_touchpoints, self.step_events, forget)
+            .await?;
+        if forgotten > 0 {
+            info!("deleted {forgotten} contacts with ads that are not kept any more");
+        }
         Ok(())
     }
 

@@ -24,6 +24,8 @@ labels! {
             expire_ready,
             clear_deleted_datasets,
             purge_dead_letters,
+            forget_leads,
+            forget_touchpoints,
         ]
     }
 }

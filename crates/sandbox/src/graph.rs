@@ -236,7 +236,7 @@ impl<'r> Call<'r> {
     fn judge_and_count(&mut self, body: &[u8]) -> Result<usize, Refusal> {
         let config = &self.state.config;
         let submission = Submission::read(self.request.query_string(), content_type(self.request), body)?;
-        authorise(config, &self.record.dataset_id, self.request, &submission)?;
+        authorise(config, "post", &self.record.dataset_id, self.request, &submission)?;
         if let Some(agent) = &submission.partner_agent {
             partner_agent(agent)?;
             self.record.partner_agent = Some(agent.to_string());
@@ -362,10 +362,11 @@ pub(crate) fn fbtrace_id() -> String {
         .collect()
 }
 
-/// Who may write to this dataset. A token may come as Bearer, in the query and in the body; all that come
+/// Who may use this dataset; `method` is for the refusal's words. A token may come as Bearer, in the query and in the body; all that come
 /// must agree.
-fn authorise(
+pub(crate) fn authorise(
     config: &SandboxConfig,
+    method: &str,
     dataset_id: &str,
     request: &HttpRequest,
     submission: &Submission<'_>,
@@ -411,7 +412,7 @@ fn authorise(
             .is_none_or(|granted| granted == dataset_id)
     }) {
         let message = format!(
-            "Unsupported post request. Object with ID '{dataset_id}' does not exist, cannot be loaded due \
+            "Unsupported {method} request. Object with ID '{dataset_id}' does not exist, cannot be loaded due \
              to missing permissions, or does not support this operation"
         );
         return Err(Refusal::plain(100, Some(33), message));

@@ -19,6 +19,7 @@
 mod clock;
 mod config;
 mod connection;
+mod dataset;
 mod faults;
 mod graph;
 mod inspect;

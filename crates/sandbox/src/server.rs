@@ -16,7 +16,7 @@ use crate::config::SandboxConfig;
 use crate::faults::{Fault, FaultId, FaultStatus, Faults, InvalidFault};
 use crate::ledger::{Counts, Ledger};
 use crate::records::{EventFilter, ReceivedEvent, Records, RequestRecord};
-use crate::{connection, graph, inspect, quality};
+use crate::{connection, dataset, graph, inspect, quality};
 
 /// Meta documents no limit; this only keeps a runaway client from filling the memory.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
@@ -208,6 +208,11 @@ fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
             .route(
                 r"/{version:v\d+\.\d+}/dataset_quality",
                 web::get().to(quality::answer),
+            )
+            .service(
+                web::resource(r"/{version:v\d+\.\d+}/{dataset_id:\d+}")
+                    .route(web::get().to(dataset::show))
+                    .default_service(web::to(graph::unsupported)),
             )
             .configure(inspect::routes)
             .default_service(web::to(graph::unknown_path))

@@ -9,11 +9,10 @@ mod dead_letters;
 mod events;
 mod overview;
 mod quality;
-mod sessions;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
-pub use alerts::{AlertRow, ChannelRow, HourRow, MessageRow, NewSilence, RuleHistory, SilenceRow};
+pub use alerts::{AlertRow, ChannelRow, HourRow, MessageRow, RuleHistory};
 pub use breakers::{BreakerNote, Transition};
 pub use dead_letters::{DeadGroup, DeadSample, DeadSelection, Recurrence, Replay};
 pub use events::{Attempt, EventFinding, EventRow, EventStory, OutcomeRow, Place, Search};
@@ -22,7 +21,6 @@ pub use overview::{
     Undelivered,
 };
 pub use quality::{QualityKey, QualityRow, QualityState};
-pub use sessions::{DashboardKey, NewSession, Session};
 
 use crate::error::StoreError;
 

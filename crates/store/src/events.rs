@@ -359,8 +359,8 @@ pub(crate) struct ClaimedKey {
     created_at: DateTime<Utc>,
 }
 
-/// What became of each event, and the key of each that was accepted.
-async fn accept(
+/// What became of each event, and the key of each that was accepted. Within a transaction of the caller's.
+pub(crate) async fn accept(
     mut connection: &AsyncPgConnection,
     events: &[&NewEvent],
 ) -> Result<Vec<(Acceptance, Option<ClaimedKey>)>, StoreError> {

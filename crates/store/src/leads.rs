@@ -1,5 +1,7 @@
 //! `leads`: who wrote to the business. Contact data is sealed; a lead is found again by [`crate::lookup`].
 
+mod step;
+
 use std::fmt;
 
 use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Nullable, Text};
@@ -14,6 +16,8 @@ use crate::error::StoreError;
 use crate::events::{ClaimedKey, NewEvent};
 use crate::lookup::PersonLookups;
 use crate::statement::Prepare;
+
+pub use step::{LeadStep, Stepped, StoredLead};
 
 /// What is stored of a lead beside its event, which brings it.
 #[derive(Clone, Debug)]
@@ -116,6 +120,17 @@ impl Store {
                 what: "contact of a lead",
             }),
         }
+    }
+
+    /// Deletes leads that nothing happened to for so many days and that did not become an order, at most `limit`; returns how many.
+    pub async fn forget_leads(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_leads.sql"))
+            .bind::<sql_types::Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
     }
 
     /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the strongest identifier

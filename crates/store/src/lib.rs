@@ -59,7 +59,7 @@ pub use event_counts::{CountProgress, DayInNumbers, HourCounted, HourlyShare};
 pub use event_outcomes::Refusal;
 pub use events::{Acceptance, EventWriter, FirstClaim, NewEvent, NewRequest, Origin, Record, Stored};
 pub use idempotency_keys::{IdempotencyKey, KeptAnswer};
-pub use leads::{KnownLead, MatchMethod, NewLead};
+pub use leads::{KnownLead, LeadStep, MatchMethod, NewLead, Stepped, StoredLead};
 pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
 pub use measurements::{DeliveryTally, RequestTally};

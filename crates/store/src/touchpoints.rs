@@ -1,10 +1,11 @@
 //! `touchpoints`: contacts of visitors with ads. The same contact told again is stored once.
 
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::touchpoint::Touchpoint;
 
+use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::Prepare;
 
@@ -25,6 +26,19 @@ impl NewTouchpoint {
             visitor,
             touch,
         })
+    }
+}
+
+impl Store {
+    /// Deletes contacts that are older than so many days, at most `limit`; returns how many.
+    pub async fn forget_touchpoints(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_touchpoints.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
     }
 }
 

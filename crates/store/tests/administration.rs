@@ -270,7 +270,7 @@ async fn admin_and_viewer_keys_send_nothing() {
             .unwrap();
         assert_eq!((key.role, key.dataset_id), (role, dataset.map(dataset_id)));
         let identities = store.identities().await.unwrap();
-        let hash = Sha256::digest(secret.expose_secret()).into();
+        let hash: rastro_store::KeyHash = Sha256::digest(secret.expose_secret()).into();
         match (role, &identities.known[&hash]) {
             (KeyRole::Admin, Identity::Operator { .. }) | (KeyRole::Viewer, Identity::Viewer) => {}
             (role, other) => panic!("{role:?} is {other:?}"),

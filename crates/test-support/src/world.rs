@@ -120,10 +120,12 @@ impl World {
             rastro_boot::testing::config(&[]).expect("the gateway's defaults are valid");
         config.gateway.listen = ([127, 0, 0, 1], 0).into();
         config.gateway.operators_on_public_listener = true;
+        config.graph_api.url = sandbox.url();
         configure(&mut config.gateway);
         let shutdown = Shutdown::new();
         let (_, metrics) = Metrics::new("gateway", "test", GatewayMetrics::register);
         let gateway = Gateway::new(&config, store.clone(), clock.clone(), metrics, false)
+            .expect("the gateway's configuration is valid")
             .listen(shutdown.clone())
             .expect("the gateway starts");
         let client = reqwest::Client::new();

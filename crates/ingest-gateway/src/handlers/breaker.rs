@@ -56,6 +56,8 @@ pub(crate) async fn show(desk: Data<Desk>, request: HttpRequest, dataset: Path<S
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such dataset.", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Nothing is known to have changed. Ask again.", body = Problem, content_type = "application/problem+json"),

@@ -87,15 +87,19 @@ async fn answer<S: Subject>(
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(app, request, request_id).await?;
     let key = &*caller.key;
-    let text = caller.read_body(app, request, payload).await?;
+    let text = caller.read_body(app, request, payload).await;
+    let text = caller.refused(app, request_id, text).await?;
     let now = app.clock.now();
     // The parser's sentence quotes nothing of the body.
-    let body = Json::parse(&text).map_err(|error| Problem::malformed(error.to_string()))?;
+    let body = Json::parse(&text).map_err(|error| Problem::malformed(error.to_string()));
+    let body = caller.refused(app, request_id, body).await?;
     let has_key = request.headers().contains_key("x-idempotency-key")
         || matches!(&body, Json::Object(fields) if fields.iter().any(|(name, _)| name == "idempotency_key"));
     let body_hash = has_key.then(|| idempotency::hash(request.path(), &body));
-    let body = Captured::read(body, S::FIELD, key.caller.kind, now.timestamp_millis())?;
-    key.may_test(body.test_event_code.as_deref())?;
+    let body = Captured::read(body, S::FIELD, key.caller.kind, now.timestamp_millis());
+    let body = caller.refused(app, request_id, body).await?;
+    let may_test = key.may_test(body.test_event_code.as_deref());
+    caller.refused(app, request_id, may_test).await?;
     key.admit(1)?;
 
     let idempotency_key = idempotency::key_of(request, body.envelope.idempotency_key.as_deref())?;
@@ -147,7 +151,7 @@ async fn answer<S: Subject>(
 }
 
 /// The code with which the dataset's owner marks all events for now, or nothing.
-fn test_event_code(key: &KnownKey, now: DateTime<Utc>) -> &str {
+pub(super) fn test_event_code(key: &KnownKey, now: DateTime<Utc>) -> &str {
     let code = key.caller.settings.test_event_code.as_ref();
     code.filter(|(_, expires_at)| *expires_at > now)
         .map_or("", |(code, _)| code)

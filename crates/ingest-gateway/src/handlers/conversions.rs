@@ -102,11 +102,14 @@ async fn take_in(
     traceparent: Option<String>,
 ) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
-    let text = caller.read_body(app, request, payload).await?;
+    let text = caller.read_body(app, request, payload).await;
+    let text = caller.refused(app, request_id, text).await?;
     let text = without_half_characters(&text);
     let now = app.clock.now();
-    let body = Body::parse(&text, key.caller.kind, now.timestamp_millis())?;
-    key.may_test(body.test_event_code.as_deref())?;
+    let body = Body::parse(&text, key.caller.kind, now.timestamp_millis());
+    let body = caller.refused(app, request_id, body).await?;
+    let may_test = key.may_test(body.test_event_code.as_deref());
+    caller.refused(app, request_id, may_test).await?;
     let idempotent = match idempotency::key_of(request, body.envelope.idempotency_key.as_deref())? {
         None => None,
         Some(idempotency_key) => {

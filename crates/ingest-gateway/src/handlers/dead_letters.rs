@@ -79,6 +79,8 @@ async fn failed(desk: &Desk, request: &HttpRequest, request_id: Uuid) -> Result<
         (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database did not answer. Ask again: what is retried already no longer matches.", body = Problem, content_type = "application/problem+json"),

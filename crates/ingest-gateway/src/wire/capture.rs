@@ -83,6 +83,24 @@ pub(crate) struct LeadReceipt<'a> {
     pub(crate) warnings: &'a [Finding],
 }
 
+/// The answer to a lead that moved on.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LeadStepReceipt<'a> {
+    pub(crate) lead_id: i64,
+    #[schema(example = "scheduled")]
+    pub(crate) status: &'static str,
+    /// Whether it came there by this request. false: it was there already, and nothing was done.
+    pub(crate) changed: bool,
+    /// queued: its event will be sent. withheld: the visitor refused advertising, and nothing is forwarded. duplicate: an event of
+    /// this name and id was received before. none: there is nothing to send, or it was sent before.
+    #[schema(example = "queued")]
+    pub(crate) forwarding: &'static str,
+    pub(crate) request_id: Uuid,
+    /// What was left out of the event, and why.
+    #[schema(value_type = Vec<FieldError>)]
+    pub(crate) warnings: &'a [Finding],
+}
+
 /// The answer to an order that was stored, or moved on.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct PurchaseReceipt<'a> {

@@ -75,6 +75,21 @@ impl<'a> Fields<'a> {
             .any(|(known, value)| known == name && *value != Json::Null)
     }
 
+    /// Whether a field is there, not read yet, and null.
+    pub(crate) fn is_null(&self, name: &str) -> bool {
+        self.unread
+            .iter()
+            .any(|(known, value)| known == name && *value == Json::Null)
+    }
+
+    /// As [`wrong`](Self::wrong), of a member of a field that is an object.
+    pub(crate) fn wrong_within(&mut self, name: &str, member: &str, detail: &str) {
+        self.wrong(member, detail);
+        if let Some(error) = self.errors.last_mut() {
+            error.pointer.insert_str(0, &format!("/{name}"));
+        }
+    }
+
     /// Says what else is wrong with a field; with an empty name, with the request as a whole.
     pub(crate) fn wrong(&mut self, name: &str, detail: &str) {
         let name: String = name.chars().take(64).collect();
@@ -83,6 +98,11 @@ impl<'a> Fields<'a> {
             pointer: if name.is_empty() { name } else { format!("/{name}") },
             detail: detail.to_owned().into(),
         });
+    }
+
+    /// Whether anything was wrong so far, or is left that nobody knows.
+    pub(crate) fn is_wrong(&self) -> bool {
+        !self.errors.is_empty() || !self.unread.is_empty()
     }
 
     /// Refuses the request if anything was wrong, or is left that nobody knows.

@@ -155,7 +155,7 @@ impl Cx<'_> {
 
     /// Who goes into the log.
     pub fn signature(&self) -> String {
-        self.visitor.as_ref().map(Visitor::signature).unwrap_or_default()
+        self.visitor.as_ref().map(|visitor| visitor.name.clone()).unwrap_or_default()
     }
 
     /// The dataset in a path, if this visitor may see it. One that they may not see does not exist.

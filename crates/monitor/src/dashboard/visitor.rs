@@ -9,6 +9,7 @@ use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
 use ipnet::IpNet;
 use rand::Rng as _;
+use rastro_core::dataset::DatasetId;
 use rastro_store::{Store, StoreError};
 use sha2::{Digest, Sha256};
 
@@ -18,8 +19,6 @@ use crate::dashboard::config::DashboardConfig;
 pub const SESSION_COOKIE: &str = "__Host-rastro";
 /// Of visitors who come through a proxy and have no session: what their forms are recognised by.
 pub const FORM_COOKIE: &str = "__Host-rastro-form";
-/// A session ends after so long without use.
-pub const IDLE_SECONDS: i32 = 12 * 60 * 60;
 /// While the database is away, whoever was known so recently may go on reading.
 const REMEMBERED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Failed sign-ins of one address, and in how long.
@@ -45,24 +44,12 @@ pub struct Visitor {
     pub dataset: Option<i64>,
     /// As it goes into every log row.
     pub name: String,
-    /// Of the key; empty for those who come through a proxy.
-    pub key_label: String,
     pub form_token: String,
     pub by_proxy: bool,
     /// Told from memory, because the database is away: may read, not order.
     pub from_memory: bool,
     /// Set on the answer.
     pub new_form_cookie: Option<String>,
-}
-
-impl Visitor {
-    /// For the log: who, by which key.
-    pub fn signature(&self) -> String {
-        match self.key_label.as_str() {
-            "" => self.name.clone(),
-            label => format!("{} ({label})", self.name),
-        }
-    }
 }
 
 /// 32 random bytes as hex.
@@ -123,17 +110,20 @@ impl Door {
             return Ok(None);
         };
         let hash = session_hash(cookie.value());
-        match store.session(&hash, IDLE_SECONDS).await {
+        match store.session(&hash).await {
             Ok(None) => {
                 self.forget(&hash);
                 Ok(None)
             }
             Ok(Some(session)) => {
+                let (role, dataset) = match session.role {
+                    rastro_store::Role::Operator => (Role::Operator, None),
+                    rastro_store::Role::Viewer(dataset) => (Role::Viewer, dataset.map(DatasetId::as_i64)),
+                };
                 let visitor = Visitor {
-                    role: if session.role == "operator" { Role::Operator } else { Role::Viewer },
-                    dataset: session.dataset_id,
+                    role,
+                    dataset,
                     name: session.name,
-                    key_label: session.label,
                     form_token: form_token(cookie.value()),
                     by_proxy: false,
                     from_memory: false,
@@ -229,7 +219,6 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
         role,
         dataset: None,
         name: user,
-        key_label: String::new(),
         form_token: form_token(&secret),
         by_proxy: true,
         from_memory: false,

@@ -280,3 +280,74 @@ async fn a_worker_whose_database_goes_away_says_so_once_and_goes_on_when_it_is_b
     })
     .await;
 }
+
+/// SQL for a lead that nothing happened to for so many days, and a contact with an ad as many days ago.
+fn person(number: i64, days_ago: i32) -> String {
+    format!(
+        "INSERT INTO leads (
+             dataset_id, lead_id, contact, ads_refused, event_day, event_id, request_id, created_at, updated_at
+         ) VALUES (
+             1, {number}, '', false, current_date, 'l-{number}', gen_random_uuid(), now() - interval '800 days',
+             now() - interval '{days_ago} days'
+         );
+         INSERT INTO touchpoints (dataset_id, visitor_hmac, touched_at, channel, created_at)
+         VALUES (1, '\\x{number:02x}', now() - interval '{days_ago} days', 'direct', now())"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_who_never_bought_are_forgotten_in_steps_and_nobody_else() {
+    let database = TestDatabase::create().await;
+    // Two steps of leads to forget, one of whom bought; and people on both sides of each limit.
+    for (number, days_ago) in [
+        (1, 800),
+        (2, 790),
+        (3, 780),
+        (4, 731),
+        (5, 729),
+        (6, 396),
+        (7, 394),
+        (8, 1),
+    ] {
+        database.execute(&person(number, days_ago)).await;
+    }
+    database
+        .execute(
+            "INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, lead_id, match_method,
+                 ads_refused, request_id, created_at, updated_at)
+             VALUES (1, 'o-1', 'approved', 1, 'BRL', '{}', 2, 'lead_id', false, gen_random_uuid(), now(), now())",
+        )
+        .await;
+    for days_ago in [-1, 1] {
+        database
+            .execute(&format!(
+                "INSERT INTO idempotency_keys
+                     (dataset_id, key_id, idempotency_key, body_hash, status_code, answer, created_at, expires_at)
+                 VALUES (1, 1, 'k{days_ago}', '', 202, '{{}}', now(), now() - interval '{days_ago} days')"
+            ))
+            .await;
+    }
+    let worker = Process::retry_worker(&database, &[("RASTRO__SWEEP__STEP_EVENTS", "2")]);
+    let leads = "SELECT string_agg(lead_id::text, ' ' ORDER BY lead_id) FROM leads";
+    wait_for(&database, "old leads are forgotten", leads, "2 5 6 7 8").await;
+    let contacts =
+        "SELECT string_agg(encode(visitor_hmac, 'hex'), ' ' ORDER BY visitor_hmac) FROM touchpoints";
+    wait_for(&database, "old contacts are forgotten", contacts, "07 08").await;
+    wait_for(
+        &database,
+        "old answers are forgotten",
+        "SELECT string_agg(idempotency_key, ' ') FROM idempotency_keys",
+        "k-1",
+    )
+    .await;
+    eventually("the steps are counted", || async {
+        let leads = metric(&worker, "rows_total", "forget_leads").await;
+        let contacts = metric(&worker, "rows_total", "forget_touchpoints").await;
+        ((leads, contacts) == (3.0, 6.0)).then_some(())
+    })
+    .await;
+    assert!(
+        metric(&worker, "runs_total", "forget_leads").await >= 2.0,
+        "two at a time"
+    );
+}

@@ -218,3 +218,42 @@ async fn a_partner_agent_is_short_and_has_letters() {
         assert_eq!(call(&sandbox, DATASET, credentials).await, refused, "{agent}");
     }
 }
+
+#[tokio::test]
+async fn a_dataset_is_shown_with_the_fields_that_are_asked_for_to_a_token_that_may_see_it() {
+    let sandbox = start().await;
+    let ask = async |dataset: &str, query: &str, token: &str| {
+        let url = format!("{}/v24.0/{dataset}?{query}", sandbox.url());
+        answer(client().get(url).bearer_auth(token)).await
+    };
+    let named = ask(DATASET, "fields=id,name", TOKEN).await;
+    assert_eq!(
+        (named.status, &named.body),
+        (200, &json!({"id": "111", "name": "Dataset 111"}))
+    );
+    assert_eq!(ask(DATASET, "", TOKEN).await.body, json!({"id": "111"}));
+    assert_eq!(
+        ask(DATASET, "fields=colour", TOKEN).await.error(),
+        Some((100, None))
+    );
+    assert_eq!(ask(DATASET, "", "OTHER").await.error(), Some((190, None)));
+    let foreign = ask("222", "fields=name", TOKEN).await;
+    assert_eq!(foreign.error(), Some((100, Some(33))));
+    assert!(
+        foreign.body["error"]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Unsupported get request")
+    );
+    assert_eq!(
+        get(&sandbox, "/v24.0/111?fields=name").await.error(),
+        Some((104, None))
+    );
+    let posted = answer(
+        client()
+            .post(format!("{}/v24.0/111", sandbox.url()))
+            .bearer_auth(TOKEN),
+    )
+    .await;
+    assert_eq!(posted.error(), Some((100, Some(33))));
+}

@@ -61,19 +61,6 @@ row! {
 }
 
 row! {
-    /// A planned silence that is not over.
-    pub SilenceRow {
-        silence_id: BigInt => i64,
-        rule: Nullable<Text> => Option<String>,
-        dataset_id: Nullable<BigInt> => Option<i64>,
-        starts_at: Timestamptz => DateTime<Utc>,
-        ends_at: Timestamptz => DateTime<Utc>,
-        created_by: Text => String,
-        reason: Text => String,
-    }
-}
-
-row! {
     /// A channel that somebody has to look at.
     pub ChannelRow {
         channel: Text => String,
@@ -96,16 +83,6 @@ row! {
     }
 }
 
-/// A silence to begin now.
-#[derive(Clone, Debug)]
-pub struct NewSilence<'s> {
-    pub rule: Option<&'s str>,
-    pub dataset_id: Option<i64>,
-    pub ends_at: DateTime<Utc>,
-    pub by: &'s str,
-    pub reason: &'s str,
-}
-
 impl Store {
     /// Alerts that fired, open ones first and then by time, at most so many. Those of the whole system are everybody's.
     pub async fn fired_alerts(&self, dataset: Option<i64>, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
@@ -120,7 +97,7 @@ impl Store {
     }
 
     /// One alert with what was said about it.
-    pub async fn alert(
+    pub async fn alert_with_messages(
         &self,
         dataset: Option<i64>,
         id: i64,
@@ -155,22 +132,10 @@ impl Store {
         Ok(rows)
     }
 
-    /// Silences that are not over, and channels that are switched off.
-    pub async fn silences(&self, dataset: Option<i64>) -> Result<(Vec<SilenceRow>, Vec<ChannelRow>), StoreError> {
-        let mut connection = self.connection().await?;
-        let text = "SELECT silence_id, rule, dataset_id, starts_at, ends_at, created_by, reason FROM alert_silences \
-                    WHERE ends_at > rastro_now() AND ($1::bigint IS NULL OR dataset_id IS NULL OR dataset_id = $1) \
-                    ORDER BY ends_at LIMIT 50";
-        let silences = sql_query(text)
-            .bind::<Nullable<BigInt>, _>(dataset)
-            .prepared()
-            .load(&mut connection)
-            .await?;
-        let channels = sql_query("SELECT channel, disabled_at, reason FROM alert_channels ORDER BY channel")
-            .prepared()
-            .load(&mut connection)
-            .await?;
-        Ok((silences, channels))
+    /// Channels that are switched off.
+    pub async fn channels_off(&self) -> Result<Vec<ChannelRow>, StoreError> {
+        let text = "SELECT channel, disabled_at, reason FROM alert_channels ORDER BY channel";
+        Ok(sql_query(text).prepared().load(&mut self.connection().await?).await?)
     }
 
     /// Thirty days by hour and dataset, for trying thresholds.
@@ -181,60 +146,6 @@ impl Store {
             .load(&mut self.connection().await?)
             .await?;
         Ok(rows)
-    }
-
-    /// Says nothing about an open alert until then; then as if it were new. `false`: it is not open.
-    pub async fn snooze_alert(&self, id: i64, until: DateTime<Utc>, by: &str) -> Result<bool, StoreError> {
-        let text = "UPDATE alerts SET snoozed_until = $2, snoozed_by = $3 WHERE alert_id = $1 AND state = 'firing'";
-        let changed = sql_query(text)
-            .bind::<BigInt, _>(id)
-            .bind::<Timestamptz, _>(until)
-            .bind::<Text, _>(by)
-            .prepared()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(changed == 1)
-    }
-
-    /// No more reminders of an open alert. Of two who say so the first is kept. `false`: it is not open.
-    pub async fn acknowledge_alert(&self, id: i64, by: &str) -> Result<bool, StoreError> {
-        let text = "UPDATE alerts SET acknowledged_at = coalesce(acknowledged_at, rastro_now()), \
-                    acknowledged_by = coalesce(acknowledged_by, $2) WHERE alert_id = $1 AND state = 'firing'";
-        let changed = sql_query(text)
-            .bind::<BigInt, _>(id)
-            .bind::<Text, _>(by)
-            .prepared()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(changed == 1)
-    }
-
-    /// Begins a silence.
-    pub async fn add_silence(&self, silence: &NewSilence<'_>) -> Result<(), StoreError> {
-        let text = "INSERT INTO alert_silences (rule, dataset_id, starts_at, ends_at, created_at, created_by, reason) \
-                    VALUES ($1, $2, rastro_now(), $3, rastro_now(), $4, $5)";
-        sql_query(text)
-            .bind::<Nullable<Text>, _>(silence.rule)
-            .bind::<Nullable<BigInt>, _>(silence.dataset_id)
-            .bind::<Timestamptz, _>(silence.ends_at)
-            .bind::<Text, _>(silence.by)
-            .bind::<Text, _>(silence.reason)
-            .prepared()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
-    }
-
-    /// Ends a silence now; its row stays. `false`: it is over already.
-    pub async fn end_silence(&self, id: i64) -> Result<bool, StoreError> {
-        let text = "UPDATE alert_silences SET ends_at = greatest(rastro_now(), starts_at + interval '1 millisecond') \
-                    WHERE silence_id = $1 AND ends_at > rastro_now()";
-        let changed = sql_query(text)
-            .bind::<BigInt, _>(id)
-            .prepared()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(changed == 1)
     }
 
     /// Puts a test message into a channel's outbox: the next run of `monitor check` sends it.

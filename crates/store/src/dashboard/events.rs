@@ -167,7 +167,7 @@ impl Store {
     }
 
     /// Everything that is known of one event; `None` if there is no such event.
-    pub async fn event_story(
+    pub async fn event_passport(
         &self,
         dataset: i64,
         day: NaiveDate,

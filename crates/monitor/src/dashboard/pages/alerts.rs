@@ -4,7 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 use maud::{Markup, html};
 use rastro_core::alert::{AlertRules, Rule};
-use rastro_store::dashboard::{AlertRow, ChannelRow, HourRow, MessageRow, NewSilence, RuleHistory, SilenceRow};
+use rastro_core::dataset::DatasetId;
+use rastro_store::Silence;
+use rastro_store::dashboard::{AlertRow, ChannelRow, HourRow, MessageRow, RuleHistory};
 use serde_json::{Value, json};
 use tracing::info;
 
@@ -32,7 +34,7 @@ pub struct Tried {
 pub struct AlertsData {
     pub alerts: Vec<AlertRow>,
     pub histories: Option<Vec<RuleHistory>>,
-    pub silences: Vec<SilenceRow>,
+    pub silences: Vec<Silence>,
     pub channels_off: Vec<ChannelRow>,
     pub channels: Vec<&'static str>,
     pub tried: Option<Vec<Tried>>,
@@ -42,8 +44,10 @@ pub struct AlertsData {
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (store, dataset) = (&cx.app.store, cx.frame.dataset);
     let (alerts, histories, silences, hours) =
-        join!(store.fired_alerts(dataset, HISTORY), store.rule_histories(dataset), store.silences(dataset), store.rule_hours(dataset));
-    let (silences, channels_off) = part("silences", silences).unwrap_or_default();
+        join!(store.fired_alerts(dataset, HISTORY), store.rule_histories(dataset), store.silences(), store.rule_hours(dataset));
+    let mut silences = part("silences", silences).unwrap_or_default();
+    silences.retain(|silence| dataset.is_none() || silence.dataset_id.is_none() || silence.dataset_id == dataset);
+    let channels_off = part("channels", store.channels_off().await).unwrap_or_default();
     let typed = |rule: &str| {
         let text = cx.asked(rule).replace(',', ".");
         text.parse::<f64>().ok().filter(|value| (0.0..=100.0).contains(value))
@@ -104,7 +108,7 @@ fn episodes(hours: &[HourRow], threshold: f64, least: i64, share: fn(&HourRow) -
 
 pub async fn show_one(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let id = alert_id(cx)?;
-    let (alert, messages) = cx.app.store.alert(cx.frame.dataset, id).await?.ok_or(Failed::NotFound)?;
+    let (alert, messages) = cx.app.store.alert_with_messages(cx.frame.dataset, id).await?.ok_or(Failed::NotFound)?;
     if alert.dataset_id.is_some_and(|id| !cx.frame.datasets.iter().any(|(known, _)| *known == id)) {
         return Err(Failed::NotFound);
     }
@@ -138,8 +142,9 @@ pub async fn snooze(cx: &Cx<'_>) -> Result<Reply, Failed> {
 }
 
 pub async fn acknowledge(cx: &Cx<'_>) -> Result<Reply, Failed> {
-    let done = cx.app.writing.acknowledge_alert(alert_id(cx)?, &cx.signature()).await?;
-    after(cx, done, "/alertas")
+    // Of two who say so the first is kept; the second changes nothing.
+    cx.app.writing.acknowledge_alert(alert_id(cx)?, &cx.signature()).await?;
+    after(cx, true, "/alertas")
 }
 
 pub async fn silence(cx: &Cx<'_>) -> Result<Reply, Failed> {
@@ -156,19 +161,20 @@ pub async fn silence(cx: &Cx<'_>) -> Result<Reply, Failed> {
     if reason.trim().is_empty() {
         return Err(wrong("Escreva o motivo do silêncio.", "Write the reason of the silence."));
     }
-    let rule = Some(cx.field("regra")).filter(|rule| !rule.is_empty());
-    if rule.is_some_and(|rule| Rule::parse(rule).is_none()) {
-        return Err(wrong("Não há essa regra.", "There is no such rule."));
-    }
+    let rule = match cx.field("regra") {
+        "" => None,
+        name => Some(Rule::parse(name).ok_or_else(|| wrong("Não há essa regra.", "There is no such rule."))?),
+    };
     let dataset_id = cx.dataset_in_form("conjunto")?;
     if rule.is_none() && dataset_id.is_none() {
         return Err(wrong("Escolha uma regra, um conjunto, ou os dois: o silêncio de tudo não existe.",
             "Choose a rule, a dataset, or both: there is no silence of everything."));
     }
     let by = cx.signature();
-    let silence = NewSilence { rule, dataset_id, ends_at: cx.frame.now + TimeDelta::hours(hours), by: &by, reason: reason.trim() };
-    cx.app.writing.add_silence(&silence).await?;
-    info!("{by} silenced {} for {hours} h", rule.unwrap_or("all rules of a dataset"));
+    let dataset = dataset_id.map(DatasetId::try_from).transpose().map_err(|_| Failed::NotFound)?;
+    let times = (cx.frame.now, cx.frame.now + TimeDelta::hours(hours));
+    cx.app.writing.add_silence(rule, dataset, times, &by, reason.trim()).await?;
+    info!("{by} silenced {} for {hours} h", rule.map_or("all rules of a dataset", Rule::as_str));
     after(cx, true, "/alertas")
 }
 

@@ -43,7 +43,7 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     if let (Ok(number), Ok(day)) = (cx.asked("n").parse::<i64>(), cx.asked("dia").parse()) {
         let dataset = cx.frame.dataset.or_else(|| cx.asked("de").parse().ok());
         let dataset = dataset.filter(|id| cx.frame.datasets.iter().any(|(known, _)| known == id)).ok_or(Failed::NotFound)?;
-        let story = cx.app.store.event_story(dataset, day, number).await?.ok_or(Failed::NotFound)?;
+        let story = cx.app.store.event_passport(dataset, day, number).await?.ok_or(Failed::NotFound)?;
         return Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story));
     }
     if query.trim().is_empty() {
@@ -60,7 +60,7 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     }
     match found.as_slice() {
         [event] => {
-            let story = cx.app.store.event_story(event.dataset_id, event.day, event.event_number).await?.ok_or(Failed::NotFound)?;
+            let story = cx.app.store.event_passport(event.dataset_id, event.day, event.event_number).await?.ok_or(Failed::NotFound)?;
             Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story))
         }
         events => Reply::page(title, render_search(&cx.frame, query, Some(events))),

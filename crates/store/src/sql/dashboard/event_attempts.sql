@@ -1,4 +1,4 @@
--- dashboard::event_story, the requests that carried it. $1 dataset id, $2 day of receipt, $3 number
+-- dashboard::event_passport, the requests that carried it. $1 dataset id, $2 day of receipt, $3 number
 SELECT attempt_id, batch_id, attempt, attempted_at, latency_ms, outcome, http_status, error_code, error_subcode, error_message,
     fbtrace_id, events_received, event_count
 FROM send_attempts

@@ -1,4 +1,4 @@
--- dashboard::event_story, where it is if it was not delivered. $1 dataset id, $2 number
+-- dashboard::event_passport, where it is if it was not delivered. $1 dataset id, $2 number
 SELECT CASE status WHEN 'failed' THEN 'failed' ELSE 'waiting' END AS place, next_retry_at, retry_count, reason, last_error,
     error_code, error_subcode, failed_at
 FROM meta_retry_queue WHERE dataset_id = $1 AND event_number = $2
