@@ -12,7 +12,7 @@ use maud::{Markup, html};
 
 pub use bars::{Bar, bars};
 pub use donut::{Cause, donut};
-pub use dots::{Dots, dots};
+pub use dots::{Dots, GOAL, dots};
 pub use histogram::{Histogram, histogram, percentile};
 pub use line::{Line, LinePoint, line, spark};
 
