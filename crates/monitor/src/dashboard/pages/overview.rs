@@ -11,7 +11,7 @@ pub(crate) use data::part;
 pub use data::{Numbers, OverviewData, Period};
 pub use sentence::{Verdict, verdict};
 pub(crate) use view::{breaker_state, newest};
-pub use view::render;
+pub use view::{LATENCY_LIMITS, render};
 
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let period = Period::parse(cx.asked("p"));
