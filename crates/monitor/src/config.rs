@@ -72,6 +72,7 @@ impl ServiceConfig for Config {
     fn check(&self) -> anyhow::Result<()> {
         self.alerts.validate()?;
         zone(&self.dashboard.time_zone)?;
+        self.dashboard.check()?;
         self.check.api_version_ends()?;
         ensure!(
             self.check.rule_timeout_seconds > 0 && self.check.count_past_seconds > 0,

@@ -1,24 +1,18 @@
-//! `monitor dashboard`: the web page.
+//! `monitor dashboard`: the web page. HTML written on the server, one style sheet, one script that is only comfort.
+//!
+//! [`routes`] says who may see and do what; [`server`] asks it, finds out who is asking ([`visitor`]) and puts the frame around
+//! what a page of [`pages`] says. A page reads from the store ([`rastro_store::dashboard`]) and writes sentences, tables and
+//! [`charts`]. Each of its parts may fail alone: the rest of the page stays.
 
-use rastro_boot::Service;
+pub mod assets;
+pub mod charts;
+pub mod config;
+pub mod layout;
+pub mod pages;
+pub mod routes;
+pub mod server;
+pub mod visitor;
+pub mod words;
 
-use crate::MonitorMetrics;
-use crate::config::Config;
-
-/// Serves the pages until shutdown.
-///
-/// # Errors
-/// When the address cannot be bound.
-pub async fn run(_config: &Config, _service: &Service<MonitorMetrics>) -> anyhow::Result<()> {
-    anyhow::bail!("the dashboard is not built yet")
-}
-
-/// The `[dashboard]` section.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DashboardConfig {
-    pub public_url: String,
-    /// The reporting zone, by its IANA name.
-    pub time_zone: String,
-    pub listen: std::net::SocketAddr,
-}
+pub use config::DashboardConfig;
+pub use server::{Dashboard, run};

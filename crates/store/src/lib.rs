@@ -18,6 +18,7 @@ mod carry_over;
 mod census;
 mod circuit_breakers;
 mod connection;
+pub mod dashboard;
 mod dashboard_sessions;
 mod dataset_quality;
 mod datasets;

@@ -1,0 +1,639 @@
+//! Um evento: the event's passport. Found by any id it goes by; told as a trail from receipt to delivery, with what Meta said each
+//! time and the ids by which others find it. Payloads are for operators, and never with a whole fingerprint.
+
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use rastro_store::dashboard::{Attempt, EventFinding, EventStory, Search};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::dashboard::layout::{self, Frame, Page, Tone, card, icon};
+use crate::dashboard::pages::{cause, event_name};
+use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::words::{Lang, cut, shorten};
+
+/// What a text may be the name of, the likeliest first.
+pub fn searches(text: &str) -> Vec<Search> {
+    let text = text.trim();
+    let mut searches = Vec::new();
+    if text.is_empty() || text.len() > 200 {
+        return searches;
+    }
+    if let Ok(id) = Uuid::parse_str(text) {
+        // A version 7 tells when it was made, so that a day is enough to look through.
+        if let Some(at) = id
+            .get_timestamp()
+            .and_then(|at| DateTime::from_timestamp(i64::try_from(at.to_unix().0).ok()?, 0))
+        {
+            searches.push(Search::Request(id, at));
+        }
+    }
+    searches.push(Search::EventId(text.to_owned()));
+    if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        searches.push(Search::Trace(text.to_ascii_lowercase()));
+    }
+    if let Ok(number) = text.replace(['\u{a0}', ' ', '.'], "").parse() {
+        searches.push(Search::Number(number));
+    }
+    searches.push(Search::Fbtrace(text.to_owned()));
+    searches
+}
+
+pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
+    let (lang, query) = (cx.lang(), cx.asked("q"));
+    let title = Page::Event.title(lang);
+    // One event of several is named by its number and day.
+    if let (Ok(number), Ok(day)) = (cx.asked("n").parse::<i64>(), cx.asked("dia").parse()) {
+        let dataset = cx.frame.dataset.or_else(|| cx.asked("de").parse().ok());
+        let dataset = dataset
+            .filter(|id| cx.frame.datasets.iter().any(|(known, _)| known == id))
+            .ok_or(Failed::NotFound)?;
+        let story = cx
+            .app
+            .store
+            .event_passport(dataset, day, number)
+            .await?
+            .ok_or(Failed::NotFound)?;
+        return Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story));
+    }
+    if query.trim().is_empty() {
+        return Reply::page(title, render_search(&cx.frame, query, None));
+    }
+    let mut found = Vec::new();
+    for search in searches(query) {
+        found = cx.app.store.find_events(cx.frame.dataset, &search).await?;
+        // A viewer of one dataset has it in the frame; an operator has all.
+        found.retain(|event: &EventFinding| cx.frame.datasets.iter().any(|(id, _)| *id == event.dataset_id));
+        if !found.is_empty() {
+            break;
+        }
+    }
+    match found.as_slice() {
+        [event] => {
+            let story = cx
+                .app
+                .store
+                .event_passport(event.dataset_id, event.day, event.event_number)
+                .await?
+                .ok_or(Failed::NotFound)?;
+            Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story))
+        }
+        events => Reply::page(title, render_search(&cx.frame, query, Some(events))),
+    }
+}
+
+fn search_form(frame: &Frame, query: &str) -> Markup {
+    let lang = frame.lang;
+    html! {
+        section.card { form.filters action="/evento" role="search" {
+            label.wide { (lang.t("Procurar", "Search"))
+                input name="q" value=(query) maxlength="200" autocomplete="off" spellcheck="false"
+                    placeholder=(lang.t("event_id, pedido, número, request_id, trace id ou fbtrace_id", "event_id, order, number, request_id, trace id or fbtrace_id"));
+            }
+            @if let Some(dataset) = frame.dataset { input type="hidden" name="dataset" value=(dataset); }
+            @if lang == Lang::En { input type="hidden" name="lang" value="en"; }
+            button.btn.primary { (lang.t("Procurar", "Search")) }
+        } }
+    }
+}
+
+/// Where one event is shown.
+pub fn address(frame: &Frame, dataset: i64, day: chrono::NaiveDate, number: i64) -> String {
+    frame.link("/evento", &format!("dataset={dataset}&dia={day}&n={number}"))
+}
+
+/// `found`: `None` before anything was looked for.
+pub fn render_search(frame: &Frame, query: &str, found: Option<&[EventFinding]>) -> Markup {
+    let lang = frame.lang;
+    let (tone, answer, more) = match found {
+        None => (
+            Tone::Neutral,
+            lang.t("Procure um evento por qualquer nome dele", "Find an event by any name it goes by").to_owned(),
+            lang.t("O id que o site mandou, o número do pedido, o número daqui, a requisição, o trace ou o fbtrace_id da Meta.",
+                "The id that the site sent, the order's number, our number, the request, the trace, or Meta's fbtrace_id."),
+        ),
+        Some([]) => (
+            Tone::Watch,
+            lang.t("Nenhum evento com esse nome", "No event goes by that name").to_owned(),
+            lang.t("Confira se é inteiro. Um evento recusado na entrada (422) não fica guardado: só se sabe que houve.",
+                "Check that it is complete. An event refused at the door (422) is not stored: it is only known that there was one."),
+        ),
+        Some(events) => (
+            Tone::Good,
+            lang.plural(i64::try_from(events.len()).unwrap_or(i64::MAX), ("evento encontrado", "event found"), ("eventos encontrados", "events found")),
+            lang.t("Do mesmo pedido, da mesma requisição ou do mesmo lote.", "Of the same order, request or batch."),
+        ),
+    };
+    html! {
+        (layout::verdict(tone, &html! { (answer) }, &html! { (more) }, &html! {}))
+        (search_form(frame, query))
+        @if let Some(events) = found.filter(|events| !events.is_empty()) {
+            section.card.after { div.scroll tabindex="0" role="region" aria-label=(lang.t("Eventos", "Events")) { table {
+                thead { tr { th scope="col" { (lang.t("Evento", "Event")) } th scope="col" { (lang.t("Conjunto", "Dataset")) }
+                    th scope="col" { (lang.t("Recebido", "Received")) } th.r scope="col" { (lang.t("Valor", "Value")) } } }
+                tbody { @for event in events { tr {
+                    td { a href=(address(frame, event.dataset_id, event.day, event.event_number)) {
+                        (event_name(lang, &event.event_name)) " " code { (cut(&event.event_id, 40)) } } }
+                    td { (frame.dataset_name(event.dataset_id)) }
+                    td { (frame.zone.short(lang, event.received_at, frame.now)) }
+                    td.r { @if let (Some(value), Some(currency)) = (event.value, &event.currency) { (lang.money(value, currency, false)) } }
+                } } }
+            } } }
+        }
+    }
+}
+
+/// One station of the trail.
+struct Stop {
+    class: &'static str,
+    picture: &'static str,
+    title: String,
+    at: Option<DateTime<Utc>>,
+    text: Markup,
+    fbtrace: Option<String>,
+    gap: Option<String>,
+}
+
+pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) -> Markup {
+    let lang = frame.lang;
+    let event = &story.event;
+    let name = event_name(lang, &event.event_name);
+    let delivered = story
+        .attempts
+        .iter()
+        .find(|attempt| attempt.outcome == "delivered");
+    let place = story.place.as_ref().map(|place| place.place.as_str());
+    let withheld = story.outcomes.iter().any(|outcome| outcome.outcome == "withheld");
+    let (tone, end) = match (delivered, place) {
+        (Some(attempt), _) => (
+            Tone::Good,
+            format!(
+                "{} {}",
+                lang.t("chegou à Meta em", "reached Meta in"),
+                lang.duration((attempt.attempted_at - event.received_at).num_milliseconds())
+            ),
+        ),
+        (None, Some("failed")) => (Tone::Bad, lang.t("está parado", "is stopped").to_owned()),
+        (None, Some("waiting")) => (
+            Tone::Watch,
+            lang.t("espera uma nova tentativa", "waits to be tried again")
+                .to_owned(),
+        ),
+        (None, Some("ready")) => (
+            Tone::Neutral,
+            lang.t("está pronto para seguir", "is ready to be sent")
+                .to_owned(),
+        ),
+        (None, Some("in_flight")) => (
+            Tone::Neutral,
+            lang.t("está a caminho", "is on the way").to_owned(),
+        ),
+        (None, _) if withheld => (
+            Tone::Neutral,
+            lang.t(
+                "não é enviado: a pessoa recusou anúncios",
+                "is not sent: the person refused ads",
+            )
+            .to_owned(),
+        ),
+        (None, _) => (
+            Tone::Watch,
+            lang.t("não está em nenhuma fila", "is in no queue").to_owned(),
+        ),
+    };
+    let more = html! {
+        (frame.dataset_name(event.dataset_id))
+        @if let (Some(value), Some(currency)) = (event.value, &event.currency) { " · " (lang.money(value, currency, false)) }
+        " · " (frame.zone.full(lang, event.event_time)) " (" (frame.zone.name()) ")"
+        @if !event.test_event_code.is_empty() { " · " (lang.t("evento de teste", "test event")) }
+    };
+    html! {
+        (layout::verdict(tone, &html! { (name) " " span.mono.em { (cut(&event.event_id, 60)) } " " (end) }, &more, &html! {}))
+        (search_form(frame, query))
+        div.grid {
+            (card("c7", "story", lang.t("A história", "The story"), &format!("{} {}", lang.t("horários de", "times of"), frame.zone.name()), &html! {
+                ol.story { @for stop in stops(frame, story) {
+                    li class=(stop.class) {
+                        div.node { (icon(stop.picture, 16)) }
+                        h3 { (stop.title) @if let Some(at) = stop.at { time datetime=(at.to_rfc3339()) { (frame.zone.exact(lang, at)) } } }
+                        p { (stop.text)
+                            @if let Some(id) = &stop.fbtrace {
+                                " " code { "fbtrace_id " (shorten(id)) } " "
+                                button.btn.mini type="button" hidden data-copy=(id) aria-label={ (lang.t("Copiar fbtrace_id", "Copy fbtrace_id")) " " (id) } { (lang.t("copiar", "copy")) }
+                            }
+                        }
+                        @if let Some(gap) = &stop.gap { span.gap { (gap) } }
+                    }
+                } }
+            }))
+            div.c5.stack {
+                (card("", "links", lang.t("Ligações", "Links"), "", &links(frame, jaeger_url, story, delivered)))
+                (card("", "what", lang.t("O que a Meta recebe", "What Meta receives"), lang.t("só impressões digitais (SHA-256)", "fingerprints only (SHA-256)"), &payload(frame, &event.payload)))
+            }
+        }
+    }
+}
+
+fn stops(frame: &Frame, story: &EventStory) -> Vec<Stop> {
+    let (lang, event) = (frame.lang, &story.event);
+    let mut stops = vec![Stop {
+        class: "",
+        picture: "tray",
+        title: lang.t("Recebido", "Received").to_owned(),
+        at: Some(event.received_at),
+        text: html! {
+            (lang.t("Respondido 202: já estava gravado.", "Answered 202: it was stored already.")) " "
+            @if let Some(label) = &event.key_label { (lang.t("Chave", "Key")) " “" (cut(label, 40)) "”. " }
+            code { "request_id " (shorten(&event.request_id.to_string())) }
+        },
+        fbtrace: None,
+        gap: None,
+    }];
+    let copies: Vec<_> = story
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.outcome == "duplicate")
+        .collect();
+    if let Some(first) = copies.first() {
+        let count: i64 = copies.iter().map(|copy| i64::from(copy.event_count)).sum();
+        stops.push(Stop {
+            class: "",
+            picture: "shield",
+            title: lang.plural(count, ("cópia barrada", "copy kept back"), ("cópias barradas", "copies kept back")),
+            at: Some(first.created_at),
+            text: html! { (lang.t("O mesmo evento veio de novo: respondido 409, não foi enviado.", "The same event came again: answered 409, it was not sent.")) },
+            fbtrace: None,
+            gap: None,
+        });
+    }
+    for outcome in story
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.outcome != "duplicate")
+    {
+        let (picture, class, pt, en) = match outcome.outcome.as_str() {
+            "retried" => ("again", "", "Reenvio pedido", "Resend asked for"),
+            "expired" => ("clock", "bad", "Velho demais para a Meta", "Too old for Meta"),
+            "withheld" => ("pause", "", "Guardado, não enviado", "Stored, not sent"),
+            "erased" => (
+                "cross",
+                "",
+                "Conteúdo apagado a pedido da pessoa",
+                "Content erased at the person's request",
+            ),
+            "missing" => (
+                "cross",
+                "bad",
+                "O conteúdo não existia mais",
+                "The content was gone",
+            ),
+            other => ("dot", "", other, other),
+        };
+        stops.push(Stop {
+            class,
+            picture,
+            title: cut(lang.t(pt, en), 60),
+            at: Some(outcome.created_at),
+            text: html! { @if let Some(detail) = &outcome.detail { (cut(detail, 200)) } },
+            fbtrace: None,
+            gap: None,
+        });
+    }
+    for (at, attempt) in story.attempts.iter().enumerate() {
+        stops.push(attempt_stop(lang, at, attempt));
+    }
+    stops[1..].sort_by_key(|stop| stop.at);
+    // How long it waited before the next thing that happened.
+    let times: Vec<_> = stops.iter().map(|stop| stop.at).collect();
+    for (stop, next) in stops.iter_mut().zip(times.into_iter().skip(1)) {
+        if let (Some(at), Some(next)) = (stop.at, next) {
+            let waited = (next - at).num_milliseconds();
+            if waited >= 100 && stop.class != "done" {
+                stop.gap = Some(format!(
+                    "{} {}",
+                    lang.t("depois de", "after"),
+                    lang.duration(waited)
+                ));
+            }
+        }
+    }
+    if let Some(place) = &story.place {
+        stops.push(now_stop(frame, story, place));
+    }
+    stops
+}
+
+fn attempt_stop(lang: Lang, at: usize, attempt: &Attempt) -> Stop {
+    let ordinal = match lang {
+        Lang::Pt => format!("{}ª tentativa", at + 1),
+        Lang::En => format!("Attempt {}", at + 1),
+    };
+    let took = attempt.latency_ms.map(|ms| lang.milliseconds(f64::from(ms)));
+    let events = lang.plural(
+        i64::from(attempt.event_count),
+        ("evento", "event"),
+        ("eventos", "events"),
+    );
+    if attempt.outcome == "delivered" {
+        return Stop {
+            class: "done",
+            picture: "check",
+            title: format!("{ordinal}: {}", lang.t("entregue", "delivered")),
+            at: Some(attempt.attempted_at),
+            text: html! {
+                "HTTP " (attempt.http_status.unwrap_or(200)) ", "
+                @if let Some(received) = attempt.events_received { (received) " " (lang.t("de", "of")) " " (attempt.event_count) " " (lang.t("recebidos", "received")) ", " }
+                (took.unwrap_or_default()) "."
+            },
+            fbtrace: attempt.fbtrace_id.clone(),
+            gap: None,
+        };
+    }
+    let words = cause::of_attempt(
+        lang,
+        &attempt.outcome,
+        attempt.http_status,
+        attempt.error_code,
+        attempt.error_subcode,
+    );
+    let uncertain = attempt.outcome == "unavailable" && attempt.http_status.is_none();
+    Stop {
+        class: "bad",
+        picture: "cross",
+        title: format!("{ordinal}: {words}"),
+        at: Some(attempt.attempted_at),
+        text: html! {
+            @if let Some(status) = attempt.http_status { "HTTP " (status) }  @else { (lang.t("Sem resposta", "No answer")) }
+            @if let Some(code) = cause::code(attempt.error_code, attempt.error_subcode) { ", " (lang.t("código", "code")) " " code { (code) } }
+            ". " (lang.t("Lote de", "Batch of")) " " (events) @if let Some(took) = took { ", " (took) } "."
+            @if uncertain { " " (lang.t("Pode ter chegado: é repetido com o mesmo event_id, e a Meta descarta a cópia.", "It may have arrived: it is sent again with the same event_id, and Meta drops the copy.")) }
+            @if let Some(message) = &attempt.error_message { span.sub { br; "“" (cut(message, 240)) "”" } }
+        },
+        fbtrace: attempt.fbtrace_id.clone(),
+        gap: None,
+    }
+}
+
+fn now_stop(frame: &Frame, story: &EventStory, place: &rastro_store::dashboard::Place) -> Stop {
+    let lang = frame.lang;
+    let left = (story.event.send_by - frame.now).num_milliseconds();
+    let deadline = match left > 0 {
+        true => format!("{} {}.", lang.t("Vence em", "Expires in"), lang.duration(left)),
+        false => lang
+            .t("A Meta não o aceita mais.", "Meta would no longer take it.")
+            .to_owned(),
+    };
+    let (class, picture, title, text) = match place.place.as_str() {
+        "failed" => {
+            let words = cause::of_code(lang, place.error_code, place.error_subcode).map(str::to_owned);
+            let why = match place.reason.as_deref() {
+                Some("expired") => lang.t("velho demais para a Meta", "too old for Meta"),
+                Some("exhausted") => lang.t("as tentativas se gastaram", "the attempts were used up"),
+                Some("refused") => lang.t("a Meta o recusou", "Meta refused it"),
+                _ => lang.t("sem conteúdo ou sem conjunto", "without content or dataset"),
+            };
+            (
+                "bad",
+                "pause",
+                format!("{}: {why}", lang.t("Parado", "Stopped")),
+                html! {
+                    @if let Some(words) = words { (words) ". " }
+                    (lang.t("Não é tentado de novo sozinho.", "It is not tried again by itself.")) " " (deadline) " "
+                    a href=(frame.link("/parados", &format!("dataset={}", story.event.dataset_id))) { (lang.t("Ver os parados", "See the stopped ones")) }
+                },
+            )
+        }
+        "waiting" => (
+            "",
+            "again",
+            lang.t("Espera uma nova tentativa", "Waits to be tried again")
+                .to_owned(),
+            html! {
+                @if let Some(at) = place.next_retry_at { (lang.t("Próxima às", "Next at")) " " (frame.zone.exact(lang, at)) ". " } (deadline)
+            },
+        ),
+        "in_flight" => (
+            "",
+            "plane",
+            lang.t("A caminho da Meta", "On the way to Meta").to_owned(),
+            html! { (deadline) },
+        ),
+        _ => (
+            "",
+            "list",
+            lang.t("Pronto, na fila", "Ready, in the queue").to_owned(),
+            html! { (deadline) },
+        ),
+    };
+    Stop {
+        class,
+        picture,
+        title,
+        at: place.failed_at.filter(|_| place.place == "failed"),
+        text,
+        fbtrace: None,
+        gap: None,
+    }
+}
+
+fn links(frame: &Frame, jaeger_url: &str, story: &EventStory, delivered: Option<&Attempt>) -> Markup {
+    let (lang, event) = (frame.lang, &story.event);
+    html! {
+        dl.kv {
+            dt { "Trace" }
+            dd { @match &event.trace_id {
+                Some(id) if !jaeger_url.is_empty() => { a href={ (jaeger_url.trim_end_matches('/')) "/trace/" (id) } { (lang.t("abrir no Jaeger", "open in Jaeger")) } " " code { (shorten(id)) } },
+                Some(id) => code { (id) },
+                None => { (lang.t("esta requisição não foi traçada", "this request was not traced")) },
+            } }
+            dt { (lang.t("Número", "Number")) } dd.mono { (event.event_number) }
+            dt { (lang.t("Requisição", "Request")) } dd { a href=(frame.link("/evento", &format!("q={}", event.request_id))) { code { (shorten(&event.request_id.to_string())) } } }
+            @if let Some(order) = &event.order_id { dt { (lang.t("Pedido", "Order")) } dd { code { (cut(order, 60)) } } }
+            @if let Some(attempt) = delivered {
+                dt { (lang.t("Lote", "Batch")) }
+                dd { @match &attempt.fbtrace_id {
+                    Some(id) => a href=(frame.link("/evento", &query(id))) {
+                        (lang.plural(i64::from(attempt.event_count), ("evento", "event"), ("eventos", "events"))) ", " (lang.t("mesmo fbtrace_id", "same fbtrace_id"))
+                    },
+                    None => { (lang.plural(i64::from(attempt.event_count), ("evento", "event"), ("eventos", "events"))) },
+                } }
+            }
+            @if let (Some(host), Some(path)) = (&event.page_host, &event.page_path) {
+                dt { (lang.t("Página", "Page")) } dd { (cut(host, 60)) (cut(path, 80)) }
+            }
+            dt { (lang.t("Origem", "Source")) } dd { (event.action_source) }
+            dt { (lang.t("Vence", "Expires")) } dd { (frame.zone.full(lang, event.send_by)) }
+        }
+    }
+}
+
+fn query(id: &str) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("q", id)
+        .finish()
+}
+
+/// The keys by which Meta can find a person, in the order in which they help.
+const KEYS: [(&str, &str, &str); 14] = [
+    ("em", "e-mail", "e-mail"),
+    ("ph", "telefone", "phone"),
+    ("external_id", "id externo", "external id"),
+    ("fbc", "fbc (clique)", "fbc (click)"),
+    ("fbp", "fbp (navegador)", "fbp (browser)"),
+    ("fn", "nome", "first name"),
+    ("ln", "sobrenome", "last name"),
+    ("db", "nascimento", "birth date"),
+    ("ct", "cidade", "city"),
+    ("st", "estado", "state"),
+    ("zp", "CEP", "postal code"),
+    ("country", "país", "country"),
+    ("client_ip_address", "IP", "IP"),
+    ("client_user_agent", "programa", "user agent"),
+];
+
+fn payload(frame: &Frame, payload: &str) -> Markup {
+    let lang = frame.lang;
+    let Ok(json) = serde_json::from_str::<Value>(payload) else {
+        return html! { p.empty { (lang.t("O conteúdo foi apagado.", "The content was erased.")) } };
+    };
+    let person = json.get("user_data");
+    let has = |key: &str| {
+        person
+            .and_then(|person| person.get(key))
+            .is_some_and(|value| !value.is_null())
+    };
+    let sale: Vec<(String, String)> = json
+        .get("custom_data")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| value.is_number() || value.is_string())
+        .map(|(name, value)| (cut(name, 40), cut(&value.to_string().replace('"', ""), 40)))
+        .take(8)
+        .collect();
+    html! {
+        p.sub { (lang.t("Para achar a pessoa", "To find the person by")) }
+        ul.chips {
+            @for (key, pt, en) in KEYS {
+                @if has(key) { li { "✓ " (lang.t(pt, en)) } } @else if matches!(key, "em" | "ph" | "fbc" | "fbp") {
+                    li.no { (lang.t(pt, en)) ": " (lang.t("não veio", "did not come")) }
+                }
+            }
+        }
+        @if !sale.is_empty() {
+            p.sub.next { (lang.t("Venda", "Sale")) }
+            ul.chips { @for (name, value) in &sale { li { (name) " " (value) } } }
+        }
+        @if frame.is_operator() {
+            details.data {
+                summary { (lang.t("JSON como é enviado", "JSON as it is sent")) }
+                pre { code { (serde_json::to_string_pretty(&without_identifiers(&json)).unwrap_or_default()) } }
+            }
+        } @else {
+            p.note { (lang.t("O conteúdo inteiro é só para quem opera.", "The whole content is for operators only.")) }
+        }
+    }
+}
+
+/// The event with every fingerprint and identifier cut: enough to compare, too little to find anybody by.
+pub fn without_identifiers(json: &Value) -> Value {
+    fn all_cut(value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(cut_identifier(text)),
+            Value::Array(values) => Value::Array(values.iter().map(all_cut).collect()),
+            Value::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), all_cut(value)))
+                    .collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+    match json {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .map(|(name, value)| {
+                    let value = if name == "user_data" {
+                        all_cut(value)
+                    } else {
+                        without_identifiers(value)
+                    };
+                    (name.clone(), value)
+                })
+                .collect(),
+        ),
+        Value::Array(values) => Value::Array(values.iter().map(without_identifiers).collect()),
+        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Value::String(cut_identifier(text))
+        }
+        Value::String(text) => Value::String(without_query(text)),
+        other => other.clone(),
+    }
+}
+
+/// 8…6 characters of a long one; of a short one, as an address or a browser id, less.
+fn cut_identifier(text: &str) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    match characters.len() {
+        40.. => format!(
+            "{}…{}",
+            characters[..8].iter().collect::<String>(),
+            characters[characters.len() - 6..].iter().collect::<String>()
+        ),
+        8.. => format!("{}…", characters[..4].iter().collect::<String>()),
+        _ => "…".to_owned(),
+    }
+}
+
+/// An address without what follows `?`, which may name a person.
+fn without_query(text: &str) -> String {
+    match (text.starts_with("http"), text.split_once('?')) {
+        (true, Some((address, _))) => format!("{address}?…"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_hash_and_no_raw_identifier_is_left() {
+        // printf ana@example.com | sha256sum
+        let hash = "c18aa3f1b3f1dc3d8a5f3e1d2a0a6f0c9f0e6cfb5b3f3a9c1d6ad7f3c0a9e511";
+        let cut = without_identifiers(&json!({
+            "event_name": "Purchase",
+            "event_source_url": "https://loja.example/obrigado?email=ana@example.com",
+            "user_data": { "em": [hash], "client_ip_address": "203.0.113.77", "client_user_agent": "Mozilla/5.0 (Linux)", "fbp": "fb.1.1.22" },
+            "custom_data": { "value": 349.9, "lead": hash },
+        }));
+        let text = cut.to_string();
+        for secret in [
+            hash,
+            "203.0.113.77",
+            "Mozilla/5.0 (Linux)",
+            "fb.1.1.22",
+            "ana@example.com",
+        ] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert_eq!(cut["user_data"]["em"][0], "c18aa3f1…a9e511");
+        assert_eq!(cut["custom_data"]["value"], 349.9);
+    }
+
+    #[test]
+    fn a_text_is_looked_for_as_what_it_may_be() {
+        let number = searches("41 207 003");
+        assert!(number.contains(&Search::Number(41_207_003)));
+        let trace = searches("8F2B1C0011223344556677889900AABB");
+        assert!(trace.contains(&Search::Trace("8f2b1c0011223344556677889900aabb".into())));
+        let request = searches("01936f5e-8a4b-7c3d-9e1f-0123456789ab");
+        assert!(matches!(request.first(), Some(Search::Request(..))));
+        assert_eq!(searches("pedido-1")[0], Search::EventId("pedido-1".into()));
+        assert!(searches("   ").is_empty());
+    }
+}

@@ -1,0 +1,383 @@
+//! The dashboard as a browser meets it, with a real database behind: who may see and do what, and what stays when a part fails.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+use monitor::config::Config;
+use monitor::dashboard::Dashboard;
+use monitor::dashboard::routes::{Access, ROUTES, Route};
+use monitor::dashboard::server::Listening;
+use rastro_service::clock::Clock;
+use rastro_service::config::ExposeSecret as _;
+use rastro_service::shutdown::Shutdown;
+use rastro_store::{Dataset, DatasetSettings, KeyOrder, KeyRole, Store};
+use rastro_test_support::TestDatabase;
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Response};
+
+const OWN: i64 = 111_111_111_111_111;
+const OTHER: i64 = 222_222_222_222_222;
+const TOKEN: &str = "EAAthe0token0that0nobody0may0see";
+
+/// A dashboard over its own database, with two datasets.
+struct Panel {
+    database: TestDatabase,
+    store: Store,
+    url: String,
+    client: Client,
+    listening: Option<Listening>,
+}
+
+/// Somebody who signed in.
+#[derive(Clone)]
+struct Person {
+    cookie: String,
+    token: String,
+}
+
+impl Panel {
+    async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = TestDatabase::create().await;
+        let store = Store::new(&database.config(), "test").unwrap();
+        store.create_partitions_ahead(2).await.unwrap();
+        for (id, name) in [(OWN, "Loja Aurora"), (OTHER, "Segredo de Outro")] {
+            let settings = DatasetSettings {
+                name: name.into(),
+                ..Default::default()
+            };
+            let dataset = Dataset {
+                id: id.try_into().unwrap(),
+                settings,
+                access_token: TOKEN.to_owned().into(),
+            };
+            store.put_dataset(&dataset).await.unwrap();
+        }
+        let mut config: Config = rastro_boot::testing::config(&[]).unwrap();
+        config.common.database = database.config();
+        config.dashboard.listen = ([127, 0, 0, 1], 0).into();
+        let listening = Dashboard::new(&config, Clock::system())
+            .unwrap()
+            .listen(Shutdown::new())
+            .unwrap();
+        let url = format!("http://{}", listening.address());
+        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        Panel {
+            database,
+            store,
+            url,
+            client,
+            listening: Some(listening),
+        }
+    }
+
+    async fn key(&self, role: KeyRole, dataset: Option<i64>) -> String {
+        let order = KeyOrder {
+            role,
+            dataset_id: dataset.map(|id| id.try_into().unwrap()),
+            label: "test".into(),
+            event_names: None,
+        };
+        let (_, key) = self.store.issue_api_key(&order, "test").await.unwrap().unwrap();
+        key.expose_secret().to_owned()
+    }
+
+    async fn try_key(&self, key: &str) -> Response {
+        let form = [("key", key), ("name", "Ana")];
+        self.post("/entrar", None, &form, "same-origin").await
+    }
+
+    async fn sign_in(&self, key: &str) -> Person {
+        let answer = self.try_key(key).await;
+        assert_eq!(answer.status(), 303);
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+        for part in ["__Host-rastro=", "HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie}");
+        }
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let person = Person {
+            cookie,
+            token: String::new(),
+        };
+        let page = self.get("/", Some(&person)).await.text().await.unwrap();
+        let token = page
+            .split("name=\"token\" value=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        Person {
+            token: token.to_owned(),
+            ..person
+        }
+    }
+
+    async fn get(&self, path: &str, person: Option<&Person>) -> Response {
+        let mut request = self.client.get(format!("{}{path}", self.url));
+        if let Some(person) = person {
+            request = request.header(COOKIE, &person.cookie);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn page(&self, path: &str, person: &Person) -> String {
+        let answer = self.get(path, Some(person)).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, person: Option<&Person>, form: &[(&str, &str)], site: &str) -> Response {
+        let mut body = String::new();
+        let token = person.map(|person| ("token", person.token.as_str()));
+        for (name, value) in form.iter().copied().chain(token) {
+            body += &format!("{name}={value}&");
+        }
+        let mut request = self
+            .client
+            .request(Method::POST, format!("{}{path}", self.url))
+            .body(body);
+        request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", site);
+        if let Some(person) = person {
+            request = request.header(COOKIE, &person.cookie);
+        }
+        request.send().await.unwrap()
+    }
+
+    async fn request(&self, route: &Route, person: Option<&Person>) -> u16 {
+        let path = route.path.replacen("{}", &OWN.to_string(), 1).replace("{}", "1");
+        let answer = match route.method {
+            "GET" => self.get(&path, person).await,
+            _ => self.post(&path, person, &[], "same-origin").await,
+        };
+        answer.status().as_u16()
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_for_whom_the_table_says() {
+    let panel = Panel::start().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    let one = panel.sign_in(&panel.key(KeyRole::Viewer, Some(OWN)).await).await;
+    for route in ROUTES.iter().filter(|route| route.path != "/sair") {
+        let name = format!("{} {}", route.method, route.path);
+        let nobody = panel.request(route, None).await;
+        let (viewer, one, operator) = (
+            panel.request(route, Some(&viewer)).await,
+            panel.request(route, Some(&one)).await,
+            panel.request(route, Some(&operator)).await,
+        );
+        match route.access {
+            Access::Anyone => assert_ne!(nobody, 403, "{name}"),
+            // A page leads to the entrance; a form is refused.
+            _ if route.method == "GET" => assert_eq!(nobody, 303, "{name}"),
+            _ => assert_eq!(nobody, 403, "{name}"),
+        }
+        match route.access {
+            Access::Operator => assert_eq!((viewer, one), (403, 403), "{name}"),
+            _ => assert!(viewer != 403 && one != 403, "{name}: {viewer} {one}"),
+        }
+        // What is asked for may not exist, or the form may lack a field; but nobody else decides.
+        assert!(![403, 405, 500, 503].contains(&operator), "{name}: {operator}");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_of_one_dataset_sees_no_other() {
+    let panel = Panel::start().await;
+    let one = panel.sign_in(&panel.key(KeyRole::Viewer, Some(OWN)).await).await;
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.method == "GET" && route.access == Access::Viewer)
+    {
+        let own = route.path.replace("{}", &OWN.to_string());
+        for path in [own.clone(), format!("{own}?q={OTHER}")] {
+            let page = panel.get(&path, Some(&one)).await.text().await.unwrap();
+            assert!(!page.contains("Segredo de Outro"), "{path}");
+        }
+        assert_eq!(
+            panel
+                .get(&format!("{own}?dataset={OTHER}"), Some(&one))
+                .await
+                .status(),
+            404,
+            "{own}"
+        );
+    }
+    assert_eq!(
+        panel
+            .get(&format!("/disjuntor/{OTHER}"), Some(&one))
+            .await
+            .status(),
+        404
+    );
+    assert_eq!(
+        panel
+            .get(&format!("/conjuntos/{OTHER}"), Some(&one))
+            .await
+            .status(),
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_form_from_another_site_or_of_another_session_changes_nothing() {
+    let panel = Panel::start().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let path = format!("/disjuntor/{OWN}");
+    let form = [("ordem", "parar"), ("motivo", "teste"), ("horas", "2")];
+    for site in ["cross-site", "same-site", "none"] {
+        assert_eq!(
+            panel.post(&path, Some(&operator), &form, site).await.status(),
+            403,
+            "{site}"
+        );
+    }
+    let stranger = Person {
+        token: "0".repeat(64),
+        ..operator.clone()
+    };
+    assert_eq!(
+        panel
+            .post(&path, Some(&stranger), &form, "same-origin")
+            .await
+            .status(),
+        403
+    );
+    let orders = "SELECT count(*) FROM breaker_transitions";
+    assert_eq!(panel.database.value(orders).await, "0");
+    assert_eq!(
+        panel
+            .post(&path, Some(&operator), &form, "same-origin")
+            .await
+            .status(),
+        303
+    );
+    assert_eq!(panel.database.value(orders).await, "1");
+    assert_eq!(
+        panel.database.value("SELECT note FROM breaker_transitions").await,
+        "Ana: teste"
+    );
+}
+
+#[tokio::test]
+async fn no_get_changes_anything() {
+    let panel = Panel::start().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let rows = "SELECT (SELECT count(*) FROM api_keys) || ' ' || (SELECT count(*) FROM datasets) || ' ' || (SELECT count(*) FROM events)
+        || ' ' || (SELECT count(*) FROM alert_silences) || ' ' || (SELECT count(*) FROM admin_log) || ' ' || (SELECT count(*) FROM alert_messages)
+        || ' ' || (SELECT count(*) FROM breaker_transitions)";
+    let before = panel.database.value(rows).await;
+    for route in ROUTES {
+        let path = route.path.replacen("{}", &OWN.to_string(), 1).replace("{}", "1");
+        let _ = panel.get(&path, Some(&operator)).await;
+    }
+    assert_eq!(panel.database.value(rows).await, before);
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_ends_its_sessions_and_keys_that_send_open_nothing() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    panel
+        .database
+        .execute("UPDATE api_keys SET revoked_at = now() WHERE kind = 'viewer'")
+        .await;
+    let answer = panel.get("/alertas", Some(&viewer)).await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[LOCATION]),
+        (303, &"/entrar?volta=%2Falertas".parse().unwrap())
+    );
+    let secret = panel.key(KeyRole::Secret, Some(OWN)).await;
+    assert_eq!(panel.try_key(&secret).await.status(), 422);
+    for _ in 0..4 {
+        panel.try_key("ak_wrong").await;
+    }
+    assert_eq!(
+        panel
+            .try_key(&panel.key(KeyRole::Admin, None).await)
+            .await
+            .status(),
+        429
+    );
+}
+
+#[tokio::test]
+async fn pages_have_their_headers_and_hold_no_secret() {
+    let panel = Panel::start().await;
+    let key = panel.key(KeyRole::Admin, None).await;
+    let operator = panel.sign_in(&key).await;
+    let answer = panel.get("/", Some(&operator)).await;
+    let headers = answer.headers().clone();
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.contains("default-src 'none'")
+            && policy.contains("style-src 'self'")
+            && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    assert_eq!(headers["cache-control"], "no-store");
+    assert_eq!(headers["referrer-policy"], "same-origin");
+    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+        let path = route.path.replace("{}", &OWN.to_string());
+        for path in [path.clone(), format!("{path}?lang=en")] {
+            let text = panel.get(&path, Some(&operator)).await.text().await.unwrap();
+            assert!(!text.contains(TOKEN) && !text.contains(&key), "{path}");
+            assert!(!text.contains(" style="), "{path} has a style attribute");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_shows_everything_else_when_one_card_times_out() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    // Nobody may read this table for now, as if its statement took too long.
+    panel
+        .database
+        .execute("ALTER TABLE request_counts RENAME TO request_counts_away")
+        .await;
+    let page = panel.page("/", &viewer).await;
+    assert!(page.contains("não respondeu em 2 s"), "the card says so");
+    assert!(
+        page.contains("O rastro de hoje") && page.contains("A conta fecha"),
+        "the rest stays"
+    );
+}
+
+#[tokio::test]
+async fn without_a_database_the_page_says_so_and_keeps_what_it_knew() {
+    let mut panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    panel.page("/metodo", &viewer).await;
+    let name = panel.database.name().to_owned();
+    panel
+        .database
+        .execute("ALTER TABLE dashboard_sessions RENAME TO gone")
+        .await;
+    let page = panel.get("/metodo", Some(&viewer)).await;
+    assert_eq!(page.status(), 200, "{name}");
+    assert!(page.text().await.unwrap().contains("Como é calculado"));
+    let other = panel.get("/alertas", Some(&viewer)).await;
+    assert_ne!(other.status(), 500);
+    // What was remembered may be read, not ordered by.
+    let order = panel.post("/sair", Some(&viewer), &[], "same-origin").await;
+    assert_eq!(order.status(), 503);
+    panel.listening.take().unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_buckets_of_the_histogram_are_those_of_the_database() {
+    let panel = Panel::start().await;
+    let limits = panel
+        .database
+        .value("SELECT array_to_string(latency_limits(), ',')")
+        .await;
+    let ours: Vec<String> = monitor::dashboard::pages::overview::LATENCY_LIMITS
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(limits, ours.join(","));
+}

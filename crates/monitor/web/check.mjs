@@ -1,0 +1,109 @@
+// Every page of a running dashboard in a real Chromium: light and dark, desktop and phone. No error in the console (a broken
+// content policy is one), nothing wider than the screen, nothing that axe finds, and a screenshot of each.
+//
+//   DASHBOARD_URL=http://127.0.0.1:9180 DASHBOARD_KEY=ak_... node check.mjs [folder for screenshots] [page ...]
+import { mkdirSync, readFileSync, existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+const { env, argv } = process;
+const [folder = '', ...only] = argv.slice(2);
+const url = env.DASHBOARD_URL ?? 'http://127.0.0.1:9180';
+const browserPath = [env.CHROME_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => path && existsSync(path));
+if (!browserPath) throw new Error('no Chromium: set CHROME_PATH or install it');
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+if (folder) mkdirSync(folder, { recursive: true });
+
+const problems = [];
+const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu', '--disable-quic'] });
+const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', bypassCSP: false });
+
+// Signing in by the form, as a person does.
+const entrance = await context.newPage();
+await entrance.goto(`${url}/entrar`);
+const login = { name: 'entrar', path: '/entrar' };
+const visit = async (page, { name, path }, theme, width) => {
+  const errors = [];
+  const onConsole = (message) => message.type() === 'error' && errors.push(message.text());
+  const onError = (error) => errors.push(String(error));
+  page.on('console', onConsole);
+  page.on('pageerror', onError);
+  await page.setViewportSize({ width, height: 900 });
+  await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+  const answer = await page.goto(url + path);
+  const where = `${name} ${theme} ${width}`;
+  if (answer.status() !== 200) problems.push(`${where}: HTTP ${answer.status()}`);
+  const bytes = (await answer.body()).length;
+  if (bytes > 60_000) problems.push(`${where}: ${bytes} bytes of HTML`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (wide > 0) problems.push(`${where}: ${wide} px wider than the screen`);
+  if (folder) await page.screenshot({ path: join(folder, `${name}-${theme}-${width}.png`), fullPage: true });
+  // evaluate() is not bound by the page's content policy, and what axe adds is gone with the page.
+  const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
+  for (const { id, help, nodes } of found.violations)
+    problems.push(`${where}: ${id} (${help}), ${nodes.length}x, such as ${nodes[0].html.slice(0, 160)}`);
+  problems.push(...errors.map((error) => `${where}: ${error}`));
+  page.off('console', onConsole);
+  page.off('pageerror', onError);
+  console.log(`${where}: ${bytes} bytes, ${found.violations.length} violations`);
+};
+const shapes = [['light', 1360], ['dark', 1360], ['light', 390], ['dark', 390]];
+for (const [theme, width] of shapes) await visit(entrance, login, theme, width);
+
+await entrance.goto(`${url}/entrar#key=${env.DASHBOARD_KEY}`);
+if ((await entrance.inputValue('#key')) !== env.DASHBOARD_KEY) problems.push('the key behind # was not filled in');
+await entrance.fill('#name', 'Ana');
+await entrance.click('main button');
+await entrance.waitForURL(`${url}/`);
+
+// Pages that are about something lead to it from another page.
+const page = await context.newPage();
+const link = async (from, selector) => {
+  await page.goto(url + from);
+  const found = await page.locator(selector).first().getAttribute('href').catch(() => null);
+  if (!found) problems.push(`${from}: no ${selector}`);
+  return found ?? from;
+};
+page.setDefaultTimeout(5_000);
+const pages = [
+  { name: 'geral', path: '/' },
+  { name: 'geral-7d', path: '/?p=7d&lang=en' },
+  { name: 'parados', path: '/parados' },
+  { name: 'evento-procura', path: '/evento' },
+  { name: 'evento', path: await link('/parados', '#preview a[href^="/evento"]') },
+  { name: 'disjuntor', path: await link('/', 'a[href^="/disjuntor"]') },
+  { name: 'qualidade', path: '/qualidade' },
+  { name: 'alertas', path: '/alertas' },
+  { name: 'alerta', path: await link('/alertas', 'main a[href^="/alertas/"]') },
+  { name: 'metodo', path: '/metodo' },
+  { name: 'conjuntos', path: '/conjuntos' },
+  { name: 'conjunto-novo', path: '/conjuntos/novo' },
+  { name: 'conjunto', path: await link('/conjuntos', 'main table a') },
+  { name: 'receita', path: '/receita' },
+];
+for (const one of pages.filter(({ name }) => !only.length || only.includes(name)))
+  for (const [theme, width] of shapes) await visit(page, one, theme, width);
+
+// By keyboard: through the bars of a chart.
+await page.setViewportSize({ width: 1360, height: 900 });
+await page.goto(`${url}/`);
+const bar = page.locator('#volume .col[tabindex="0"]');
+if (await bar.count()) {
+  const before = await bar.getAttribute('aria-label');
+  await bar.focus();
+  await page.keyboard.press('ArrowLeft');
+  const after = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
+  if (!after || after === before) problems.push('the arrow keys do not walk through the bars');
+}
+// Without JavaScript every number is there.
+const plain = await browser.newContext({ javaScriptEnabled: false, storageState: await context.storageState() });
+const silent = await plain.newPage();
+await silent.goto(`${url}/`);
+const numbers = (text) => text.match(/\d[\d.,]*/g)?.length ?? 0;
+if (numbers(await silent.locator('main').textContent()) < 20) problems.push('without JavaScript numbers are missing');
+await browser.close();
+
+for (const problem of problems) console.error(problem);
+console.log(problems.length ? `${problems.length} problems` : 'no problems');
+process.exit(problems.length ? 1 : 0);
