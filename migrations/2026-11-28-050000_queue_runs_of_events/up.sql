@@ -19,6 +19,6 @@ CREATE VIEW ready_events AS
 SELECT q.dataset_id, q.test_event_code, n.event_number, q.day, q.retries, q.send_by
 FROM send_queue q CROSS JOIN LATERAL generate_series(q.first_number, q.last_number) AS n (event_number);
 
--- Each writer takes its numbers a thousand at a time, so that those of one commit are consecutive also while
--- others commit. Numbers are opaque: they grow with acceptance, roughly, and have gaps.
+-- A commit takes its numbers a thousand at a time and forgets what it did not need, so that they are consecutive also while others
+-- commit. Numbers are opaque: they grow with acceptance, roughly, and have gaps.
 ALTER SEQUENCE event_numbers CACHE 1000;

@@ -126,10 +126,10 @@ BEGIN
         FROM datasets d CROSS JOIN LATERAL (
             SELECT count(*) AS ready, count(*) FILTER (WHERE s.send_by < rastro_now() + interval '24 hours') AS expires, (
                 SELECT extract(epoch FROM rastro_now() - e.received_at)::bigint FROM send_queue o
-                JOIN events e ON e.dataset_id = o.dataset_id AND e.event_number = o.event_number AND e.day = o.day
-                WHERE o.dataset_id = d.dataset_id ORDER BY o.test_event_code, o.event_number LIMIT 1
+                JOIN events e ON e.dataset_id = o.dataset_id AND e.event_number = o.first_number AND e.day = o.day
+                WHERE o.dataset_id = d.dataset_id ORDER BY o.test_event_code, o.first_number LIMIT 1
             ) AS oldest_seconds
-            FROM send_queue s WHERE s.dataset_id = d.dataset_id
+            FROM ready_events s WHERE s.dataset_id = d.dataset_id
         ) AS q CROSS JOIN LATERAL (
             SELECT count(*) FILTER (WHERE w.status = 'waiting') AS waiting, count(*) FILTER (WHERE w.status = 'failed') AS dead,
                 count(*) FILTER (WHERE w.send_by > rastro_now() AND w.send_by < rastro_now() + interval '24 hours') AS expires

@@ -366,7 +366,7 @@ pub(crate) struct ClaimedKey {
 
 /// What became of each event, and the key of each that was accepted. Within a transaction of the caller's.
 pub(crate) async fn accept(
-    mut connection: &AsyncPgConnection,
+    connection: &AsyncPgConnection,
     events: &[&NewEvent],
 ) -> Result<Vec<(Acceptance, Option<ClaimedKey>)>, StoreError> {
     // Sorted, so that two writers with the same keys never wait for each other, and the events of a dataset
@@ -376,13 +376,18 @@ pub(crate) async fn accept(
     by_key.sort_by_key(|event| (event.dataset_id, event.key));
     by_key.dedup_by_key(|event| event.key);
 
-    let claimed: Vec<ClaimedKey> = sql_query(include_str!("sql/claim_keys.sql"))
+    let claim = sql_query(include_str!("sql/claim_keys.sql"))
         .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dataset_id.as_i64()))
         .bind::<Array<sql_types::Uuid>, _>(column(&by_key, |event| event.key.0))
         .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dedup_window_seconds))
-        .prepared()
-        .load(&mut connection)
-        .await?;
+        .prepared();
+    // What is left of the numbers that an earlier commit took is forgotten: numbers grow with time, and those of one commit are
+    // consecutive.
+    let (mut first, mut second) = (connection, connection);
+    let (_, claimed): (_, Vec<ClaimedKey>) = tokio::try_join!(
+        sql_query("DISCARD SEQUENCES").prepared().execute(&mut first),
+        claim.load(&mut second),
+    )?;
     let mut claimed: HashMap<Uuid, ClaimedKey> = claimed
         .into_iter()
         .map(|claim| (claim.event_key, claim))

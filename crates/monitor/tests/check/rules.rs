@@ -149,8 +149,8 @@ async fn a_queue_that_does_not_move_is_noticed_and_one_behind_an_open_breaker_is
     scene.event(1, "Lead", 600, None).await;
     scene
         .execute(
-            "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-             SELECT 1, '', 1, day, send_by FROM events",
+            "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+             SELECT 1, '', 1, 1, day, send_by FROM events",
         )
         .await;
     let age = scene.finds_one(Rule::QueueAge).await.value;
@@ -307,8 +307,8 @@ async fn the_account_of_a_day_finds_an_event_that_is_nowhere() {
     scene.retry(2, "waiting", "", 10).await;
     scene
         .execute(
-            "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-             SELECT 1, '', 1, day, send_by FROM events WHERE event_number = 1;
+            "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+             SELECT 1, '', 1, 1, day, send_by FROM events WHERE event_number = 1;
              INSERT INTO send_attempts (dataset_id, day, batch_id, attempt, test_event_code, attempted_at, outcome, event_count,
                 event_numbers, first_number, last_number, first_day, last_day)
              SELECT 1, day, 1, 1, '', received_at, 'delivered', 2, ARRAY[3, 4], 3, 4, day, day FROM events WHERE event_number = 3;

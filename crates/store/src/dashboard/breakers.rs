@@ -56,7 +56,7 @@ impl Store {
     /// How many events of a dataset wait to be sent: ready, or to be tried again.
     pub async fn events_held(&self, dataset: i64) -> Result<i64, StoreError> {
         row! { Held { events: BigInt => i64, } }
-        let text = "SELECT (SELECT count(*) FROM send_queue WHERE dataset_id = $1) \
+        let text = "SELECT (SELECT count(*) FROM ready_events WHERE dataset_id = $1) \
                     + (SELECT count(*) FROM meta_retry_queue WHERE dataset_id = $1 AND status = 'waiting') AS events";
         let held: Held = sql_query(text)
             .bind::<BigInt, _>(dataset)

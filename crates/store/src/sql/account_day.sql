@@ -10,7 +10,7 @@ WITH delivered AS MATERIALIZED (
 )
 SELECT count(*) AS accepted, count(*) FILTER (WHERE
     NOT EXISTS (SELECT FROM send_queue q WHERE q.dataset_id = e.dataset_id AND q.test_event_code = e.test_event_code
-        AND q.event_number = e.event_number)
+        AND e.event_number BETWEEN q.first_number AND q.last_number)
     AND NOT EXISTS (SELECT FROM meta_retry_queue r WHERE r.dataset_id = e.dataset_id AND r.event_number = e.event_number)
     AND NOT EXISTS (SELECT FROM delivered v WHERE v.dataset_id = e.dataset_id AND v.event_number = e.event_number)
     AND NOT EXISTS (SELECT FROM flying f WHERE f.dataset_id = e.dataset_id AND f.event_number = e.event_number)

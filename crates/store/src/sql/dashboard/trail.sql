@@ -69,9 +69,10 @@ CROSS JOIN LATERAL (
         AND ($1::bigint IS NULL OR o.dataset_id = $1)
 ) AS outcomes
 CROSS JOIN LATERAL (
-    SELECT count(*) AS ready, (array_agg(q.dataset_id ORDER BY q.event_number))[1] AS dataset_id,
-        min(q.event_number) AS event_number, (array_agg(q.day ORDER BY q.event_number))[1] AS day
-    FROM send_queue q WHERE q.event_number >= bounds.first_number AND ($1::bigint IS NULL OR q.dataset_id = $1)
+    SELECT coalesce(sum(q.last_number - greatest(q.first_number, bounds.first_number) + 1), 0)::bigint AS ready,
+        (array_agg(q.dataset_id ORDER BY q.first_number))[1] AS dataset_id,
+        greatest(min(q.first_number), bounds.first_number) AS event_number, (array_agg(q.day ORDER BY q.first_number))[1] AS day
+    FROM send_queue q WHERE q.last_number >= bounds.first_number AND ($1::bigint IS NULL OR q.dataset_id = $1)
 ) AS ready
 CROSS JOIN LATERAL (
     SELECT count(n) AS in_flight, count(DISTINCT (b.dataset_id, b.batch_id)) AS batches

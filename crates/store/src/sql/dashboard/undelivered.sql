@@ -30,6 +30,6 @@ SELECT (
         SELECT count(*) FROM meta_retry_queue
         WHERE status = 'waiting' AND event_number < young AND ($1::bigint IS NULL OR dataset_id = $1)
     ) + (
-        SELECT count(*) FROM send_queue WHERE event_number < young AND ($1::bigint IS NULL OR dataset_id = $1)
+        SELECT count(*) FROM ready_events WHERE event_number < young AND ($1::bigint IS NULL OR dataset_id = $1)
     ) AS late
 FROM bounds

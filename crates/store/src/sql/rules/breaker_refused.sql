@@ -6,7 +6,7 @@ SELECT c.dataset_id, '' AS group_key, 1::double precision AS value, 'critical' A
 FROM circuit_breakers c JOIN datasets d USING (dataset_id)
 CROSS JOIN LATERAL (
     SELECT count(*) AS events, min(send_by) AS deadline FROM (
-        (SELECT send_by FROM send_queue q WHERE q.dataset_id = c.dataset_id LIMIT 1000000)
+        (SELECT send_by FROM ready_events q WHERE q.dataset_id = c.dataset_id LIMIT 1000000)
         UNION ALL
         (SELECT send_by FROM meta_retry_queue r WHERE r.dataset_id = c.dataset_id AND r.status = 'waiting' LIMIT 1000000)
     ) AS undelivered

@@ -7,7 +7,7 @@ SELECT x.dataset_id, '' AS group_key, x.events::double precision AS value,
 FROM (
     SELECT dataset_id, count(*) AS events, min(send_by) AS deadline, array_agg(event_number) AS numbers, array_agg(day) AS days
     FROM (
-        SELECT dataset_id, event_number, day, send_by FROM send_queue
+        SELECT dataset_id, event_number, day, send_by FROM ready_events
         WHERE send_by > rastro_now() AND send_by < rastro_now() + $1 * interval '1 second'
         UNION ALL
         SELECT dataset_id, event_number, day, send_by FROM meta_retry_queue

@@ -4,8 +4,8 @@ SELECT d.dataset_id, '' AS group_key, s.seconds::double precision AS value, 'cri
     jsonb_build_object('dataset_name', d.name, 'seconds', s.seconds) AS facts
 FROM datasets d
 CROSS JOIN LATERAL (
-    SELECT q.event_number, q.day FROM send_queue q WHERE q.dataset_id = d.dataset_id
-    ORDER BY q.test_event_code, q.event_number LIMIT 1
+    SELECT q.first_number AS event_number, q.day FROM send_queue q WHERE q.dataset_id = d.dataset_id
+    ORDER BY q.test_event_code, q.first_number LIMIT 1
 ) AS oldest
 LEFT JOIN circuit_breakers c ON c.dataset_id = d.dataset_id
 CROSS JOIN LATERAL (
