@@ -187,6 +187,7 @@ async fn identify(app: &App, key: &str) -> Result<Arc<KnownKey>, GraphError> {
         Known::Operator(_) => Err(GraphError::key(
             "an admin key sends no events; use a dataset's own key",
         )),
+        Known::Nothing(why) => Err(GraphError::key(why)),
     }
 }
 
