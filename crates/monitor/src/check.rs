@@ -13,6 +13,7 @@ mod options;
 mod quality;
 mod replay;
 mod send;
+mod watch;
 
 use std::time::Duration;
 

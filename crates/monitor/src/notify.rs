@@ -88,8 +88,7 @@ pub fn channels(config: &Config) -> anyhow::Result<Vec<Channel>> {
 /// Whether the channels are configured in a way that can be meant.
 pub(crate) fn check(config: &NotifyConfig) -> anyhow::Result<()> {
     Slack::new(config)?;
-    Email::new(config)?;
-    Ok(())
+    Email::check(config)
 }
 
 fn hash(parts: &[&str]) -> [u8; 32] {

@@ -18,7 +18,7 @@ pub fn count(number: i64, language: Language) -> String {
         text.push('-');
     }
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(language.pick('.', ','));
         }
         text.push(digit);

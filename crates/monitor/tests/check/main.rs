@@ -7,6 +7,7 @@
 mod alerts;
 mod channels;
 mod crashes;
+mod heartbeat;
 mod quality;
 mod rules;
 mod support;
