@@ -1,4 +1,5 @@
-//! The channels: Slack and e-mail. What is said at once to one channel is one [`Bundle`]; each channel says it in its own way.
+//! The channels: Slack and e-mail. What is said at once to one channel is one [`Bundle`]; each channel says
+//! it in its own way.
 
 mod bundle;
 pub mod email;

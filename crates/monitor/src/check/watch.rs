@@ -1,5 +1,5 @@
-//! The two rules that a check cannot evaluate: that no check runs, and that the database is away. The dashboard stays up, and
-//! asks these.
+//! The two rules that a check cannot evaluate: that no check runs, and that the database is away. The
+//! dashboard stays up, and asks these.
 
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use crate::notify::{Bundle, BundleKind, Channel, Item};
 use crate::words;
 
 impl Monitor {
-    /// Says that no check has gone well for too long, or that they go well again. For a process that is not `monitor check`, once a
-    /// minute. `started_at`: when that process began, for a system on which no check ever ran.
+    /// Says that no check has gone well for too long, or that they go well again. For a process that is not
+    /// `monitor check`, once a minute. `started_at`: when that process began, for a system on which no check
+    /// ever ran.
     ///
     /// # Errors
     /// When the database is away.
@@ -60,8 +61,8 @@ impl Monitor {
         thresholds.enabled && side(Rule::DatabaseDown, measured.value, thresholds) == Side::Beyond
     }
 
-    /// Says that the database is away, or (`is_back`) that it answers again, without the database: once for each, it is for the caller
-    /// to remember. Returns what did not go well.
+    /// Says that the database is away, or (`is_back`) that it answers again, without the database: once for
+    /// each, it is for the caller to remember. Returns what did not go well.
     pub async fn tell_database_down(
         &self,
         since: DateTime<Utc>,

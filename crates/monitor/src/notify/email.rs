@@ -1,5 +1,6 @@
-//! E-mail over SMTP, always with TLS except to this machine. A mail says its state in subject and first line, because mail programs file
-//! "opened" and "resolved" into one thread; and it is one table with styles inline, because some of them know no more HTML.
+//! E-mail over SMTP, always with TLS except to this machine. A mail says its state in subject and first line,
+//! because mail programs file "opened" and "resolved" into one thread; and it is one table with styles
+//! inline, because some of them know no more HTML.
 
 use std::time::Duration;
 
