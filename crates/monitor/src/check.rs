@@ -15,7 +15,6 @@ mod options;
 mod quality;
 mod replay;
 mod send;
-mod watch;
 
 use std::time::Duration;
 

@@ -314,32 +314,3 @@ async fn the_mail_of_the_morning_comes_once_a_day_also_when_all_is_well() {
     scene.run().await;
     assert_eq!(scene.mails.mails(2).await.len(), 2);
 }
-
-/// What the dashboard asks, which stays up.
-#[tokio::test]
-async fn that_nobody_checks_and_that_the_database_is_away_is_said_from_outside() {
-    let mut scene = Scene::start().await;
-    let started = scene.store.now().await.unwrap();
-    scene.run().await;
-    let outside = scene.monitor();
-    scene.advance(240).await;
-    outside.watch_checks(started).await.unwrap();
-    assert!(scene.said().is_empty(), "four minutes");
-    scene.advance(100).await;
-    outside.watch_checks(started).await.unwrap();
-    assert_eq!(scene.said(), ["CRÍTICO: O monitor não verifica nada há 5 min."]);
-    scene.run().await;
-    outside.watch_checks(started).await.unwrap();
-    assert!(scene.said()[1].starts_with("Resolvido"), "{:?}", scene.said());
-
-    assert!(!outside.database_is_down(Duration::from_secs(90)));
-    assert!(outside.database_is_down(Duration::from_secs(91)));
-    let errors = outside
-        .tell_database_down(started, started + Duration::from_secs(120), false)
-        .await;
-    assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(
-        scene.said()[2],
-        "CRÍTICO: O banco não responde há 2 min; o gateway devolve 503."
-    );
-}
