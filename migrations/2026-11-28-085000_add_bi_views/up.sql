@@ -32,7 +32,7 @@ DECLARE
     definition text;
     meaning text;
 BEGIN
-    EXECUTE format('CREATE SCHEMA %I', bi);
+    EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', bi);
 
     FOR view_name, definition, meaning IN VALUES
     ('events_by_day', $$

@@ -1,5 +1,6 @@
-//! Our own estimate of how well Meta can match events to people, until Meta's score is there and beside it. Meta publishes no weights; these
-//! are ours, from what it calls high quality and from the medians in its documentation. It is always labelled an estimate.
+//! Our own estimate of how well Meta can match events to people, until Meta's score is there and beside it.
+//! Meta publishes no weights; these are ours, from what it calls high quality and from the medians in its
+//! documentation. It is always labelled an estimate.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,7 +1,8 @@
-//! The Dataset Quality API: Meta's own score of a dataset's web events. Every field may be missing, and Meta calls them by several names;
-//! what is not understood stays in `raw`.
+//! The Dataset Quality API: Meta's own score of a dataset's web events. Every field may be missing, and Meta
+//! calls them by several names; what is not understood stays in `raw`.
 //!
-//! Source: Meta, "Dataset Quality API" (marketing API), whose samples have `web` at the root and `dedupe_key_feedback`.
+//! Source: Meta, "Dataset Quality API" (marketing API), whose samples have `web` at the root and
+//! `dedupe_key_feedback`.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rastro_core::dataset::DatasetId;
@@ -54,7 +55,8 @@ impl GraphApi {
     /// Asks for the score of each event name. An answer without entries is no failure.
     ///
     /// # Errors
-    /// Why there was no answer that says anything: its class tells what to do about it. The token may be one that only sends.
+    /// Why there was no answer that says anything: its class tells what to do about it. The token may be one
+    /// that only sends.
     pub async fn dataset_quality(
         &self,
         dataset: DatasetId,

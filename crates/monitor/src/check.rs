@@ -1,8 +1,10 @@
-//! `monitor check`: one run, or one after the other. In this order: evaluate the rules; write what changed together with what is to be
-//! said; say it; count; ask Meta for its score if that is due; note the run; tell the heartbeat, only after everything.
+//! `monitor check`: one run, or one after the other. In this order: evaluate the rules; write what changed
+//! together with what is to be said; say it; count; ask Meta for its score if that is due; note the run; tell
+//! the heartbeat, only after everything.
 //!
-//! A CronJob may start two runs or none, and a run may be killed anywhere. So one run at a time holds an advisory lock, and what one run
-//! left undone the next one finds: in the outbox, in the hours that are not closed.
+//! A CronJob may start two runs or none, and a run may be killed anywhere. So one run at a time holds an
+//! advisory lock, and what one run left undone the next one finds: in the outbox, in the hours that are not
+//! closed.
 
 mod count;
 mod daily;

@@ -1,4 +1,5 @@
-//! The channels: Slack and e-mail. What is said at once to one channel is one [`Bundle`]; each channel says it in its own way.
+//! The channels: Slack and e-mail. What is said at once to one channel is one [`Bundle`]; each channel says
+//! it in its own way.
 
 mod bundle;
 pub mod email;
@@ -88,8 +89,7 @@ pub fn channels(config: &Config) -> anyhow::Result<Vec<Channel>> {
 /// Whether the channels are configured in a way that can be meant.
 pub(crate) fn check(config: &NotifyConfig) -> anyhow::Result<()> {
     Slack::new(config)?;
-    Email::new(config)?;
-    Ok(())
+    Email::check(config)
 }
 
 fn hash(parts: &[&str]) -> [u8; 32] {

@@ -1,5 +1,5 @@
-//! What people read, in Brazilian Portuguese and in English. Other people's texts (names of datasets and campaigns, notes) are cut here
-//! and escaped where they are shown.
+//! What people read, in Brazilian Portuguese and in English. Other people's texts (names of datasets and
+//! campaigns, notes) are cut here and escaped where they are shown.
 
 mod alerts;
 mod figures;

@@ -1,5 +1,5 @@
-//! The views for other tools: their numbers against numbers made by hand, their types, who may read them, and every query of the Grafana
-//! dashboards.
+//! The views for other tools: their numbers against numbers made by hand, their types, who may read them, and
+//! every query of the Grafana dashboards.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use rastro_store::{DatabaseConfig, Migrator};

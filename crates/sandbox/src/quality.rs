@@ -1,5 +1,5 @@
-//! `GET /v{version}/dataset_quality`: Meta's score of a dataset's events, in the documented shape. The score itself is made up, since Meta's is
-//! not public: more kinds of identifiers on more events give more.
+//! `GET /v{version}/dataset_quality`: Meta's score of a dataset's events, in the documented shape. The score
+//! itself is made up, since Meta's is not public: more kinds of identifiers on more events give more.
 
 use std::collections::BTreeMap;
 

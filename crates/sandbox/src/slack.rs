@@ -1,8 +1,9 @@
-//! A strict stand-in for Slack: an incoming webhook, and a bot's `chat.postMessage` and `chat.update`. It refuses what Slack refuses, keeps the
-//! channel as people would see it, and misbehaves on command.
+//! A strict stand-in for Slack: an incoming webhook, and a bot's `chat.postMessage` and `chat.update`. It
+//! refuses what Slack refuses, keeps the channel as people would see it, and misbehaves on command.
 //!
 //! Limits and errors as published: <https://api.slack.com/reference/block-kit/blocks>,
-//! <https://api.slack.com/messaging/webhooks#handling_errors>, <https://api.slack.com/methods/chat.postMessage#errors>.
+//! <https://api.slack.com/messaging/webhooks#handling_errors>,
+//! <https://api.slack.com/methods/chat.postMessage#errors>.
 
 mod limits;
 

@@ -1,5 +1,6 @@
-//! `alert_messages` and `alert_channels`: the outbox. A message is written in the transaction that changes its alert and sent afterwards; a
-//! crash in between is found by the next run. What is sent together is one bundle.
+//! `alert_messages` and `alert_channels`: the outbox. A message is written in the transaction that changes
+//! its alert and sent afterwards; a crash in between is found by the next run. What is sent together is one
+//! bundle.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -144,7 +145,8 @@ impl Store {
         Ok(row.there)
     }
 
-    /// The messages of a channel that may be sent now, oldest first. What could not be sent for an hour is given up first.
+    /// The messages of a channel that may be sent now, oldest first. What could not be sent for an hour is
+    /// given up first.
     pub async fn waiting_messages(&self, channel: &str) -> Result<Vec<WaitingMessage>, StoreError> {
         let mut connection = self.connection().await?;
         sql_query(

@@ -1,6 +1,6 @@
-//! `alerts`, `alert_rules` and `alert_silences`: what is wrong, how evaluating it went, and about what people asked for silence. The
-//! rules are `rastro_core::alert`; a run writes what it decided in one transaction, with what is to be said about it
-//! (`alert_messages`).
+//! `alerts`, `alert_rules` and `alert_silences`: what is wrong, how evaluating it went, and about what people
+//! asked for silence. The rules are `rastro_core::alert`; a run writes what it decided in one transaction,
+//! with what is to be said about it (`alert_messages`).
 
 use std::collections::HashSet;
 
@@ -370,7 +370,8 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Silence about a rule, a dataset, or a rule in a dataset, for at most 14 days from `starts_at`. Returns its number.
+    /// Silence about a rule, a dataset, or a rule in a dataset, for at most 14 days from `starts_at`. Returns
+    /// its number.
     pub async fn add_silence(
         &self,
         rule: Option<Rule>,

@@ -175,6 +175,35 @@ impl Store {
         }
     }
 
+    /// Lets this key look at the dashboard: at one dataset, or (`None`) at all. A key that exists keeps its row; a revoked one
+    /// stays revoked.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyTaken`] if the key is known for something else.
+    pub async fn put_viewer_key(
+        &self,
+        hash: KeyHash,
+        dataset: Option<DatasetId>,
+        label: &str,
+    ) -> Result<KeyState, StoreError> {
+        let dataset = dataset.map(DatasetId::as_i64);
+        let created = diesel::insert_into(api_keys::table)
+            .values((
+                api_keys::key_hash.eq(hash.as_slice()),
+                api_keys::dataset_id.eq(dataset),
+                api_keys::kind.eq(VIEWER),
+                api_keys::label.eq(label),
+            ))
+            .on_conflict(api_keys::key_hash)
+            .do_nothing()
+            .execute(&mut self.connection().await?)
+            .await?;
+        match created {
+            1 => Ok(KeyState::Created),
+            _ => self.key_state(hash, label, (VIEWER, dataset)).await,
+        }
+    }
+
     /// `Created` stands for a key that is not there: it can be made.
     async fn key_state(
         &self,
@@ -221,6 +250,8 @@ impl Store {
         let rows: Vec<Row> = api_keys::table
             .left_join(datasets::table)
             .filter(api_keys::revoked_at.is_null())
+            // They open the dashboard and nothing here.
+            .filter(api_keys::kind.ne(VIEWER))
             .select((
                 api_keys::key_hash,
                 api_keys::kind,

@@ -1,5 +1,5 @@
-//! `dataset_quality`, `dataset_quality_keys` and `dataset_quality_fetches`: Meta's own judgement of a dataset's events, a row a day and event
-//! name, and when Meta was asked.
+//! `dataset_quality`, `dataset_quality_keys` and `dataset_quality_fetches`: Meta's own judgement of a
+//! dataset's events, a row a day and event name, and when Meta was asked.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
@@ -91,8 +91,8 @@ impl Store {
             .collect()
     }
 
-    /// Writes what Meta answered, in one transaction. `day`: of the reporting zone. `next_at`: when to ask again, if it was read
-    /// or is unreadable.
+    /// Writes what Meta answered, in one transaction. `day`: of the reporting zone. `next_at`: when to ask
+    /// again, if it was read or is unreadable.
     pub async fn record_quality(
         &self,
         dataset: DatasetId,
@@ -139,7 +139,8 @@ impl Store {
             .await
     }
 
-    /// The finished events of the last 48 hours of an event name, at most so many, newest first: what our estimate looks at.
+    /// The finished events of the last 48 hours of an event name, at most so many, newest first: what our
+    /// estimate looks at.
     pub async fn recent_payloads(
         &self,
         dataset: DatasetId,

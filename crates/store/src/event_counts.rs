@@ -1,6 +1,6 @@
-//! `event_counts`, `request_counts`, `event_counts_daily` and `counted_hours`: what a page shows without reading the log. An hour is
-//! counted whole, again and again until it is closed, and never added to: a row appears when its transaction commits, which
-//! can be after an hour was counted.
+//! `event_counts`, `request_counts`, `event_counts_daily` and `counted_hours`: what a page shows without
+//! reading the log. An hour is counted whole, again and again until it is closed, and never added to: a row
+//! appears when its transaction commits, which can be after an hour was counted.
 
 use std::time::{Duration, Instant};
 
@@ -87,8 +87,8 @@ struct RequestCount {
     latency_ms: i64,
 }
 
-/// Lets the transaction read whole ranges of a table: our connections otherwise only follow indexes, which is right for the
-/// queues. `limit` is the server's own for each statement.
+/// Lets the transaction read whole ranges of a table: our connections otherwise only follow indexes, which is
+/// right for the queues. `limit` is the server's own for each statement.
 pub(crate) async fn read_ranges(
     connection: &mut AsyncPgConnection,
     limit: Duration,
@@ -103,8 +103,8 @@ pub(crate) async fn read_ranges(
 }
 
 impl Store {
-    /// The hours that are still to be counted, or to be counted again, newest first. `long`: an open hour that took longer
-    /// is left for ten minutes.
+    /// The hours that are still to be counted, or to be counted again, newest first. `long`: an open hour
+    /// that took longer is left for ten minutes.
     pub async fn hours_to_count(&self, long: Duration) -> Result<Vec<DateTime<Utc>>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
@@ -128,10 +128,12 @@ impl Store {
         let oldest: NaiveDate = day - OLDEST_EVENT;
         connection
             .transaction(async |connection| {
-                // Of before the counting, so that an hour is not taken for closed that was counted while it was not.
+                // Of before the counting, so that an hour is not taken for closed that was counted while it
+                // was not.
                 let now: DateTime<Utc> = diesel::select(rastro_now()).get_result(connection).await?;
                 read_ranges(connection, limit).await?;
-                // By the key of each event that an attempt names: a hash of all its days would read all of them.
+                // By the key of each event that an attempt names: a hash of all its days would read all of
+                // them.
                 connection
                     .batch_execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
                     .await?;
@@ -164,8 +166,9 @@ impl Store {
             .await
     }
 
-    /// What the share of a rule was, hour by hour, of the last so many days: of the error rate failed attempts, of latency requests above
-    /// 2 s or unanswered, of duplicates those among what was received. By dataset, and then by hour.
+    /// What the share of a rule was, hour by hour, of the last so many days: of the error rate failed
+    /// attempts, of latency requests above 2 s or unanswered, of duplicates those among what was received. By
+    /// dataset, and then by hour.
     pub async fn hourly_shares(&self, rule: Rule, days: u32) -> Result<Vec<HourlyShare>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {

@@ -1,6 +1,6 @@
-//! What the alert rules of `rastro_core::alert` are evaluated on: each rule is one statement in `sql/rules` over the tables of the last
-//! minutes, not over counts, so that it is right to the second. A statement answers with the subjects of which there is something
-//! to say.
+//! What the alert rules of `rastro_core::alert` are evaluated on: each rule is one statement in `sql/rules`
+//! over the tables of the last minutes, not over counts, so that it is right to the second. A statement
+//! answers with the subjects of which there is something to say.
 
 use std::time::Duration;
 
@@ -115,8 +115,8 @@ struct DeliveryTallyRow {
     undelivered: i64,
 }
 
-/// The statement of a rule that needs no more than its statement. The others are put together from tallies, from what is
-/// asked elsewhere, or belong to the dashboard.
+/// The statement of a rule that needs no more than its statement. The others are put together from tallies,
+/// from what is asked elsewhere, or belong to the dashboard.
 fn statement(rule: Rule) -> Option<&'static str> {
     Some(match rule {
         Rule::Duplicates => include_str!("sql/rules/duplicates.sql"),
@@ -141,7 +141,8 @@ fn statement(rule: Rule) -> Option<&'static str> {
 }
 
 impl Store {
-    /// Measures a rule whose statement says all. `None`: it is not one of those. `limit`: the server's, for the statement.
+    /// Measures a rule whose statement says all. `None`: it is not one of those. `limit`: the server's, for
+    /// the statement.
     pub async fn measure(
         &self,
         rule: Rule,

@@ -90,7 +90,8 @@ async fn counts_are_those_of_the_rows_hour_by_hour() {
     ] {
         event(&queue, number, name, time).await;
     }
-    // Delivered together; failed and then delivered the next day; refused with another and split, then refused alone; parked.
+    // Delivered together; failed and then delivered the next day; refused with another and split, then
+    // refused alone; parked.
     attempt(&queue, &[1, 2, 3], "delivered", "120", "2026-06-01 11:40:00+00").await;
     attempt(&queue, &[4], "unavailable", "30000", "2026-06-01 23:59:59.999+00").await;
     attempt(&queue, &[4, 5], "refused", "80", "2026-06-02 00:10:00+00").await;
@@ -136,7 +137,8 @@ async fn counts_are_those_of_the_rows_hour_by_hour() {
             "02 00 Lead success 1",
         ]
     );
-    // 120 ms are from 100 to 150; 30 s without an answer are no latency; 2000 ms and 10 s begin their own buckets.
+    // 120 ms are from 100 to 150; 30 s without an answer are no latency; 2000 ms and 10 s begin their own
+    // buckets.
     let requests = queue
         .database
         .value("SELECT string_agg(bucket || ':' || requests || ':' || latency_ms, ' ' ORDER BY hour, bucket) FROM request_counts")
@@ -249,7 +251,8 @@ async fn a_row_that_commits_after_its_hour_was_counted_is_counted() {
     );
 }
 
-/// Clocks went forward in São Paulo at midnight of 4 November 2018: that day had 23 hours, from 03:00 UTC to 02:00 UTC.
+/// Clocks went forward in São Paulo at midnight of 4 November 2018: that day had 23 hours, from 03:00 UTC to
+/// 02:00 UTC.
 #[tokio::test]
 async fn a_day_is_a_day_of_the_reporting_zone_also_when_clocks_change_and_when_the_zone_does() {
     let queue = Queue::empty().await;
@@ -341,8 +344,8 @@ async fn the_past_is_counted_backwards_and_its_progress_is_known() {
     );
 }
 
-/// A hundred million events, as their counts: 20 datasets, 90 days. What a page asks is printed with its plan; how long it may take
-/// is not a matter of a test on a shared machine.
+/// A hundred million events, as their counts: 20 datasets, 90 days. What a page asks is printed with its
+/// plan; how long it may take is not a matter of a test on a shared machine.
 #[tokio::test]
 async fn a_page_over_a_hundred_million_events_reads_counts_and_no_log() {
     let queue = Queue::empty().await;

@@ -29,8 +29,8 @@ pub fn enough(windows: &[Tally], minimum: u32) -> Option<Tally> {
         .find(|window| window.total >= i64::from(minimum))
 }
 
-/// The error rate of the shortest window with enough attempts. Three failed events in two failed requests are the least that
-/// says anything: one batch that fails once and succeeds a second later is no outage.
+/// The error rate of the shortest window with enough attempts. Three failed events in two failed requests are
+/// the least that says anything: one batch that fails once and succeeds a second later is no outage.
 pub fn error_rate(windows: &[Tally], minimum: u32) -> Option<Tally> {
     enough(windows, minimum).map(|window| match window.bad >= 3 && window.bad_requests >= 2 {
         true => window,
@@ -38,8 +38,8 @@ pub fn error_rate(windows: &[Tally], minimum: u32) -> Option<Tally> {
     })
 }
 
-/// How likely it is that nothing came where `expected` events were: e^-λ. `None` where so few were expected that nothing
-/// follows from it.
+/// How likely it is that nothing came where `expected` events were: e^-λ. `None` where so few were expected
+/// that nothing follows from it.
 pub fn chance_of_silence(expected: f64, least_expected: f64) -> Option<f64> {
     (expected >= least_expected).then(|| (-expected).exp())
 }
@@ -63,8 +63,9 @@ impl Budget {
     }
 }
 
-/// How fast the goal of 99.9 % is being spent, as a multiple of what is alarming: 14.4 times over an hour and five minutes, or
-/// 6 times over six hours and thirty minutes. A long window with less than `minimum` says nothing. (SRE workbook, chapter 5.)
+/// How fast the goal of 99.9 % is being spent, as a multiple of what is alarming: 14.4 times over an hour and
+/// five minutes, or 6 times over six hours and thirty minutes. A long window with less than `minimum` says
+/// nothing. (SRE workbook, chapter 5.)
 pub fn burn(
     hour: Budget,
     five_minutes: Budget,
@@ -79,8 +80,9 @@ pub fn burn(
     both(hour, five_minutes, 14.4).max(both(six_hours, thirty_minutes, 6.0))
 }
 
-/// A percentile of counts by bucket, interpolated inside its bucket. `limits` are the upper limits of all buckets but the last,
-/// which is open; `slowest` comes after all of them (requests without an answer). `None`: it lies in the open bucket or beyond.
+/// A percentile of counts by bucket, interpolated inside its bucket. `limits` are the upper limits of all
+/// buckets but the last, which is open; `slowest` comes after all of them (requests without an answer).
+/// `None`: it lies in the open bucket or beyond.
 pub fn percentile(counts: &[i64], slowest: i64, limits: &[i64], share: f64) -> Option<f64> {
     let total: i64 = counts.iter().sum::<i64>() + slowest;
     if total == 0 {

@@ -46,7 +46,8 @@ pub struct Now {
     pub local: NaiveDateTime,
 }
 
-/// What is to be said about an alert as it is now, and notes in it that it was. `silenced`: somebody asked for silence about it.
+/// What is to be said about an alert as it is now, and notes in it that it was. `silenced`: somebody asked
+/// for silence about it.
 pub fn due(alert: &mut Alert, silenced: bool, now: Now) -> Option<(MessageKind, i32)> {
     // Daily mail only, unless it became worse.
     if alert.severity == Severity::Info && alert.told.is_none() {
@@ -118,7 +119,8 @@ fn reminder_is_due(alert: &Alert, told: Told, now: Now) -> bool {
     told_local < morning && now.local.time() >= MORNING && now.local - today < TimeDelta::hours(13)
 }
 
-/// Whether a message goes out now, or waits to be one with those that come. `sent`: messages to its channel in the last hour.
+/// Whether a message goes out now, or waits to be one with those that come. `sent`: messages to its channel
+/// in the last hour.
 pub fn may_go(sent_in_last_hour: usize, is_first_of_critical: bool) -> bool {
     sent_in_last_hour < BUDGET_PER_HOUR || is_first_of_critical
 }

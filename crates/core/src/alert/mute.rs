@@ -1,9 +1,11 @@
-//! Consequences are not said beside their cause: while a breaker is open, events fail, wait and grow old because of that.
+//! Consequences are not said beside their cause: while a breaker is open, events fail, wait and grow old
+//! because of that.
 
 use crate::alert::rule::{Rule, Severity};
 use crate::alert::state::{Alert, AlertState};
 
-/// Which of the open alerts keeps this one back, if any. `open`: all alerts as they are now, itself among them.
+/// Which of the open alerts keeps this one back, if any. `open`: all alerts as they are now, itself among
+/// them.
 pub fn muted_by(alert: &Alert, open: &[Alert]) -> Option<Rule> {
     open.iter()
         .filter(|cause| cause.state == AlertState::Firing && cause.rule != alert.rule)

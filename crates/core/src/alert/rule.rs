@@ -41,7 +41,8 @@ pub enum Direction {
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $severity:ident;)+) => {
-        /// What is watched. The names are those of the configuration, of the tables and, with hyphens, of the runbook's headings.
+        /// What is watched. The names are those of the configuration, of the tables and, with hyphens, of the
+        /// runbook's headings.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
             $($(#[$doc])* $variant,)+

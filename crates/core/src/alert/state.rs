@@ -162,9 +162,9 @@ pub fn side(rule: Rule, value: f64, thresholds: &Thresholds) -> Side {
     }
 }
 
-/// The alert as it is now. `before`: the open alert of this rule and subject, or the one that resolved last, if any.
-/// `measured`: `None` if the rule was evaluated and found nothing of this subject. The answer is `None` if there is nothing:
-/// a pending alert that was not true is forgotten.
+/// The alert as it is now. `before`: the open alert of this rule and subject, or the one that resolved last,
+/// if any. `measured`: `None` if the rule was evaluated and found nothing of this subject. The answer is
+/// `None` if there is nothing: a pending alert that was not true is forgotten.
 pub fn step(
     rule: Rule,
     before: Option<&Alert>,

@@ -233,7 +233,8 @@ fn a_value_that_swings_every_minute_for_an_hour_is_three_messages_at_most() {
         }
         assert!(life.messages.len() <= 3, "{:?}", life.messages);
     }
-    // Also where it swings just so slowly that each time it resolves: the third time says that it is unstable, and no more.
+    // Also where it swings just so slowly that each time it resolves: the third time says that it is
+    // unstable, and no more.
     let mut life = Life::new(Rule::ErrorRate, thresholds(5.0, 2.5, 0));
     for round in 0..12 {
         life.after(60, 9.0);
@@ -540,7 +541,8 @@ fn seven_expected_events_that_do_not_come_are_rarer_than_one_in_a_thousand() {
     assert!((0.000_91..0.000_92).contains(&chance), "{chance}");
 }
 
-/// SRE workbook, chapter 5: 14.4 times the budget over an hour spends 2 % of 30 days' budget; both windows must agree.
+/// SRE workbook, chapter 5: 14.4 times the budget over an hour spends 2 % of 30 days' budget; both windows
+/// must agree.
 #[test]
 fn the_budget_burns_when_both_windows_say_so() {
     let window = |accepted, undelivered| Budget {
@@ -565,7 +567,8 @@ fn the_budget_burns_when_both_windows_say_so() {
     assert!((slow - 7.0 / 6.0).abs() < 1e-9, "{slow}");
 }
 
-/// By hand: 100 requests, 90 below 100 ms, 8 from 100 to 200 ms, 2 unanswered. The 95th is five eighths into the second bucket.
+/// By hand: 100 requests, 90 below 100 ms, 8 from 100 to 200 ms, 2 unanswered. The 95th is five eighths into
+/// the second bucket.
 #[test]
 fn percentiles_of_buckets_count_unanswered_requests_as_slower_than_all() {
     let (limits, counts) = ([100, 200], [90, 8, 0]);

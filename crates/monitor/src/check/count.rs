@@ -1,4 +1,5 @@
-//! Counting for the pages: the open hours in every run, and hours of the past for a few seconds of it, newest first.
+//! Counting for the pages: the open hours in every run, and hours of the past for a few seconds of it, newest
+//! first.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The mail of every morning: what is open, yesterday in five numbers, and what is only information. It comes also when all is well, so that
-//! its absence says something.
+//! The mail of every morning: what is open, yesterday in five numbers, and what is only information. It comes
+//! also when all is well, so that its absence says something.
 
 use chrono::{Datelike, NaiveTime, TimeDelta};
 use rastro_core::alert::message::Now;

@@ -1,4 +1,5 @@
-//! From the alerts as they were and what was measured to the alerts as they are, and to what is to be said. Pure: no database, no clock.
+//! From the alerts as they were and what was measured to the alerts as they are, and to what is to be said.
+//! Pure: no database, no clock.
 
 use std::collections::BTreeSet;
 

@@ -273,7 +273,8 @@ fn api_version(monitor: &Monitor, now: Now) -> Vec<Measurement> {
     }]
 }
 
-/// For the dashboard: for how long no run has gone well. `None`: no run ever has, and it was started only now.
+/// For the dashboard: for how long no run has gone well. `None`: no run ever has, and it was started only
+/// now.
 pub fn check_silent(runs: &LastRuns, started_at: DateTime<Utc>) -> Measurement {
     let since = runs.last_good_run.unwrap_or(started_at);
     silent_for(Rule::CheckSilent, (runs.now - since).num_seconds())

@@ -1,5 +1,5 @@
-//! Meta's score of the events, asked for once a day and dataset, beside our own estimate. A token that may not read it is a state, and
-//! never touches the breaker.
+//! Meta's score of the events, asked for once a day and dataset, beside our own estimate. A token that may
+//! not read it is a state, and never touches the breaker.
 
 use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use rastro_core::alert::message::Now;

@@ -25,8 +25,9 @@ pub struct Opening {
     pub worst: f64,
 }
 
-/// When a rule would have opened, by shares of whole hours: `for` and `clear_for` of minutes are shorter than one, so an hour beyond the
-/// threshold fires and an hour on its quiet side resolves. `shares`: by dataset, and then by hour.
+/// When a rule would have opened, by shares of whole hours: `for` and `clear_for` of minutes are shorter than
+/// one, so an hour beyond the threshold fires and an hour on its quiet side resolves. `shares`: by dataset,
+/// and then by hour.
 pub fn openings(rule: Rule, shares: &[HourlyShare], thresholds: &Thresholds) -> Vec<Opening> {
     let mut openings = Vec::new();
     for of_dataset in shares.chunk_by(|one, other| one.dataset_id == other.dataset_id) {

@@ -1,5 +1,6 @@
-//! Empties the outbox. Everything of one channel, one severity and one kind of news goes out as one message. What is not sent stays and is
-//! tried by the next run, for an hour; a crash between sending and noting it repeats one message, under the same name.
+//! Empties the outbox. Everything of one channel, one severity and one kind of news goes out as one message.
+//! What is not sent stays and is tried by the next run, for an hour; a crash between sending and noting it
+//! repeats one message, under the same name.
 
 use std::collections::BTreeMap;
 
@@ -141,7 +142,8 @@ async fn switch_off(monitor: &Monitor, channel: &Channel, why: &str) -> Result<(
     monitor.store.add_messages(&notes).await
 }
 
-/// What goes out together, most urgent first. Good news by the message that it answers, so that a bot can edit that one.
+/// What goes out together, most urgent first. Good news by the message that it answers, so that a bot can
+/// edit that one.
 fn bundles(waiting: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Group {

@@ -11,6 +11,7 @@ pub const LISTED: usize = 10;
 /// One alert, in the channel's language.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
+    /// 0: it is stored nowhere.
     pub alert_id: i64,
     pub rule: Rule,
     pub sentence: String,
@@ -152,7 +153,7 @@ impl Bundle {
     pub fn alert_url(&self) -> Option<String> {
         let base = self.base()?;
         Some(match self.items.as_slice() {
-            [one] => format!("{base}/alertas/{}", one.alert_id),
+            [one] if one.alert_id > 0 => format!("{base}/alertas/{}", one.alert_id),
             _ => format!("{base}/alertas"),
         })
     }

@@ -1,11 +1,13 @@
-//! E-mail over SMTP, always with TLS except to this machine. A mail says its state in subject and first line, because mail programs file
-//! "opened" and "resolved" into one thread; and it is one table with styles inline, because some of them know no more HTML.
+//! E-mail over SMTP, always with TLS except to this machine. A mail says its state in subject and first line,
+//! because mail programs file "opened" and "resolved" into one thread; and it is one table with styles
+//! inline, because some of them know no more HTML.
 
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::transport::smtp::AsyncSmtpTransportBuilder;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use maud::{DOCTYPE, Markup, html};
 use rastro_core::alert::Severity;
@@ -28,53 +30,29 @@ pub struct Email {
 }
 
 impl Email {
-    /// `None`: it is not configured.
+    /// `None`: it is not configured. Inside an async runtime, to which the connections belong.
     ///
     /// # Errors
     /// When an address is none, or a password could be sent in plain text.
     pub fn new(config: &NotifyConfig) -> anyhow::Result<Option<Self>> {
-        let email = &config.email;
-        let url = email.smtp_url.expose_secret();
-        if url.is_empty() {
+        let Some(Checked { builder, from, to }) = Checked::read(config)? else {
             return Ok(None);
-        }
-        check_url(url)?;
-        let from: Mailbox = email
-            .from
-            .parse()
-            .ok()
-            .context("notify.email.from must look like Rastro <rastro@exemplo.com.br>")?;
-        ensure!(
-            !email.to.is_empty(),
-            "notify.email.to is empty: nobody would read the mails"
-        );
-        let to = email
-            .to
-            .iter()
-            .map(|address| {
-                address
-                    .parse()
-                    .ok()
-                    .context("notify.email.to must be addresses, split at commas")
-            })
-            .collect::<anyhow::Result<Vec<Mailbox>>>()?;
-        ensure!(
-            email.timeout_seconds > 0,
-            "notify.email.timeout_seconds must be at least 1"
-        );
-        // lettre's own error may quote the address, which holds the password.
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .ok()
-            .context("notify.email.smtp_url is no address of an SMTP server")?
-            .timeout(Some(Duration::from_secs(email.timeout_seconds)))
-            .build();
+        };
+        let email = &config.email;
         Ok(Some(Email {
-            transport,
+            transport: builder
+                .timeout(Some(Duration::from_secs(email.timeout_seconds)))
+                .build(),
             from,
             to,
             language: config.email_language,
-            config_hash: hash(&[url, &email.from, &email.to.join(",")]),
+            config_hash: hash(&[email.smtp_url.expose_secret(), &email.from, &email.to.join(",")]),
         }))
+    }
+
+    /// Whether the configuration can be meant, without connecting anything.
+    pub(super) fn check(config: &NotifyConfig) -> anyhow::Result<()> {
+        Checked::read(config).map(drop)
     }
 
     /// To each address by itself: one that is refused keeps no other from it.
@@ -129,6 +107,52 @@ impl Email {
         builder
             .multipart(parts)
             .map_err(|error| SendError::Refused(format!("the mail could not be written: {error}")))
+    }
+}
+
+/// A configuration that can be meant.
+struct Checked {
+    builder: AsyncSmtpTransportBuilder,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+}
+
+impl Checked {
+    fn read(config: &NotifyConfig) -> anyhow::Result<Option<Self>> {
+        let email = &config.email;
+        let url = email.smtp_url.expose_secret();
+        if url.is_empty() {
+            return Ok(None);
+        }
+        check_url(url)?;
+        let from = email
+            .from
+            .parse()
+            .ok()
+            .context("notify.email.from must look like Rastro <rastro@exemplo.com.br>")?;
+        ensure!(
+            !email.to.is_empty(),
+            "notify.email.to is empty: nobody would read the mails"
+        );
+        let to = email
+            .to
+            .iter()
+            .map(|address| {
+                address
+                    .parse()
+                    .ok()
+                    .context("notify.email.to must be addresses, split at commas")
+            })
+            .collect::<anyhow::Result<Vec<Mailbox>>>()?;
+        ensure!(
+            email.timeout_seconds > 0,
+            "notify.email.timeout_seconds must be at least 1"
+        );
+        // lettre's own error may quote the address, which holds the password.
+        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+            .ok()
+            .context("notify.email.smtp_url is no address of an SMTP server")?;
+        Ok(Some(Checked { builder, from, to }))
     }
 }
 

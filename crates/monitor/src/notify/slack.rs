@@ -1,7 +1,8 @@
-//! Slack: an incoming webhook, or a bot. With a bot the message that opened an alert is edited when it is resolved, and its thread gets
-//! one line, so that the channel shows states and not a log.
+//! Slack: an incoming webhook, or a bot. With a bot the message that opened an alert is edited when it is
+//! resolved, and its thread gets one line, so that the channel shows states and not a log.
 //!
-//! Limits and errors: https://api.slack.com/reference/block-kit/blocks, https://api.slack.com/messaging/webhooks#handling_errors,
+//! Limits and errors: https://api.slack.com/reference/block-kit/blocks,
+//! https://api.slack.com/messaging/webhooks#handling_errors,
 //! https://api.slack.com/methods/chat.postMessage#errors.
 
 use std::time::Duration;

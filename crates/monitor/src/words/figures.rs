@@ -1,5 +1,5 @@
-//! Numbers, amounts, shares and times as they are written: `1.234,5`, `R$ 1.234,56`, `12 %`, `1 h 08` in Portuguese; `1,234.5`, `R$1,234.56`,
-//! `12%`, `1 h 08` in English. Blanks inside them do not break.
+//! Numbers, amounts, shares and times as they are written: `1.234,5`, `R$ 1.234,56`, `12 %`, `1 h 08` in
+//! Portuguese; `1,234.5`, `R$1,234.56`, `12%`, `1 h 08` in English. Blanks inside them do not break.
 
 use chrono::{DateTime, Utc};
 use rastro_core::alert::Amount;
@@ -18,7 +18,7 @@ pub fn count(number: i64, language: Language) -> String {
         text.push('-');
     }
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(language.pick('.', ','));
         }
         text.push(digit);

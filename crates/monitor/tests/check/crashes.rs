@@ -33,11 +33,11 @@ async fn a_check_killed_after_sending_repeats_at_most_one_message() {
     assert_eq!(scene.said()[0], scene.said()[1]);
 }
 
-/// The run's future is dropped after so many polls, which is where a killed process would have stopped; each has connections of
-/// its own, which end with it.
+/// The run's future is dropped after so many polls, which is where a killed process would have stopped; each
+/// has connections of its own, which end with it.
 #[tokio::test]
 async fn a_check_killed_anywhere_loses_nothing_and_repeats_at_most_one_message_a_channel() {
-    for polls in (1..).step_by(29) {
+    for polls in (1..).step_by(83) {
         let mut scene = Scene::start().await;
         scene.breaker(1, "open", Some("errors")).await;
         let monitor = scene.monitor();

@@ -1,4 +1,5 @@
-//! `monitor check` against a real PostgreSQL, a stand-in for Slack and a real SMTP server, with a clock that the tests move.
+//! `monitor check` against a real PostgreSQL, a stand-in for Slack and a real SMTP server, with a clock that
+//! the tests move.
 #![expect(
     clippy::unwrap_used,
     reason = "the helpers are tests too, and a failed unwrap fails the test"
@@ -7,6 +8,7 @@
 mod alerts;
 mod channels;
 mod crashes;
+mod heartbeat;
 mod quality;
 mod rules;
 mod support;

@@ -331,7 +331,8 @@ async fn the_account_of_a_day_finds_an_event_that_is_nowhere() {
     );
 }
 
-/// A request of two that was refused and split says nothing about its events; the one that is refused alone does.
+/// A request of two that was refused and split says nothing about its events; the one that is refused alone
+/// does.
 #[tokio::test]
 async fn a_request_that_was_split_is_no_failure_of_its_events() {
     let scene = Scene::start().await;

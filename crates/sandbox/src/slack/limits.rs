@@ -1,4 +1,5 @@
-//! What Slack takes: the limits of Block Kit, in characters. One part that is too long refuses the whole message.
+//! What Slack takes: the limits of Block Kit, in characters. One part that is too long refuses the whole
+//! message.
 
 use serde_json::Value;
 
