@@ -2,7 +2,8 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test check bench chaos drill-failover drill-upgrade audit coverage migrate openapi images compose test-deploy clean-local
+.PHONY: help demo down test check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi images compose \
+	test-deploy clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +48,9 @@ coverage: ## line coverage by all tests; fails under 90 % of core or 80 % of the
 
 bench: ## measure against baselines, 15 minutes (QUICK=1: four); BASELINE_BIN_DIR=folder compares with another build
 	@scripts/lab.sh bench
+
+lookup: ## find events by their ids among ten million (EVENTS=n: others) and time it
+	@scripts/lab.sh lookup
 
 migrate: ## bring the database (DATABASE_URL, else the demo's) to the newest schema
 	@scripts/lab.sh migrate

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|chaos|drill-failover|drill-upgrade
+# Builds the services and the lab, and runs one of its commands:
+# scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
 # What each does, and with which variables, says `rastro-lab` without arguments.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -38,7 +39,7 @@ fi
 
 # However it ends; the program deletes its cluster itself, if it can.
 case "$command" in
-    bench | chaos | drill-upgrade)
+    bench | lookup | chaos | drill-upgrade)
         trap 'exit 130' INT
         trap 'exit 143' TERM HUP
         trap '"$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/postgres"' EXIT

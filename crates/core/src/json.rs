@@ -140,6 +140,9 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// leaves half an emoji, which it writes as `\ud83d`: that is grammatical (RFC 8259, 8.2), but no text.
 pub fn without_half_characters(text: &[u8]) -> Cow<'_, [u8]> {
     const LENGTH: usize = br"\ud83d".len();
+    if !text.contains(&b'\\') {
+        return Cow::Borrowed(text);
+    }
     let unit = |index: usize| {
         let escape = text.get(index..index + LENGTH)?.strip_prefix(br"\u")?;
         u16::from_str_radix(str::from_utf8(escape).ok()?, 16).ok()

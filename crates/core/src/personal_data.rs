@@ -34,17 +34,20 @@ pub(crate) fn cleaned_url(url: &str) -> Option<String> {
         let text = piece.trim_end_matches(is_delimiter);
         let (name, value) = text.split_once('=').unwrap_or(("", text));
         let is_personal = |value: &str| {
+            let field = FieldName::of(name);
             let is_parameter = name.len() < text.len() && !name.is_empty();
             let digits = if is_parameter {
-                digits_under(&FieldName::of(name))
+                digits_under(&field)
             } else {
                 Digits::Written
             };
-            holds_email(value) || shape::is_number_of_a_person(&unescaped(value), digits)
+            field.is_personal(false)
+                || holds_email(value)
+                || shape::is_number_of_a_person(&unescaped(value), digits)
         };
         let kept = if holds_email(name) {
             ""
-        } else if !value.is_empty() && (FieldName::of(name).is_personal(false) || is_personal(value)) {
+        } else if !value.is_empty() && is_personal(value) {
             &text[..text.len() - value.len()]
         } else {
             text

@@ -38,11 +38,14 @@ const HOLES: [(&str, &str); 6] = [
     ("[object ", "]"),
 ];
 
+/// Bytes of which one begins each hole.
+const BEGIN_HOLES: &[u8] = b"{<%*[";
+
 /// Whether a trimmed value stands for no value, or is a template that nobody filled in.
 pub(crate) fn is_placeholder(trimmed: &str) -> bool {
     is_word(trimmed, &WORDS)
         || matches!(trimmed, "" | "NaN" | "nan") // "Nan" is somebody's name
-        || HOLES.iter().any(|(start, end)| holds(trimmed, start, end))
+        || may_have_holes(trimmed) && HOLES.iter().any(|(start, end)| holds(trimmed, start, end))
 }
 
 /// Whether an event id is one that everybody would get. Wider than [`is_placeholder`]: an id that is taken
@@ -58,6 +61,11 @@ pub(crate) fn is_no_id(id: &str) -> bool {
 
 fn is_word(text: &str, words: &[&str]) -> bool {
     words.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Almost no value has a hole, and this is told at a glance.
+fn may_have_holes(text: &str) -> bool {
+    text.bytes().any(|byte| BEGIN_HOLES.contains(&byte))
 }
 
 fn holds(text: &str, start: &str, end: &str) -> bool {

@@ -3,9 +3,10 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service, ServiceRequest};
+use actix_web::http::Uri;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
@@ -156,7 +157,10 @@ impl Gateway {
             let app = actix_web::App::new()
                 .app_data(Data::new(app))
                 .app_data(Data::new(sdk.clone()))
-                .wrap(NormalizePath::trim()) // a slash at the end of a path says nothing
+                .wrap_fn(|mut request, routes| {
+                    trim_slash(&mut request);
+                    routes.call(request)
+                })
                 .configure(event_routes)
                 .configure(sdk::routes);
             match settings.operators_on_public_listener {
@@ -211,6 +215,24 @@ impl Listening {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.server.stop(true).await;
         self.stopped().await
+    }
+}
+
+/// A slash at the end of a path says nothing. (`NormalizePath` of actix searches every path with a regular expression.)
+fn trim_slash(request: &mut ServiceRequest) {
+    let path = request.path().trim_end_matches('/');
+    if path.is_empty() || path.len() == request.path().len() {
+        return;
+    }
+    let trimmed = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = trimmed.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
     }
 }
 

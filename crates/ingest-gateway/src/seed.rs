@@ -179,12 +179,12 @@ async fn token_state(store: &Store, seed: &DatasetSeed) -> Result<TokenState, St
 async fn probe_if_blocked(store: &Store, dataset: DatasetId) -> Result<(), StoreError> {
     let probed = store
         .update_breaker(dataset, None, |breaker, now_ms| {
-            let is_blocked = breaker.reason == Some(Reason::Blocked);
-            is_blocked.then(|| breaker.retry_at_once(now_ms)).flatten()
+            let may_end = matches!(breaker.reason, Some(Reason::Blocked | Reason::Refused));
+            may_end.then(|| breaker.retry_at_once(now_ms)).flatten()
         })
         .await?;
     if probed {
-        info!(dataset_id = %dataset, "the access token is a new one; if the dataset was blocked, it is tried again at once");
+        info!(dataset_id = %dataset, "the access token is a new one; if the dataset was blocked or refused, it is tried again at once");
     } else {
         warn!(dataset_id = %dataset, "the breaker kept changing; with its new token the dataset waits for the next probe");
     }

@@ -8,6 +8,7 @@
 pub mod baseline;
 pub mod claims;
 pub mod copy;
+pub mod lookup;
 pub mod measure;
 pub mod report;
 pub mod system;

@@ -9,7 +9,7 @@ use rastro_lab::demo::services;
 use rastro_lab::{bench, chaos, demo, drills};
 
 const USAGE: &str = "\
-Usage: rastro-lab demo|down|migrate|bench|chaos|drill-failover|drill-upgrade
+Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
 
   demo      sends events through the real services, prints the account, and leaves everything running. DATABASE_URL: uses that
             database instead of a private one
@@ -17,6 +17,7 @@ Usage: rastro-lab demo|down|migrate|bench|chaos|drill-failover|drill-upgrade
   migrate   brings the demo's database, or DATABASE_URL's, to the newest schema
   bench     measures the services against baselines. QUICK=1: two to three minutes. BASELINE_BIN_DIR=folder: compares with
             another build's programs, in turns
+  lookup    finds events by their ids among ten million (EVENTS=n: others), and says how long that takes
   chaos     breaks everything around the services at random, and accounts for every event. SEED=n: plans the same again.
             DURATION=seconds: of load, 150 by default
   drill-failover
@@ -56,6 +57,7 @@ fn run() -> anyhow::Result<bool> {
         ["bench"] => runtime.block_on(bench::bench()),
         ["drill-failover"] => runtime.block_on(drills::failover()),
         ["drill-upgrade"] => runtime.block_on(drills::upgrade()),
+        ["lookup"] => runtime.block_on(bench::lookup::lookup()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
         // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
         // database.

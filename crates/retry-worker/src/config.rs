@@ -10,7 +10,8 @@ use serde::Deserialize;
 /// need be.
 const LEAST_DAYS_AHEAD: i32 = 2;
 
-/// Meta takes events of physical stores for 62 days, so one may wait for that long; and a day that has begun is kept.
+/// Meta takes events of physical stores for 62 days, so one may wait for that long; and a day that has begun
+/// is kept.
 const LEAST_KEEP_DAYS: i32 = 63;
 
 #[derive(Clone, Debug, Deserialize)]

@@ -128,13 +128,14 @@ impl Leader<'_> {
     }
 
     /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
-    /// does not exist any more, nor dead letters whose event is dropped.
+    /// does not exist any more, nor dead letters whose event is dropped, nor a breaker's changes of then.
     async fn tidy(&mut self) -> Result<(), StoreError> {
         let expired = self.expire_ready().await;
         let cleared = self.clear_deleted_datasets().await;
         let purged = self.purge_dead_letters().await;
         let forgotten = self.expire_idempotency_keys().await;
-        first_failure([expired, cleared, purged, forgotten])?;
+        let closed = self.purge_transitions().await;
+        first_failure([expired, cleared, purged, forgotten, closed])?;
         self.tidy_at = Instant::now() + self.tidy_every();
         Ok(())
     }
@@ -170,6 +171,14 @@ impl Leader<'_> {
         if purged > 0 {
             info!("deleted {purged} dead letters of events that are not kept any more");
         }
+        Ok(())
+    }
+
+    async fn purge_transitions(&self) -> Result<(), StoreError> {
+        let purge = |limit| self.store.purge_transitions(self.config.keep_days, limit);
+        self.rounds
+            .repeat(Step::purge_transitions, self.step_events, purge)
+            .await?;
         Ok(())
     }
 

@@ -24,6 +24,7 @@ labels! {
             expire_ready,
             clear_deleted_datasets,
             purge_dead_letters,
+            purge_transitions,
         ]
     }
 }

@@ -1,6 +1,7 @@
-//! Carries events of before `store_events_as_rows` over: a segment held up to a thousand events, the bodies compressed as one.
-//! The migration keeps those tables as `old_...`; this moves them segment by segment, each in a transaction of its own, and
-//! drops them when they are empty. It can be stopped and begun again at any point.
+//! Carries events of before `store_events_as_rows` over: a segment held up to a thousand events, the bodies
+//! compressed as one. The migration keeps those tables as `old_...`; this moves them segment by segment, each
+//! in a transaction of its own, and drops them when they are empty. It can be stopped and begun again at any
+//! point.
 
 use std::collections::HashMap;
 
@@ -111,8 +112,8 @@ fn insert(
     head: Head,
     payload: &str,
 ) -> Result<(), MigrationError> {
-    // Nothing may stop this for good: what a column cannot hold is left out. A payload may be empty: a schema of before segments
-    // did not keep those of delivered events.
+    // Nothing may stop this for good: what a column cannot hold is left out. A payload may be empty: a schema
+    // of before segments did not keep those of delivered events.
     let event: Value = serde_json::from_str(payload).unwrap_or_default();
     let number_of = |value: &Value| value.is_number().then(|| value.to_string());
     let text = |value: &Value| value.as_str().map(clean).or_else(|| number_of(value));
@@ -185,8 +186,8 @@ fn insert(
 /// What is ready is queued again, now that it can be told until when it may be sent, and the old tables go.
 fn finish(connection: &mut Connection) -> Result<(), MigrationError> {
     sql_query(
-        "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries, send_by)
-         SELECT o.dataset_id, o.test_event_code, n.event_number, o.day, o.retries, coalesce(e.send_by, rastro_now())
+        "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, retries, send_by)
+         SELECT o.dataset_id, o.test_event_code, n.event_number, n.event_number, o.day, o.retries, coalesce(e.send_by, rastro_now())
          FROM old_send_queue o CROSS JOIN LATERAL unnest(numbers_in(o.event_numbers)) AS n (event_number)
          LEFT JOIN events e ON e.dataset_id = o.dataset_id AND e.event_number = n.event_number AND e.day = o.day",
     )
@@ -199,7 +200,8 @@ fn finish(connection: &mut Connection) -> Result<(), MigrationError> {
     Ok(())
 }
 
-/// The text of a body, whose lines are the payloads: one Zstandard frame, or as it is if it is older than that.
+/// The text of a body, whose lines are the payloads: one Zstandard frame, or as it is if it is older than
+/// that.
 fn read_body(body: &[u8]) -> Result<String, MigrationError> {
     /// How every Zstandard frame begins (RFC 8878, 3.1.1). JSON does not.
     const FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

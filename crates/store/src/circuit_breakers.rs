@@ -1,11 +1,12 @@
-//! `circuit_breakers`: whether a dataset is left alone, as a row that every process agrees on, decided by `send_attempts`; and
-//! `breaker_transitions`, each change of it. The rules are `rastro_core::circuit_breaker`; every change is a compare-and-set on the generation.
+//! `circuit_breakers`: whether a dataset is left alone, as a row that every process agrees on, decided by
+//! `send_attempts`; and `breaker_transitions`, each change of it. The rules are
+//! `rastro_core::circuit_breaker`; every change is a compare-and-set on the generation.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use rastro_core::circuit_breaker::{Breaker, Evidence, Manual, Reason, State};
 use rastro_core::dataset::DatasetId;
 
@@ -69,7 +70,8 @@ impl BreakerRow {
         let (Some(state), Some(generation), Some(since), Some(manual)) =
             (self.state, self.generation, self.since, self.manual)
         else {
-            // Before now: against a breaker that closed at this very instant there is no evidence, and it would never open.
+            // Before now: against a breaker that closed at this very instant there is no evidence, and it
+            // would never open.
             return Some(Breaker::closed(now.timestamp_millis() - 1));
         };
         let reason = match self.reason {
@@ -147,8 +149,8 @@ const UNKNOWN_WORD: StoreError = StoreError::Invalid {
 const ATTEMPTS: usize = 5;
 
 impl Store {
-    /// Every breaker there is, and every dataset that sent something within the window. A breaker that this program does not
-    /// understand (a newer one wrote it) is left out, logged and counted.
+    /// Every breaker there is, and every dataset that sent something within the window. A breaker that this
+    /// program does not understand (a newer one wrote it) is left out, logged and counted.
     pub async fn watched_breakers(&self, window_ms: i64) -> Result<Vec<WatchedBreaker>, StoreError> {
         let rows: Vec<WatchedRow> = sql_query(include_str!("sql/watched_breakers.sql"))
             .bind::<BigInt, _>(window_ms)
@@ -203,7 +205,8 @@ impl Store {
         }
     }
 
-    /// The breaker of one dataset with what is known about its requests; `None` if we do not know the dataset.
+    /// The breaker of one dataset with what is known about its requests; `None` if we do not know the
+    /// dataset.
     pub async fn breaker_report(
         &self,
         dataset: DatasetId,
@@ -225,8 +228,9 @@ impl Store {
         }))
     }
 
-    /// Reads the breaker, decides by it and by the time in milliseconds, and writes what was decided; again from the start if
-    /// somebody else came in between. `false`: that happened every time, or the dataset does not exist.
+    /// Reads the breaker, decides by it and by the time in milliseconds, and writes what was decided; again
+    /// from the start if somebody else came in between. `false`: that happened every time, or the dataset
+    /// does not exist.
     pub async fn update_breaker(
         &self,
         dataset: DatasetId,
@@ -245,8 +249,8 @@ impl Store {
         Ok(false)
     }
 
-    /// Writes a change and logs it, unless somebody else has changed the breaker since `before` was read. A `note` replaces
-    /// the old one. `false`: nothing was written (or the dataset does not exist).
+    /// Writes a change and logs it, unless somebody else has changed the breaker since `before` was read. A
+    /// `note` replaces the old one. `false`: nothing was written (or the dataset does not exist).
     pub async fn change_breaker(
         &self,
         dataset: DatasetId,
@@ -254,9 +258,9 @@ impl Store {
         after: &Breaker,
         note: Option<&str>,
     ) -> Result<bool, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
+        self.connection()
+            .await?
+            .as_mut()
             .transaction(async |connection| {
                 let changed = sql_query(include_str!("sql/change_breaker.sql"))
                     .bind::<BigInt, _>(dataset.as_i64())
@@ -289,6 +293,17 @@ impl Store {
                 Ok(changed == 1)
             })
             .await
+    }
+
+    /// Deletes changes of breakers of before the given number of days, at most `limit`; returns how many.
+    pub async fn purge_transitions(&self, keep_days: i32, limit: i64) -> Result<usize, StoreError> {
+        let purged = sql_query(include_str!("sql/purge_transitions.sql"))
+            .bind::<Integer, _>(keep_days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(purged)
     }
 }
 

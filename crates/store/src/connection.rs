@@ -31,8 +31,9 @@ pub struct DatabaseConfig {
     pub sealing_keys: Vec<SecretString>,
     /// The same for a single key; together with `sealing_keys` it would be unclear which comes first.
     pub sealing_key: SecretString,
-    /// The secret under which people are found again (leads by e-mail, phone, CPF). Empty: it is made from the last of the
-    /// sealing keys. Before that one is given up its text must be put here, or no lead is found any more.
+    /// The secret under which people are found again (leads by e-mail, phone, CPF). Empty: it is made from
+    /// the last of the sealing keys. Before that one is given up its text must be put here, or no lead is
+    /// found any more.
     pub pepper: SecretString,
     /// Connections of this process beside those over which the gateway stores events.
     pub max_connections: usize,
@@ -126,13 +127,14 @@ pub struct Store {
 }
 
 impl Store {
-    /// Prepares the pool. Nothing is connected yet: a service starts, and says that it is not ready, while the
-    /// database is away. `application` is the name shown in `pg_stat_activity`.
+    /// Prepares the pool. Nothing is connected yet: a service starts, and says that it is not ready, while
+    /// the database is away. `application` is the name shown in `pg_stat_activity`.
     pub fn new(config: &DatabaseConfig, application: &'static str) -> Result<Self, StoreError> {
         config.check()?;
         let connector = Connector::new(config, application)?;
         let mut manager = ManagerConfig::default();
-        // A connection that broke is found out by the statement that uses it; every caller can repeat its own.
+        // A connection that broke is found out by the statement that uses it; every caller can repeat its
+        // own.
         manager.recycling_method = RecyclingMethod::Fast;
         manager.custom_setup = {
             let connector = connector.clone();
@@ -191,7 +193,8 @@ impl Store {
         self.connector.advisory_lock(number)
     }
 
-    /// How long one statement may take before its connection is given up, a little beyond the server's own limit.
+    /// How long one statement may take before its connection is given up, a little beyond the server's own
+    /// limit.
     pub(crate) fn patience(&self) -> Duration {
         self.connector.statement_timeout + Duration::from_secs(2)
     }
@@ -288,10 +291,12 @@ impl Connector {
     pub(crate) async fn open(&self, plans: Plans) -> ConnectionResult<AsyncPgConnection> {
         let mut config = (*self.config).clone();
         let (mode, others) = match plans {
-            // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as much again.
+            // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as
+            // much again.
             Plans::Kept => ("force_generic_plan", ""),
-            // Statistics of a queue are always out of date: its rows live for milliseconds. Without them PostgreSQL would
-            // gather and sort a whole backlog for its first thousand rows; following an index is right at any size.
+            // Statistics of a queue are always out of date: its rows live for milliseconds. Without them
+            // PostgreSQL would gather and sort a whole backlog for its first thousand rows; following an
+            // index is right at any size.
             Plans::ForEachCall => (
                 "force_custom_plan",
                 "-c enable_bitmapscan=off -c enable_seqscan=off",

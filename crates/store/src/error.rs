@@ -36,7 +36,8 @@ impl StoreError {
     pub fn is_about_the_rows(&self) -> bool {
         match self {
             StoreError::Query(QueryError::DatabaseError(kind, info)) => match kind {
-                // A check without a name is a row for a day that has no partition: nothing is wrong with the row.
+                // A check without a name is a row for a day that has no partition: nothing is wrong with the
+                // row.
                 DatabaseErrorKind::CheckViolation => info.constraint_name().is_some(),
                 DatabaseErrorKind::NotNullViolation
                 | DatabaseErrorKind::UniqueViolation
@@ -48,8 +49,9 @@ impl StoreError {
         }
     }
 
-    /// Whether the rows may be the cause, for all that diesel tells: it keeps PostgreSQL's code to itself, and under this
-    /// kind come data errors, but also a statement timeout, a full disk and a server that shuts down.
+    /// Whether the rows may be the cause, for all that diesel tells: it keeps PostgreSQL's code to itself,
+    /// and under this kind come data errors, but also a statement timeout, a full disk and a server that
+    /// shuts down.
     pub fn may_be_about_the_rows(&self) -> bool {
         matches!(
             self,

@@ -1,5 +1,5 @@
-//! `event_outcomes`: what happens to events beside being accepted (`events`) and sent (`send_attempts`). Rows are written
-//! in the transaction that decides the outcome, never after it.
+//! `event_outcomes`: what happens to events beside being accepted (`events`) and sent (`send_attempts`). Rows
+//! are written in the transaction that decides the outcome, never after it.
 
 use diesel::sql_query;
 use diesel::sql_types::{self, Array, BigInt, Integer, Nullable, Text};

@@ -1,4 +1,5 @@
-//! `events`: what was accepted. One transaction claims the events' keys, stores the events and makes them ready to be sent.
+//! `events`: what was accepted. One transaction claims the events' keys, stores the events and makes them
+//! ready to be sent.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -124,8 +125,8 @@ impl Store {
         })
     }
 
-    /// The server event as it goes to Meta. `None`: there is no such event, or it is older than what is kept. Empty: it was
-    /// erased.
+    /// The server event as it goes to Meta. `None`: there is no such event, or it is older than what is kept.
+    /// Empty: it was erased.
     pub async fn payload(
         &self,
         dataset_id: DatasetId,
@@ -177,9 +178,10 @@ pub enum Stored {
 }
 
 impl EventWriter {
-    /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what was refused before
-    /// it came here, all in one commit. Says which event is which. Of a key that comes twice the first event wins. What is
-    /// accepted is durable when this returns; on an error nothing is known to be stored.
+    /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what
+    /// was refused before it came here, all in one commit. Says which event is which. Of a key that comes
+    /// twice the first event wins. What is accepted is durable when this returns; on an error nothing is
+    /// known to be stored.
     pub async fn accept(
         &mut self,
         events: &[&NewEvent],
@@ -196,7 +198,8 @@ impl EventWriter {
             .map_err(|_| StoreError::TimedOut)?
     }
 
-    /// The same for whole requests, with the leads, orders, contacts and idempotency keys that they bring, in one commit.
+    /// The same for whole requests, with the leads, orders, contacts and idempotency keys that they bring, in
+    /// one commit.
     pub async fn accept_requests(&mut self, requests: &[&NewRequest]) -> Result<Vec<Stored>, StoreError> {
         let connection = &mut self.connection;
         let accepting =
@@ -207,7 +210,8 @@ impl EventWriter {
     }
 }
 
-/// Locks are taken in one order by everybody: idempotency keys, orders, event keys, contacts; each kind sorted.
+/// Locks are taken in one order by everybody: idempotency keys, orders, event keys, contacts; each kind
+/// sorted.
 async fn accept_requests(
     connection: &AsyncPgConnection,
     requests: &[&NewRequest],
@@ -300,7 +304,8 @@ impl NewRequest {
 struct Offer<'r> {
     request: &'r NewRequest,
     purchase: Option<PurchaseChange>,
-    /// Instead of the request's event, of an order whose visitor refused advertising when it was recorded before.
+    /// Instead of the request's event, of an order whose visitor refused advertising when it was recorded
+    /// before.
     withheld: Option<NewEvent>,
     accepted: Vec<(Acceptance, Option<ClaimedKey>)>,
 }
@@ -364,9 +369,11 @@ async fn accept(
     mut connection: &AsyncPgConnection,
     events: &[&NewEvent],
 ) -> Result<Vec<(Acceptance, Option<ClaimedKey>)>, StoreError> {
-    // Sorted, so that two writers with the same keys never wait for each other; stable, so that the first of a key comes first.
+    // Sorted, so that two writers with the same keys never wait for each other, and the events of a dataset
+    // get consecutive numbers, which make one run of the queue; stable, so that the first of a key comes
+    // first.
     let mut by_key: Vec<&NewEvent> = events.to_vec();
-    by_key.sort_by_key(|event| event.key);
+    by_key.sort_by_key(|event| (event.dataset_id, event.key));
     by_key.dedup_by_key(|event| event.key);
 
     let claimed: Vec<ClaimedKey> = sql_query(include_str!("sql/claim_keys.sql"))
@@ -448,25 +455,35 @@ async fn insert_events(
     mut connection: &AsyncPgConnection,
     events: &[(&NewEvent, ClaimedKey)],
 ) -> Result<(), StoreError> {
-    let Some((_, ClaimedKey { created_at, .. })) = events.first() else {
+    let Some((_, ClaimedKey { created_at, day, .. })) = events.first() else {
         return Ok(());
     };
     type Texts = Array<Text>;
     type MaybeTexts = Array<Nullable<Text>>;
+    // A column that no event of the group has is an empty list, which unnest fills up: most columns are, and
+    // each value costs.
+    fn sparse<T>(values: Vec<Option<T>>) -> Vec<Option<T>> {
+        if values.iter().all(Option::is_none) {
+            Vec::new()
+        } else {
+            values
+        }
+    }
     fn of<'e, T>(events: &[(&'e NewEvent, ClaimedKey)], value: impl Fn(&'e NewEvent) -> T) -> Vec<T> {
         events.iter().map(|(event, _)| value(event)).collect()
     }
     let page = |part: fn(&rastro_core::page::Page) -> &Option<String>| {
-        of(events, |event| part(&event.facts.page).as_deref())
+        sparse(of(events, |event| part(&event.facts.page).as_deref()))
     };
-    let traces = || {
-        events
-            .iter()
-            .map(|(event, _)| TraceContext::parse(event.traceparent.as_deref()?))
+    let fact =
+        |part: fn(&Facts) -> &Option<String>| sparse(of(events, |event| part(&event.facts).as_deref()));
+    let trace = |part: fn(TraceContext<'_>) -> &str| {
+        sparse(of(events, |event| {
+            TraceContext::parse(event.traceparent.as_deref()?).map(part)
+        }))
     };
     sql_query(include_str!("sql/insert_events.sql"))
         .bind::<Array<BigInt>, _>(of(events, |event| event.dataset_id.as_i64()))
-        .bind::<Array<Date>, _>(events.iter().map(|(_, claim)| claim.day).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(
             events
                 .iter()
@@ -478,9 +495,9 @@ async fn insert_events(
         .bind::<Array<BigInt>, _>(of(events, |event| event.event_time))
         .bind::<Array<BigInt>, _>(of(events, |event| event.send_by))
         .bind::<Texts, _>(of(events, |event| event.action_source))
-        .bind::<MaybeTexts, _>(of(events, |event| event.facts.value.as_deref()))
-        .bind::<MaybeTexts, _>(of(events, |event| event.facts.currency.as_deref()))
-        .bind::<MaybeTexts, _>(of(events, |event| event.facts.order_id.as_deref()))
+        .bind::<MaybeTexts, _>(fact(|facts| &facts.value))
+        .bind::<MaybeTexts, _>(fact(|facts| &facts.currency))
+        .bind::<MaybeTexts, _>(fact(|facts| &facts.order_id))
         .bind::<MaybeTexts, _>(page(|page| &page.host))
         .bind::<MaybeTexts, _>(page(|page| &page.path))
         .bind::<MaybeTexts, _>(page(|page| &page.utm_source))
@@ -495,12 +512,13 @@ async fn insert_events(
         .bind::<MaybeTexts, _>(page(|page| &page.msclkid))
         .bind::<MaybeTexts, _>(page(|page| &page.ttclid))
         .bind::<Texts, _>(of(events, |event| event.test_event_code.as_str()))
-        .bind::<Array<Nullable<BigInt>>, _>(of(events, |event| event.key_id))
+        .bind::<Array<Nullable<BigInt>>, _>(sparse(of(events, |event| event.key_id)))
         .bind::<Array<sql_types::Uuid>, _>(of(events, |event| event.request_id))
-        .bind::<MaybeTexts, _>(traces().map(|trace| Some(trace?.trace_id)).collect::<Vec<_>>())
-        .bind::<MaybeTexts, _>(traces().map(|trace| Some(trace?.span_id)).collect::<Vec<_>>())
+        .bind::<MaybeTexts, _>(trace(|trace| trace.trace_id))
+        .bind::<MaybeTexts, _>(trace(|trace| trace.span_id))
         .bind::<Texts, _>(of(events, |event| event.payload.as_str()))
         .bind::<Timestamptz, _>(created_at)
+        .bind::<Date, _>(day)
         .prepared()
         .execute(&mut connection)
         .await?;
@@ -563,7 +581,8 @@ fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> 
     events.iter().map(|event| value(event)).collect()
 }
 
-/// The two parts of a `traceparent` that are kept. Version and flags say nothing more: only what is traced has one.
+/// The two parts of a `traceparent` that are kept. Version and flags say nothing more: only what is traced
+/// has one.
 pub(crate) struct TraceContext<'t> {
     pub(crate) trace_id: &'t str,
     pub(crate) span_id: &'t str,

@@ -1,4 +1,5 @@
-//! `idempotency_keys`: the first answer to a request that may come again. Written in the transaction of what it answers for.
+//! `idempotency_keys`: the first answer to a request that may come again. Written in the transaction of what
+//! it answers for.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -92,8 +93,8 @@ impl Store {
     }
 }
 
-/// Claims the keys, and says of each whether it was free. Whoever claims the same key at the same time waits until that
-/// transaction ends.
+/// Claims the keys, and says of each whether it was free. Whoever claims the same key at the same time waits
+/// until that transaction ends.
 pub(crate) async fn claim(
     mut connection: &AsyncPgConnection,
     keys: &[Option<&IdempotencyKey>],

@@ -118,8 +118,8 @@ impl Store {
         }
     }
 
-    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the strongest identifier
-    /// that finds one.
+    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the
+    /// strongest identifier that finds one.
     pub async fn find_lead(
         &self,
         dataset: DatasetId,

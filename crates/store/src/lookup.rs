@@ -1,5 +1,5 @@
-//! By what people are found again: an HMAC under a key that only the services' configuration holds. A plain hash of a phone
-//! number or a CPF is undone in seconds by trying all of them.
+//! By what people are found again: an HMAC under a key that only the services' configuration holds. A plain
+//! hash of a phone number or a CPF is undone in seconds by trying all of them.
 
 use hmac::{Hmac, KeyInit, Mac};
 use rastro_core::dataset::DatasetId;

@@ -1,5 +1,5 @@
-//! What keeps the tables small and ready for tomorrow: daily partitions, expired keys, old evidence. Every step is safe to
-//! run from several places at once.
+//! What keeps the tables small and ready for tomorrow: daily partitions, expired keys, old evidence. Every
+//! step is safe to run from several places at once.
 
 use chrono::NaiveDate;
 use diesel::result::Error as DieselError;
@@ -20,9 +20,10 @@ const LEADER_LOCK: i64 = 7_266_100_002;
 
 /// Whether this process does the maintenance, of all that could: an advisory lock on a connection of its own.
 ///
-/// A lock of the session, because the work is many short statements over hours; a transaction that stayed open for as long
-/// would keep vacuum from every table. It ends with the connection, however that ends. A leader that does not know yet that
-/// it lost it does no harm: every step is safe to run twice. The lock only spares the others the work.
+/// A lock of the session, because the work is many short statements over hours; a transaction that stayed
+/// open for as long would keep vacuum from every table. It ends with the connection, however that ends. A
+/// leader that does not know yet that it lost it does no harm: every step is safe to run twice. The lock only
+/// spares the others the work.
 pub struct Leadership {
     store: Store,
     connection: Option<AsyncPgConnection>,
@@ -48,7 +49,8 @@ impl Leadership {
         };
         let asking = async {
             if was_held {
-                // Taken once more it would have to be given back twice; asked anything, the connection shows whether it lives.
+                // Taken once more it would have to be given back twice; asked anything, the connection shows
+                // whether it lives.
                 diesel::select(diesel::dsl::sql::<Bool>("true"))
                     .get_result(&mut connection)
                     .await
@@ -66,8 +68,8 @@ impl Leadership {
 }
 
 impl Store {
-    /// Makes sure that today's partitions and those of the given number of days ahead exist; returns how many were
-    /// missing. Without them nothing can be accepted, so they are made a week early.
+    /// Makes sure that today's partitions and those of the given number of days ahead exist; returns how many
+    /// were missing. Without them nothing can be accepted, so they are made a week early.
     pub async fn create_partitions_ahead(&self, days: i32) -> Result<i32, StoreError> {
         let created = diesel::select(create_day_partitions(days))
             .get_result(&mut self.connection().await?)
@@ -75,8 +77,9 @@ impl Store {
         Ok(created)
     }
 
-    /// Drops the partitions of days before the given number of days ago; returns how many. Each in a transaction of its own,
-    /// because each locks its table against everybody. One that cannot be locked at once stays until the next time.
+    /// Drops the partitions of days before the given number of days ago; returns how many. Each in a
+    /// transaction of its own, because each locks its table against everybody. One that cannot be locked at
+    /// once stays until the next time.
     pub async fn drop_old_partitions(&self, keep_days: i32) -> Result<usize, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
@@ -138,10 +141,12 @@ impl Store {
         Ok(expired)
     }
 
-    /// Frees the room of rows that have left the queues, where they are many; returns how many queues were seen to.
+    /// Frees the room of rows that have left the queues, where they are many; returns how many queues were
+    /// seen to.
     ///
-    /// Autovacuum does so too, but comes by once a minute (`autovacuum_naptime`, which no table can set for itself), and a
-    /// busy queue's files would grow by a minute's rows. Large queues are left to it: a statement here has its time limit.
+    /// Autovacuum does so too, but comes by once a minute (`autovacuum_naptime`, which no table can set for
+    /// itself), and a busy queue's files would grow by a minute's rows. Large queues are left to it: a
+    /// statement here has its time limit.
     pub async fn vacuum_queues(&self) -> Result<usize, StoreError> {
         #[derive(QueryableByName)]
         struct Row {

@@ -24,7 +24,8 @@ const LOCK: i64 = 7_266_100_000;
 /// How often somebody else's migration is looked at again.
 const LOCK_RETRY: Duration = Duration::from_millis(200);
 
-/// Applies and reverts migrations. Blocking, over a connection of its own: for an init job, not for a service.
+/// Applies and reverts migrations. Blocking, over a connection of its own: for an init job, not for a
+/// service.
 pub struct Migrator {
     connection: AsyncConnectionWrapper<AsyncPgConnection>,
     /// Drives the connection.
@@ -90,8 +91,8 @@ impl Migrator {
 }
 
 impl Store {
-    /// Whether the database answers and every migration that this program knows of is applied. A newer schema is
-    /// fine: migrations are made so that the code before them still runs.
+    /// Whether the database answers and every migration that this program knows of is applied. A newer schema
+    /// is fine: migrations are made so that the code before them still runs.
     pub async fn check_ready(&self) -> Result<(), StoreError> {
         use diesel_async::RunQueryDsl;
         let newest = MigrationSource::<Pg>::migrations(&MIGRATIONS)
@@ -103,7 +104,8 @@ impl Store {
             .max();
         let mut connection = self.connection().await?;
         let any_applied = diesel::select(diesel::dsl::sql::<Bool>(
-            // While old tables are being carried over, their events are not where this program looks for them.
+            // While old tables are being carried over, their events are not where this program looks for
+            // them.
             "to_regclass('__diesel_schema_migrations') IS NOT NULL AND to_regclass('old_event_segments') IS NULL",
         ))
         .get_result::<bool>(&mut connection)
@@ -131,8 +133,8 @@ diesel::table! {
 
 diesel::define_sql_function! { fn pg_try_advisory_lock(key: BigInt) -> Bool; }
 
-/// The name of every migration, a line each: whoever keeps a migrated database aside knows by it whether that is still
-/// current.
+/// The name of every migration, a line each: whoever keeps a migrated database aside knows by it whether that
+/// is still current.
 pub fn migration_names() -> String {
     let migrations = MigrationSource::<Pg>::migrations(&MIGRATIONS).unwrap_or_default();
     migrations

@@ -1,4 +1,5 @@
-//! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they need themselves.
+//! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they
+//! need themselves.
 
 diesel::table! {
     api_keys (key_hash) {
@@ -79,10 +80,10 @@ diesel::table! {
 }
 
 diesel::table! {
-    send_queue (dataset_id, test_event_code, event_number) {
+    send_queue (dataset_id, test_event_code, first_number) {
         dataset_id -> Int8,
         test_event_code -> Text,
-        event_number -> Int8,
+        first_number -> Int8,
     }
 }
 

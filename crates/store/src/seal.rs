@@ -1,5 +1,5 @@
-//! Secrets at rest: sealed with AES-256-GCM under a key that only the services' configuration holds, so that a copy of
-//! the database gives nobody access to an advertising account.
+//! Secrets at rest: sealed with AES-256-GCM under a key that only the services' configuration holds, so that
+//! a copy of the database gives nobody access to an advertising account.
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};

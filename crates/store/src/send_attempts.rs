@@ -1,4 +1,5 @@
-//! `send_attempts`: requests to Meta, a row each, whatever came of them. Written in the transaction that settles the batch.
+//! `send_attempts`: requests to Meta, a row each, whatever came of them. Written in the transaction that
+//! settles the batch.
 
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Date, Integer, Nullable, SmallInt, Text};

@@ -1,5 +1,8 @@
-//! `send_batches`: requests on their way to Meta. Every statement after the claim names the fence, and writes nothing if
-//! the batch has a newer owner.
+//! `send_batches`: requests on their way to Meta. Every statement after the claim names the fence, and writes
+//! nothing if the batch has a newer owner.
+
+mod settle;
+mod split;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,12 +17,11 @@ use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
-use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::events::traceparent;
-use crate::meta_retry_queue::{self, DeadLetterReason, LastError, RetryRow};
-use crate::schema::{send_batches as b, send_queue as q};
-use crate::send_attempts::{self, AttemptRecord};
-use crate::send_queue::{self, ReadyEvent, ReadyLane};
+use crate::meta_retry_queue::DeadLetterReason;
+use crate::schema::send_batches as b;
+use crate::send_attempts::AttemptRecord;
+use crate::send_queue::{self, ReadyEvent, ReadyLane, Run};
 use crate::statement::Prepare;
 
 /// A batch and which of its owners one is.
@@ -58,7 +60,8 @@ pub struct QueuedEvent {
     pub id: String,
     /// From then on Meta would refuse it.
     pub send_by: DateTime<Utc>,
-    /// Whether that was so when its batch was claimed or split: it would cost every other event of the request as well.
+    /// Whether that was so when its batch was claimed or split: it would cost every other event of the
+    /// request as well.
     pub too_old: bool,
     pub request_id: Uuid,
     pub traceparent: Option<String>,
@@ -79,20 +82,11 @@ pub struct MissingEvent {
 pub enum Fate {
     /// Meta took it.
     Done,
-    /// Tried again after the delay, with so many retries behind it. The delay of an event that is only parked costs it none.
+    /// Tried again after the delay, with so many retries behind it. The delay of an event that is only parked
+    /// costs it none.
     Wait { delay: Duration, retries: i16 },
     /// Kept for an operator.
     Dead(DeadLetterReason),
-}
-
-#[derive(QueryableByName)]
-struct LockedRow {
-    #[diesel(sql_type = BigInt)]
-    event_number: i64,
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
-    #[diesel(sql_type = SmallInt)]
-    retries: i16,
 }
 
 #[derive(QueryableByName)]
@@ -172,8 +166,8 @@ impl Contents<'_> {
 }
 
 impl Store {
-    /// Makes a batch of the oldest ready events of a lane, at most `limit` of them. `None`: others were faster, or the breaker
-    /// changed since the lane was looked at.
+    /// Makes a batch of the oldest ready events of a lane, at most `limit` of them. `None`: others were
+    /// faster, or the breaker changed since the lane was looked at.
     pub async fn claim_batch(
         &self,
         ready: &ReadyLane,
@@ -181,15 +175,15 @@ impl Store {
         lease: Duration,
         owner: &str,
     ) -> Result<Option<Batch>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
+        self.connection()
+            .await?
+            .as_mut()
             .transaction(async |connection| claim(connection, ready, limit, lease, owner).await)
             .await
     }
 
-    /// Becomes the owner of a batch whose owner let its lease end, but not of one of the datasets in `except`. `None`: there
-    /// is none.
+    /// Becomes the owner of a batch whose owner let its lease end, but not of one of the datasets in
+    /// `except`. `None`: there is none.
     pub async fn take_over_batch(
         &self,
         except: &[DatasetId],
@@ -197,9 +191,9 @@ impl Store {
         owner: &str,
     ) -> Result<Option<Batch>, StoreError> {
         let except: Vec<i64> = except.iter().map(|dataset| dataset.as_i64()).collect();
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
+        self.connection()
+            .await?
+            .as_mut()
             .transaction(async |connection| {
                 let rows: Vec<BatchRow> = sql_query(include_str!("sql/take_over.sql"))
                     .bind::<BigInt, _>(seconds(lease))
@@ -216,15 +210,16 @@ impl Store {
             .await
     }
 
-    /// Meta took every event of the batch. `false`: the batch has another owner, or was finished before; nothing was written.
+    /// Meta took every event of the batch. `false`: the batch has another owner, or was finished before;
+    /// nothing was written.
     pub async fn finish_batch(&self, batch: &Batch, attempt: &AttemptRecord) -> Result<bool, StoreError> {
         let fates = vec![Fate::Done; batch.events.len()];
         self.settle_batch(batch, &fates, Some(attempt)).await
     }
 
-    /// Each event of the batch goes where its fate says, all or none of them. The attempt is logged for every event but those
-    /// that expired or whose dataset was deleted, which were not in the request. `false`: the batch has another owner, or was settled before; nothing was
-    /// written.
+    /// Each event of the batch goes where its fate says, all or none of them. The attempt is logged for every
+    /// event but those that expired or whose dataset was deleted, which were not in the request. `false`: the
+    /// batch has another owner, or was settled before; nothing was written.
     pub async fn settle_batch(
         &self,
         batch: &Batch,
@@ -232,34 +227,34 @@ impl Store {
         attempt: Option<&AttemptRecord>,
     ) -> Result<bool, StoreError> {
         debug_assert_eq!(fates.len(), batch.events.len(), "every event has a fate");
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
-            .transaction(async |connection| settle(connection, batch, fates, attempt).await)
+        self.connection()
+            .await?
+            .as_mut()
+            .transaction(async |connection| settle::settle(connection, batch, fates, attempt).await)
             .await
     }
 
-    /// Splits a batch of at least two events into halves that are both ours, for a new lease, and logs the attempt that
-    /// showed the need. `None`: the batch has another owner, and nothing was written.
+    /// Splits a batch of at least two events into halves that are both ours, for a new lease, and logs the
+    /// attempt that showed the need. `None`: the batch has another owner, and nothing was written.
     pub async fn split_batch(
         &self,
         batch: Batch,
         attempt: Option<&AttemptRecord>,
         lease: Duration,
     ) -> Result<Option<(Batch, Batch)>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
-            .transaction(async |connection| split(connection, batch, attempt, lease).await)
+        self.connection()
+            .await?
+            .as_mut()
+            .transaction(async |connection| split::split(connection, batch, attempt, lease).await)
             .await
     }
 
-    /// Gives a batch back that was not sent: its events are ready again. `false`: it has another owner, and nothing was
-    /// written.
+    /// Gives a batch back that was not sent: its events are ready again. `false`: it has another owner, and
+    /// nothing was written.
     pub async fn release_batch(&self, batch: &Batch) -> Result<bool, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
+        self.connection()
+            .await?
+            .as_mut()
             .transaction(async |connection| {
                 if !delete(connection, batch.id).await? {
                     return Ok(false);
@@ -267,7 +262,7 @@ impl Store {
                 let connection = &*connection;
                 send_queue::insert_ready(connection, batch.events.iter().map(|event| ready(batch, event)))
                     .await?;
-                dead_letter_missing(connection, batch).await?;
+                settle::dead_letter_missing(connection, batch).await?;
                 Ok(true)
             })
             .await
@@ -309,12 +304,12 @@ impl Store {
             .collect()
     }
 
-    /// Makes the events of lapsed batches ready whose dataset is left alone: they may be all that it can be probed with. At
-    /// most `limit` batches; returns how many.
+    /// Makes the events of lapsed batches ready whose dataset is left alone: they may be all that it can be
+    /// probed with. At most `limit` batches; returns how many.
     pub async fn dissolve_lapsed(&self, limit: i64) -> Result<usize, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
+        self.connection()
+            .await?
+            .as_mut()
             .transaction(async |connection| {
                 let rows: Vec<BatchRow> = sql_query(include_str!("sql/lapsed_of_open.sql"))
                     .bind::<BigInt, _>(limit)
@@ -326,7 +321,7 @@ impl Store {
                     let batch = read_batch(connection, row).await?;
                     let events = batch.events.iter().map(|event| ready(&batch, event));
                     send_queue::insert_ready(connection, events).await?;
-                    dead_letter_missing(connection, &batch).await?;
+                    settle::dead_letter_missing(connection, &batch).await?;
                 }
                 Ok(count)
             })
@@ -342,30 +337,26 @@ async fn claim(
     owner: &str,
 ) -> Result<Option<Batch>, StoreError> {
     let lane = &ready.lane;
-    let rows: Vec<LockedRow> = sql_query(include_str!("sql/lock_ready.sql"))
-        .bind::<BigInt, _>(lane.dataset_id.as_i64())
-        .bind::<Text, _>(lane.test_event_code.as_str())
-        .bind::<BigInt, _>(ready.first_number)
-        .bind::<BigInt, _>(ready.breaker.generation)
-        .bind::<BigInt, _>(i64::try_from(limit).unwrap_or(i64::MAX))
-        .prepared()
-        .load(connection)
-        .await?;
-    let days = rows.iter().map(|row| row.day);
+    let locked = send_queue::lock(connection, ready, i64::try_from(limit).unwrap_or(i64::MAX)).await?;
+    let days = locked.runs.iter().map(|run| run.day);
     let (Some(first_day), Some(last_day)) = (days.clone().min(), days.max()) else {
         return Ok(None);
     };
     let contents = Contents {
         dataset_id: lane.dataset_id,
         test_event_code: &lane.test_event_code,
-        numbers: rows.iter().map(|row| row.event_number).collect(),
-        retries: rows.iter().map(|row| row.retries).collect(),
+        numbers: locked.runs.iter().flat_map(Run::numbers).collect(),
+        retries: locked
+            .runs
+            .iter()
+            .flat_map(|run| run.numbers().map(|_| run.retries))
+            .collect(),
         first_day,
         last_day,
     };
     let connection = &*connection;
-    let (_, (batch_id, lease_expires_at), events) = tokio::try_join!(
-        delete_ready(connection, &contents),
+    let ((), (batch_id, lease_expires_at), events) = tokio::try_join!(
+        send_queue::take(connection, lane, &locked),
         insert_batch(connection, &contents, 1, lease, owner),
         load_events(connection, &contents),
     )?;
@@ -375,21 +366,6 @@ async fn claim(
         fence: 1,
     };
     Ok(Some(assemble(id, 1, contents, lease_expires_at, events)))
-}
-
-async fn delete_ready(
-    mut connection: &AsyncPgConnection,
-    contents: &Contents<'_>,
-) -> Result<usize, StoreError> {
-    let deleted = diesel::delete(q::table)
-        .filter(q::dataset_id.eq(contents.dataset_id.as_i64()))
-        .filter(q::test_event_code.eq(contents.test_event_code))
-        .filter(q::event_number.eq_any(&contents.numbers))
-        // Bounds the work of a plan that was made without statistics.
-        .filter(q::event_number.between(contents.first_number(), contents.last_number()))
-        .execute(&mut connection)
-        .await?;
-    Ok(deleted)
 }
 
 async fn insert_batch(
@@ -501,191 +477,6 @@ fn assemble(
     batch
 }
 
-async fn settle(
-    connection: &mut AsyncPgConnection,
-    batch: &Batch,
-    fates: &[Fate],
-    attempt: Option<&AttemptRecord>,
-) -> Result<bool, StoreError> {
-    if !delete(connection, batch.id).await? {
-        return Ok(false);
-    }
-    let connection = &*connection;
-    let of = |reason| with_fates(batch, fates).filter(move |(_, fate)| unsent(fate) == reason);
-    if let Some(attempt) = attempt {
-        let sent: Vec<&QueuedEvent> = of(None).map(|(event, _)| event).collect();
-        send_attempts::insert(connection, batch, &sent, attempt).await?;
-    }
-    let error = attempt.map(LastError::of).unwrap_or_default();
-    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
-    meta_retry_queue::insert(
-        connection,
-        dataset,
-        code,
-        &error,
-        of(None).filter_map(retry_row).collect(),
-    )
-    .await?;
-    for (reason, logged, error) in [
-        (DeadLetterReason::Expired, Outcome::Expired, LastError::expired()),
-        (
-            DeadLetterReason::DatasetDeleted,
-            Outcome::DatasetDeleted,
-            LastError::dataset_deleted(),
-        ),
-    ] {
-        let rows = of(Some(reason)).filter_map(retry_row).collect();
-        meta_retry_queue::insert(connection, dataset, code, &error, rows).await?;
-        let outcomes = of(Some(reason)).map(|(event, _)| outcome(batch, event, logged));
-        event_outcomes::insert(connection, outcomes).await?;
-    }
-    dead_letter_missing(connection, batch).await?;
-    Ok(true)
-}
-
-/// Why an event was left out of its request.
-fn unsent(fate: &Fate) -> Option<DeadLetterReason> {
-    match fate {
-        Fate::Dead(reason @ (DeadLetterReason::Expired | DeadLetterReason::DatasetDeleted)) => Some(*reason),
-        _ => None,
-    }
-}
-
-fn with_fates<'b>(
-    batch: &'b Batch,
-    fates: &'b [Fate],
-) -> impl Iterator<Item = (&'b QueuedEvent, &'b Fate)> + Clone {
-    batch.events.iter().zip(fates)
-}
-
-/// The row of an event that is not done.
-fn retry_row<'b>((event, fate): (&'b QueuedEvent, &'b Fate)) -> Option<RetryRow<'b>> {
-    let (retries, delay, reason) = match *fate {
-        Fate::Done => return None,
-        Fate::Wait { delay, retries } => (retries, Some(delay), None),
-        Fate::Dead(reason) => (event.retries, None, Some(reason)),
-    };
-    Some(RetryRow {
-        number: event.number,
-        day: event.day,
-        name: Some(&event.name),
-        id: Some(&event.id),
-        send_by: Some(event.send_by),
-        retries,
-        delay,
-        reason,
-    })
-}
-
-fn outcome<'b>(batch: &Batch, event: &'b QueuedEvent, outcome: Outcome) -> EventOutcome<'b> {
-    EventOutcome {
-        dataset_id: batch.id.dataset_id.as_i64(),
-        outcome,
-        event_number: Some(event.number),
-        event_name: Some(&event.name),
-        event_id: Some(&event.id),
-        key_id: None,
-        request_id: Some(event.request_id),
-        detail: None,
-        event_count: 1,
-    }
-}
-
-/// Events whose row is gone must not go with the batch that listed them.
-async fn dead_letter_missing(connection: &AsyncPgConnection, batch: &Batch) -> Result<(), StoreError> {
-    let rows = batch.missing.iter().map(|event| RetryRow {
-        number: event.number,
-        day: event.day,
-        name: None,
-        id: None,
-        send_by: None,
-        retries: event.retries,
-        delay: None,
-        reason: Some(DeadLetterReason::Missing),
-    });
-    let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
-    meta_retry_queue::insert(connection, dataset, code, &LastError::missing(), rows.collect()).await?;
-    let outcomes = batch.missing.iter().map(|event| EventOutcome {
-        dataset_id: dataset.as_i64(),
-        outcome: Outcome::Missing,
-        event_number: Some(event.number),
-        event_name: None,
-        event_id: None,
-        key_id: None,
-        request_id: None,
-        detail: None,
-        event_count: 1,
-    });
-    event_outcomes::insert(connection, outcomes).await
-}
-
-async fn split(
-    connection: &mut AsyncPgConnection,
-    batch: Batch,
-    attempt: Option<&AttemptRecord>,
-    lease: Duration,
-) -> Result<Option<(Batch, Batch)>, StoreError> {
-    let row: Option<(String, DateTime<Utc>)> =
-        diesel::delete(b::table.find((batch.id.dataset_id.as_i64(), batch.id.batch_id)))
-            .filter(b::fence.eq(batch.id.fence))
-            .returning((b::owner, rastro_now()))
-            .get_result(connection)
-            .await
-            .optional()?;
-    let Some((owner, now)) = row else {
-        return Ok(None);
-    };
-    let connection = &*connection;
-    if let Some(attempt) = attempt {
-        let sent: Vec<&QueuedEvent> = batch.events.iter().filter(|event| !event.too_old).collect();
-        send_attempts::insert(connection, &batch, &sent, attempt).await?;
-    }
-    dead_letter_missing(connection, &batch).await?;
-    let Batch {
-        id,
-        attempt,
-        test_event_code,
-        events: mut first,
-        ..
-    } = batch;
-    // The parts before it may have taken their time.
-    for event in &mut first {
-        event.too_old = event.send_by <= now;
-    }
-    let second = first.split_off(first.len() / 2);
-    let half = async |events: Vec<QueuedEvent>| {
-        let days = events.iter().map(|event| event.day);
-        let (Some(first_day), Some(last_day)) = (days.clone().min(), days.max()) else {
-            return Err(StoreError::Invalid {
-                what: "batch: one event cannot be split",
-            });
-        };
-        let contents = Contents {
-            dataset_id: id.dataset_id,
-            test_event_code: &test_event_code,
-            numbers: events.iter().map(|event| event.number).collect(),
-            retries: events.iter().map(|event| event.retries).collect(),
-            first_day,
-            last_day,
-        };
-        let (batch_id, lease_expires_at) =
-            insert_batch(connection, &contents, attempt, lease, &owner).await?;
-        Ok(Batch {
-            id: BatchId {
-                dataset_id: id.dataset_id,
-                batch_id,
-                fence: 1,
-            },
-            attempt,
-            test_event_code: test_event_code.clone(),
-            lease_expires_at,
-            events,
-            missing: Vec::new(),
-        })
-    };
-    Ok(Some((half(first).await?, half(second).await?)))
-}
-
 /// Ends our ownership. `false`: it had ended already.
 async fn delete(connection: &mut AsyncPgConnection, batch: BatchId) -> Result<bool, StoreError> {
     let deleted = diesel::delete(b::table.find((batch.dataset_id.as_i64(), batch.batch_id)))
@@ -709,5 +500,3 @@ fn ready<'b>(batch: &'b Batch, event: &QueuedEvent) -> ReadyEvent<'b> {
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

@@ -1,5 +1,5 @@
-//! Statements that the diesel DSL cannot say, kept in `.sql` files next to this one. Each begins with its name, what it does
-//! and what its parameters are.
+//! Statements that the diesel DSL cannot say, kept in `.sql` files next to this one. Each begins with its
+//! name, what it does and what its parameters are.
 //!
 //! ```text
 //! sql_query(include_str!("sql/claim_keys.sql"))
@@ -12,8 +12,8 @@ use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 
-/// A raw statement that each connection prepares once. diesel prepares `sql_query` anew at each call, which costs a parse, a
-/// plan and a round trip; it cannot know that our texts never change.
+/// A raw statement that each connection prepares once. diesel prepares `sql_query` anew at each call, which
+/// costs a parse, a plan and a round trip; it cannot know that our texts never change.
 pub(crate) struct Prepared<Q>(Q);
 
 pub(crate) trait Prepare: Sized {

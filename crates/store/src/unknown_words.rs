@@ -1,5 +1,5 @@
-//! Rows that a newer program wrote in words that this one does not know. They are skipped, not fatal: one new word must not
-//! stop everything else.
+//! Rows that a newer program wrote in words that this one does not know. They are skipped, not fatal: one new
+//! word must not stop everything else.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -225,7 +225,7 @@ async fn events_of_many_lanes_and_duplicates_among_them_each_keep_what_they_say(
         OR coalesce(trace_id, '') <> CASE WHEN event_id LIKE '%3' THEN lpad(event_id, 32, '0') ELSE '' END
         OR coalesce(span_id, '') <> CASE WHEN event_id LIKE '%3' THEN lpad(event_id, 16, '0') ELSE '' END";
     assert_eq!(queue.database.value(wrong).await, "0");
-    let unlike = "SELECT count(*) FROM events e LEFT JOIN send_queue q USING (dataset_id, test_event_code, event_number, day)
+    let unlike = "SELECT count(*) FROM events e LEFT JOIN ready_events q USING (dataset_id, test_event_code, event_number, day)
         LEFT JOIN meta_events_dedup d USING (dataset_id, event_number, day)
         WHERE q.send_by IS DISTINCT FROM e.send_by OR d.created_at IS DISTINCT FROM e.received_at";
     assert_eq!(queue.database.value(unlike).await, "0");
@@ -255,7 +255,7 @@ async fn duplicates_beside_new_events_store_and_queue_nothing() {
     assert_eq!(accept(&mut writer, &group).await, 0);
     assert_eq!(accept(&mut writer, &[lead("d")]).await, 1);
     let stored = "SELECT test_event_code, event_id FROM events ORDER BY event_id";
-    let queued = "SELECT q.test_event_code, event_id FROM send_queue q JOIN events USING (event_number) ORDER BY event_id";
+    let queued = "SELECT q.test_event_code, event_id FROM ready_events q JOIN events USING (event_number) ORDER BY event_id";
     let expected = ["TEST1 a", " b", " c", " d"];
     assert_eq!(queue.rows(stored).await, expected);
     assert_eq!(queue.rows(queued).await, expected);

@@ -51,7 +51,7 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
         })
         .collect();
     assert_eq!(names, [(1, ""), (1, "TEST1"), (1, "TEST2"), (2, "")]);
-    let first = "SELECT min(event_number) FROM send_queue GROUP BY dataset_id, test_event_code
+    let first = "SELECT min(first_number) FROM send_queue GROUP BY dataset_id, test_event_code
         ORDER BY dataset_id, test_event_code";
     let first_numbers: Vec<String> = lanes.iter().map(|ready| ready.first_number.to_string()).collect();
     assert_eq!(queue.rows(first).await, first_numbers);
@@ -59,7 +59,7 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!((batch.events.len(), batch.attempt, batch.id.fence), (10, 1, 1));
     assert!(batch.events.is_sorted_by_key(|event| event.number));
-    let left = "SELECT min(event_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''";
+    let left = "SELECT min(first_number) FROM send_queue WHERE dataset_id = 1 AND test_event_code = ''";
     assert!(batch.events[9].number < queue.database.value(left).await.parse().unwrap());
     for found in &batch.events {
         assert_eq!(found.payload, event(1, "", &found.id).payload);
@@ -73,6 +73,82 @@ async fn a_claim_takes_the_oldest_of_its_own_lane_and_no_more_than_asked() {
     assert_eq!(queue.claim(1, "TEST1", 1_000).await.unwrap().events.len(), 5);
     assert!(queue.claim(1, "TEST1", 1_000).await.is_none());
     queue.assert_nothing_is_lost().await;
+}
+
+/// What a writer stores for a dataset in one commit is one row, also beside other datasets and another
+/// writer's commits.
+#[tokio::test]
+async fn the_events_of_one_commit_are_one_run_for_each_dataset() {
+    let queue = Queue::with_events(&[(1, "", 0), (2, "", 0)]).await;
+    let mut writers = [
+        queue.store.event_writer().await.unwrap(),
+        queue.store.event_writer().await.unwrap(),
+    ];
+    for round in 0..4 {
+        let events: Vec<NewEvent> = (0..50)
+            .map(|number| event(1 + number % 2, "", &format!("{round}-{number}")))
+            .collect();
+        let writer = &mut writers[round % 2];
+        writer
+            .accept(&events.iter().collect::<Vec<_>>(), &[])
+            .await
+            .unwrap();
+    }
+    let runs = "SELECT dataset_id, last_number - first_number + 1 AS events, count(*) FROM send_queue GROUP BY 1, 2 ORDER BY 1";
+    assert_eq!(queue.rows(runs).await, ["1 25 4", "2 25 4"]);
+    assert_eq!(queue.store.census().await.unwrap().ready, 200);
+}
+
+#[tokio::test]
+async fn claims_of_any_size_take_every_event_once_and_in_order_however_long_the_runs_are() {
+    let queue = Queue::empty().await;
+    for (run, length) in [1, 1, 1, 30, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 7, 1, 1, 12]
+        .into_iter()
+        .enumerate()
+    {
+        let events: Vec<NewEvent> = (0..length)
+            .map(|number| event(1, "", &format!("{run}-{number}")))
+            .collect();
+        queue.accept(&events).await;
+    }
+    let all = queue.ready().await;
+    assert_eq!(all.len(), 65);
+    let mut claimed = Vec::new();
+    for limit in [1, 4, 9, 3, 16, 7, 25] {
+        let batch = queue.claim(1, "", limit).await.unwrap();
+        assert_eq!(batch.events.len(), limit);
+        claimed.extend(numbers(&batch).iter().map(i64::to_string));
+        assert_eq!(queue.ready().await, all[claimed.len()..]);
+    }
+    assert_eq!(claimed, all);
+    assert!(queue.claim(1, "", 1).await.is_none());
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn events_that_come_back_share_a_row_again_only_if_they_are_alike() {
+    let queue = Queue::with_events(&[(1, "", 6)]).await;
+    let batch = queue.claim(1, "", 6).await.unwrap();
+    assert!(queue.store.release_batch(&batch).await.unwrap());
+    assert_eq!(queue.count("send_queue").await, 1);
+    let batch = queue.claim(1, "", 6).await.unwrap();
+    let wait = |retries| Fate::Wait {
+        delay: Duration::ZERO,
+        retries,
+    };
+    let fates = [wait(1), wait(1), wait(2), Fate::Done, wait(1), wait(1)];
+    assert!(queue.store.settle_batch(&batch, &fates, None).await.unwrap());
+    assert_eq!(queue.store.requeue_due(10).await.unwrap(), 5);
+    let n = numbers(&batch);
+    let ready = "SELECT first_number, last_number, retries FROM send_queue ORDER BY 1";
+    assert_eq!(
+        queue.rows(ready).await,
+        [
+            format!("{} {} 1", n[0], n[1]),
+            format!("{} {} 2", n[2], n[2]),
+            format!("{} {} 1", n[4], n[5])
+        ]
+    );
 }
 
 #[tokio::test]
@@ -118,7 +194,7 @@ async fn nothing_is_claimed_by_one_who_has_not_seen_that_the_breaker_changed() {
 
 #[tokio::test]
 async fn concurrent_claims_never_share_an_event() {
-    let queue = Queue::with_events(&[(1, "", 1_000)]).await;
+    let queue = Queue::with_runs(40, 25).await;
     let claims = (0..10).map(|_| queue.claim(1, "", 100));
     let batches: Vec<Batch> = futures_util::future::join_all(claims)
         .await
@@ -133,7 +209,7 @@ async fn concurrent_claims_never_share_an_event() {
 
 #[tokio::test]
 async fn a_claim_stays_within_its_limit_under_every_plan() {
-    let queue = Queue::with_events(&[(1, "", 200)]).await;
+    let queue = Queue::with_runs(50, 4).await;
     let name = queue.database.name();
     for setting in [
         "enable_hashjoin",
@@ -354,10 +430,10 @@ async fn each_event_of_a_batch_goes_where_its_fate_says() {
 
 #[tokio::test]
 async fn a_split_batch_is_two_whose_events_are_the_same() {
-    let queue = Queue::with_events(&[(1, "", 7)]).await;
+    let queue = Queue::with_runs(7, 1).await;
     queue
         .database
-        .execute("UPDATE send_queue SET retries = event_number % 5")
+        .execute("UPDATE send_queue SET retries = first_number % 5")
         .await;
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!(batch.events.len(), 7);
@@ -397,7 +473,9 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
 #[tokio::test]
 async fn the_halves_of_a_batch_know_what_became_too_old_meanwhile() {
     let queue = Queue::empty().await;
-    let ages = [("a", 60), ("b", 4_000_000)].map(|(id, seconds)| (id, chrono_now() + seconds));
+    let now = "SELECT extract(epoch FROM rastro_now())::bigint";
+    let now: i64 = queue.database.value(now).await.parse().unwrap();
+    let ages = [("a", now + 60), ("b", now + 4_000_000)];
     for (id, send_by) in ages {
         queue
             .accept(&[NewEvent {
@@ -417,15 +495,6 @@ async fn the_halves_of_a_batch_know_what_became_too_old_meanwhile() {
         .unwrap();
     assert!(first.events[0].too_old && !second.events[0].too_old);
     assert_eq!(queue.count("send_attempts").await, 0);
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the database goes by the real time here"
-)]
-fn chrono_now() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    i64::try_from(now.unwrap().as_secs()).unwrap()
 }
 
 #[tokio::test]
@@ -528,7 +597,7 @@ mod missing {
 
     /// A batch of five, of which the third event is gone and the content of the fourth was erased.
     async fn batch(queue: &Queue) -> (Batch, Vec<i64>) {
-        let all = queue.rows("SELECT event_number FROM send_queue ORDER BY 1").await;
+        let all = queue.ready().await;
         let all: Vec<i64> = all.iter().map(|number| number.parse().unwrap()).collect();
         queue
             .database
@@ -582,7 +651,7 @@ mod missing {
         let (batch, all) = batch(&queue).await;
         assert!(queue.store.release_batch(&batch).await.unwrap());
         assert_are_dead_letters(&queue, &all).await;
-        assert_eq!(queue.count("send_queue").await, 3);
+        assert_eq!(queue.ready().await.len(), 3);
     }
 
     #[tokio::test]
@@ -621,7 +690,7 @@ mod missing {
         queue.set_breaker(1, State::Open, None).await;
         assert_eq!(queue.store.dissolve_lapsed(10).await.unwrap(), 1);
         assert_are_dead_letters(&queue, &all).await;
-        assert_eq!(queue.count("send_queue").await, 3);
+        assert_eq!(queue.ready().await.len(), 3);
         assert_eq!(queue.count("send_batches").await, 0);
     }
 

@@ -1,5 +1,5 @@
-//! Moments that chance seldom meets: between a statement's row and its commit, and between two statements at work on the
-//! same rows.
+//! Moments that chance seldom meets: between a statement's row and its commit, and between two statements at
+//! work on the same rows.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod common;
@@ -15,8 +15,8 @@ const WAIT: Fate = Fate::Wait {
     retries: 1,
 };
 
-/// From now on every transaction that does so with the table fails, and only when it commits: after its statement has given
-/// its row.
+/// From now on every transaction that does so with the table fails, and only when it commits: after its
+/// statement has given its row.
 async fn fail_commits(queue: &Queue, doing: &str, table: &str) {
     queue
         .database
@@ -147,9 +147,9 @@ async fn a_batch_whose_taking_over_does_not_commit_stays_with_its_owner() {
 
 #[tokio::test]
 async fn a_claim_passes_by_what_another_claim_is_taking() {
-    let queue = Queue::with_events(&[(1, "", 30)]).await;
+    let queue = Queue::with_runs(30, 1).await;
     let other = queue.connect().await;
-    let first_ten = "BEGIN; SELECT FROM send_queue ORDER BY event_number LIMIT 10 FOR UPDATE";
+    let first_ten = "BEGIN; SELECT FROM send_queue ORDER BY first_number LIMIT 10 FOR UPDATE";
     other.batch_execute(first_ten).await.unwrap();
     // Were it to wait for the other, it would be stopped by the server first.
     let batch = queue.claim(1, "", 15).await.unwrap();
@@ -163,9 +163,9 @@ async fn a_claim_passes_by_what_another_claim_is_taking() {
 
 #[tokio::test]
 async fn a_batch_never_holds_an_event_that_another_claim_took_meanwhile() {
-    let queue = Queue::with_events(&[(1, "", 30)]).await;
+    let queue = Queue::with_runs(30, 1).await;
     let other = queue.connect().await;
-    let take = "BEGIN; DELETE FROM send_queue WHERE event_number IN (SELECT event_number FROM send_queue ORDER BY 1 LIMIT 10)";
+    let take = "BEGIN; DELETE FROM send_queue WHERE first_number IN (SELECT first_number FROM send_queue ORDER BY 1 LIMIT 10)";
     other.batch_execute(take).await.unwrap();
     let lane = queue.look(1, "").await.unwrap();
     let claiming = tokio::spawn({

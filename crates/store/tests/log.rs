@@ -1,4 +1,5 @@
-//! Everything that is known of an event is in meta_events_log: from the moment that it is accepted, on every path.
+//! Everything that is known of an event is in meta_events_log: from the moment that it is accepted, on every
+//! path.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod common;
@@ -34,6 +35,55 @@ async fn assert_all_are_there(queue: &Queue) {
                 = (e.dataset_id, e.day, e.event_number, e.event_name, e.event_id, e.request_id, e.received_at)
         ) <> 1";
     assert_eq!(queue.database.value(without).await, "0");
+    assert_each_story_says_what_the_log_says(queue).await;
+}
+
+/// By the log itself, which a story does not use.
+async fn assert_each_story_says_what_the_log_says(queue: &Queue) {
+    for id in queue
+        .rows("SELECT DISTINCT dataset_id || ' ' || event_id FROM events")
+        .await
+    {
+        let (dataset, id) = id.split_once(' ').unwrap();
+        let story = queue
+            .store
+            .event_story(common::dataset_id(dataset.parse().unwrap()), id)
+            .await
+            .unwrap();
+        assert!(story.is_sorted_by_key(|line| line.created_at));
+        let mut told: Vec<String> = story
+            .iter()
+            .map(|line| {
+                let attempt = line.attempt.map(|attempt| attempt.to_string());
+                let parts = [
+                    line.event_number.to_string(),
+                    line.event_name.clone().unwrap_or_default(),
+                    line.outcome.clone(),
+                    line.request_id.map(|id| id.to_string()).unwrap_or_default(),
+                    attempt.unwrap_or_default(),
+                    line.http_status
+                        .map(|status| status.to_string())
+                        .unwrap_or_default(),
+                    line.error_code.map(|code| code.to_string()).unwrap_or_default(),
+                    line.error_message.clone().unwrap_or_default(),
+                    line.fbtrace_id.clone().unwrap_or_default(),
+                    line.created_at.timestamp_micros().to_string(),
+                ];
+                parts.join(" ")
+            })
+            .collect();
+        told.sort_unstable();
+        let logged = format!(
+            "SELECT event_number, event_name, outcome, request_id, attempt, http_status, error_code, error_message, fbtrace_id,
+                 (extract(epoch FROM created_at) * 1000000)::bigint
+             FROM meta_events_log WHERE dataset_id = {dataset} AND event_number IN (
+                 SELECT event_number FROM events WHERE dataset_id = {dataset} AND event_id = '{id}'
+             )"
+        );
+        let mut logged = queue.rows(&logged).await;
+        logged.sort_unstable();
+        assert_eq!(told, logged);
+    }
 }
 
 async fn with_event(id: &str) -> (Queue, Batch) {

@@ -91,6 +91,23 @@ async fn dead_letters_go_with_the_days_of_their_events() {
 }
 
 #[tokio::test]
+async fn changes_of_breakers_are_kept_as_long_as_events() {
+    let queue = Queue::empty().await;
+    queue.set_breaker(1, State::Open, Some(Reason::Errors)).await;
+    queue.set_breaker(1, State::HalfOpen, Some(Reason::Errors)).await;
+    queue.pass("89 days").await;
+    queue.set_breaker(1, State::Closed, None).await;
+    assert_eq!(queue.store.purge_transitions(90, 10).await.unwrap(), 0);
+    queue.pass("91 days").await;
+    assert_eq!(queue.store.purge_transitions(90, 1).await.unwrap(), 1);
+    assert_eq!(queue.store.purge_transitions(90, 10).await.unwrap(), 1);
+    assert_eq!(
+        queue.rows("SELECT state FROM breaker_transitions").await,
+        ["closed"]
+    );
+}
+
+#[tokio::test]
 async fn only_keys_that_expired_are_forgotten_and_can_then_be_claimed_again() {
     let queue = Queue::empty().await;
     let short = NewEvent {
@@ -113,7 +130,8 @@ async fn only_keys_that_expired_are_forgotten_and_can_then_be_claimed_again() {
 async fn forgetting_keys_costs_what_it_forgets_also_after_pages_were_reused() {
     const STEP: i64 = 20;
     let queue = Queue::empty().await;
-    // Keys of ten days, of which half are forgotten by turns and replaced by new ones in the room that they left.
+    // Keys of ten days, of which half are forgotten by turns and replaced by new ones in the room that they
+    // left.
     let insert = |round: i32| {
         format!(
             "INSERT INTO meta_events_dedup (dataset_id, event_key, day, event_number, created_at, expires_at)
@@ -184,8 +202,8 @@ async fn a_deleted_dataset_takes_its_keys_and_its_breaker_along_and_leaves_its_e
             .await
     );
 
-    assert_eq!(queue.store.clear_deleted_datasets(1).await.unwrap(), 1);
-    assert_eq!(queue.store.clear_deleted_datasets(10).await.unwrap(), 1);
+    // The two are one run, which is taken whole.
+    assert_eq!(queue.store.clear_deleted_datasets(1).await.unwrap(), 2);
     assert_eq!(queue.store.clear_deleted_datasets(10).await.unwrap(), 0);
     let dead = "SELECT reason, count(*), count(event_id) FROM meta_retry_queue GROUP BY 1";
     assert_eq!(queue.rows(dead).await, ["dataset_deleted 3 3"]);
@@ -203,9 +221,9 @@ async fn ready_events_expire_a_step_at_a_time_each_in_its_lane() {
         send_by: 1_000_000_000,
         ..event(1, code, id)
     };
-    queue
-        .accept(&[old("", "a"), old("TEST1", "b"), old("", "c"), event(1, "", "d")])
-        .await;
+    for event in [old("", "a"), old("TEST1", "b"), old("", "c"), event(1, "", "d")] {
+        queue.accept(&[event]).await;
+    }
     assert_eq!(queue.store.expire_ready(2).await.unwrap(), 2);
     assert_eq!(queue.store.expire_ready(2).await.unwrap(), 1);
     assert_eq!(queue.store.expire_ready(2).await.unwrap(), 0);
@@ -221,6 +239,45 @@ async fn ready_events_expire_a_step_at_a_time_each_in_its_lane() {
         ]
     );
     assert_eq!(queue.claim(1, "", 10).await.unwrap().events.len(), 1);
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn of_a_run_only_the_events_expire_that_are_too_old() {
+    let queue = Queue::empty().await;
+    let events: Vec<NewEvent> = (0..9)
+        .map(|number| NewEvent {
+            send_by: if number % 3 == 0 {
+                1_000_000_000
+            } else {
+                4_000_000_000 + number
+            },
+            ..event(1, "", &number.to_string())
+        })
+        .collect();
+    queue.accept(&events).await;
+    let runs = "SELECT last_number - first_number + 1, send_by FROM send_queue";
+    assert_eq!(queue.rows(runs).await, ["9 2001-09-09 01:46:40+00"]);
+    assert_eq!(queue.store.expire_ready(1).await.unwrap(), 3);
+    assert_eq!(queue.store.expire_ready(1).await.unwrap(), 0);
+    let dead = "SELECT event_id FROM meta_retry_queue ORDER BY 1";
+    assert_eq!(queue.rows(dead).await, ["0", "3", "6"]);
+    let earliest = "SELECT count(*) FROM send_queue q WHERE send_by <> (SELECT min(send_by) FROM events e
+        WHERE e.event_number BETWEEN q.first_number AND q.last_number)";
+    assert_eq!(queue.database.value(earliest).await, "0");
+    assert_eq!(queue.claim(1, "", 10).await.unwrap().events.len(), 6);
+    queue.assert_nothing_is_lost().await;
+}
+
+#[tokio::test]
+async fn steps_of_giving_up_end_where_they_hold_enough_events() {
+    let queue = Queue::with_runs(5, 4).await;
+    queue.database.execute("DELETE FROM datasets").await;
+    let mut steps = Vec::new();
+    for _ in 0..4 {
+        steps.push(queue.store.clear_deleted_datasets(6).await.unwrap());
+    }
+    assert_eq!(steps, [8, 8, 4, 0]);
     queue.assert_nothing_is_lost().await;
 }
 
@@ -243,7 +300,7 @@ async fn batches_of_the_dead_are_dissolved_only_where_nobody_may_take_them_over(
     );
     queue.lapse().await;
     assert_eq!(queue.store.dissolve_lapsed(10).await.unwrap(), 2);
-    let ready = "SELECT dataset_id, test_event_code, retries FROM send_queue ORDER BY 1";
+    let ready = "SELECT dataset_id, test_event_code, retries FROM ready_events ORDER BY 1";
     assert_eq!(
         queue.rows(ready).await,
         ["1  4", "1  4", "3 TEST1 0", "3 TEST1 0"]
@@ -325,10 +382,10 @@ async fn a_dead_letter_in_unknown_words_is_shown_as_it_is() {
 
 #[tokio::test]
 async fn queues_whose_rows_have_left_are_vacuumed() {
-    let queue = Queue::with_events(&[(1, "", 2_000)]).await;
-    while let Some(batch) = queue.claim(1, "", 1_000).await {
-        assert!(queue.finish(&batch).await);
-    }
+    let queue = Queue::empty().await;
+    let pass_through = "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+        SELECT 1, '', n, n, current_date, 'infinity' FROM generate_series(1, 2000) AS n; DELETE FROM send_queue";
+    queue.database.execute(pass_through).await;
     // Counted by the server, within a second or so.
     rastro_test_support::eventually("the queue is vacuumed", || async {
         let seen_to = queue.store.vacuum_queues().await.unwrap();

@@ -143,21 +143,33 @@ async fn partitions_are_made_ahead_once_by_however_many_try() {
     assert_eq!(queue.store.partition_days_ahead().await.unwrap(), 2);
 }
 
-/// So many migrations are reverted to come to a schema of before.
-const BEFORE_ROWS: usize = 1 + NEWER;
-const BEFORE_DELIVERED_BATCHES: usize = 2 + NEWER;
-const BEFORE_HEADS: usize = 3 + NEWER;
-const BEFORE_SEGMENTS: usize = 4 + NEWER;
-const BEFORE_RESILIENCE: usize = 5 + NEWER;
-/// Migrations after the one that stores events as rows.
-const NEWER: usize = 2;
+/// Schemas of before, each by the migration that ended it.
+const BEFORE_RUNS: &str = "queue_runs_of_events";
+const BEFORE_ROWS: &str = "store_events_as_rows";
+const BEFORE_DELIVERED_BATCHES: &str = "log_delivered_batches";
+const BEFORE_HEADS: &str = "keep_event_heads";
+const BEFORE_SEGMENTS: &str = "store_events_in_segments";
+const BEFORE_RESILIENCE: &str = "add_resilience";
+
+/// How many migrations there are from the one that is called so to the newest.
+fn since(name: &str) -> usize {
+    let names = rastro_store::migration_names();
+    let mut names: Vec<&str> = names.lines().collect();
+    names.sort_unstable();
+    names
+        .iter()
+        .rev()
+        .position(|known| known.ends_with(name))
+        .unwrap()
+        + 1
+}
 
 /// A database of before, with what a test has stored there.
-async fn of_before(migrations: usize, stored: &str) -> Queue {
+async fn of_before(schema: &'static str, stored: &str) -> Queue {
     let database = TestDatabase::create_empty().await;
     migrate(&database, move |migrator| {
         migrator.run().unwrap();
-        revert(migrator, migrations);
+        revert(migrator, since(schema));
     })
     .await;
     database
@@ -191,8 +203,8 @@ const OLD_RETRIES: &str = "UPDATE send_queue SET retries = 2 WHERE event_number 
 
 #[tokio::test]
 async fn events_from_before_segments_keep_their_numbers_and_are_delivered_as_they_were_stored() {
-    for (migrations, more, retries) in [(BEFORE_RESILIENCE, "", 0), (BEFORE_SEGMENTS, OLD_RETRIES, 2)] {
-        let queue = of_before(migrations, &format!("{OLD_EVENTS}{more}")).await;
+    for (schema, more, retries) in [(BEFORE_RESILIENCE, "", 0), (BEFORE_SEGMENTS, OLD_RETRIES, 2)] {
+        let queue = of_before(schema, &format!("{OLD_EVENTS}{more}")).await;
         run(&queue).await;
         let census = queue.store.census().await.unwrap();
         assert_eq!((census.accepted, census.ready, census.delivered), (10, 9, 1));
@@ -238,7 +250,7 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
     run(&queue).await;
 
     let refused = migrate(&queue.database, |migrator| {
-        revert(migrator, BEFORE_SEGMENTS - 1);
+        revert(migrator, since(BEFORE_SEGMENTS) - 1);
         let refused = migrator.revert_last().unwrap_err().to_string();
         migrator.run().unwrap();
         refused
@@ -249,7 +261,10 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
         let batch = queue.claim(1, code, 1_000).await.unwrap();
         assert!(queue.finish(&batch).await);
     }
-    migrate(&queue.database, |migrator| revert(migrator, BEFORE_SEGMENTS)).await;
+    migrate(&queue.database, |migrator| {
+        revert(migrator, since(BEFORE_SEGMENTS));
+    })
+    .await;
     assert_eq!(queue.rows(books).await, before);
     // What that schema did not keep of delivered events stops nothing on the way back.
     run(&queue).await;
@@ -258,7 +273,8 @@ async fn segments_are_given_up_only_when_nothing_is_on_its_way_and_then_nothing_
     assert_eq!((census.accepted, census.delivered, census.lost()), (10, 10, 0));
 }
 
-/// A body as the programs of before wrote it, here by `zstd -19` of a file with these three lines, the second one empty:
+/// A body as the programs of before wrote it, here by `zstd -19` of a file with these three lines, the second
+/// one empty:
 /// {"event_name":"Lead","event_id":"c0","event_time":1790000000,"action_source":"website","event_source_url":
 /// "https://loja.example/p?utm_source=fb&fbclid=X","custom_data":{"value":12.5,"currency":"BRL","order_id":"P-1"}}
 /// {"event_name":"Lead","event_id":"c2","event_time":1790000002,"action_source":"physical_store","custom_data":
@@ -270,9 +286,10 @@ const ZSTD: &str = "\\x\
     d5e8d57cc7a57f36b5496bcfbd8301100038a3814418821980c8780abc039079cd453533373f83ce5299780e5b5565e0261f\
     15f0cc625e369964e9328c";
 
-/// Events in segments: a compressed one whose second line was a duplicate, and one that is as it came. One event is ready after
-/// two retries, one is in the hands of somebody who died, one waits, and of a dead letter the event is gone. The keys are those
-/// of dataset 1, "Lead" and "c0", "c2" (printf | sha256sum | cut -c1-32).
+/// Events in segments: a compressed one whose second line was a duplicate, and one that is as it came. One
+/// event is ready after two retries, one is in the hands of somebody who died, one waits, and of a dead
+/// letter the event is gone. The keys are those of dataset 1, "Lead" and "c0", "c2" (printf | sha256sum | cut
+/// -c1-32).
 fn segments(heads: &str, of_first: &str, of_second: &str) -> String {
     format!(
         "INSERT INTO event_segments (dataset_id, day, segment_number, test_event_code, event_count, event_numbers, {heads}, body,
@@ -297,7 +314,8 @@ fn segments(heads: &str, of_first: &str, of_second: &str) -> String {
     )
 }
 
-/// The same with what is known of each event as lists of what was accepted, and as a list of what was offered.
+/// The same with what is known of each event as lists of what was accepted, and as a list of what was
+/// offered.
 fn with_arrays() -> String {
     segments(
         "event_names, event_ids, send_by, request_ids, traceparents",
@@ -379,12 +397,12 @@ async fn assert_is_all_there(queue: &Queue) {
 
 #[tokio::test]
 async fn compressed_segments_of_every_kind_become_rows() {
-    for (migrations, stored) in [
+    for (schema, stored) in [
         (BEFORE_HEADS, with_arrays()),
         (BEFORE_DELIVERED_BATCHES, with_heads()),
         (BEFORE_ROWS, with_heads()),
     ] {
-        let queue = of_before(migrations, &stored).await;
+        let queue = of_before(schema, &stored).await;
         run(&queue).await;
         assert_is_all_there(&queue).await;
     }
@@ -448,7 +466,7 @@ async fn carrying_over_goes_on_where_it_was_stopped() {
     assert!(queue.count("old_event_segments").await >= 1);
     // Nor can it be given up half-way.
     let refused = migrate(&queue.database, |migrator| {
-        revert(migrator, NEWER);
+        revert(migrator, since(BEFORE_ROWS) - 1);
         migrator.revert_last().unwrap_err().to_string()
     })
     .await;
@@ -460,6 +478,61 @@ async fn carrying_over_goes_on_where_it_was_stopped() {
     run(&queue).await;
     run(&queue).await;
     assert_is_all_there(&queue).await;
+}
+
+/// The programs of before knew rows of one event. Should one still run after the migration, it fails and
+/// takes nothing.
+#[tokio::test]
+async fn a_program_that_knows_only_rows_of_one_event_takes_nothing_from_runs() {
+    // The queue's statements of before, as PostgreSQL gets them.
+    const CLAIM: &str = "SELECT event_number, day, retries FROM send_queue
+        WHERE dataset_id = 1 AND test_event_code = '' AND event_number >= 1
+            AND coalesce((SELECT generation FROM circuit_breakers WHERE dataset_id = 1), 0) = 0
+        ORDER BY event_number LIMIT 10
+        FOR UPDATE SKIP LOCKED";
+    const DELETE: &str = "DELETE FROM send_queue
+        WHERE dataset_id = 1 AND test_event_code = '' AND event_number = ANY ('{1}')";
+    const INSERT: &str =
+        "INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, retries, send_by)
+        VALUES (1, '', 1, current_date, 0, now())";
+    let queue = Queue::with_events(&[(1, "", 5)]).await;
+    let sql = queue.connect().await;
+    let before = queue.rows("SELECT * FROM send_queue").await;
+    for statement in [CLAIM, DELETE, INSERT] {
+        let error = sql.batch_execute(statement).await.unwrap_err();
+        let message = error.as_db_error().unwrap().message().to_owned();
+        assert!(message.contains("event_number"), "{message}");
+    }
+    assert_eq!(queue.rows("SELECT * FROM send_queue").await, before);
+
+    migrate(&queue.database, |migrator| revert(migrator, since(BEFORE_RUNS))).await;
+    for statement in [CLAIM, INSERT, DELETE] {
+        sql.batch_execute(statement).await.unwrap();
+    }
+    assert_eq!(queue.count("send_queue").await, 5);
+}
+
+/// Runs are taken apart on the way back, and each event has its own time again.
+#[tokio::test]
+async fn runs_become_rows_of_one_event_and_those_become_runs() {
+    let queue = Queue::empty().await;
+    let events: Vec<NewEvent> = (0..5)
+        .map(|number| NewEvent {
+            send_by: 4_000_000_000 - number,
+            ..event(1, "", &number.to_string())
+        })
+        .collect();
+    queue.accept(&events).await;
+    assert_eq!(queue.count("send_queue").await, 1);
+    migrate(&queue.database, |migrator| revert(migrator, since(BEFORE_RUNS))).await;
+    let unlike = "SELECT count(*) FROM events e LEFT JOIN send_queue q USING (dataset_id, test_event_code, event_number, day)
+        WHERE q.send_by IS DISTINCT FROM e.send_by";
+    assert_eq!(queue.database.value(unlike).await, "0");
+    assert_eq!(queue.count("send_queue").await, 5);
+    run(&queue).await;
+    assert_eq!(queue.ready().await.len(), 5);
+    assert_eq!(queue.claim(1, "", 10).await.unwrap().events.len(), 5);
+    queue.assert_nothing_is_lost().await;
 }
 
 /// Everything that can be known of an event, in its payload and in its columns.
@@ -553,7 +626,7 @@ async fn nothing_that_has_a_place_in_the_schemas_of_before_is_lost_on_the_way_th
     queue.claim(1, "", 3).await.unwrap();
     queue
         .database
-        .execute("UPDATE send_queue SET retries = event_number % 3")
+        .execute("UPDATE send_queue SET retries = first_number % 3")
         .await;
     // What was erased stays erased.
     let erase = "UPDATE events SET payload = '', value = NULL, currency = NULL, order_id = NULL, page_host = NULL,
@@ -585,7 +658,7 @@ async fn nothing_that_has_a_place_in_the_schemas_of_before_is_lost_on_the_way_th
          gbraid, wbraid, msclkid, ttclid, test_event_code, request_id, trace_id, span_id, payload FROM events
          ORDER BY event_number",
         "SELECT dataset_id, event_key, day, event_number, created_at, expires_at FROM meta_events_dedup ORDER BY event_key",
-        "SELECT dataset_id, test_event_code, event_number, day, retries, send_by FROM send_queue ORDER BY event_number",
+        "SELECT dataset_id, test_event_code, event_number, day, retries, send_by FROM ready_events ORDER BY event_number",
     ];
     let mut before = Vec::new();
     for query in both.iter().chain(&today) {
@@ -595,21 +668,17 @@ async fn nothing_that_has_a_place_in_the_schemas_of_before_is_lost_on_the_way_th
         before.iter().map(Vec::len).collect::<Vec<_>>(),
         [21, 21, 1, 4, 10, 21, 21, 10]
     );
-    for migrations in [BEFORE_ROWS, BEFORE_DELIVERED_BATCHES, BEFORE_HEADS] {
-        migrate(&queue.database, move |migrator| revert(migrator, migrations)).await;
+    for schema in [BEFORE_ROWS, BEFORE_DELIVERED_BATCHES, BEFORE_HEADS] {
+        migrate(&queue.database, move |migrator| revert(migrator, since(schema))).await;
         for (query, before) in both.iter().zip(&before) {
-            assert_eq!(
-                &queue.rows(query).await,
-                before,
-                "{migrations} migrations before: {query}"
-            );
+            assert_eq!(&queue.rows(query).await, before, "before {schema}: {query}");
         }
         run(&queue).await;
         for (query, before) in both.iter().chain(&today).zip(&before) {
             assert_eq!(
                 &queue.rows(query).await,
                 before,
-                "back from {migrations} before: {query}"
+                "back from before {schema}: {query}"
             );
         }
     }

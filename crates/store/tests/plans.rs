@@ -1,5 +1,5 @@
-//! No hot statement reads a large table from end to end: with production's number of partitions, under the plans that the
-//! statements really run with.
+//! No hot statement reads a large table from end to end: with production's number of partitions, under the
+//! plans that the statements really run with.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod common;
@@ -16,7 +16,8 @@ use tokio_postgres::Client;
 /// Events are kept for 90 days; partitions are made seven ahead.
 const DAYS: i32 = 98;
 
-/// Whether PostgreSQL keeps a statement's plan: those of accepting events, over a connection of the writer's own.
+/// Whether PostgreSQL keeps a statement's plan: those of accepting events, over a connection of the writer's
+/// own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plan {
     Kept,
@@ -82,21 +83,21 @@ fn hot(count: i64) -> Vec<Hot> {
     );
     let outcome_types = "bigint[], text[], bigint[], text[], text[], bigint[], uuid[], text[], integer[]";
     let ready = format!(
-        "{datasets}, {}, {numbers}, {days}, {small}, {seconds}",
+        "{datasets}, {}, {numbers}, {numbers}, {days}, {small}, {seconds}",
         of("''", "text", count)
     );
-    let ready_types = "bigint[], text[], bigint[], date[], smallint[], bigint[]";
+    let ready_types = "bigint[], text[], bigint[], bigint[], date[], smallint[], bigint[]";
     vec![
         hot!(Kept, "claim_keys", "bigint[], uuid[], bigint[]", "{datasets}, {new_keys}, {seconds}"),
         hot!(Kept, "claimed_keys", "bigint[], uuid[]", "{datasets}, {keys}"),
         hot!(
             Kept,
             "insert_events",
-            "bigint[], date[], bigint[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[],
+            "bigint[], bigint[], text[], text[], bigint[], bigint[], text[], text[], text[], text[], text[], text[],
              text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bigint[], uuid[],
-             text[], text[], text[], timestamptz",
-            "{datasets}, {days}, {numbers}, {texts}, {texts}, {seconds}, {seconds}, {texts}, {facts}, {texts}, {no_numbers},
-             {uuids}, {no_texts}, {no_texts}, {texts}, now()"
+             text[], text[], text[], timestamptz, date",
+            "{datasets}, {numbers}, {texts}, {texts}, {seconds}, {seconds}, {texts}, {facts}, {texts}, {no_numbers},
+             {uuids}, {no_texts}, {no_texts}, {texts}, now(), current_date"
         ),
         hot!(Kept, "insert_ready", ready_types, "{ready}"),
         hot!(ForEachCall, "insert_ready", ready_types, "{ready}"),
@@ -105,13 +106,13 @@ fn hot(count: i64) -> Vec<Hot> {
         hot!(ForEachCall, "ready_lanes", "", ""),
         hot!(ForEachCall, "lock_ready", "bigint, text, bigint, bigint, bigint", "1, '', 1000, 0, {count}"),
         Hot {
-            name: "delete by number",
+            name: "take runs",
             // As diesel writes it.
             sql: r#"DELETE FROM "send_queue" WHERE ((("send_queue"."dataset_id" = $1) AND ("send_queue"."test_event_code" = $2))
-                AND ("send_queue"."event_number" = ANY($3)))"#,
+                AND ("send_queue"."first_number" = ANY($3))) AND ("send_queue"."first_number" BETWEEN $4 AND $5)"#,
             plan: ForEachCall,
-            types: "bigint, text, bigint[]",
-            values: format!("1, '', {stored}"),
+            types: "bigint, text, bigint[], bigint, bigint",
+            values: format!("1, '', {stored}, 1, {}", count * 100 + 1),
         },
         hot!(
             ForEachCall,
@@ -149,10 +150,11 @@ fn hot(count: i64) -> Vec<Hot> {
         ),
         hot!(
             ForEachCall,
-            "event_names",
-            "bigint[], bigint[], date[]",
-            "{datasets}, {stored}, {days}"
+            "events_of_runs",
+            "bigint[], bigint[], bigint[], date[]",
+            "{datasets}, {stored}, {stored}, {days}"
         ),
+        hot!(ForEachCall, "event_story", "bigint, text", "5, 'e4'"),
         hot!(ForEachCall, "requeue_due", "bigint", "{count}"),
         hot!(ForEachCall, "requeue_for_probe", "bigint, bigint", "5, 1000"),
         hot!(ForEachCall, "revive_events", "bigint, bigint, bigint, bigint", "3, 1000, 1000, {count}"),
@@ -163,8 +165,8 @@ fn hot(count: i64) -> Vec<Hot> {
     ]
 }
 
-/// 200,000 rows in each table, of 100 datasets; of those of events, attempts and outcomes some on every day. A breaker for
-/// some, and 200 requests in flight: of those there are never many.
+/// 200,000 rows in each table, of 100 datasets; of those of events, attempts and outcomes some on every day.
+/// A breaker for some, and 200 requests in flight: of those there are never many.
 const FILL: &str = "
     INSERT INTO datasets (dataset_id, name, access_token_sealed) SELECT n, 'd', '' FROM generate_series(1, 100) AS n;
     INSERT INTO circuit_breakers (dataset_id, state, generation, since, open_count, probe_successes, probe_failures, manual,
@@ -180,8 +182,8 @@ const FILL: &str = "
     INSERT INTO meta_events_dedup (dataset_id, event_key, day, event_number, created_at, expires_at)
     SELECT n % 100 + 1, md5(n::text)::uuid, current_date, n, now(), now() - interval '1 hour' + n * interval '3 seconds'
     FROM generate_series(1, 200000) AS n;
-    INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-    SELECT n % 100 + 1, CASE WHEN n % 7 = 0 THEN 'TEST' || n % 3 ELSE '' END, n, current_date, now() + interval '7 days'
+    INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+    SELECT n % 100 + 1, CASE WHEN n % 7 = 0 THEN 'TEST' || n % 3 ELSE '' END, n, n, current_date, now() + interval '7 days'
     FROM generate_series(1, 200000) AS n WHERE n % 100 <> 4;
     INSERT INTO meta_retry_queue (dataset_id, event_number, day, test_event_code, event_name, event_id, send_by, retry_count,
         next_retry_at, last_error, status, reason, failed_at)
@@ -221,7 +223,7 @@ fn scanned(plan: &Value, found: &mut Vec<String>) {
 }
 
 /// The plan of a statement as it is run: prepared, with its parameters' types, in its mode.
-async fn plan(sql: &Client, hot: &Hot) -> Value {
+async fn plan(sql: &Client, hot: &Hot, options: &str) -> Value {
     // As connection.rs opens its connections.
     let mode = match hot.plan {
         Kept => "force_generic_plan",
@@ -242,12 +244,13 @@ async fn plan(sql: &Client, hot: &Hot) -> Value {
     ))
     .await
     .unwrap_or_else(|error| panic!("{}: {error:?}", hot.name));
-    explain(sql, &format!("EXECUTE hot {values}")).await
+    explain(sql, options, &format!("EXECUTE hot {values}")).await
 }
 
-async fn explain(sql: &Client, statement: &str) -> Value {
+/// `options`: of EXPLAIN, each followed by a comma.
+async fn explain(sql: &Client, options: &str, statement: &str) -> Value {
     let messages = sql
-        .simple_query(&format!("EXPLAIN (FORMAT JSON) {statement}"))
+        .simple_query(&format!("EXPLAIN ({options} FORMAT JSON) {statement}"))
         .await;
     let messages = messages.unwrap_or_else(|error| panic!("{statement:.200}: {error:?}"));
     let row = messages.iter().find_map(|message| match message {
@@ -266,7 +269,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     // A kept plan is made when its connection is new, and the tables may be empty then.
     for hot in hot(10).iter().filter(|hot| hot.plan == Kept) {
         let mut found = Vec::new();
-        scanned(&plan(&sql, hot).await, &mut found);
+        scanned(&plan(&sql, hot, "").await, &mut found);
         assert!(found.is_empty(), "{} on empty tables: {found:?}", hot.name);
     }
 
@@ -280,7 +283,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     for count in [1, 1_000, 5_000] {
         for hot in hot(count) {
             let mut found = Vec::new();
-            scanned(&plan(&sql, &hot).await, &mut found);
+            scanned(&plan(&sql, &hot, "").await, &mut found);
             found.retain(|relation| large.contains(relation));
             if !found.is_empty() {
                 wrong.push(format!("{} ({:?}, {count}): {found:?}", hot.name, hot.plan));
@@ -290,13 +293,15 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 
     one_event_is_found_by_its_id(&queue, &sql).await;
+    one_events_story_reads_no_attempt_of_another(&sql).await;
+    a_new_day_without_statistics_is_read_by_its_index(&queue, &sql).await;
     a_day_of_work(&queue).await;
 }
 
 /// Among all days, by the client's id.
 async fn one_event_is_found_by_its_id(queue: &Queue, sql: &Client) {
     let by_id = "SELECT * FROM events WHERE dataset_id = 5 AND event_id = 'e4'";
-    let plan = explain(sql, by_id).await;
+    let plan = explain(sql, "", by_id).await;
     let mut found = Vec::new();
     scanned(&plan, &mut found);
     let filled = "SELECT inhrelid::regclass FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid
@@ -309,14 +314,118 @@ async fn one_event_is_found_by_its_id(queue: &Queue, sql: &Client) {
     assert!(indexed >= filled.len(), "the index serves every partition");
 }
 
-/// Rows of each large table that were read from end to end, ever; and whether more events were read by their index than a day has.
+/// Each scan of the plan: what it reads and by which index.
+fn scans(plan: &Value, found: &mut Vec<(String, String)>) {
+    match plan {
+        Value::Object(node) => {
+            if let Some(relation) = node.get("Relation Name").and_then(Value::as_str) {
+                let index = node.get("Index Name").and_then(Value::as_str).unwrap_or_default();
+                found.push((relation.to_owned(), index.to_owned()));
+            }
+            node.values().for_each(|value| scans(value, found));
+        }
+        Value::Array(nodes) => nodes.iter().for_each(|node| scans(node, found)),
+        _ => {}
+    }
+}
+
+/// By the index of number ranges, on every day; the primary key would find all attempts of the dataset.
+async fn one_events_story_reads_no_attempt_of_another(sql: &Client) {
+    let story = hot!(ForEachCall, "event_story", "bigint, text", "5, 'e4'");
+    let mut found = Vec::new();
+    scans(&plan(sql, &story, "").await, &mut found);
+    found.retain(|(relation, _)| relation.starts_with("send_attempts_"));
+    assert!(found.len() >= 98, "{found:?}");
+    for (relation, index) in found {
+        assert!(index.contains("int8range"), "{relation} by {index:?}");
+    }
+}
+
+/// Rows that the plan, which was run, read and threw away.
+fn thrown_away(plan: &Value) -> f64 {
+    match plan {
+        Value::Object(node) => {
+            let of = |name| node.get(name).and_then(Value::as_f64).unwrap_or_default();
+            let loops = of("Actual Loops").max(1.0);
+            let own = of("Rows Removed by Filter") + of("Rows Removed by Index Recheck");
+            own * loops + node.values().map(thrown_away).sum::<f64>()
+        }
+        Value::Array(nodes) => nodes.iter().map(thrown_away).sum(),
+        _ => 0.0,
+    }
+}
+
+/// As every day begins: many rows, and nothing known of them.
+async fn a_new_day_without_statistics_is_read_by_its_index(queue: &Queue, sql: &Client) {
+    const NEW_DAY: &str = "
+        DO $$
+        DECLARE
+            parent text;
+            new_day date := current_date + 200;
+        BEGIN
+            FOREACH parent IN ARRAY day_tables() LOOP
+                PERFORM create_day_partition(parent, new_day);
+                EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = off)', parent || to_char(new_day, '_YYYYMMDD'));
+            END LOOP;
+        END $$;
+        INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,
+            action_source, test_event_code, request_id, payload)
+        SELECT 5, current_date + 200, 3000000 + n, 'Lead', 'new' || n, now(), now(), now() + interval '7 days', 'website', '',
+            gen_random_uuid(), repeat('x', 100)
+        FROM generate_series(1, 50000) AS n;
+        INSERT INTO send_attempts (dataset_id, day, batch_id, attempt, test_event_code, attempted_at, outcome, event_count,
+            event_numbers, first_number, last_number, first_day, last_day)
+        SELECT 5, current_date + 200, n, 1, '', now(), 'delivered', 1, ARRAY[3000000 + n], 3000000 + n, 3000000 + n,
+            current_date + 200, current_date + 200
+        FROM generate_series(1, 50000) AS n;
+        INSERT INTO event_outcomes (dataset_id, day, outcome, event_number, event_name, event_id, created_at)
+        SELECT 5, current_date + 200, 'duplicate', 3000000 + n, 'Lead', 'new' || n, now()
+        FROM generate_series(1, 50000) AS n";
+    queue.database.execute(NEW_DAY).await;
+    for count in [1, 1_000] {
+        let numbers = list(count, "bigint", |index| (3_000_001 + index * 10).to_string());
+        let day = "current_date + 200";
+        let hot = [
+            hot!(
+                ForEachCall,
+                "load_events",
+                "bigint, bigint[], bigint, bigint, date, date",
+                "5, {numbers}, 3000001, {}, {day}, {day}",
+                3_000_001 + count * 10
+            ),
+            hot!(
+                ForEachCall,
+                "events_of_runs",
+                "bigint[], bigint[], bigint[], date[]",
+                "{}, {numbers}, {numbers}, {}",
+                of("5", "bigint", count),
+                of(day, "date", count)
+            ),
+            hot!(ForEachCall, "event_story", "bigint, text", "5, 'new{count}'"),
+        ];
+        for hot in hot {
+            let plan = plan(sql, &hot, "ANALYZE,").await;
+            let wasted = thrown_away(&plan);
+            // Between two numbers that are looked for lie nine others.
+            assert!(
+                wasted <= 10.0 * count as f64,
+                "{}: {wasted} rows for {count}\n{plan:#}",
+                hot.name
+            );
+        }
+    }
+}
+
+/// Rows of each large table that were read from end to end, ever; and whether more events were read by their
+/// index than a day has.
 async fn rows_read_from_end_to_end(queue: &Queue) -> Vec<String> {
     let read = "SELECT c.relname, seq_tup_read, c.relname LIKE 'events%' AND idx_tup_fetch > c.reltuples
         FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE c.reltuples > 1000 ORDER BY 1";
     queue.rows(read).await
 }
 
-/// What the services do all day, by the store's own functions: also statements that are in no file, and however many there are.
+/// What the services do all day, by the store's own functions: also statements that are in no file, and
+/// however many there are.
 async fn a_day_of_work(queue: &Queue) {
     // Nothing else may come by and read.
     let disturbers =

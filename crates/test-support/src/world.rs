@@ -59,7 +59,8 @@ pub struct World {
     pub client: reqwest::Client,
     gateway: Listening,
     shutdown: Shutdown,
-    forwarders: usize,
+    /// What each forwarder counts.
+    forwarders: Vec<Metrics>,
 }
 
 impl World {
@@ -135,7 +136,7 @@ impl World {
             client,
             gateway,
             shutdown,
-            forwarders: 0,
+            forwarders: Vec::new(),
         }
     }
 
@@ -211,11 +212,24 @@ impl World {
         config.forwarder.gather_milliseconds = 5;
         configure(&mut config.forwarder);
         let graph_api = self.graph_api();
-        let (_, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
-        let owner = format!("test forwarder {}", self.forwarders);
+        let (counts, metrics) = Metrics::new("forwarder", "test", ForwarderMetrics::register);
+        let owner = format!("test forwarder {}", self.forwarders.len());
         let sender = Sender::new(self.store.clone(), graph_api, &config, metrics);
         tokio::spawn(capi_forwarder::run(sender, owner, self.shutdown.clone()));
-        self.forwarders += 1;
+        self.forwarders.push(counts);
+    }
+
+    /// A counter without labels, over all forwarders that were started.
+    pub fn forwarders_count(&self, name: &str) -> u64 {
+        let of_one = |metrics: &Metrics| {
+            let text = metrics.encode().expect("metrics can be written");
+            let line = text
+                .lines()
+                .find_map(|line| line.split_once(&format!("{name}_total ")));
+            let (_, value) = line.unwrap_or_else(|| panic!("no counter {name} in\n{text}"));
+            value.parse::<u64>().expect("a counter is a whole number")
+        };
+        self.forwarders.iter().map(of_one).sum()
     }
 
     /// Starts a retry-worker that looks often.

@@ -191,9 +191,9 @@ async fn an_event_that_became_too_old_is_left_out_and_does_not_cost_its_batch() 
 async fn while_a_transaction_is_left_open_what_is_new_and_what_comes_back_is_sent() {
     /// So many dead tuples before the lane that the forwarder seldom polls it.
     const GONE: &str = "
-        INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-        SELECT dataset_id, '', n, '2026-01-01', 'infinity' FROM datasets, generate_series(-200000, -1) AS n;
-        DELETE FROM send_queue WHERE event_number < 0";
+        INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+        SELECT dataset_id, '', n, n, '2026-01-01', 'infinity' FROM datasets, generate_series(-200000, -1) AS n;
+        DELETE FROM send_queue WHERE first_number < 0";
     let mut world = World::start().await;
     accept(&world, &["back"]).await;
     let lanes = world.store.ready_lanes().await.unwrap();

@@ -45,8 +45,10 @@ async fn lose_the_database_while_meta_has(world: &World, elsewhere: &TestDatabas
         (done == answered).then_some(())
     })
     .await;
-    // Tries come after 50, 100, 200 ms and so on: several of them meet a closed door.
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    eventually("tries to record it have met a closed door", || async {
+        (world.forwarders_count("database_retries") >= 3).then_some(())
+    })
+    .await;
     give_back(elsewhere, name).await;
 }
 

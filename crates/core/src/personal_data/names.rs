@@ -38,6 +38,20 @@ enum Word {
     Other,
 }
 
+/// Which kinds of words a name has: a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Words(u16);
+
+impl Words {
+    fn insert(&mut self, word: Word) {
+        self.0 |= 1 << word as u16;
+    }
+
+    fn contains(self, word: Word) -> bool {
+        self.0 & 1 << word as u16 != 0
+    }
+}
+
 /// The words, in lower case, without accents and in the singular.
 #[rustfmt::skip]
 const WORDS: [(Word, &str); 14] = [
@@ -90,9 +104,14 @@ const LONGEST: usize = 128;
 /// How many words of a name are looked at.
 const MOST_WORDS: usize = 12;
 
+/// Names that nearly every event has: they are taken apart once.
+const OFTEN: &str = "value currency content_name content_ids content_type content_category contents num_items order_id \
+    status id quantity item_price title utm_source utm_medium utm_campaign utm_content utm_term utm_id fbclid gclid";
+
 /// What is known of a field by its name.
+#[derive(Clone, Copy)]
 pub(super) struct FieldName {
-    words: Vec<Word>,
+    words: Words,
     has_unknown: bool,
     /// Whether the field holds an id, an amount or a time.
     pub(super) is_of_numbers: bool,
@@ -102,8 +121,18 @@ pub(super) struct FieldName {
 
 impl FieldName {
     pub(super) fn of(name: &str) -> Self {
+        static KNOWN: LazyLock<HashMap<&str, FieldName>> = LazyLock::new(|| {
+            OFTEN
+                .split_ascii_whitespace()
+                .map(|name| (name, FieldName::read(name)))
+                .collect()
+        });
+        KNOWN.get(name).copied().unwrap_or_else(|| FieldName::read(name))
+    }
+
+    fn read(name: &str) -> Self {
         let mut field = FieldName {
-            words: Vec::new(),
+            words: Words::default(),
             has_unknown: false,
             is_of_numbers: false,
             is_key: ["em", "ph", "fn", "ln"]
@@ -145,7 +174,7 @@ impl FieldName {
     }
 
     fn has(&self, word: Word) -> bool {
-        self.words.contains(&word)
+        self.words.contains(word)
     }
 
     /// Adds a word, or those that stand in it without a boundary: `emailcliente`.
@@ -153,7 +182,7 @@ impl FieldName {
         /// Shorter words are not looked for inside others: there is an `rg` in `rgb`.
         const SHORTEST: usize = 3;
         if let Some(kind) = kind_of(word) {
-            self.words.push(kind);
+            self.words.insert(kind);
             return true;
         }
         for (end, _) in word.char_indices().filter(|(end, _)| *end >= SHORTEST) {
@@ -162,7 +191,7 @@ impl FieldName {
                 && let Some(kind) = kind_of(first).filter(|kind| *kind != Word::Other)
                 && self.add(rest)
             {
-                self.words.push(kind);
+                self.words.insert(kind);
                 return true;
             }
         }

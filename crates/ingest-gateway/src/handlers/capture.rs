@@ -27,6 +27,36 @@ use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
 use crate::wire::capture::Captured;
 
+/// How requests to capture something are answered that come to nothing, whatever they are about.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "for the API's description")]
+pub(crate) enum RequestProblems {
+    /// The body is not JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    NotJson(Problem),
+    /// There is no valid API key.
+    #[response(status = 401, content_type = "application/problem+json")]
+    NoKey(Problem),
+    /// The key may not send this.
+    #[response(status = 403, content_type = "application/problem+json")]
+    NotForThisKey(Problem),
+    /// The request did not arrive in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The body is not sent as JSON.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotSentAsJson(Problem),
+    /// The key sends more than it may.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMuch(Problem),
+    /// Nothing is known to be stored. Send the same again.
+    #[response(status = 503, content_type = "application/problem+json")]
+    NotStored(Problem),
+}
+
 /// One kind of thing that is captured.
 pub(super) trait Subject {
     /// The field of the body that it is in, and the name of the event that it becomes.

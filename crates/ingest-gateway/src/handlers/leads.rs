@@ -7,7 +7,7 @@ use rastro_core::json::Json;
 use rastro_core::lead::Lead;
 use rastro_store::{Acceptance, NewRequest, Record, Stored};
 
-use super::capture::{Capture, Ready, Refused, Subject, accepted, receive};
+use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
 use crate::app::App;
 use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
@@ -26,17 +26,10 @@ use crate::wire::capture::LeadReceipt;
     ), description = "With a publishable key the same JSON may come as text/plain, which spares a page the preflight."),
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
+        RequestProblems,
         (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
-        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not send this.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as JSON.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The key sends more than it may.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing is known to be stored. Send the same again.", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn capture(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {

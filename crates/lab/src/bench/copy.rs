@@ -109,8 +109,10 @@ impl Copier {
         let mut rows = BytesMut::with_capacity(2 << 20);
         rows.put_slice(b"PGCOPY\n\xff\r\n\0");
         rows.put_u64(0);
-        let is_run_of_numbers = table == Table::Queue && self.tables == Tables::QueueOfRuns;
-        let count = if is_run_of_numbers { 1 } else { EVENTS };
+        let count = match table {
+            Table::Queue => EVENTS / self.tables.events_a_run(),
+            Table::Dedup | Table::Events => EVENTS,
+        };
         for (number, payload) in (first..first + count).zip(&self.stored) {
             let fields = self.tables.fields(table, self.today, number, payload);
             rows.put_i16(i16::try_from(fields.len()).expect("tables have few columns"));

@@ -19,8 +19,8 @@ use crate::chaos::report::Report;
 const BALANCE_EVERY: Duration = Duration::from_millis(500);
 /// A request may have left its process a moment before Meta's clock saw it.
 const ON_THE_WIRE_MS: i64 = 100;
-/// How long recording an outcome may take while PostgreSQL is there: a connection and a statement that time out,
-/// and the next ones.
+/// How long recording an outcome may take while PostgreSQL is there: a connection and a statement that time
+/// out, and the next ones.
 const RECORDED_MS: i64 = 4_000;
 
 /// Balances the books until told to stop: at any instant every accepted event is in exactly one place.

@@ -28,7 +28,8 @@ pub struct Scene {
     pub fleet: Fleet,
     pub book: Arc<Book>,
     pub gateways: Vec<SocketAddr>,
-    /// When PostgreSQL was away, from and to in Unix milliseconds. Locked while it is: it is away once at a time.
+    /// When PostgreSQL was away, from and to in Unix milliseconds. Locked while it is: it is away once at a
+    /// time.
     pub downtime: Mutex<Vec<(i64, i64)>>,
 }
 

@@ -235,7 +235,8 @@ impl Stream<'_> {
         if self.rng.random_bool(0.4) {
             let sale = self.event("Purchase", time, WEBSITE, user_data, bought);
             let sale = with_url(sale, &format!("{SITE}/obrigado?pedido={order_id}"));
-            // By the server alone: a publishable key, which anyone can copy from the page, reports no Purchase.
+            // By the server alone: a publishable key, which anyone can copy from the page, reports no
+            // Purchase.
             self.server.push(with_device(sale, device));
         } else {
             let source = one_of(&["phone_call", "physical_store"], &mut self.rng);

@@ -145,10 +145,12 @@ async fn ready_events_that_are_too_old_or_whose_dataset_is_gone_are_dead_letters
     accept(&world, &ids("a", 3)).await;
     // No forwarder runs: the queue is as it is while a dataset is blocked for a week.
     world.advance(Duration::from_secs(8 * 24 * 3_600)).await;
-    accept(&world, &ids("b", 2)).await;
+    // In two requests, so that they are two rows.
+    accept(&world, &ids("b", 1)).await;
+    accept(&world, &ids("c", 1)).await;
     world
         .database
-        .execute("UPDATE send_queue SET dataset_id = 1 WHERE event_number = (SELECT max(event_number) FROM send_queue)")
+        .execute("UPDATE send_queue SET dataset_id = 1 WHERE first_number = (SELECT max(first_number) FROM send_queue)")
         .await;
     world.start_retry_worker_with(|config| config.maintenance.tidy_every_seconds = 0);
     let letters = "SELECT coalesce(string_agg(reason || ' ' || count, ', '), '') FROM
@@ -201,8 +203,8 @@ async fn expired_event_keys_are_forgotten_in_steps_and_no_others() {
 async fn a_busy_queue_does_not_grow_by_the_rows_that_have_left_it() {
     let database = TestDatabase::create().await;
     let pass_through = "
-        INSERT INTO send_queue (dataset_id, test_event_code, event_number, day, send_by)
-        SELECT 1, '', n, current_date, 'infinity' FROM generate_series(1, 20000) AS n;
+        INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+        SELECT 1, '', n, n, current_date, 'infinity' FROM generate_series(1, 20000) AS n;
         DELETE FROM send_queue";
     database
         .execute("ALTER TABLE send_queue SET (autovacuum_enabled = off)")

@@ -1,4 +1,5 @@
--- circuit_breakers::report: one dataset's breaker with the evidence since it last changed. No row: no such dataset.
+-- circuit_breakers::report: one dataset's breaker with the evidence since it last changed. No row: no such
+-- dataset.
 -- $1 dataset id, $2 for how many ms a breaker looks back
 SELECT rastro_now() AS now,
     c.state, c.generation, c.reason, c.since, c.open_until, c.open_count, c.probe_until, c.probe_successes, c.probe_failures,

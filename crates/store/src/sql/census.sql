@@ -1,7 +1,7 @@
 -- census: where every accepted event is, in one snapshot. Whole tables are read
 SELECT
     (SELECT count(*) FROM events) AS accepted,
-    (SELECT count(*) FROM send_queue) AS ready,
+    (SELECT coalesce(sum(last_number - first_number + 1), 0)::bigint FROM send_queue) AS ready,
     (SELECT coalesce(sum(cardinality(event_numbers)), 0)::bigint FROM send_batches) AS in_flight,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'waiting') AS waiting,
     (SELECT count(*) FROM meta_retry_queue WHERE status = 'failed') AS dead,

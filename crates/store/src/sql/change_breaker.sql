@@ -1,7 +1,9 @@
--- circuit_breakers::change: compare-and-set. No row: somebody else changed it first, or there is no such dataset. The first
--- opening for errors, blocked or refused is noted; the closing leaves the note, for revive_after_outage. Times in ms since 1970.
--- $1 dataset id, $2 generation that is expected, $3 state, $4 generation, $5 reason, $6 since, $7 open until, $8 openings,
--- $9 probe until, $10 and $11 probes that succeeded and failed, $12 override, $13 its end, $14 note (NULL: the old one stays)
+-- circuit_breakers::change: compare-and-set. No row: somebody else changed it first, or there is no such
+-- dataset. The first opening for errors, blocked or refused is noted; the closing leaves the note, for
+-- revive_after_outage. Times in ms since 1970.
+-- $1 dataset id, $2 generation that is expected, $3 state, $4 generation, $5 reason, $6 since, $7 open until,
+-- $8 openings, $9 probe until, $10 and $11 probes that succeeded and failed, $12 override, $13 its end, $14
+-- note (NULL: the old one stays)
 INSERT INTO circuit_breakers AS c (
     dataset_id, state, generation, reason, since, open_until, open_count, probe_until, probe_successes, probe_failures,
     manual, manual_until, note, updated_at, outage_since

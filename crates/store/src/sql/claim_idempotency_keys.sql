@@ -1,5 +1,6 @@
 -- idempotency_keys::claim: a key that is free, or whose answer is not kept any longer, gives a row.
--- $1 dataset ids, $2 API keys, $3 idempotency keys (sorted by these three, none twice), $4 hashes of the bodies
+-- $1 dataset ids, $2 API keys, $3 idempotency keys (sorted by these three, none twice), $4 hashes of the
+-- bodies
 INSERT INTO idempotency_keys AS k (
     dataset_id, key_id, idempotency_key, body_hash, status_code, answer, created_at, expires_at
 )

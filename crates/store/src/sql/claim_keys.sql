@@ -1,5 +1,6 @@
--- events::accept, 1 of 4: claims event keys. A key that was free becomes a row and gives its event a number; a key that is
--- taken gives no row. Whoever claims the same key at the same time waits here until that transaction ends.
+-- events::accept, 1 of 4: claims event keys. A key that was free becomes a row and gives its event a number;
+-- a key that is taken gives no row. Whoever claims the same key at the same time waits here until that
+-- transaction ends.
 -- $1 dataset ids, $2 event keys (sorted: two groups with the same keys must lock them in the same order),
 -- $3 seconds for which each key is remembered
 INSERT INTO meta_events_dedup (dataset_id, event_key, day, created_at, expires_at)

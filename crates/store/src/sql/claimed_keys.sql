@@ -1,5 +1,5 @@
--- events::accept, 3 of 4: who has the keys that were taken. One look-up for each: a plan that was made while the table was empty
--- is kept, and must not read all of it.
+-- events::accept, 3 of 4: who has the keys that were taken. One look-up for each: a plan that was made while
+-- the table was empty is kept, and must not read all of it.
 -- $1 dataset ids, $2 event keys
 SELECT t.event_key, d.event_number, d.created_at
 FROM unnest($1::bigint[], $2::uuid[]) AS t (dataset_id, event_key) CROSS JOIN LATERAL (

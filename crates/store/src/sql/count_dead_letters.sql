@@ -1,5 +1,6 @@
--- meta_retry_queue::retry_failed, 1 of 2: dead letters that match, and those of them that are too old for Meta.
--- NULL means any: $1 dataset id, $2 event numbers, $3 event ids, $4 code, $5 failed from, $6 failed before, $7 reason
+-- meta_retry_queue::retry_failed, 1 of 2: dead letters that match, and those of them that are too old for
+-- Meta. NULL means any: $1 dataset id, $2 event numbers, $3 event ids, $4 code, $5 failed from, $6 failed
+-- before, $7 reason
 SELECT count(*) FILTER (WHERE send_by > rastro_now()) AS matched, count(*) FILTER (WHERE send_by <= rastro_now()) AS too_old
 FROM meta_retry_queue
 WHERE status = 'failed'

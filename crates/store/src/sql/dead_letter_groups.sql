@@ -1,5 +1,5 @@
--- meta_retry_queue::dead_letter_groups: dead letters by dataset, reason and Meta's code, with the newest message of each.
--- NULL means any: $1 dataset id, $2 code, $3 reason
+-- meta_retry_queue::dead_letter_groups: dead letters by dataset, reason and Meta's code, with the newest
+-- message of each. NULL means any: $1 dataset id, $2 code, $3 reason
 SELECT g.*, newest.newest_error
 FROM (
     SELECT dataset_id, reason, error_code, error_subcode, count(*) AS count,

@@ -1,10 +1,18 @@
--- meta_retry_queue::expire_ready: takes events out of the queue that became too old for Meta before their turn came.
--- $1 how many at most
-WITH old AS MATERIALIZED (
-    SELECT dataset_id, test_event_code, event_number FROM send_queue
+-- meta_retry_queue::expire_ready: takes runs out of the queue of which at least one event became too old for
+-- Meta. Runs are taken whole, in order, until they hold as many events as are wanted.
+-- $1 how many events
+WITH found AS MATERIALIZED (
+    SELECT dataset_id, test_event_code, first_number, last_number FROM send_queue q
     WHERE send_by <= rastro_now()
     LIMIT $1 FOR UPDATE SKIP LOCKED
+), counted AS (
+    SELECT dataset_id, test_event_code, first_number, sum(last_number - first_number + 1) OVER (
+        ORDER BY dataset_id, test_event_code, first_number ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS events_before
+    FROM found
 )
-DELETE FROM send_queue q USING old
-WHERE q.dataset_id = old.dataset_id AND q.test_event_code = old.test_event_code AND q.event_number = old.event_number
-RETURNING q.dataset_id, q.test_event_code, q.event_number, q.day, q.retries, q.send_by
+DELETE FROM send_queue q USING counted c
+WHERE q.dataset_id = c.dataset_id AND q.test_event_code = c.test_event_code AND q.first_number = c.first_number
+    AND coalesce(c.events_before, 0) < $1
+RETURNING q.dataset_id, q.test_event_code, q.first_number, q.last_number, q.day, q.retries,
+    floor(extract(epoch FROM q.send_by))::bigint AS send_by

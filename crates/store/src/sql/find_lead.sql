@@ -1,4 +1,5 @@
--- leads::find_lead: the lead that became a purchase, by the strongest identifier that finds one; of several the newest.
+-- leads::find_lead: the lead that became a purchase, by the strongest identifier that finds one; of several
+-- the newest.
 -- $1 dataset, $2 lead id, look-ups: $3 external id, $4 e-mail, $5 phone, $6 CPF, $7 visitor. NULL: not known
 SELECT lead_id, rank, fbp, fbc, ads_refused FROM (
     (SELECT lead_id, 0 AS rank, fbp, fbc, ads_refused FROM leads WHERE dataset_id = $1 AND lead_id = $2)

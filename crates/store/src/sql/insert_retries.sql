@@ -1,6 +1,8 @@
--- meta_retry_queue: events that wait for their next attempt (with a delay) or are not tried again (with a reason).
--- $1 dataset id, $2 test event code, $3 last error, $4 code, $5 subcode; a list each, by event: $6 event numbers, $7 days,
--- $8 names, $9 ids, $10 send_by (NULL: nobody knows any more, so now), $11 retries behind it, $12 delay in ms, $13 reason
+-- meta_retry_queue: events that wait for their next attempt (with a delay) or are not tried again (with a
+-- reason).
+-- $1 dataset id, $2 test event code, $3 last error, $4 code, $5 subcode; a list each, by event: $6 event
+-- numbers, $7 days, $8 names, $9 ids, $10 send_by (NULL: nobody knows any more, so now), $11 retries behind
+-- it, $12 delay in ms, $13 reason
 INSERT INTO meta_retry_queue (
     dataset_id, test_event_code, last_error, error_code, error_subcode, event_number, day, event_name, event_id, send_by,
     retry_count, next_retry_at, reason, status, failed_at

@@ -1,4 +1,5 @@
--- send_batches::dissolve_lapsed: takes batches away whose owner let the lease end and whose dataset is left alone.
+-- send_batches::dissolve_lapsed: takes batches away whose owner let the lease end and whose dataset is left
+-- alone.
 -- $1 how many at most
 WITH lapsed AS MATERIALIZED (
     SELECT dataset_id, batch_id FROM send_batches b

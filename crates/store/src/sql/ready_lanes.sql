@@ -1,17 +1,17 @@
--- send_queue::ready_lanes: the lanes in which something is ready, the number of the oldest event of each, and the dataset's
--- breaker. One index probe per dataset and one per lane, whatever the backlog. Queue rows of a dataset that does not exist are
--- not in it
+-- send_queue::ready_lanes: the lanes in which something is ready, the number of the oldest event of each, and
+-- the dataset's breaker. One index probe per dataset and one per lane, whatever the backlog. Queue rows of a
+-- dataset that does not exist are not in it
 WITH RECURSIVE lane AS (
     SELECT first.* FROM datasets d CROSS JOIN LATERAL (
-        SELECT q.dataset_id, q.test_event_code, q.event_number AS first_number FROM send_queue q
+        SELECT q.dataset_id, q.test_event_code, q.first_number FROM send_queue q
         WHERE q.dataset_id = d.dataset_id
-        ORDER BY q.test_event_code, q.event_number LIMIT 1
+        ORDER BY q.test_event_code, q.first_number LIMIT 1
     ) AS first
     UNION ALL
     SELECT following.* FROM lane CROSS JOIN LATERAL (
-        SELECT q.dataset_id, q.test_event_code, q.event_number FROM send_queue q
+        SELECT q.dataset_id, q.test_event_code, q.first_number FROM send_queue q
         WHERE q.dataset_id = lane.dataset_id AND q.test_event_code > lane.test_event_code
-        ORDER BY q.test_event_code, q.event_number LIMIT 1
+        ORDER BY q.test_event_code, q.first_number LIMIT 1
     ) AS following
 )
 SELECT lane.dataset_id, lane.test_event_code, lane.first_number, rastro_now() AS now,

@@ -1,4 +1,5 @@
--- purchases::record: stores orders, or moves those that are there on. One that would move back, or stays, gives no row.
+-- purchases::record: stores orders, or moves those that are there on. One that would move back, or stays,
+-- gives no row.
 -- A list per column, in their order; no order twice
 INSERT INTO purchases AS p (
     dataset_id, order_id, status, amount_minor, currency, details, lead_id, match_method, claimed_event, consent, ads_refused,

@@ -1,5 +1,5 @@
--- meta_retry_queue::requeue_due: takes events out whose wait is over. Those of a dataset that is left alone stay, and so do
--- those that are too old for Meta.
+-- meta_retry_queue::requeue_due: takes events out whose wait is over. Those of a dataset that is left alone
+-- stay, and so do those that are too old for Meta.
 -- $1 how many at most
 WITH due AS MATERIALIZED (
     SELECT dataset_id, event_number FROM meta_retry_queue r

@@ -1,6 +1,7 @@
--- meta_retry_queue::requeue_for_probe: takes a few events out for each dataset that is being probed and has nothing ready,
--- whenever those are due: without something to send nobody learns that Meta is back. Also events that ran out of retries in
--- this outage, which may be all there is. None of it was their fault: they have all their retries again.
+-- meta_retry_queue::requeue_for_probe: takes a few events out for each dataset that is being probed and has
+-- nothing ready, whenever those are due: without something to send nobody learns that Meta is back. Also
+-- events that ran out of retries in this outage, which may be all there is. None of it was their fault: they
+-- have all their retries again.
 -- $1 how many at most of each dataset, $2 for how many ms before it opened a breaker looked at what failed
 WITH probed AS MATERIALIZED (
     SELECT dataset_id, outage_since FROM circuit_breakers c

@@ -1,5 +1,5 @@
--- meta_retry_queue::retry_failed, 2 of 2: dead letters that match are due again, spread over a while, with all their retries;
--- those closest to being too old first.
+-- meta_retry_queue::retry_failed, 2 of 2: dead letters that match are due again, spread over a while, with
+-- all their retries; those closest to being too old first.
 -- $1 to $7 as in count_dead_letters.sql, $8 how many at most, $9 spread in ms
 WITH chosen AS MATERIALIZED (
     SELECT dataset_id, event_number FROM meta_retry_queue

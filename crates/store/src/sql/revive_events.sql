@@ -1,6 +1,7 @@
--- meta_retry_queue::revive_after_outage, 2 of 3: makes due again what failed only because Meta was away, spread over a while
--- and with all its retries.
--- $1 dataset id, $2 for how many ms before it opened the breaker looked at what failed, $3 spread in ms, $4 how many at most
+-- meta_retry_queue::revive_after_outage, 2 of 3: makes due again what failed only because Meta was away,
+-- spread over a while and with all its retries.
+-- $1 dataset id, $2 for how many ms before it opened the breaker looked at what failed, $3 spread in ms, $4
+-- how many at most
 WITH outage AS MATERIALIZED (
     SELECT outage_since, since FROM circuit_breakers WHERE dataset_id = $1
 ), chosen AS MATERIALIZED (

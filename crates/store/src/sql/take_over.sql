@@ -1,5 +1,5 @@
--- send_batches::take_over: a batch whose owner let the lease end gets a new owner and a new fence. Not while the dataset is
--- left alone: the retry-worker dissolves those batches.
+-- send_batches::take_over: a batch whose owner let the lease end gets a new owner and a new fence. Not while
+-- the dataset is left alone: the retry-worker dissolves those batches.
 -- $1 lease in seconds, $2 owner, $3 datasets of which none is wanted
 WITH lapsed AS MATERIALIZED (
     SELECT dataset_id, batch_id FROM send_batches b

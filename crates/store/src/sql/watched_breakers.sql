@@ -1,5 +1,6 @@
--- circuit_breakers::watched: every dataset that has a breaker, or sent something lately, with the evidence since its breaker
--- last changed. A refused event proves that Meta is alive; throttled and blocked requests prove nothing.
+-- circuit_breakers::watched: every dataset that has a breaker, or sent something lately, with the evidence
+-- since its breaker last changed. A refused event proves that Meta is alive; throttled and blocked requests
+-- prove nothing.
 -- $1 for how many ms a breaker looks back
 WITH watched AS (
     SELECT dataset_id FROM circuit_breakers

@@ -88,6 +88,28 @@ impl Queue {
         writer.accept(&events, &[]).await.unwrap()
     }
 
+    /// Events of dataset 1 by so many commits of the same writer: a run of the queue each.
+    pub(crate) async fn with_runs(runs: usize, events: usize) -> Self {
+        let queue = Queue::empty().await;
+        let mut writer = queue.store.event_writer().await.unwrap();
+        for run in 0..runs {
+            let events: Vec<NewEvent> = (0..events)
+                .map(|number| event(1, "", &format!("{run}-{number}")))
+                .collect();
+            writer
+                .accept(&events.iter().collect::<Vec<_>>(), &[])
+                .await
+                .unwrap();
+        }
+        queue
+    }
+
+    /// The numbers of the events that are ready, in their order.
+    pub(crate) async fn ready(&self) -> Vec<String> {
+        self.rows("SELECT event_number FROM ready_events ORDER BY 1")
+            .await
+    }
+
     pub(crate) async fn look(&self, dataset: i64, code: &str) -> Option<ReadyLane> {
         let lane = Lane {
             dataset_id: dataset_id(dataset),

@@ -259,13 +259,14 @@ impl<'b> History<'b> {
         Ok(())
     }
 
-    /// So many were said to be ready again. Which of those that were due at the same moment, is not the model's to say.
+    /// So many were said to be ready again. Which of those that were due at the same moment, is not the
+    /// model's to say.
     async fn requeued(&mut self, moved: usize, limit: usize) -> Result<(), TestCaseError> {
         let due = self.memory.due();
         prop_assert_eq!(moved, due.len().min(limit), "how many were due");
         let mut latest = i64::MIN;
         let mut left = due;
-        let ready = "SELECT event_id FROM send_queue JOIN events USING (dataset_id, event_number, day)";
+        let ready = "SELECT event_id FROM ready_events JOIN events USING (dataset_id, event_number, day)";
         for row in self.bench.sql.query(ready, &[]).await.unwrap() {
             if let Some((id, due_ms)) = left.remove_entry(row.get::<_, &str>(0)) {
                 self.memory.event(&id).place = Place::Ready;
@@ -437,8 +438,8 @@ impl<'b> History<'b> {
         Ok(())
     }
 
-    /// Whatever happened before: with the breaker out of the way everything comes to its end, and what is called
-    /// delivered is at Meta.
+    /// Whatever happened before: with the breaker out of the way everything comes to its end, and what is
+    /// called delivered is at Meta.
     pub(crate) async fn drain(&mut self) -> Result<(), TestCaseError> {
         self.apply(&Step::Order {
             manual: Manual::ForcedClosed,

@@ -1,6 +1,6 @@
-//! Random histories of everything that can happen to an event, run against PostgreSQL and against a model of a few maps,
-//! and compared after every step. The database's clock stands still and is moved by the history, so that leases, retries
-//! and breakers are compared to the millisecond.
+//! Random histories of everything that can happen to an event, run against PostgreSQL and against a model of
+//! a few maps, and compared after every step. The database's clock stands still and is moved by the history,
+//! so that leases, retries and breakers are compared to the millisecond.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 #[path = "../common/mod.rs"]

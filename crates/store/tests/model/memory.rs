@@ -1,5 +1,5 @@
-//! The model: what the tables are meant to do, in a few maps. Nothing here is shared with the code under test but its
-//! vocabulary and the breaker's rules, which have properties of their own.
+//! The model: what the tables are meant to do, in a few maps. Nothing here is shared with the code under test
+//! but its vocabulary and the breaker's rules, which have properties of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -230,7 +230,8 @@ impl Memory {
         }
     }
 
-    /// How many batches of the dead were dissolved, so that a dataset that is left alone can be probed with their events.
+    /// How many batches of the dead were dissolved, so that a dataset that is left alone can be probed with
+    /// their events.
     pub(crate) fn dissolve_lapsed(&mut self) -> usize {
         if !self.is_left_alone() {
             return 0;
@@ -417,7 +418,7 @@ impl Memory {
 
 /// Where every event is and what is remembered of the requests, as [`Memory::lines`] has it.
 pub(crate) const LINES: &str = "
-    SELECT e.event_id || ' ready ' || q.retries FROM send_queue q
+    SELECT e.event_id || ' ready ' || q.retries FROM ready_events q
     JOIN events e USING (dataset_id, event_number, day)
     UNION ALL
     SELECT format('%s batch %s fence %s attempt %s until %s %s', e.event_id, b.batch_id, b.fence, b.attempt,
