@@ -2,7 +2,8 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi images compose test-deploy clean-local
+.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi \
+	images compose test-deploy clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the services and the lab, and runs one of its commands: scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
+# Builds the services and the lab, and runs one of its commands:
+# scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
 # What each does, and with which variables, says `rastro-lab` without arguments.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh

@@ -94,7 +94,12 @@ async fn no_answer_is_a_500_or_outside_of_the_document() {
     std::fs::create_dir_all(&folder).unwrap();
     let document = folder.join("openapi.yaml");
     std::fs::write(&document, ingest_gateway::openapi::document().unwrap()).unwrap();
-    fuzz(&document, &public, Key::Secret.as_str(), &["events", "drop-in", "business"]);
+    fuzz(
+        &document,
+        &public,
+        Key::Secret.as_str(),
+        &["events", "drop-in", "business"],
+    );
     fuzz(&document, &private, ADMIN_KEY, &["administration", "operators"]);
     std::fs::remove_dir_all(&folder).unwrap();
 }
