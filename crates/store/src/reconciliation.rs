@@ -250,19 +250,6 @@ impl ComparisonRow {
 }
 
 impl Store {
-    /// The database's own time, which windows go by.
-    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Timestamptz)]
-            now: DateTime<Utc>,
-        }
-        let row: Row = sql_query("SELECT rastro_now() AS now")
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(row.now)
-    }
-
     /// Up to when an account's payments were last compared in whole, by a comparison of this kind.
     pub async fn compared_until(
         &self,
