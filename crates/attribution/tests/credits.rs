@@ -121,6 +121,9 @@ impl Shop {
     fn agrees(&self, what: &str, rows: &[String]) {
         let expected = sorted(self.expected[what].as_array().unwrap().clone());
         assert!(!expected.is_empty(), "{what}");
+        if rows == expected {
+            return;
+        }
         let only_here: Vec<_> = rows
             .iter()
             .filter(|row| !expected.contains(row))
@@ -131,8 +134,7 @@ impl Shop {
             .filter(|row| !rows.contains(row))
             .take(5)
             .collect();
-        assert!(
-            rows == expected,
+        panic!(
             "{what}: {} rows, expected {}; only here {only_here:#?}, only in the second implementation {only_there:#?}",
             rows.len(),
             expected.len()
@@ -185,14 +187,11 @@ async fn the_second_implementation_agrees_to_the_cent() {
         shop.agrees("forecast", &shop.rows(columns, "FROM bi.revenue_forecast").await);
         // Under every model all of the money is credited, and no cent more.
         let totals =
-            "SELECT json_build_array(sum(order_millionths) / 1000000, sum(gross_minor), sum(net_minor))::text
+            "SELECT json_build_array((sum(order_millionths) / 1000000)::bigint, sum(gross_minor), sum(net_minor))::text
             FROM attribution_credits WHERE superseded_at IS NULL GROUP BY model";
         for row in shop.database.query(totals).await {
             let total: Value = serde_json::from_str(row[0].as_deref().unwrap()).unwrap();
-            assert_eq!(
-                total.to_string().replace(".00000000000000000000", ""),
-                shop.expected["totals"].to_string()
-            );
+            assert_eq!(total, shop.expected["totals"]);
         }
     }
 }
@@ -335,7 +334,7 @@ async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
     // A later file replaces the days that it is about, and nothing else.
     let first_line = text.lines().nth(1).unwrap();
     let cost = first_line.split(',').nth(5).unwrap();
-    let corrected = text.replace(first_line, &first_line.replace(cost, "1.00"));
+    let corrected = text.replacen(first_line, &first_line.replace(cost, "1.00"), 1);
     let again = import(&shop.store, corrected.as_bytes(), &order).await.unwrap();
     assert_eq!(
         (again.added, again.changed, again.unchanged),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use attribution::meta_spend::MetaSpend;
 use rastro_graph_api::{AdAccount, GraphApi, GraphApiConfig};
-use rastro_sandbox::{MarketingFault, Sandbox, SandboxConfig};
+use rastro_sandbox::{MarketingFault, Sandbox, SandboxClock, SandboxConfig};
 use rastro_store::Store;
 use rastro_test_support::TestDatabase;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,12 @@ fn row(day: &str, campaign: &str, spend: &str) -> Map<String, Value> {
 
 impl Reading {
     async fn new(rows: Vec<Map<String, Value>>) -> Self {
-        let sandbox = Sandbox::start(SandboxConfig::default()).await.unwrap();
+        let config = SandboxConfig {
+            // 28 November 2026: Meta tells of 37 months before now.
+            clock: SandboxClock::from_fn(|| 1_795_824_000_000),
+            ..Default::default()
+        };
+        let sandbox = Sandbox::start(config).await.unwrap();
         let database = TestDatabase::create().await;
         database
             .execute(&format!(

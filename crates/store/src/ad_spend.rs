@@ -366,7 +366,8 @@ async fn mark_days(
 ) -> Result<(), StoreError> {
     sql_query(
         "INSERT INTO campaign_days_due (dataset_id, day)
-         SELECT DISTINCT $1, day FROM unnest($2::date[]) AS days (day) ORDER BY day ON CONFLICT DO NOTHING",
+         SELECT DISTINCT $1, day FROM unnest($2::date[]) AS days (day) ORDER BY day
+         ON CONFLICT (dataset_id, day) DO UPDATE SET day = excluded.day",
     )
     .bind::<BigInt, _>(dataset)
     .bind::<Array<Date>, _>(days)

@@ -52,7 +52,7 @@ impl Store {
         sql_query(
             "INSERT INTO campaign_days_due (dataset_id, day)
              SELECT $1, day::date FROM generate_series($2::timestamp, $3::timestamp, '1 day') AS days (day)
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (dataset_id, day) DO UPDATE SET day = excluded.day",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Date, _>(from)

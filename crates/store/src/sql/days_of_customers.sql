@@ -13,4 +13,5 @@ SELECT $1, day FROM (
     WHERE p.dataset_id = $1 AND p.order_id = ANY($4)
 ) AS days
 ORDER BY day
-ON CONFLICT DO NOTHING
+-- Locks the row that is there: whoever makes the day now waits for us, and sees what we changed.
+ON CONFLICT (dataset_id, day) DO UPDATE SET day = excluded.day
