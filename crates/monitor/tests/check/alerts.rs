@@ -139,28 +139,6 @@ async fn meta_down_is_said_once_and_what_follows_from_it_is_not() {
             .await,
         "breaker_errors"
     );
-    world.sandbox.clear_faults();
-    // The longest wait is over at once. From here on time is left alone: a probe has its lease.
-    world.advance(Duration::from_secs(601)).await;
-    eventually("the breaker is closed", || async {
-        let open = world
-            .database
-            .query("SELECT 1 FROM circuit_breakers WHERE state <> 'closed'")
-            .await;
-        open.is_empty().then_some(())
-    })
-    .await;
-    world.settle().await;
-    for _ in 0..12 {
-        world.advance(Duration::from_secs(60)).await;
-        monitor.run_once().await.unwrap();
-    }
-    let resolved: Vec<String> = scene
-        .said()
-        .into_iter()
-        .filter(|text| text.starts_with("Resolvido"))
-        .collect();
-    assert_eq!(resolved.len(), 1, "{:?}", scene.said());
     // The rows made up above name events that never were.
     world
         .database
