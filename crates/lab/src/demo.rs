@@ -51,6 +51,7 @@ pub async fn demo() -> anyhow::Result<bool> {
     let account = run.account_for(&stream(&origin)).await?;
     services.write(&account)?;
     print(&services.report(&account));
+    print(&services.start_panel().await?.report());
     Ok(account.problems().is_empty())
 }
 

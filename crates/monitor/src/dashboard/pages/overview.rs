@@ -2,7 +2,7 @@
 
 mod data;
 mod sentence;
-mod view;
+pub mod view;
 
 use crate::dashboard::layout::Page;
 use crate::dashboard::server::{Cx, Failed, Reply};
