@@ -6,13 +6,13 @@ use monitor::dashboard::Dashboard;
 use monitor::dashboard::routes::{Access, ROUTES, Route};
 use monitor::dashboard::server::Listening;
 use rastro_service::clock::Clock;
+use rastro_service::config::ExposeSecret as _;
 use rastro_service::shutdown::Shutdown;
 use rastro_store::{Dataset, DatasetSettings, KeyOrder, KeyRole, Store};
 use rastro_test_support::TestDatabase;
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response};
-use rastro_service::config::ExposeSecret as _;
 
 const OWN: i64 = 111_111_111_111_111;
 const OTHER: i64 = 222_222_222_222_222;
@@ -41,17 +41,33 @@ impl Panel {
         let store = Store::new(&database.config(), "test").unwrap();
         store.create_partitions_ahead(2).await.unwrap();
         for (id, name) in [(OWN, "Loja Aurora"), (OTHER, "Segredo de Outro")] {
-            let settings = DatasetSettings { name: name.into(), ..Default::default() };
-            let dataset = Dataset { id: id.try_into().unwrap(), settings, access_token: TOKEN.to_owned().into() };
+            let settings = DatasetSettings {
+                name: name.into(),
+                ..Default::default()
+            };
+            let dataset = Dataset {
+                id: id.try_into().unwrap(),
+                settings,
+                access_token: TOKEN.to_owned().into(),
+            };
             store.put_dataset(&dataset).await.unwrap();
         }
         let mut config: Config = rastro_boot::testing::config(&[]).unwrap();
         config.common.database = database.config();
         config.dashboard.listen = ([127, 0, 0, 1], 0).into();
-        let listening = Dashboard::new(&config, Clock::system()).unwrap().listen(Shutdown::new()).unwrap();
+        let listening = Dashboard::new(&config, Clock::system())
+            .unwrap()
+            .listen(Shutdown::new())
+            .unwrap();
         let url = format!("http://{}", listening.address());
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Panel { database, store, url, client, listening: Some(listening) }
+        Panel {
+            database,
+            store,
+            url,
+            client,
+            listening: Some(listening),
+        }
     }
 
     async fn key(&self, role: KeyRole, dataset: Option<i64>) -> String {
@@ -78,10 +94,22 @@ impl Panel {
             assert!(cookie.contains(part), "{cookie}");
         }
         let cookie = cookie.split(';').next().unwrap().to_owned();
-        let person = Person { cookie, token: String::new() };
+        let person = Person {
+            cookie,
+            token: String::new(),
+        };
         let page = self.get("/", Some(&person)).await.text().await.unwrap();
-        let token = page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap();
-        Person { token: token.to_owned(), ..person }
+        let token = page
+            .split("name=\"token\" value=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
+        Person {
+            token: token.to_owned(),
+            ..person
+        }
     }
 
     async fn get(&self, path: &str, person: Option<&Person>) -> Response {
@@ -104,8 +132,13 @@ impl Panel {
         for (name, value) in form.iter().copied().chain(token) {
             body += &format!("{name}={value}&");
         }
-        let mut request = self.client.request(Method::POST, format!("{}{path}", self.url)).body(body);
-        request = request.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", site);
+        let mut request = self
+            .client
+            .request(Method::POST, format!("{}{path}", self.url))
+            .body(body);
+        request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("sec-fetch-site", site);
         if let Some(person) = person {
             request = request.header(COOKIE, &person.cookie);
         }
@@ -155,16 +188,38 @@ async fn every_route_is_for_whom_the_table_says() {
 async fn a_viewer_of_one_dataset_sees_no_other() {
     let panel = Panel::start().await;
     let one = panel.sign_in(&panel.key(KeyRole::Viewer, Some(OWN)).await).await;
-    for route in ROUTES.iter().filter(|route| route.method == "GET" && route.access == Access::Viewer) {
+    for route in ROUTES
+        .iter()
+        .filter(|route| route.method == "GET" && route.access == Access::Viewer)
+    {
         let own = route.path.replace("{}", &OWN.to_string());
         for path in [own.clone(), format!("{own}?q={OTHER}")] {
             let page = panel.get(&path, Some(&one)).await.text().await.unwrap();
             assert!(!page.contains("Segredo de Outro"), "{path}");
         }
-        assert_eq!(panel.get(&format!("{own}?dataset={OTHER}"), Some(&one)).await.status(), 404, "{own}");
+        assert_eq!(
+            panel
+                .get(&format!("{own}?dataset={OTHER}"), Some(&one))
+                .await
+                .status(),
+            404,
+            "{own}"
+        );
     }
-    assert_eq!(panel.get(&format!("/disjuntor/{OTHER}"), Some(&one)).await.status(), 404);
-    assert_eq!(panel.get(&format!("/conjuntos/{OTHER}"), Some(&one)).await.status(), 404);
+    assert_eq!(
+        panel
+            .get(&format!("/disjuntor/{OTHER}"), Some(&one))
+            .await
+            .status(),
+        404
+    );
+    assert_eq!(
+        panel
+            .get(&format!("/conjuntos/{OTHER}"), Some(&one))
+            .await
+            .status(),
+        404
+    );
 }
 
 #[tokio::test]
@@ -174,15 +229,37 @@ async fn a_form_from_another_site_or_of_another_session_changes_nothing() {
     let path = format!("/disjuntor/{OWN}");
     let form = [("ordem", "parar"), ("motivo", "teste"), ("horas", "2")];
     for site in ["cross-site", "same-site", "none"] {
-        assert_eq!(panel.post(&path, Some(&operator), &form, site).await.status(), 403, "{site}");
+        assert_eq!(
+            panel.post(&path, Some(&operator), &form, site).await.status(),
+            403,
+            "{site}"
+        );
     }
-    let stranger = Person { token: "0".repeat(64), ..operator.clone() };
-    assert_eq!(panel.post(&path, Some(&stranger), &form, "same-origin").await.status(), 403);
+    let stranger = Person {
+        token: "0".repeat(64),
+        ..operator.clone()
+    };
+    assert_eq!(
+        panel
+            .post(&path, Some(&stranger), &form, "same-origin")
+            .await
+            .status(),
+        403
+    );
     let orders = "SELECT count(*) FROM breaker_transitions";
     assert_eq!(panel.database.value(orders).await, "0");
-    assert_eq!(panel.post(&path, Some(&operator), &form, "same-origin").await.status(), 303);
+    assert_eq!(
+        panel
+            .post(&path, Some(&operator), &form, "same-origin")
+            .await
+            .status(),
+        303
+    );
     assert_eq!(panel.database.value(orders).await, "1");
-    assert_eq!(panel.database.value("SELECT note FROM breaker_transitions").await, "Ana: teste");
+    assert_eq!(
+        panel.database.value("SELECT note FROM breaker_transitions").await,
+        "Ana: teste"
+    );
 }
 
 #[tokio::test]
@@ -204,15 +281,27 @@ async fn no_get_changes_anything() {
 async fn a_key_that_is_revoked_ends_its_sessions_and_keys_that_send_open_nothing() {
     let panel = Panel::start().await;
     let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
-    panel.database.execute("UPDATE api_keys SET revoked_at = now() WHERE kind = 'viewer'").await;
+    panel
+        .database
+        .execute("UPDATE api_keys SET revoked_at = now() WHERE kind = 'viewer'")
+        .await;
     let answer = panel.get("/alertas", Some(&viewer)).await;
-    assert_eq!((answer.status().as_u16(), &answer.headers()[LOCATION]), (303, &"/entrar?volta=%2Falertas".parse().unwrap()));
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()[LOCATION]),
+        (303, &"/entrar?volta=%2Falertas".parse().unwrap())
+    );
     let secret = panel.key(KeyRole::Secret, Some(OWN)).await;
     assert_eq!(panel.try_key(&secret).await.status(), 422);
     for _ in 0..4 {
         panel.try_key("ak_wrong").await;
     }
-    assert_eq!(panel.try_key(&panel.key(KeyRole::Admin, None).await).await.status(), 429);
+    assert_eq!(
+        panel
+            .try_key(&panel.key(KeyRole::Admin, None).await)
+            .await
+            .status(),
+        429
+    );
 }
 
 #[tokio::test]
@@ -223,7 +312,12 @@ async fn pages_have_their_headers_and_hold_no_secret() {
     let answer = panel.get("/", Some(&operator)).await;
     let headers = answer.headers().clone();
     let policy = headers["content-security-policy"].to_str().unwrap();
-    assert!(policy.contains("default-src 'none'") && policy.contains("style-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'")
+            && policy.contains("style-src 'self'")
+            && !policy.contains("unsafe"),
+        "{policy}"
+    );
     assert_eq!(headers["cache-control"], "no-store");
     assert_eq!(headers["referrer-policy"], "same-origin");
     for route in ROUTES.iter().filter(|route| route.method == "GET") {
@@ -241,10 +335,16 @@ async fn a_page_shows_everything_else_when_one_card_times_out() {
     let panel = Panel::start().await;
     let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
     // Nobody may read this table for now, as if its statement took too long.
-    panel.database.execute("ALTER TABLE request_counts RENAME TO request_counts_away").await;
+    panel
+        .database
+        .execute("ALTER TABLE request_counts RENAME TO request_counts_away")
+        .await;
     let page = panel.page("/", &viewer).await;
     assert!(page.contains("não respondeu em 2 s"), "the card says so");
-    assert!(page.contains("O rastro de hoje") && page.contains("A conta fecha"), "the rest stays");
+    assert!(
+        page.contains("O rastro de hoje") && page.contains("A conta fecha"),
+        "the rest stays"
+    );
 }
 
 #[tokio::test]
@@ -253,7 +353,10 @@ async fn without_a_database_the_page_says_so_and_keeps_what_it_knew() {
     let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
     panel.page("/metodo", &viewer).await;
     let name = panel.database.name().to_owned();
-    panel.database.execute("ALTER TABLE dashboard_sessions RENAME TO gone").await;
+    panel
+        .database
+        .execute("ALTER TABLE dashboard_sessions RENAME TO gone")
+        .await;
     let page = panel.get("/metodo", Some(&viewer)).await;
     assert_eq!(page.status(), 200, "{name}");
     assert!(page.text().await.unwrap().contains("Como é calculado"));
@@ -268,7 +371,13 @@ async fn without_a_database_the_page_says_so_and_keeps_what_it_knew() {
 #[tokio::test]
 async fn the_buckets_of_the_histogram_are_those_of_the_database() {
     let panel = Panel::start().await;
-    let limits = panel.database.value("SELECT array_to_string(latency_limits(), ',')").await;
-    let ours: Vec<String> = monitor::dashboard::pages::overview::LATENCY_LIMITS.iter().map(ToString::to_string).collect();
+    let limits = panel
+        .database
+        .value("SELECT array_to_string(latency_limits(), ',')")
+        .await;
+    let ours: Vec<String> = monitor::dashboard::pages::overview::LATENCY_LIMITS
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(limits, ours.join(","));
 }

@@ -12,10 +12,22 @@ pub struct Asset {
     pub content: &'static str,
 }
 
-pub static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("style", "css", "text/css; charset=utf-8", include_str!("assets/style.css")));
-pub static SCRIPT: LazyLock<Asset> =
-    LazyLock::new(|| Asset::new("page", "js", "text/javascript; charset=utf-8", include_str!("assets/page.js")));
+pub static STYLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "style",
+        "css",
+        "text/css; charset=utf-8",
+        include_str!("assets/style.css"),
+    )
+});
+pub static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new(
+        "page",
+        "js",
+        "text/javascript; charset=utf-8",
+        include_str!("assets/page.js"),
+    )
+});
 pub static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon", "svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -23,12 +35,18 @@ impl Asset {
     fn new(name: &str, extension: &str, content_type: &'static str, content: &'static str) -> Self {
         let hash = Sha256::digest(content);
         let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Asset { address: format!("/assets/{name}-{hash}.{extension}"), content_type, content }
+        Asset {
+            address: format!("/assets/{name}-{hash}.{extension}"),
+            content_type,
+            content,
+        }
     }
 
     /// The file at an address.
     pub fn at(path: &str) -> Option<&'static Asset> {
-        [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.address == path)
+        [&*STYLE, &*SCRIPT, &*ICON]
+            .into_iter()
+            .find(|asset| asset.address == path)
     }
 }
 
@@ -48,9 +66,17 @@ mod tests {
     #[test]
     fn style_and_script_are_within_their_budgets() {
         assert!(STYLE.content.len() <= 25_000, "{}", STYLE.content.len());
-        assert!(compressed(STYLE.content) <= 6_000, "{}", compressed(STYLE.content));
+        assert!(
+            compressed(STYLE.content) <= 6_000,
+            "{}",
+            compressed(STYLE.content)
+        );
         assert!(SCRIPT.content.len() <= 8_000, "{}", SCRIPT.content.len());
-        assert!(compressed(SCRIPT.content) <= 2_000, "{}", compressed(SCRIPT.content));
+        assert!(
+            compressed(SCRIPT.content) <= 2_000,
+            "{}",
+            compressed(SCRIPT.content)
+        );
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! shape or pattern beside its colour. Nothing here needs JavaScript.
 
 mod bars;
-mod dots;
 mod donut;
+mod dots;
 mod histogram;
 mod line;
 
@@ -47,7 +47,9 @@ pub(crate) fn step(top: f64) -> f64 {
     }
     let rough = top / 3.2;
     let power = 10_f64.powf(rough.log10().floor());
-    let factor = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= rough);
+    let factor = [1.0, 2.0, 2.5, 5.0, 10.0]
+        .into_iter()
+        .find(|factor| factor * power >= rough);
     factor.unwrap_or(10.0) * power
 }
 

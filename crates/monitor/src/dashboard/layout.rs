@@ -297,7 +297,12 @@ pub fn verdict(tone: Tone, answer: &Markup, more: &Markup, aside: &Markup) -> Ma
 /// A period to look at.
 pub fn periods(frame: &Frame, path: &str, chosen: &str) -> Markup {
     let lang = frame.lang;
-    let all = [("1d", lang.t("Hoje", "Today")), ("7d", "7 d"), ("30d", "30 d"), ("90d", "90 d")];
+    let all = [
+        ("1d", lang.t("Hoje", "Today")),
+        ("7d", "7 d"),
+        ("30d", "30 d"),
+        ("90d", "90 d"),
+    ];
     html! {
         div.seg role="group" aria-label=(lang.t("Período", "Period")) {
             @for (value, name) in all {
@@ -418,5 +423,62 @@ pub fn missing(lang: Lang) -> Markup {
             (lang.t("Esta parte não respondeu em 2 s. O resto da página vale; ela tenta de novo sozinha.",
                 "This part did not answer within 2 s. The rest of the page holds; it tries again by itself."))
         }
+    }
+}
+
+#[cfg(test)]
+impl Frame {
+    /// An operator's, with two datasets, on 26 November 2026 at 14:32 in São Paulo.
+    pub(crate) fn example(lang: Lang) -> Self {
+        Frame {
+            lang,
+            page: Page::Overview,
+            address: "/?p=30d".into(),
+            viewer: Some(Viewer {
+                name: "Ana".into(),
+                is_operator: true,
+                form_token: "f0".repeat(32),
+                by_proxy: false,
+            }),
+            datasets: vec![(1, "Loja <Aurora>".into()), (2, "Clínica Vale".into())],
+            dataset: None,
+            one_dataset_only: false,
+            dead_letters: Some(31),
+            banners: Vec::new(),
+            now: "2026-11-26T17:32:00Z".parse().unwrap(),
+            zone: Zone(chrono_tz::America::Sao_Paulo),
+            theme: None,
+            checked_ms_ago: Some(41_000),
+            counted_since: None,
+            live: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_peoples_text_is_escaped_and_nothing_is_styled_in_place() {
+        let frame = Frame::example(Lang::Pt);
+        let text = page(&frame, "<t>", &html! { p { "x" } }).into_string();
+        assert!(
+            text.contains("Loja &lt;Aurora&gt;") && !text.contains("<Aurora>"),
+            "{text}"
+        );
+        assert!(!text.contains("style=") && text.contains("lang=\"pt-BR\""));
+    }
+
+    #[test]
+    fn a_link_keeps_dataset_and_language_and_the_other_language_is_one_click_away() {
+        let mut frame = Frame::example(Lang::En);
+        frame.dataset = Some(2);
+        assert_eq!(frame.link("/parados", "p=7d"), "/parados?dataset=2&p=7d&lang=en");
+        assert_eq!(
+            frame.link("/evento", "dataset=1&n=7"),
+            "/evento?dataset=1&n=7&lang=en"
+        );
+        assert_eq!(frame.other_language(), "/?p=30d&lang=pt");
     }
 }

@@ -68,11 +68,21 @@ pub struct Route {
 }
 
 const fn get(path: &'static str, access: Access, action: Action) -> Route {
-    Route { method: "GET", path, access, action }
+    Route {
+        method: "GET",
+        path,
+        access,
+        action,
+    }
 }
 
 const fn post(path: &'static str, access: Access, action: Action) -> Route {
-    Route { method: "POST", path, access, action }
+    Route {
+        method: "POST",
+        path,
+        access,
+        action,
+    }
 }
 
 pub const ROUTES: [Route; 29] = [
@@ -104,7 +114,11 @@ pub const ROUTES: [Route; 29] = [
     post("/conjuntos/{}/codigo", Access::Operator, Action::SetTestCode),
     post("/conjuntos/{}/teste", Access::Operator, Action::SendTestEvent),
     post("/conjuntos/{}/chaves", Access::Operator, Action::CreateKey),
-    post("/conjuntos/{}/chaves/{}/revogar", Access::Operator, Action::RevokeKey),
+    post(
+        "/conjuntos/{}/chaves/{}/revogar",
+        Access::Operator,
+        Action::RevokeKey,
+    ),
 ];
 
 /// Where an address leads.
@@ -121,8 +135,10 @@ pub fn find(method: &str, path: &str) -> Found {
     // What answers a GET answers a HEAD.
     let method = if method == "HEAD" { "GET" } else { method };
     let mut others = None;
-    let mut routes: Vec<(&Route, Vec<String>)> =
-        ROUTES.iter().filter_map(|route| Some((route, segments(route.path, path)?))).collect();
+    let mut routes: Vec<(&Route, Vec<String>)> = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, segments(route.path, path)?)))
+        .collect();
     routes.sort_by_key(|(_, places)| places.len());
     let fixed = routes.first().map_or(0, |(_, places)| places.len());
     for (route, places) in routes.into_iter().filter(|(_, places)| places.len() == fixed) {
@@ -136,14 +152,23 @@ pub fn find(method: &str, path: &str) -> Found {
 
 /// What stands at the places of a pattern; `None`: the path is another.
 fn segments(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    let path = if path.len() > 1 {
+        path.trim_end_matches('/')
+    } else {
+        path
+    };
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     let mut places = Vec::new();
     loop {
         match (pattern.next(), path.next()) {
             (None, None) => return Some(places),
             (Some("{}"), Some(segment)) if !segment.is_empty() => {
-                places.push(percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned());
+                places.push(
+                    percent_encoding::percent_decode_str(segment)
+                        .decode_utf8()
+                        .ok()?
+                        .into_owned(),
+                );
             }
             (Some(expected), Some(segment)) if expected == segment => {}
             _ => return None,
@@ -165,11 +190,20 @@ mod tests {
     #[test]
     fn an_address_leads_to_its_action_and_a_fixed_path_wins() {
         assert_eq!(action("GET", "/"), Some((Action::Overview, vec![])));
-        assert_eq!(action("GET", "/conjuntos/novo"), Some((Action::NewDataset, vec![])));
-        assert_eq!(action("GET", "/conjuntos/123/"), Some((Action::Dataset, vec!["123".into()])));
+        assert_eq!(
+            action("GET", "/conjuntos/novo"),
+            Some((Action::NewDataset, vec![]))
+        );
+        assert_eq!(
+            action("GET", "/conjuntos/123/"),
+            Some((Action::Dataset, vec!["123".into()]))
+        );
         assert_eq!(action("HEAD", "/alertas"), Some((Action::Alerts, vec![])));
         assert!(matches!(find("DELETE", "/alertas"), Found::OtherMethod("GET")));
-        assert!(matches!(find("GET", "/parados/reenviar"), Found::OtherMethod("POST")));
+        assert!(matches!(
+            find("GET", "/parados/reenviar"),
+            Found::OtherMethod("POST")
+        ));
         assert!(matches!(find("GET", "/nada"), Found::Nothing));
         assert!(matches!(find("GET", "/alertas//adiar"), Found::Nothing));
     }

@@ -34,7 +34,9 @@ use crate::dashboard::layout::{self, Banner, Frame, Page, Tone, Viewer};
 use crate::dashboard::pages;
 use crate::dashboard::routes::{self, Access, Found, Route};
 use crate::dashboard::visitor::{self, Door, Role, Visitor};
+use crate::dashboard::watchdog::Watchdog;
 use crate::dashboard::words::{Lang, Zone};
+use crate::notify::{self, Channel};
 
 /// A page never competes with the gateway: few connections, and no statement runs long.
 const CONNECTIONS: usize = 4;
@@ -96,18 +98,33 @@ pub enum Reply {
 
 impl Reply {
     pub fn page(title: impl Into<String>, body: Markup) -> Result<Reply, Failed> {
-        Ok(Reply::Page(Content { title: title.into(), body, live: false, status: StatusCode::OK }))
+        Ok(Reply::Page(Content {
+            title: title.into(),
+            body,
+            live: false,
+            status: StatusCode::OK,
+        }))
     }
 
     /// One that keeps itself fresh.
     pub fn live(title: impl Into<String>, body: Markup) -> Result<Reply, Failed> {
-        Ok(Reply::Page(Content { title: title.into(), body, live: true, status: StatusCode::OK }))
+        Ok(Reply::Page(Content {
+            title: title.into(),
+            body,
+            live: true,
+            status: StatusCode::OK,
+        }))
     }
 
     /// A form that was not right, shown again.
     pub fn wrong(title: impl Into<String>, body: Markup) -> Result<Reply, Failed> {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Ok(Reply::Page(Content { title: title.into(), body, live: false, status }))
+        Ok(Reply::Page(Content {
+            title: title.into(),
+            body,
+            live: false,
+            status,
+        }))
     }
 }
 
@@ -155,12 +172,19 @@ impl Cx<'_> {
 
     /// Who goes into the log.
     pub fn signature(&self) -> String {
-        self.visitor.as_ref().map(|visitor| visitor.name.clone()).unwrap_or_default()
+        self.visitor
+            .as_ref()
+            .map(|visitor| visitor.name.clone())
+            .unwrap_or_default()
     }
 
     /// The dataset in a path, if this visitor may see it. One that they may not see does not exist.
     pub fn dataset_at(&self, place: usize) -> Result<i64, Failed> {
-        let id: i64 = self.places.get(place).and_then(|text| text.parse().ok()).ok_or(Failed::NotFound)?;
+        let id: i64 = self
+            .places
+            .get(place)
+            .and_then(|text| text.parse().ok())
+            .ok_or(Failed::NotFound)?;
         let is_known = self.frame.datasets.iter().any(|(known, _)| *known == id);
         is_known.then_some(id).ok_or(Failed::NotFound)
     }
@@ -179,12 +203,16 @@ impl Cx<'_> {
 }
 
 fn value<'v>(pairs: &'v [(String, String)], name: &str) -> &'v str {
-    pairs.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
+    pairs
+        .iter()
+        .find(|(other, _)| other == name)
+        .map_or("", |(_, value)| value)
 }
 
 /// A dashboard that does not listen yet.
 pub struct Dashboard {
     app: Arc<App>,
+    watchdog: Watchdog,
     listen: SocketAddr,
 }
 
@@ -204,30 +232,34 @@ impl Dashboard {
             statement_timeout_seconds: STATEMENT_TIMEOUT_SECONDS,
             ..config.common.database.clone()
         };
-        let mut channels = Vec::new();
-        let slack = &config.notify.slack;
-        use rastro_service::config::ExposeSecret as _;
-        if !slack.webhook_url.expose_secret().is_empty() || !slack.bot_token.expose_secret().is_empty() {
-            channels.push("slack");
-        }
-        if !config.notify.email.smtp_url.expose_secret().is_empty() {
-            channels.push("email");
-        }
+        let channels = notify::channels(config)?;
+        let zone = Zone(config.zone());
         let app = App {
             store: Store::new(&reading, "dashboard")?,
-            writing: Store::new(&DatabaseConfig { max_connections: 2, ..config.common.database.clone() }, "dashboard")?,
+            writing: Store::new(
+                &DatabaseConfig {
+                    max_connections: 2,
+                    ..config.common.database.clone()
+                },
+                "dashboard",
+            )?,
             clock,
-            zone: Zone(config.zone()),
+            zone,
             config: config.dashboard.clone(),
             rules: config.alerts.clone(),
-            channels,
+            channels: channels.iter().map(Channel::name).collect(),
             breaker: config.common.breaker,
             graph_api: GraphApi::new(&config.graph_api)?,
             door: Door::default(),
             kept: Mutex::default(),
             away_since: Mutex::default(),
         };
-        Ok(Dashboard { app: Arc::new(app), listen: config.dashboard.listen })
+        let watchdog = Watchdog::new(channels, config.alerts.clone(), zone, app.clock.now());
+        Ok(Dashboard {
+            app: Arc::new(app),
+            watchdog,
+            listen: config.dashboard.listen,
+        })
     }
 
     /// Starts listening. Requests are served until shutdown; those in flight may finish.
@@ -238,7 +270,7 @@ impl Dashboard {
         let listener =
             TcpListener::bind(self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
         let address = listener.local_addr()?;
-        tokio::spawn(watch(Arc::clone(&self.app), shutdown.clone()));
+        tokio::spawn(watch(Arc::clone(&self.app), self.watchdog, shutdown.clone()));
         let app = self.app;
         let server = HttpServer::new(move || {
             actix_web::App::new()
@@ -261,7 +293,11 @@ impl Dashboard {
             }
         });
         info!("the dashboard listens on {address}");
-        Ok(Listening { address, server: handle, serving: tokio::spawn(server) })
+        Ok(Listening {
+            address,
+            server: handle,
+            serving: tokio::spawn(server),
+        })
     }
 }
 
@@ -296,10 +332,15 @@ pub async fn run(config: &Config, service: &Service<MonitorMetrics>) -> anyhow::
 }
 
 /// Notices a database that is away, also when nobody looks at a page.
-async fn watch(app: Arc<App>, shutdown: Shutdown) {
+async fn watch(app: Arc<App>, mut watchdog: Watchdog, shutdown: Shutdown) {
     loop {
-        let answered = app.store.check_ready().await;
-        app.note(answered.as_ref().err());
+        let runs = app.store.last_runs().await;
+        app.note(runs.as_ref().err());
+        let now = app.clock.now();
+        let away = app
+            .away_since()
+            .map_or(Duration::ZERO, |since| (now - since).to_std().unwrap_or_default());
+        watchdog.look(now, away, runs.as_ref().ok()).await;
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             () = shutdown.requested() => return,
@@ -341,7 +382,9 @@ impl App {
 
     fn kept(&self, key: &str) -> Option<Kept> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(other, _)| other == key).map(|(_, page)| page.clone())
+        kept.iter()
+            .find(|(other, _)| other == key)
+            .map(|(_, page)| page.clone())
     }
 }
 
@@ -384,14 +427,23 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
     let form = match route.method {
         "POST" => {
             if !visitor::is_from_our_page(&app.config, request) {
-                return failed(&frame, &Failed::Forbidden(
-                    "Este formulário não veio de uma página deste painel.",
-                    "This form did not come from a page of this dashboard.",
-                ));
+                return failed(
+                    &frame,
+                    &Failed::Forbidden(
+                        "Este formulário não veio de uma página deste painel.",
+                        "This form did not come from a page of this dashboard.",
+                    ),
+                );
             }
             match read_form(payload).await {
                 Some(form) => form,
-                None => return plain(&frame, StatusCode::PAYLOAD_TOO_LARGE, &Failed::Invalid("too large".into())),
+                None => {
+                    return plain(
+                        &frame,
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        &Failed::Invalid("too large".into()),
+                    );
+                }
             }
         }
         _ => Vec::new(),
@@ -410,19 +462,28 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
     if !route.access.allows(role) {
         return match role {
             None => to_login(&frame, request, route),
-            Some(_) => failed(&frame, &Failed::Forbidden(
-                "Só quem opera pode fazer isto: entre com uma chave de operação.",
-                "Only operators can do this: sign in with an admin key.",
-            )),
+            Some(_) => failed(
+                &frame,
+                &Failed::Forbidden(
+                    "Só quem opera pode fazer isto: entre com uma chave de operação.",
+                    "Only operators can do this: sign in with an admin key.",
+                ),
+            ),
         };
     }
     if let Some(visitor) = &visitor {
         let token = value(&form, "token");
-        if route.method == "POST" && route.access != Access::Anyone && !visitor::same(token, &visitor.form_token) {
-            return failed(&frame, &Failed::Forbidden(
-                "Este formulário é de uma sessão que já terminou. Recarregue a página e tente de novo.",
-                "This form is of a session that has ended. Reload the page and try again.",
-            ));
+        if route.method == "POST"
+            && route.access != Access::Anyone
+            && !visitor::same(token, &visitor.form_token)
+        {
+            return failed(
+                &frame,
+                &Failed::Forbidden(
+                    "Este formulário é de uma sessão que já terminou. Recarregue a página e tente de novo.",
+                    "This form is of a session that has ended. Reload the page and try again.",
+                ),
+            );
         }
         if visitor.from_memory && route.method == "POST" {
             return away(app, &mut frame, &StoreError::TimedOut);
@@ -450,15 +511,32 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
             Err(other) => return failed(&frame, &other),
         }
     }
-    let new_cookie = visitor.as_ref().and_then(|visitor| visitor.new_form_cookie.clone());
-    let cx = Cx { app, frame, visitor, places, query, form, request };
+    let new_cookie = visitor
+        .as_ref()
+        .and_then(|visitor| visitor.new_form_cookie.clone());
+    let cx = Cx {
+        app,
+        frame,
+        visitor,
+        places,
+        query,
+        form,
+        request,
+    };
     let reply = pages::act(route.action, &cx).await;
     let mut frame = cx.frame;
     let mut response = match reply {
         Ok(Reply::Page(content)) => {
             if route.method == "GET" && content.status == StatusCode::OK && app.away_since().is_none() {
                 let (title, body) = (content.title.clone(), content.body.0.clone());
-                app.keep(key, Kept { title, content: body, at: frame.now });
+                app.keep(
+                    key,
+                    Kept {
+                        title,
+                        content: body,
+                        at: frame.now,
+                    },
+                );
             }
             frame.live = content.live;
             html_answer(request, &frame, content.status, &content.title, &content.body)
@@ -500,7 +578,9 @@ fn bare_frame(app: &App, request: &HttpRequest, lang: Lang, query: &[(String, St
         .filter(|(name, _)| name != "lang")
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(kept)
+        .finish();
     let address = match query.as_str() {
         "" => request.path().to_owned(),
         query => format!("{}?{query}", request.path()),
@@ -516,7 +596,10 @@ fn bare_frame(app: &App, request: &HttpRequest, lang: Lang, query: &[(String, St
             "Dados de demonstração: nada aqui aconteceu de verdade.",
             "Demonstration data: nothing of this really happened.",
         );
-        banners.push(Banner { tone: Tone::Neutral, text: text.to_owned() });
+        banners.push(Banner {
+            tone: Tone::Neutral,
+            text: text.to_owned(),
+        });
     }
     Frame {
         lang,
@@ -539,10 +622,20 @@ fn bare_frame(app: &App, request: &HttpRequest, lang: Lang, query: &[(String, St
 
 fn page_of(path: &str) -> Page {
     let pages = [
-        Page::Login, Page::DeadLetters, Page::Event, Page::Revenue, Page::Alerts, Page::Quality, Page::Datasets,
-        Page::Breaker, Page::Method,
+        Page::Login,
+        Page::DeadLetters,
+        Page::Event,
+        Page::Revenue,
+        Page::Alerts,
+        Page::Quality,
+        Page::Datasets,
+        Page::Breaker,
+        Page::Method,
     ];
-    pages.into_iter().find(|page| path.starts_with(page.path())).unwrap_or(Page::Overview)
+    pages
+        .into_iter()
+        .find(|page| path.starts_with(page.path()))
+        .unwrap_or(Page::Overview)
 }
 
 /// What the frame of somebody who signed in shows.
@@ -615,7 +708,10 @@ fn banners(lang: Lang, zone: Zone, facts: &FrameFacts) -> Vec<Banner> {
         });
     }
     if facts.silences > 0 {
-        let until = facts.silenced_until.map(|at| zone.short(lang, at, facts.now)).unwrap_or_default();
+        let until = facts
+            .silenced_until
+            .map(|at| zone.short(lang, at, facts.now))
+            .unwrap_or_default();
         banners.push(Banner {
             tone: Tone::Watch,
             text: match lang {
@@ -630,7 +726,10 @@ fn banners(lang: Lang, zone: Zone, facts: &FrameFacts) -> Vec<Banner> {
 fn away_banner(app: &App, lang: Lang, zone: Zone) -> Banner {
     let now = app.clock.now();
     let since = app.away_since().unwrap_or(now);
-    let (at, long) = (zone.short(lang, since, now), lang.duration((now - since).num_milliseconds()));
+    let (at, long) = (
+        zone.short(lang, since, now),
+        lang.duration((now - since).num_milliseconds()),
+    );
     Banner {
         tone: Tone::Bad,
         text: match lang {
@@ -656,7 +755,10 @@ fn kept_or_away(app: &App, frame: &mut Frame, key: &str, error: &StoreError) -> 
         Lang::Pt => format!("A página abaixo é de {at}."),
         Lang::En => format!("The page below is of {at}."),
     };
-    frame.banners.push(Banner { tone: Tone::Watch, text });
+    frame.banners.push(Banner {
+        tone: Tone::Watch,
+        text,
+    });
     frame.live = true;
     let body = PreEscaped(kept.content);
     HttpResponse::Ok()
@@ -690,7 +792,13 @@ fn away(app: &App, frame: &mut Frame, error: &StoreError) -> HttpResponse {
 
 fn to_login(frame: &Frame, request: &HttpRequest, route: Route) -> HttpResponse {
     if route.method != "GET" {
-        return failed(frame, &Failed::Forbidden("Entre de novo: a sessão terminou.", "Sign in again: the session has ended."));
+        return failed(
+            frame,
+            &Failed::Forbidden(
+                "Entre de novo: a sessão terminou.",
+                "Sign in again: the session has ended.",
+            ),
+        );
     }
     let mut query = form_urlencoded::Serializer::new(String::new());
     if request.uri().path() != "/" || !request.query_string().is_empty() {
@@ -706,7 +814,9 @@ fn to_login(frame: &Frame, request: &HttpRequest, route: Route) -> HttpResponse 
 }
 
 fn see_other(to: &str) -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
+    HttpResponse::SeeOther()
+        .insert_header((header::LOCATION, to))
+        .finish()
 }
 
 fn failed(frame: &Frame, why: &Failed) -> HttpResponse {
@@ -725,16 +835,29 @@ fn plain(frame: &Frame, status: StatusCode, why: &Failed) -> HttpResponse {
     let lang = frame.lang;
     let (answer, more) = match why {
         Failed::NotFound => (
-            lang.t("Esta página não existe", "There is no such page").to_owned(),
-            lang.t("Ou você não pode vê-la.", "Or you may not see it.").to_owned(),
+            lang.t("Esta página não existe", "There is no such page")
+                .to_owned(),
+            lang.t("Ou você não pode vê-la.", "Or you may not see it.")
+                .to_owned(),
         ),
-        Failed::Forbidden(pt, en) => (lang.t("Isto não foi feito", "This was not done").to_owned(), lang.t(pt, en).to_owned()),
+        Failed::Forbidden(pt, en) => (
+            lang.t("Isto não foi feito", "This was not done").to_owned(),
+            lang.t(pt, en).to_owned(),
+        ),
         Failed::TooManyTries => (
             lang.t("Tentativas demais", "Too many tries").to_owned(),
-            lang.t("Espere um minuto e tente de novo.", "Wait a minute and try again.").to_owned(),
+            lang.t(
+                "Espere um minuto e tente de novo.",
+                "Wait a minute and try again.",
+            )
+            .to_owned(),
         ),
         Failed::Invalid(text) => (lang.t("Assim não dá", "That cannot be").to_owned(), text.clone()),
-        Failed::Store(_) => (lang.t("O banco não respondeu", "The database did not answer").to_owned(), String::new()),
+        Failed::Store(_) => (
+            lang.t("O banco não respondeu", "The database did not answer")
+                .to_owned(),
+            String::new(),
+        ),
     };
     let body = html! {
         (layout::verdict(Tone::Watch, &html! { (answer) }, &html! { (more) }, &html! {}))
@@ -746,13 +869,24 @@ fn plain(frame: &Frame, status: StatusCode, why: &Failed) -> HttpResponse {
 }
 
 /// A page, or 304 if the browser has it already.
-fn html_answer(request: &HttpRequest, frame: &Frame, status: StatusCode, title: &str, body: &Markup) -> HttpResponse {
+fn html_answer(
+    request: &HttpRequest,
+    frame: &Frame,
+    status: StatusCode,
+    title: &str,
+    body: &Markup,
+) -> HttpResponse {
     let text = layout::page(frame, title, body).into_string();
     let hash = Sha256::digest(&text);
     let etag = format!("\"{}\"", visitor::hex(&hash[..12]));
-    let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let known = request
+        .headers()
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok());
     if status == StatusCode::OK && known == Some(etag.as_str()) {
-        return HttpResponse::NotModified().insert_header((header::ETAG, etag)).finish();
+        return HttpResponse::NotModified()
+            .insert_header((header::ETAG, etag))
+            .finish();
     }
     HttpResponse::build(status)
         .content_type("text/html; charset=utf-8")
@@ -761,7 +895,10 @@ fn html_answer(request: &HttpRequest, frame: &Frame, status: StatusCode, title: 
 }
 
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
-    form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned())).take(200).collect()
+    form_urlencoded::parse(text)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .take(200)
+        .collect()
 }
 
 /// The fields of a form; `None`: it is too large, or did not come whole.

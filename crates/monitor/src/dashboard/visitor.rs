@@ -75,7 +75,12 @@ fn form_token(cookie: &str) -> String {
 
 /// Takes as long for any wrong token of that length.
 pub fn same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && one.bytes().zip(other.bytes()).fold(0, |wrong, (a, b)| wrong | (a ^ b)) == 0
+    one.len() == other.len()
+        && one
+            .bytes()
+            .zip(other.bytes())
+            .fold(0, |wrong, (a, b)| wrong | (a ^ b))
+            == 0
 }
 
 /// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out.
@@ -132,7 +137,9 @@ impl Door {
                 self.remember(hash, &visitor);
                 Ok(Some(visitor))
             }
-            Err(error) => self.remembered(&hash).map_or(Err(error), |visitor| Ok(Some(visitor))),
+            Err(error) => self
+                .remembered(&hash)
+                .map_or(Err(error), |visitor| Ok(Some(visitor))),
         }
     }
 
@@ -149,11 +156,17 @@ impl Door {
     fn remembered(&self, hash: &[u8; 32]) -> Option<Visitor> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (visitor, at) = known.get(hash)?;
-        (at.elapsed() < REMEMBERED_FOR).then(|| Visitor { from_memory: true, ..visitor.clone() })
+        (at.elapsed() < REMEMBERED_FOR).then(|| Visitor {
+            from_memory: true,
+            ..visitor.clone()
+        })
     }
 
     pub fn forget(&self, hash: &[u8; 32]) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(hash);
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(hash);
     }
 
     /// Whether this address may try another key.
@@ -177,7 +190,9 @@ impl Door {
 }
 
 fn trusted(networks: &[IpNet], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(&address.to_canonical()))
+    networks
+        .iter()
+        .any(|network| network.contains(&address.to_canonical()))
 }
 
 /// Whom a trusted proxy names. From anybody else the header says nothing.
@@ -203,7 +218,9 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
         list.iter().any(|entry| {
             let entry = entry.to_lowercase();
             match entry.strip_prefix('*') {
-                Some(domain) => domain.starts_with('@') && user.ends_with(domain) && user.len() > domain.len(),
+                Some(domain) => {
+                    domain.starts_with('@') && user.ends_with(domain) && user.len() > domain.len()
+                }
                 None => entry == user,
             }
         })
@@ -213,8 +230,13 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
         () if is_of(&config.viewers) => Role::Viewer,
         () => return None,
     };
-    let known = request.cookie(FORM_COOKIE).map(|cookie| cookie.value().to_owned());
-    let secret = known.clone().filter(|cookie| cookie.len() == 64).unwrap_or_else(random_hex);
+    let known = request
+        .cookie(FORM_COOKIE)
+        .map(|cookie| cookie.value().to_owned());
+    let secret = known
+        .clone()
+        .filter(|cookie| cookie.len() == 64)
+        .unwrap_or_else(random_hex);
     Some(Visitor {
         role,
         dataset: None,
@@ -239,7 +261,11 @@ pub fn address(config: &DashboardConfig, request: &HttpRequest) -> IpAddr {
         .flat_map(|value| value.split(','))
         .filter_map(|address| address.trim().parse().ok())
         .collect();
-    addresses.into_iter().rev().find(|address| !trusted(&config.trusted_proxies, *address)).unwrap_or(peer)
+    addresses
+        .into_iter()
+        .rev()
+        .find(|address| !trusted(&config.trusted_proxies, *address))
+        .unwrap_or(peer)
 }
 
 /// Whether a form comes from one of our own pages: as the browser says (`Sec-Fetch-Site`), or, if it says nothing, by `Origin`.
@@ -248,12 +274,17 @@ pub fn is_from_our_page(config: &DashboardConfig, request: &HttpRequest) -> bool
     if let Some(site) = header("sec-fetch-site") {
         return site == "same-origin";
     }
-    let Some(origin) = header("origin") else { return false };
+    let Some(origin) = header("origin") else {
+        return false;
+    };
     if !config.public_url.is_empty() && origin == config.public_url.trim_end_matches('/') {
         return true;
     }
     let Some(host) = header("host") else { return false };
-    origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")) == Some(host)
+    origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://"))
+        == Some(host)
 }
 
 #[cfg(test)]
@@ -263,7 +294,9 @@ mod tests {
     use super::*;
 
     fn config(variables: &[(&str, &str)]) -> DashboardConfig {
-        rastro_boot::testing::config::<crate::config::Config>(variables).unwrap().dashboard
+        rastro_boot::testing::config::<crate::config::Config>(variables)
+            .unwrap()
+            .dashboard
     }
 
     fn proxied(config: &DashboardConfig, peer: &str, user: &str) -> Option<Visitor> {
@@ -282,8 +315,18 @@ mod tests {
             ("RASTRO__DASHBOARD__OPERATORS", "ana@empresa.com.br"),
             ("RASTRO__DASHBOARD__VIEWERS", "*@empresa.com.br"),
         ]);
-        assert_eq!(proxied(&config, "10.1.2.3:999", "Ana@empresa.com.br").unwrap().role, Role::Operator);
-        assert_eq!(proxied(&config, "10.1.2.3:999", "beto@empresa.com.br").unwrap().role, Role::Viewer);
+        assert_eq!(
+            proxied(&config, "10.1.2.3:999", "Ana@empresa.com.br")
+                .unwrap()
+                .role,
+            Role::Operator
+        );
+        assert_eq!(
+            proxied(&config, "10.1.2.3:999", "beto@empresa.com.br")
+                .unwrap()
+                .role,
+            Role::Viewer
+        );
         for (peer, user) in [
             ("192.0.2.1:999", "ana@empresa.com.br"),
             ("10.1.2.3:999", "eve@outra.com.br"),
@@ -306,13 +349,25 @@ mod tests {
             is_from_our_page(&config, &request.to_http_request())
         };
         assert!(from(&[("sec-fetch-site", "same-origin")]));
-        assert!(from(&[("origin", "https://painel.exemplo.com.br"), ("host", "10.0.0.7:9180")]));
-        assert!(from(&[("origin", "http://127.0.0.1:9180"), ("host", "127.0.0.1:9180")]));
+        assert!(from(&[
+            ("origin", "https://painel.exemplo.com.br"),
+            ("host", "10.0.0.7:9180")
+        ]));
+        assert!(from(&[
+            ("origin", "http://127.0.0.1:9180"),
+            ("host", "127.0.0.1:9180")
+        ]));
         for headers in [
-            &[("sec-fetch-site", "cross-site"), ("origin", "https://painel.exemplo.com.br")][..],
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("origin", "https://painel.exemplo.com.br"),
+            ][..],
             &[("sec-fetch-site", "same-site")],
             &[("sec-fetch-site", "none")],
-            &[("origin", "https://mal.example"), ("host", "painel.exemplo.com.br")],
+            &[
+                ("origin", "https://mal.example"),
+                ("host", "painel.exemplo.com.br"),
+            ],
             &[("origin", "null"), ("host", "painel.exemplo.com.br")],
             &[],
         ] {

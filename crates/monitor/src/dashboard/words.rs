@@ -72,7 +72,11 @@ impl Lang {
         if value < 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) {
             out.push('−');
         }
-        out.push_str(&whole.parse().map_or_else(|_| whole.to_owned(), |whole| self.count(whole)));
+        out.push_str(
+            &whole
+                .parse()
+                .map_or_else(|_| whole.to_owned(), |whole| self.count(whole)),
+        );
         if places > 0 {
             out.push_str(self.t(",", "."));
             out.push_str(rest);
@@ -213,7 +217,10 @@ impl Zone {
         (0..=3)
             .filter_map(|hour| day.and_hms_opt(hour, 0, 0))
             .find_map(|local| self.0.from_local_datetime(&local).earliest())
-            .map_or_else(|| day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc(), |at| at.to_utc())
+            .map_or_else(
+                || day.and_hms_opt(0, 0, 0).unwrap_or_default().and_utc(),
+                |at| at.to_utc(),
+            )
     }
 
     /// The moment that a local `2026-11-26T14:32` means, as a browser's field writes it.
@@ -236,7 +243,12 @@ impl Zone {
     pub fn exact(self, lang: Lang, at: DateTime<Utc>) -> String {
         let local = at.with_timezone(&self.0);
         let mut text = local.format("%H:%M:%S").to_string();
-        let _ = write!(text, "{}{:03}", lang.t(",", "."), local.nanosecond() / 1_000_000 % 1000);
+        let _ = write!(
+            text,
+            "{}{:03}",
+            lang.t(",", "."),
+            local.nanosecond() / 1_000_000 % 1000
+        );
         text
     }
 
@@ -253,7 +265,12 @@ impl Zone {
         let local = at.with_timezone(&self.0);
         match lang {
             Lang::Pt => local.format("%d/%m/%Y %H:%M").to_string(),
-            Lang::En => format!("{} {}, {}", Lang::month(local.month()), local.day(), local.format("%Y %H:%M")),
+            Lang::En => format!(
+                "{} {}, {}",
+                Lang::month(local.month()),
+                local.day(),
+                local.format("%Y %H:%M")
+            ),
         }
     }
 
@@ -284,7 +301,11 @@ pub fn shorten(id: &str) -> String {
         return id.to_owned();
     }
     let (head, tail) = (&characters[..8], &characters[characters.len() - 4..]);
-    format!("{}…{}", head.iter().collect::<String>(), tail.iter().collect::<String>())
+    format!(
+        "{}…{}",
+        head.iter().collect::<String>(),
+        tail.iter().collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -331,19 +352,41 @@ mod tests {
 
     #[test]
     fn plurals_of_none_one_and_two() {
-        let events = |n| Lang::Pt.plural(n, ("evento", "event"), ("eventos", "events")).replace(NBSP, " ");
-        assert_eq!((events(0), events(1), events(2)), ("0 eventos".into(), "1 evento".into(), "2 eventos".into()));
+        let events = |n| {
+            Lang::Pt
+                .plural(n, ("evento", "event"), ("eventos", "events"))
+                .replace(NBSP, " ")
+        };
+        assert_eq!(
+            (events(0), events(1), events(2)),
+            ("0 eventos".into(), "1 evento".into(), "2 eventos".into())
+        );
     }
 
     #[test]
     fn a_day_begins_where_the_zone_says() {
         let zone = Zone(Tz::America__Sao_Paulo);
-        assert_eq!(zone.day_of(at("2026-11-26T02:59:59Z")), "2026-11-25".parse().unwrap());
-        assert_eq!(zone.start_of("2026-11-26".parse().unwrap()), at("2026-11-26T03:00:00Z"));
+        assert_eq!(
+            zone.day_of(at("2026-11-26T02:59:59Z")),
+            "2026-11-25".parse().unwrap()
+        );
+        assert_eq!(
+            zone.start_of("2026-11-26".parse().unwrap()),
+            at("2026-11-26T03:00:00Z")
+        );
         // 4 November 2018 had no midnight in São Paulo: it began at 01:00 summer time.
-        assert_eq!(zone.start_of("2018-11-04".parse().unwrap()), at("2018-11-04T03:00:00Z"));
-        assert_eq!(zone.exact(Lang::Pt, at("2026-11-26T00:47:03.112Z")), "21:47:03,112");
-        assert_eq!(zone.parse_local("2026-11-26T00:00"), Some(at("2026-11-26T03:00:00Z")));
+        assert_eq!(
+            zone.start_of("2018-11-04".parse().unwrap()),
+            at("2018-11-04T03:00:00Z")
+        );
+        assert_eq!(
+            zone.exact(Lang::Pt, at("2026-11-26T00:47:03.112Z")),
+            "21:47:03,112"
+        );
+        assert_eq!(
+            zone.parse_local("2026-11-26T00:00"),
+            Some(at("2026-11-26T03:00:00Z"))
+        );
     }
 
     #[test]

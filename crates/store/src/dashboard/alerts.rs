@@ -135,7 +135,10 @@ impl Store {
     /// Channels that are switched off.
     pub async fn channels_off(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let text = "SELECT channel, disabled_at, reason FROM alert_channels ORDER BY channel";
-        Ok(sql_query(text).prepared().load(&mut self.connection().await?).await?)
+        Ok(sql_query(text)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?)
     }
 
     /// Thirty days by hour and dataset, for trying thresholds.

@@ -34,7 +34,10 @@ impl Store {
     /// The notes of all breakers that were ever ordered.
     pub async fn breaker_notes(&self) -> Result<Vec<BreakerNote>, StoreError> {
         let text = "SELECT dataset_id, note, manual_until FROM circuit_breakers WHERE note <> ''";
-        Ok(sql_query(text).prepared().load(&mut self.connection().await?).await?)
+        Ok(sql_query(text)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?)
     }
 
     /// The latest changes of one breaker, the newest first.

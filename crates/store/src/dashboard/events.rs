@@ -3,7 +3,9 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::OptionalExtension;
 use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Date, Double, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -125,7 +127,11 @@ const MOST_FOUND: i64 = 50;
 
 impl Store {
     /// Events that go by this name, the newest first.
-    pub async fn find_events(&self, dataset: Option<i64>, search: &Search) -> Result<Vec<EventFinding>, StoreError> {
+    pub async fn find_events(
+        &self,
+        dataset: Option<i64>,
+        search: &Search,
+    ) -> Result<Vec<EventFinding>, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
         connection
@@ -158,7 +164,11 @@ impl Store {
                     }
                     Search::Request(id, at) => {
                         let query = find!("../sql/dashboard/find_by_request.sql", SqlUuid, *id);
-                        query.bind::<Timestamptz, _>(*at).prepared().load(connection).await?
+                        query
+                            .bind::<Timestamptz, _>(*at)
+                            .prepared()
+                            .load(connection)
+                            .await?
                     }
                 };
                 Ok(found)
@@ -207,7 +217,12 @@ impl Store {
                     .get_result(connection)
                     .await
                     .optional()?;
-                Ok(Some(EventStory { event, attempts, outcomes, place }))
+                Ok(Some(EventStory {
+                    event,
+                    attempts,
+                    outcomes,
+                    place,
+                }))
             })
             .await
     }

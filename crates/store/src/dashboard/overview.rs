@@ -144,18 +144,25 @@ row! {
 
 impl Store {
     /// What stands around every page, and the datasets by name.
-    pub async fn frame_facts(&self, dataset: Option<i64>) -> Result<(FrameFacts, Vec<(i64, String)>), StoreError> {
+    pub async fn frame_facts(
+        &self,
+        dataset: Option<i64>,
+    ) -> Result<(FrameFacts, Vec<(i64, String)>), StoreError> {
         let mut connection = self.connection().await?;
         let facts: FrameFacts = sql_query(include_str!("../sql/dashboard/frame.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
             .get_result(&mut connection)
             .await?;
-        let named: Vec<NamedDataset> = sql_query("SELECT dataset_id, name FROM datasets ORDER BY lower(name), dataset_id")
-            .prepared()
-            .load(&mut connection)
-            .await?;
-        Ok((facts, named.into_iter().map(|row| (row.dataset_id, row.name)).collect()))
+        let named: Vec<NamedDataset> =
+            sql_query("SELECT dataset_id, name FROM datasets ORDER BY lower(name), dataset_id")
+                .prepared()
+                .load(&mut connection)
+                .await?;
+        Ok((
+            facts,
+            named.into_iter().map(|row| (row.dataset_id, row.name)).collect(),
+        ))
     }
 
     /// Where the events are that were received since `midnight`.
@@ -194,7 +201,11 @@ impl Store {
     }
 
     /// Counts by hour since then.
-    pub async fn hour_counts(&self, dataset: Option<i64>, since: DateTime<Utc>) -> Result<Vec<HourOutcome>, StoreError> {
+    pub async fn hour_counts(
+        &self,
+        dataset: Option<i64>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<HourOutcome>, StoreError> {
         let rows = sql_query(include_str!("../sql/dashboard/hour_counts.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
@@ -205,7 +216,11 @@ impl Store {
     }
 
     /// Requests by hour and bucket since then.
-    pub async fn latency(&self, dataset: Option<i64>, since: DateTime<Utc>) -> Result<Vec<LatencyRow>, StoreError> {
+    pub async fn latency(
+        &self,
+        dataset: Option<i64>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<LatencyRow>, StoreError> {
         let rows = sql_query(include_str!("../sql/dashboard/latency.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
@@ -216,7 +231,11 @@ impl Store {
     }
 
     /// Failed attempts since then, by cause, the most frequent first.
-    pub async fn error_causes(&self, dataset: Option<i64>, since: DateTime<Utc>) -> Result<Vec<ErrorCause>, StoreError> {
+    pub async fn error_causes(
+        &self,
+        dataset: Option<i64>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<ErrorCause>, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
         connection
@@ -251,7 +270,11 @@ impl Store {
     }
 
     /// Times since then in which datasets were left alone, the newest first.
-    pub async fn openings(&self, dataset: Option<i64>, since: DateTime<Utc>) -> Result<Vec<Opening>, StoreError> {
+    pub async fn openings(
+        &self,
+        dataset: Option<i64>,
+        since: DateTime<Utc>,
+    ) -> Result<Vec<Opening>, StoreError> {
         let rows = sql_query(include_str!("../sql/dashboard/openings.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
@@ -279,7 +302,11 @@ impl Store {
     }
 
     /// What was delivered from midnight until now, and until this minute of the same weekday one to four weeks ago.
-    pub async fn sent_until_now(&self, dataset: Option<i64>, midnight: DateTime<Utc>) -> Result<Vec<Sent>, StoreError> {
+    pub async fn sent_until_now(
+        &self,
+        dataset: Option<i64>,
+        midnight: DateTime<Utc>,
+    ) -> Result<Vec<Sent>, StoreError> {
         let rows = sql_query(include_str!("../sql/dashboard/sent_until_now.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(midnight)
@@ -290,7 +317,11 @@ impl Store {
     }
 
     /// Leads and approved orders since then.
-    pub async fn calculator(&self, dataset: Option<i64>, since: DateTime<Utc>) -> Result<Calculator, StoreError> {
+    pub async fn calculator(
+        &self,
+        dataset: Option<i64>,
+        since: DateTime<Utc>,
+    ) -> Result<Calculator, StoreError> {
         let row = sql_query(include_str!("../sql/dashboard/calculator.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)

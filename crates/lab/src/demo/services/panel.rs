@@ -35,8 +35,15 @@ impl Running {
         let mut rows = vec![format!("({own}::bigint, 1, {OWN_WEIGHT:.1}::numeric)")];
         for (place, (name, weight)) in (2..).zip(OTHERS) {
             let id = own + place - 1;
-            let settings = DatasetSettings { name: name.into(), ..Default::default() };
-            let dataset = Dataset { id: id.try_into()?, settings, access_token: "demo0never0sent".to_owned().into() };
+            let settings = DatasetSettings {
+                name: name.into(),
+                ..Default::default()
+            };
+            let dataset = Dataset {
+                id: id.try_into()?,
+                settings,
+                access_token: "demo0never0sent".to_owned().into(),
+            };
             store.create_dataset(&dataset).await?;
             rows.push(format!("({id}, {place}, {weight:.1})"));
         }
@@ -62,13 +69,20 @@ impl Running {
         let page = services.monitor().arguments(&["dashboard"]).with(&[
             ("RASTRO__HEALTH__LISTEN", &health.to_string()),
             ("RASTRO__DASHBOARD__LISTEN", &address.to_string()),
-            ("RASTRO__DASHBOARD__GATEWAY_URL", &format!("http://{}", self.gateway)),
+            (
+                "RASTRO__DASHBOARD__GATEWAY_URL",
+                &format!("http://{}", self.gateway),
+            ),
             ("RASTRO__DASHBOARD__DEMO", "true"),
             ("RASTRO__GRAPH_API__URL", &format!("http://{}", self.sandbox)),
         ]);
         keep_as("monitor-dashboard", page, health, "/readyz").await?;
         let picture = picture(address, &key);
-        Ok(Panel { address, key, picture })
+        Ok(Panel {
+            address,
+            key,
+            picture,
+        })
     }
 }
 
@@ -106,7 +120,13 @@ fn picture(address: SocketAddr, key: &str) -> Option<PathBuf> {
     match taken {
         Ok(_) if file.exists() => Some(file),
         Ok(output) => {
-            say(&format!("no picture: {}", String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default()));
+            say(&format!(
+                "no picture: {}",
+                String::from_utf8_lossy(&output.stderr)
+                    .lines()
+                    .last()
+                    .unwrap_or_default()
+            ));
             None
         }
         Err(error) => {

@@ -28,11 +28,22 @@ const BASE: f64 = 266.0;
 
 /// `until`: the time until which today is counted.
 pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
-    let top = days.iter().map(|bar| bar.accepted + bar.duplicates).max().unwrap_or(0).max(4);
+    let top = days
+        .iter()
+        .map(|bar| bar.accepted + bar.duplicates)
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let step = step(f(top)).max(1.0);
     let y = |value: f64| BASE - value / f(top) * (BASE - TOP);
-    let ticks: Vec<f64> = (0..5).map(|at| fi(at) * step).filter(|value| *value <= f(top)).collect();
-    let labels: Vec<(f64, String)> = ticks.iter().map(|value| (y(*value), short(lang, *value))).collect();
+    let ticks: Vec<f64> = (0..5)
+        .map(|at| fi(at) * step)
+        .filter(|value| *value <= f(top))
+        .collect();
+    let labels: Vec<(f64, String)> = ticks
+        .iter()
+        .map(|value| (y(*value), short(lang, *value)))
+        .collect();
     let wide = 100.0 / fi(days.len().max(1));
     let every = days.len().div_ceil(5).max(1);
     let last = days.len().saturating_sub(1);
@@ -41,11 +52,13 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
         lang.t("Duplicados barrados", "Duplicates kept back"),
         lang.t("Parados", "Stopped"),
     );
-    let name = |bar: &Bar| {
-        match bar.provisional {
-            true => format!("{} ({} {until})", bar.name, lang.t("incompleto, até", "incomplete, until")),
-            false => bar.name.clone(),
-        }
+    let name = |bar: &Bar| match bar.provisional {
+        true => format!(
+            "{} ({} {until})",
+            bar.name,
+            lang.t("incompleto, até", "incomplete, until")
+        ),
+        false => bar.name.clone(),
     };
     html! {
         ul.legend {

@@ -24,7 +24,11 @@ pub fn donut(lang: Lang, succeeded: i64, failed: i64, causes: &[Cause]) -> Marku
     let around = 2.0 * PI * RADIUS;
     let share = if total == 0 { 0.0 } else { f(failed) / f(total) };
     // Small enough to be overlooked is not small enough to be left out.
-    let wrong = if failed > 0 { (share * around).max(5.0) } else { 0.0 };
+    let wrong = if failed > 0 {
+        (share * around).max(5.0)
+    } else {
+        0.0
+    };
     let gap = if failed > 0 && succeeded > 0 { 2.5 } else { 0.0 };
     let enough = total >= 20;
     html! {

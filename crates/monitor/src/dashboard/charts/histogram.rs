@@ -45,9 +45,17 @@ pub fn percentile(histogram: &Histogram<'_>, share: f64) -> Option<Percentile> {
     let mut before = 0;
     for (bucket, (upper, requests)) in histogram.limits.iter().zip(histogram.requests).enumerate() {
         if *requests > 0 && f(before + requests) >= wanted {
-            let lower = if bucket == 0 { 0 } else { histogram.limits[bucket - 1] };
+            let lower = if bucket == 0 {
+                0
+            } else {
+                histogram.limits[bucket - 1]
+            };
             let within = ((wanted - f(before)) / f(*requests)).clamp(0.0, 1.0);
-            return Some(Percentile { bucket, within, ms: f(lower) + within * f(upper - lower) });
+            return Some(Percentile {
+                bucket,
+                within,
+                ms: f(lower) + within * f(upper - lower),
+            });
         }
         before += requests;
     }
@@ -68,13 +76,21 @@ pub fn histogram(lang: Lang, histogram: &Histogram<'_>) -> Markup {
     let range = |at: usize| {
         let lower = if at == 0 { 0 } else { limits[at - 1] };
         match limits.get(at) {
-            Some(upper) => format!("{} {} {}{NBSP}ms", lang.count(lower), lang.t("a", "to"), lang.count(*upper)),
+            Some(upper) => format!(
+                "{} {} {}{NBSP}ms",
+                lang.count(lower),
+                lang.t("a", "to"),
+                lang.count(*upper)
+            ),
             None => format!("{} {}{NBSP}ms", lang.t("acima de", "over"), lang.count(lower)),
         }
     };
     let requests = |count| lang.plural(count, ("requisição", "request"), ("requisições", "requests"));
     let tip = |at: usize, count: i64| {
-        [range(at), format!("{} ({})", requests(count), lang.share(count, total, 1))]
+        [
+            range(at),
+            format!("{} ({})", requests(count), lang.share(count, total, 1)),
+        ]
     };
     let marks = [
         (0.5, lang.t("metade até", "half within"), 1.0, "end"),
@@ -143,7 +159,11 @@ mod tests {
     const LIMITS: [i64; 3] = [100, 200, 1_000];
 
     fn of<'h>(requests: &'h [i64], unanswered: i64) -> Histogram<'h> {
-        Histogram { limits: &LIMITS, requests, unanswered }
+        Histogram {
+            limits: &LIMITS,
+            requests,
+            unanswered,
+        }
     }
 
     #[test]

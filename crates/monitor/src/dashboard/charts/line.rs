@@ -36,20 +36,38 @@ const BASE: f64 = 202.0;
 pub fn line(lang: Lang, line: &Line<'_>) -> Markup {
     let points = line.points;
     let highest = points.iter().filter_map(|point| point.value).fold(0.0, f64::max);
-    let top = highest.max(line.limit.as_ref().map_or(1.0, |(limit, _)| *limit)).max(1.0) * 1.08;
+    let top = highest
+        .max(line.limit.as_ref().map_or(1.0, |(limit, _)| *limit))
+        .max(1.0)
+        * 1.08;
     let y = |value: f64| BASE - value / top * (BASE - TOP);
     let step = step(top);
-    let ticks: Vec<f64> = (0..5).map(|at| fi(at) * step).filter(|value| *value <= top).collect();
+    let ticks: Vec<f64> = (0..5)
+        .map(|at| fi(at) * step)
+        .filter(|value| *value <= top)
+        .collect();
     let labels: Vec<(f64, String)> = ticks
         .iter()
-        .map(|value| (y(*value), if *value == 0.0 { "0".to_owned() } else { lang.percent(*value, usize::from(step < 1.0)) }))
+        .map(|value| {
+            (
+                y(*value),
+                if *value == 0.0 {
+                    "0".to_owned()
+                } else {
+                    lang.percent(*value, usize::from(step < 1.0))
+                },
+            )
+        })
         .collect();
     let wide = 100.0 / fi(points.len().max(1));
     let x = |at: usize| fi(at) * wide + wide / 2.0;
     let last = points.len().saturating_sub(1);
     let every = points.len().div_ceil(4).max(1);
-    let places: Vec<(f64, f64)> =
-        points.iter().enumerate().filter_map(|(at, point)| Some((x(at), y(point.value?)))).collect();
+    let places: Vec<(f64, f64)> = points
+        .iter()
+        .enumerate()
+        .filter_map(|(at, point)| Some((x(at), y(point.value?))))
+        .collect();
     let peak = points
         .iter()
         .enumerate()
@@ -102,13 +120,20 @@ pub fn line(lang: Lang, line: &Line<'_>) -> Markup {
 /// The line itself, its area, and its last piece dashed if that is provisional.
 fn stroke(places: &[(f64, f64)], height: f64, base: f64, dashed: bool) -> Markup {
     let join = |places: &[(f64, f64)]| {
-        let texts: Vec<String> = places.iter().map(|(x, y)| format!("{},{}", n(*x), n(*y))).collect();
+        let texts: Vec<String> = places
+            .iter()
+            .map(|(x, y)| format!("{},{}", n(*x), n(*y)))
+            .collect();
         texts.join(" ")
     };
     let (Some(first), Some(last)) = (places.first(), places.last()) else {
         return html! {};
     };
-    let solid = if dashed && places.len() > 1 { &places[..places.len() - 1] } else { places };
+    let solid = if dashed && places.len() > 1 {
+        &places[..places.len() - 1]
+    } else {
+        places
+    };
     html! {
         svg x="0" y="0" width="100%" height=(n(height)) viewBox={ "0 0 100 " (n(height)) } preserveAspectRatio="none"
             aria-hidden="true" {
@@ -132,12 +157,19 @@ pub fn spark(values: &[f64], limit: Option<f64>, from_lowest: bool, last_is_prov
         return html! { svg.chart.spark height="44" aria-hidden="true" {} };
     }
     let highest = values.iter().copied().chain(limit).fold(f64::MIN, f64::max);
-    let lowest = if from_lowest { values.iter().copied().chain(limit).fold(f64::MAX, f64::min) } else { 0.0 };
+    let lowest = if from_lowest {
+        values.iter().copied().chain(limit).fold(f64::MAX, f64::min)
+    } else {
+        0.0
+    };
     let room = (highest - lowest).max(1e-9);
     let y = |value: f64| 40.0 - (value - lowest) / room * 34.0;
     let wide = 100.0 / fi(values.len() - 1);
-    let places: Vec<(f64, f64)> =
-        values.iter().enumerate().map(|(at, value)| (fi(at) * wide, y(*value))).collect();
+    let places: Vec<(f64, f64)> = values
+        .iter()
+        .enumerate()
+        .map(|(at, value)| (fi(at) * wide, y(*value)))
+        .collect();
     html! {
         svg.chart.spark height="44" viewBox="0 0 100 44" preserveAspectRatio="none" aria-hidden="true" {
             @if let Some(limit) = limit {

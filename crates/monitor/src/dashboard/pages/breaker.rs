@@ -59,7 +59,13 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
 }
 
 /// What a form orders, or what is wrong with it.
-fn parse_order(lang: Lang, order: &str, until: &str, reason: &str, now: DateTime<Utc>) -> Result<(Manual, Option<i64>), String> {
+fn parse_order(
+    lang: Lang,
+    order: &str,
+    until: &str,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(Manual, Option<i64>), String> {
     let manual = match order {
         "parar" => Manual::ForcedOpen,
         "enviar" => Manual::ForcedClosed,
@@ -67,7 +73,12 @@ fn parse_order(lang: Lang, order: &str, until: &str, reason: &str, now: DateTime
         _ => return Err(lang.t("Escolha uma ordem.", "Choose an order.").to_owned()),
     };
     if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
-        return Err(lang.t("Escreva o motivo (até 300 letras): quem olhar depois precisa saber.", "Write the reason (up to 300 characters): whoever looks next has to know.").to_owned());
+        return Err(lang
+            .t(
+                "Escreva o motivo (até 300 letras): quem olhar depois precisa saber.",
+                "Write the reason (up to 300 characters): whoever looks next has to know.",
+            )
+            .to_owned());
     }
     let until = until.trim().to_lowercase();
     if until == "sem fim" || until == "no end" {
@@ -79,15 +90,30 @@ fn parse_order(lang: Lang, order: &str, until: &str, reason: &str, now: DateTime
     };
     match hours.filter(|hours| (1..=LONGEST_HOURS).contains(hours)) {
         Some(hours) => Ok((manual, Some((now + TimeDelta::hours(hours)).timestamp_millis()))),
-        None => Err(lang.t("“Por quantas horas” vai de 1 a 168; ou escreva “sem fim”.", "“For how many hours” goes from 1 to 168; or write “no end”.").to_owned()),
+        None => Err(lang
+            .t(
+                "“Por quantas horas” vai de 1 a 168; ou escreva “sem fim”.",
+                "“For how many hours” goes from 1 to 168; or write “no end”.",
+            )
+            .to_owned()),
     }
 }
 
 pub async fn order(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let dataset = cx.dataset_at(0)?;
     let id = DatasetId::try_from(dataset).map_err(|_| Failed::NotFound)?;
-    let reason: String = cx.field("motivo").chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let parsed = parse_order(cx.lang(), cx.field("ordem"), cx.field("horas"), &reason, cx.frame.now);
+    let reason: String = cx
+        .field("motivo")
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let parsed = parse_order(
+        cx.lang(),
+        cx.field("ordem"),
+        cx.field("horas"),
+        &reason,
+        cx.frame.now,
+    );
     let (manual, until_ms) = match parsed {
         Ok(order) => order,
         Err(wrong) => {
@@ -98,16 +124,33 @@ pub async fn order(cx: &Cx<'_>) -> Result<Reply, Failed> {
         }
     };
     let who = cx.signature();
-    let why = if reason.is_empty() { manual.as_str() } else { reason.as_str() };
-    let changed = cx.app.writing
-        .update_breaker(id, Some(&format!("{who}: {why}")), |breaker, _| Some(breaker.set_manual(manual, until_ms)))
+    let why = if reason.is_empty() {
+        manual.as_str()
+    } else {
+        reason.as_str()
+    };
+    let changed = cx
+        .app
+        .writing
+        .update_breaker(id, Some(&format!("{who}: {why}")), |breaker, _| {
+            Some(breaker.set_manual(manual, until_ms))
+        })
         .await?;
     if !changed {
-        let text = cx.lang().t("O disjuntor mudou neste instante; peça de novo.", "The breaker changed at this very moment; ask again.");
+        let text = cx.lang().t(
+            "O disjuntor mudou neste instante; peça de novo.",
+            "The breaker changed at this very moment; ask again.",
+        );
         return Err(Failed::Invalid(text.to_owned()));
     }
-    info!(dataset_id = dataset, "the breaker is {} by order of {who}: {why}", manual.as_str());
-    Ok(Reply::Redirect(cx.frame.link(&format!("/disjuntor/{dataset}"), "")))
+    info!(
+        dataset_id = dataset,
+        "the breaker is {} by order of {who}: {why}",
+        manual.as_str()
+    );
+    Ok(Reply::Redirect(
+        cx.frame.link(&format!("/disjuntor/{dataset}"), ""),
+    ))
 }
 
 pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
@@ -241,10 +284,19 @@ mod tests {
         let now = "2026-11-26T12:00:00Z".parse().unwrap();
         let parse = |order, hours, reason| parse_order(Lang::Pt, order, hours, reason, now);
         let two_hours = Some(now.timestamp_millis() + 7_200_000);
-        assert_eq!(parse("parar", "", "troca do token"), Ok((Manual::ForcedOpen, two_hours)));
+        assert_eq!(
+            parse("parar", "", "troca do token"),
+            Ok((Manual::ForcedOpen, two_hours))
+        );
         assert_eq!(parse("enviar", "sem fim", "x"), Ok((Manual::ForcedClosed, None)));
         assert_eq!(parse("automatico", "", ""), Ok((Manual::Automatic, None)));
-        for (order, hours, reason) in [("parar", "2", ""), ("parar", "169", "x"), ("parar", "0", "x"), ("parar", "para sempre", "x"), ("", "2", "x")] {
+        for (order, hours, reason) in [
+            ("parar", "2", ""),
+            ("parar", "169", "x"),
+            ("parar", "0", "x"),
+            ("parar", "para sempre", "x"),
+            ("", "2", "x"),
+        ] {
             assert!(parse(order, hours, reason).is_err(), "{order} {hours} {reason}");
         }
     }

@@ -29,20 +29,49 @@ impl Cure {
 /// What a code of Meta's means, in half a sentence.
 pub fn of_code(lang: Lang, code: Option<i32>, subcode: Option<i32>) -> Option<&'static str> {
     let (pt, en) = match (code?, subcode) {
-        (100, Some(2_804_019)) => ("A Meta recusou um campo dos dados da venda", "Meta refused a field of the sale's data"),
-        (100, Some(2_804_003)) => ("O evento chegou velho demais (mais de sete dias)", "The event came too late (over seven days)"),
-        (100, Some(2_804_004)) => ("A data do evento está no futuro", "The event's time is in the future"),
-        (100, Some(2_804_007)) => ("Moeda que a Meta não conhece", "A currency that Meta does not know"),
-        (100, Some(2_804_008 | 2_804_009)) => ("Valor da venda inválido", "The value of the sale is not valid"),
-        (100, Some(2_804_050)) => ("Faltam dados para achar a pessoa", "Too little to find the person by"),
-        (100, Some(33)) => ("O token não vê este conjunto de dados", "The token cannot see this dataset"),
-        (100, _) => ("A Meta recusou um campo do evento", "Meta refused a field of the event"),
-        (190, _) => ("Token de acesso vencido ou revogado", "Access token expired or revoked"),
+        (100, Some(2_804_019)) => (
+            "A Meta recusou um campo dos dados da venda",
+            "Meta refused a field of the sale's data",
+        ),
+        (100, Some(2_804_003)) => (
+            "O evento chegou velho demais (mais de sete dias)",
+            "The event came too late (over seven days)",
+        ),
+        (100, Some(2_804_004)) => (
+            "A data do evento está no futuro",
+            "The event's time is in the future",
+        ),
+        (100, Some(2_804_007)) => (
+            "Moeda que a Meta não conhece",
+            "A currency that Meta does not know",
+        ),
+        (100, Some(2_804_008 | 2_804_009)) => {
+            ("Valor da venda inválido", "The value of the sale is not valid")
+        }
+        (100, Some(2_804_050)) => (
+            "Faltam dados para achar a pessoa",
+            "Too little to find the person by",
+        ),
+        (100, Some(33)) => (
+            "O token não vê este conjunto de dados",
+            "The token cannot see this dataset",
+        ),
+        (100, _) => (
+            "A Meta recusou um campo do evento",
+            "Meta refused a field of the event",
+        ),
+        (190, _) => (
+            "Token de acesso vencido ou revogado",
+            "Access token expired or revoked",
+        ),
         (102, _) => ("A sessão do token terminou", "The token's session has ended"),
         (10 | 200..=299, _) => ("O token não tem permissão", "The token lacks a permission"),
         (1 | 2, _) => ("Meta indisponível", "Meta unavailable"),
         (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => ("Limite de chamadas da Meta", "Meta's rate limit"),
-        (368, _) => ("A Meta bloqueou por suas políticas", "Meta blocked it by its policies"),
+        (368, _) => (
+            "A Meta bloqueou por suas políticas",
+            "Meta blocked it by its policies",
+        ),
         (506, _) => ("A Meta diz que é repetido", "Meta says that it is a duplicate"),
         _ => return None,
     };
@@ -50,16 +79,28 @@ pub fn of_code(lang: Lang, code: Option<i32>, subcode: Option<i32>) -> Option<&'
 }
 
 /// What an attempt came to, when it failed.
-pub fn of_attempt(lang: Lang, outcome: &str, status: Option<i16>, code: Option<i32>, subcode: Option<i32>) -> String {
+pub fn of_attempt(
+    lang: Lang,
+    outcome: &str,
+    status: Option<i16>,
+    code: Option<i32>,
+    subcode: Option<i32>,
+) -> String {
     if let Some(words) = of_code(lang, code, subcode) {
         return words.to_owned();
     }
     match (outcome, status) {
         ("unavailable", None) => lang.t("A Meta não respondeu", "Meta did not answer").to_owned(),
         ("unavailable", Some(_)) => lang.t("Meta indisponível", "Meta unavailable").to_owned(),
-        ("throttled", _) => lang.t("Limite de chamadas da Meta", "Meta's rate limit").to_owned(),
-        ("blocked", _) => lang.t("A Meta recusou o acesso", "Meta refused access").to_owned(),
-        ("refused", _) => lang.t("A Meta recusou o evento", "Meta refused the event").to_owned(),
+        ("throttled", _) => lang
+            .t("Limite de chamadas da Meta", "Meta's rate limit")
+            .to_owned(),
+        ("blocked", _) => lang
+            .t("A Meta recusou o acesso", "Meta refused access")
+            .to_owned(),
+        ("refused", _) => lang
+            .t("A Meta recusou o evento", "Meta refused the event")
+            .to_owned(),
         _ => super::super::words::cut(outcome, 40),
     }
 }

@@ -11,7 +11,8 @@ use rastro_core::origin;
 use rastro_service::config::{ExposeSecret as _, SecretString};
 use rastro_store::dashboard::EventFinding;
 use rastro_store::{
-    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent, Origin, TokenCheck,
+    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent, Origin,
+    TokenCheck,
 };
 use tracing::info;
 use uuid::Uuid;
@@ -56,7 +57,10 @@ pub async fn list(cx: &Cx<'_>) -> Result<Reply, Failed> {
 }
 
 pub fn new(cx: &Cx<'_>) -> Result<Reply, Failed> {
-    Reply::page(Page::Datasets.title(cx.lang()), render_new(&cx.frame, &NewForm::default()))
+    Reply::page(
+        Page::Datasets.title(cx.lang()),
+        render_new(&cx.frame, &NewForm::default()),
+    )
 }
 
 fn id_at(cx: &Cx<'_>) -> Result<DatasetId, Failed> {
@@ -66,8 +70,11 @@ fn id_at(cx: &Cx<'_>) -> Result<DatasetId, Failed> {
 async fn load(cx: &Cx<'_>, id: DatasetId) -> Result<DatasetData, Failed> {
     let store = &cx.app.store;
     let ids = [id.as_i64()];
-    let (dataset, keys, events) =
-        join!(store.dataset(id), store.api_keys(Some(id)), store.newest_events(&ids, cx.frame.now - TimeDelta::hours(24), 8));
+    let (dataset, keys, events) = join!(
+        store.dataset(id),
+        store.api_keys(Some(id)),
+        store.newest_events(&ids, cx.frame.now - TimeDelta::hours(24), 8)
+    );
     Ok(DatasetData {
         dataset: dataset?.ok_or(Failed::NotFound)?,
         keys: part("keys", keys).unwrap_or_default(),
@@ -87,7 +94,11 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
 /// Lines or commas between them; every one as browsers write it.
 fn parse_origins(text: &str) -> Result<Vec<String>, String> {
     let mut origins = Vec::new();
-    for line in text.split(['\n', ',', ' ']).map(str::trim).filter(|line| !line.is_empty()) {
+    for line in text
+        .split(['\n', ',', ' '])
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
         match origin::is_pattern(line) {
             true => origins.push(line.to_owned()),
             false => return Err(cut(line, 80)),
@@ -111,40 +122,122 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
         Reply::wrong(title, render_new(&cx.frame, &form))
     };
     let Ok(id) = cx.field("numero").parse::<DatasetId>() else {
-        return refuse("numero", lang.t("O número tem só algarismos, como 123456789012345.", "The number has digits only, such as 123456789012345.").to_owned());
+        return refuse(
+            "numero",
+            lang.t(
+                "O número tem só algarismos, como 123456789012345.",
+                "The number has digits only, such as 123456789012345.",
+            )
+            .to_owned(),
+        );
     };
     let name = cx.field("nome");
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return refuse("nome", lang.t("Um nome de 1 a 100 letras.", "A name of 1 to 100 characters.").to_owned());
+        return refuse(
+            "nome",
+            lang.t("Um nome de 1 a 100 letras.", "A name of 1 to 100 characters.")
+                .to_owned(),
+        );
     }
     if token.expose_secret().len() < 20 || token.expose_secret().chars().any(|c| !c.is_ascii_graphic()) {
-        return refuse("token", lang.t("O token é a linha inteira que a Meta mostra, sem espaços.", "The token is the whole line that Meta shows, without spaces.").to_owned());
+        return refuse(
+            "token",
+            lang.t(
+                "O token é a linha inteira que a Meta mostra, sem espaços.",
+                "The token is the whole line that Meta shows, without spaces.",
+            )
+            .to_owned(),
+        );
     }
     let origins = match parse_origins(cx.field("origens")) {
         Ok(origins) => origins,
-        Err(line) => return refuse("origens", format!("“{line}”: {}", lang.t("escreva https://loja.exemplo.com.br", "write https://shop.example.com"))),
+        Err(line) => {
+            return refuse(
+                "origens",
+                format!(
+                    "“{line}”: {}",
+                    lang.t(
+                        "escreva https://loja.exemplo.com.br",
+                        "write https://shop.example.com"
+                    )
+                ),
+            );
+        }
     };
     // A token that may send but not read is refused for want of a permission: that says nothing against it.
     let check = match cx.app.graph_api.dataset_name(id, &token).await {
-        Ok(meta_name) => TokenCheck { meta_name: Some(meta_name) },
+        Ok(meta_name) => TokenCheck {
+            meta_name: Some(meta_name),
+        },
         Err(failure) if failure.is_about_the_token() => {
-            return refuse("token", format!("{} {}", lang.t("A Meta recusa este token:", "Meta refuses this token:"), cut(&failure.message, 160)));
+            return refuse(
+                "token",
+                format!(
+                    "{} {}",
+                    lang.t("A Meta recusa este token:", "Meta refuses this token:"),
+                    cut(&failure.message, 160)
+                ),
+            );
         }
         Err(failure) => match failure.error.as_ref().and_then(|error| error.code) {
             Some(10 | 200..=299) => TokenCheck { meta_name: None },
-            Some(_) => return refuse("numero", format!("{} {}", lang.t("A Meta não mostra este conjunto ao token:", "Meta does not show this dataset to the token:"), cut(&failure.message, 160))),
-            None => return refuse("token", lang.t("A Meta não respondeu; nada foi gravado. Tente de novo.", "Meta did not answer; nothing was stored. Try again.").to_owned()),
+            Some(_) => {
+                return refuse(
+                    "numero",
+                    format!(
+                        "{} {}",
+                        lang.t(
+                            "A Meta não mostra este conjunto ao token:",
+                            "Meta does not show this dataset to the token:"
+                        ),
+                        cut(&failure.message, 160)
+                    ),
+                );
+            }
+            None => {
+                return refuse(
+                    "token",
+                    lang.t(
+                        "A Meta não respondeu; nada foi gravado. Tente de novo.",
+                        "Meta did not answer; nothing was stored. Try again.",
+                    )
+                    .to_owned(),
+                );
+            }
         },
     };
-    let settings = DatasetSettings { name: name.to_owned(), allowed_origins: origins, ..Default::default() };
-    let dataset = Dataset { id, settings, access_token: token };
-    if cx.app.writing.add_dataset(&dataset, &check, &who).await?.is_none() {
-        return refuse("numero", lang.t("Este conjunto já está aqui.", "This dataset is here already.").to_owned());
+    let settings = DatasetSettings {
+        name: name.to_owned(),
+        allowed_origins: origins,
+        ..Default::default()
+    };
+    let dataset = Dataset {
+        id,
+        settings,
+        access_token: token,
+    };
+    if cx
+        .app
+        .writing
+        .add_dataset(&dataset, &check, &who)
+        .await?
+        .is_none()
+    {
+        return refuse(
+            "numero",
+            lang.t("Este conjunto já está aqui.", "This dataset is here already.")
+                .to_owned(),
+        );
     }
     info!(dataset_id = %id, "{who} added a dataset");
     let mut fresh = Vec::new();
     for role in [KeyRole::Publishable, KeyRole::Secret] {
-        let order = KeyOrder { role, dataset_id: Some(id), label: lang.t("primeira", "first").to_owned(), event_names: None };
+        let order = KeyOrder {
+            role,
+            dataset_id: Some(id),
+            label: lang.t("primeira", "first").to_owned(),
+            event_names: None,
+        };
         if let Ok((known, key)) = cx.app.writing.issue_api_key(&order, &who).await? {
             fresh.push((known.role, key.expose_secret().to_owned()));
         }
@@ -168,10 +261,30 @@ pub async fn set_origins(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (id, lang) = (id_at(cx)?, cx.lang());
     let origins = match parse_origins(cx.field("origens")) {
         Ok(origins) => origins,
-        Err(line) => return refused(cx, id, format!("“{line}”: {}", lang.t("escreva https://loja.exemplo.com.br", "write https://shop.example.com"))).await,
+        Err(line) => {
+            return refused(
+                cx,
+                id,
+                format!(
+                    "“{line}”: {}",
+                    lang.t(
+                        "escreva https://loja.exemplo.com.br",
+                        "write https://shop.example.com"
+                    )
+                ),
+            )
+            .await;
+        }
     };
-    let change = DatasetChange { allowed_origins: Some(origins), ..Default::default() };
-    cx.app.writing.change_dataset(id, &change, &cx.signature()).await?.ok_or(Failed::NotFound)?;
+    let change = DatasetChange {
+        allowed_origins: Some(origins),
+        ..Default::default()
+    };
+    cx.app
+        .writing
+        .change_dataset(id, &change, &cx.signature())
+        .await?
+        .ok_or(Failed::NotFound)?;
     to(cx, id, "")
 }
 
@@ -179,12 +292,32 @@ pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (id, lang) = (id_at(cx)?, cx.lang());
     let code = match cx.field("codigo") {
         "" => None,
-        code if code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => Some(code.to_owned()),
-        _ => return refused(cx, id, lang.t("O código tem letras e algarismos, como TEST12345.", "The code has letters and digits, such as TEST12345.").to_owned()).await,
+        code if code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Some(code.to_owned())
+        }
+        _ => {
+            return refused(
+                cx,
+                id,
+                lang.t(
+                    "O código tem letras e algarismos, como TEST12345.",
+                    "The code has letters and digits, such as TEST12345.",
+                )
+                .to_owned(),
+            )
+            .await;
+        }
     };
     let until = cx.frame.now + TimeDelta::hours(TEST_CODE_HOURS);
-    let change = DatasetChange { test_event_code: Some(code.map(|code| (code, until))), ..Default::default() };
-    cx.app.writing.change_dataset(id, &change, &cx.signature()).await?.ok_or(Failed::NotFound)?;
+    let change = DatasetChange {
+        test_event_code: Some(code.map(|code| (code, until))),
+        ..Default::default()
+    };
+    cx.app
+        .writing
+        .change_dataset(id, &change, &cx.signature())
+        .await?
+        .ok_or(Failed::NotFound)?;
     to(cx, id, "")
 }
 
@@ -193,7 +326,16 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (id, lang, now) = (id_at(cx)?, cx.lang(), cx.frame.now);
     let dataset = cx.app.store.dataset(id).await?.ok_or(Failed::NotFound)?;
     let Some((code, _)) = dataset.settings.test_event_code.filter(|(_, until)| *until > now) else {
-        return refused(cx, id, lang.t("Ponha antes o código de teste, que está no Gerenciador de Eventos da Meta.", "Set the test code first; it is in Meta's Events Manager.").to_owned()).await;
+        return refused(
+            cx,
+            id,
+            lang.t(
+                "Ponha antes o código de teste, que está no Gerenciador de Eventos da Meta.",
+                "Set the test code first; it is in Meta's Events Manager.",
+            )
+            .to_owned(),
+        )
+        .await;
     };
     let event_id = format!("teste-{}", Uuid::now_v7().simple());
     let text = serde_json::json!({
@@ -202,22 +344,60 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
     })
     .to_string();
     let json = Json::parse(text.as_bytes()).map_err(|_| Failed::Invalid("event".to_owned()))?;
-    let intake = Intake { now_ms: now.timestamp_millis(), current_year: now.year(), ..Default::default() };
-    let (event, _) = Event::read(json, &intake).map_err(|findings| Failed::Invalid(format!("{findings:?}")))?;
-    let origin = Origin { dataset_id: id, test_event_code: code, key_id: None, request_id: Uuid::now_v7(), traceparent: None, withheld: false };
+    let intake = Intake {
+        now_ms: now.timestamp_millis(),
+        current_year: now.year(),
+        ..Default::default()
+    };
+    let (event, _) =
+        Event::read(json, &intake).map_err(|findings| Failed::Invalid(format!("{findings:?}")))?;
+    let origin = Origin {
+        dataset_id: id,
+        test_event_code: code,
+        key_id: None,
+        request_id: Uuid::now_v7(),
+        traceparent: None,
+        withheld: false,
+    };
     let stored = NewEvent::new(&event, origin);
-    cx.app.writing.event_writer().await?.accept(&[&stored], &[]).await?;
+    cx.app
+        .writing
+        .event_writer()
+        .await?
+        .accept(&[&stored], &[])
+        .await?;
     to(cx, id, &format!("teste={event_id}"))
 }
 
 pub async fn create_key(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (id, lang) = (id_at(cx)?, cx.lang());
-    let role = KeyRole::parse(cx.field("tipo")).filter(|role| *role != KeyRole::Admin).ok_or(Failed::NotFound)?;
-    let label: String = cx.field("nome").chars().filter(|c| !c.is_control()).take(80).collect();
+    let role = KeyRole::parse(cx.field("tipo"))
+        .filter(|role| *role != KeyRole::Admin)
+        .ok_or(Failed::NotFound)?;
+    let label: String = cx
+        .field("nome")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(80)
+        .collect();
     if label.is_empty() {
-        return refused(cx, id, lang.t("Dê um nome à chave: onde ela é usada.", "Give the key a name: where it is used.").to_owned()).await;
+        return refused(
+            cx,
+            id,
+            lang.t(
+                "Dê um nome à chave: onde ela é usada.",
+                "Give the key a name: where it is used.",
+            )
+            .to_owned(),
+        )
+        .await;
     }
-    let order = KeyOrder { role, dataset_id: Some(id), label, event_names: None };
+    let order = KeyOrder {
+        role,
+        dataset_id: Some(id),
+        label,
+        event_names: None,
+    };
     match cx.app.writing.issue_api_key(&order, &cx.signature()).await? {
         Ok((known, key)) => {
             let mut data = load(cx, id).await?;
@@ -230,9 +410,16 @@ pub async fn create_key(cx: &Cx<'_>) -> Result<Reply, Failed> {
 
 pub async fn revoke_key(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let id = id_at(cx)?;
-    let key: i64 = cx.places.get(1).and_then(|text| text.parse().ok()).ok_or(Failed::NotFound)?;
+    let key: i64 = cx
+        .places
+        .get(1)
+        .and_then(|text| text.parse().ok())
+        .ok_or(Failed::NotFound)?;
     let known = cx.app.store.api_keys(Some(id)).await?;
-    if !known.iter().any(|known| known.key_id == key && known.dataset_id == Some(id)) {
+    if !known
+        .iter()
+        .any(|known| known.key_id == key && known.dataset_id == Some(id))
+    {
         return Err(Failed::NotFound);
     }
     cx.app.writing.revoke_api_key(key, &cx.signature()).await?;
@@ -243,8 +430,17 @@ pub fn render_list(frame: &Frame, datasets: &[KnownDataset]) -> Markup {
     let lang = frame.lang;
     let n = i64::try_from(datasets.len()).unwrap_or(i64::MAX);
     let answer = match n {
-        0 => lang.t("Vamos cadastrar o primeiro conjunto", "Let us add the first dataset").to_owned(),
-        n => lang.plural(n, ("conjunto de dados", "dataset"), ("conjuntos de dados", "datasets")),
+        0 => lang
+            .t(
+                "Vamos cadastrar o primeiro conjunto",
+                "Let us add the first dataset",
+            )
+            .to_owned(),
+        n => lang.plural(
+            n,
+            ("conjunto de dados", "dataset"),
+            ("conjuntos de dados", "datasets"),
+        ),
     };
     let more = html! { (lang.t("Um conjunto (pixel) é onde a Meta guarda os eventos de um site.", "A dataset (pixel) is where Meta files the events of a site.")) };
     html! {
@@ -276,7 +472,7 @@ pub fn render_new(frame: &Frame, form: &NewForm) -> Markup {
     let field = |name: &'static str, title: &str, help: &str, input: Markup| {
         let wrong = form.wrong.as_ref().filter(|(field, _)| *field == name);
         html! { label.wrong[wrong.is_some()] { (title) (input)
-            small.why id={ "help-" (name) } { @match wrong { Some((_, why)) => { (why) }, None => { (help) } } } } }
+        small.why id={ "help-" (name) } { @match wrong { Some((_, why)) => { (why) }, None => { (help) } } } } }
     };
     html! {
         (layout::verdict(Tone::Neutral, &html! { (lang.t("Um conjunto novo", "A new dataset")) },
@@ -310,13 +506,32 @@ fn role_words(lang: crate::dashboard::words::Lang, role: KeyRole) -> &'static st
 pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
     let (lang, dataset) = (frame.lang, &data.dataset);
     let settings = &dataset.settings;
-    let test = settings.test_event_code.as_ref().filter(|(_, until)| *until > frame.now);
-    let seen = data.test_event.as_ref().and_then(|id| data.events.iter().find(|event| event.event_id == *id));
-    let host = if data.gateway_url.is_empty() { "https://SEU-GATEWAY" } else { data.gateway_url.trim_end_matches('/') };
-    let fresh_public = data.fresh.iter().find(|(role, _)| *role == KeyRole::Publishable).map(|(_, key)| key.clone());
+    let test = settings
+        .test_event_code
+        .as_ref()
+        .filter(|(_, until)| *until > frame.now);
+    let seen = data
+        .test_event
+        .as_ref()
+        .and_then(|id| data.events.iter().find(|event| event.event_id == *id));
+    let host = if data.gateway_url.is_empty() {
+        "https://SEU-GATEWAY"
+    } else {
+        data.gateway_url.trim_end_matches('/')
+    };
+    let fresh_public = data
+        .fresh
+        .iter()
+        .find(|(role, _)| *role == KeyRole::Publishable)
+        .map(|(_, key)| key.clone());
     let public = fresh_public.unwrap_or_else(|| {
-        let known = data.keys.iter().find(|key| key.role == KeyRole::Publishable && key.revoked_at.is_none());
-        known.and_then(|key| key.shown.clone()).unwrap_or_else(|| "pk_…".to_owned())
+        let known = data
+            .keys
+            .iter()
+            .find(|key| key.role == KeyRole::Publishable && key.revoked_at.is_none());
+        known
+            .and_then(|key| key.shown.clone())
+            .unwrap_or_else(|| "pk_…".to_owned())
     });
     let tag = format!("<script async src=\"{host}/sdk.js\" data-key=\"{public}\"></script>");
     let has_events = !data.events.is_empty();
@@ -413,7 +628,12 @@ mod tests {
 
     #[test]
     fn origins_are_one_a_line_and_a_wrong_one_is_named() {
-        assert_eq!(parse_origins("https://loja.example\n https://*.example.org , ").unwrap().len(), 2);
+        assert_eq!(
+            parse_origins("https://loja.example\n https://*.example.org , ")
+                .unwrap()
+                .len(),
+            2
+        );
         assert_eq!(parse_origins("").unwrap(), Vec::<String>::new());
         assert_eq!(parse_origins("https://loja.example\nloja").unwrap_err(), "loja");
     }

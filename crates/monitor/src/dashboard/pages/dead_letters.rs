@@ -46,20 +46,33 @@ pub struct DeadLettersData {
 /// A group as an address names it: dataset, reason, code, subcode.
 fn group_tag(group: &DeadGroup) -> String {
     let code = |code: Option<i32>| code.map_or_else(String::new, |code| code.to_string());
-    format!("{}.{}.{}.{}", group.dataset_id, group.reason, code(group.error_code), code(group.error_subcode))
+    format!(
+        "{}.{}.{}.{}",
+        group.dataset_id,
+        group.reason,
+        code(group.error_code),
+        code(group.error_subcode)
+    )
 }
 
 type GroupName = (i64, String, Option<i32>, Option<i32>);
 
 fn parse_group(tag: &str) -> Option<GroupName> {
     let parts: Vec<&str> = tag.split('.').collect();
-    let [dataset, reason, code, subcode] = parts.as_slice() else { return None };
+    let [dataset, reason, code, subcode] = parts.as_slice() else {
+        return None;
+    };
     let code_of = |text: &str| match text {
         "" => Some(None),
         text => text.parse().ok().map(Some),
     };
     REASONS.contains(reason).then_some(())?;
-    Some((dataset.parse().ok()?, (*reason).to_owned(), code_of(code)?, code_of(subcode)?))
+    Some((
+        dataset.parse().ok()?,
+        (*reason).to_owned(),
+        code_of(code)?,
+        code_of(subcode)?,
+    ))
 }
 
 /// What an address or a form selects. A field that cannot be read is named.
@@ -69,12 +82,21 @@ fn selection(cx: &Cx<'_>, value: impl Fn(&str) -> String) -> Result<DeadSelectio
     let wrong = |pt: &str, en: &str| Failed::Invalid(lang.t(pt, en).to_owned());
     let time = |name: &str| match value(name).as_str() {
         "" => Ok(None),
-        text => zone.parse_local(text).map(Some).ok_or_else(|| wrong(
-            "“Parou entre” espera data e hora, como 2026-11-26T14:30.", "“Stopped between” takes a date and a time, such as 2026-11-26T14:30.")),
+        text => zone.parse_local(text).map(Some).ok_or_else(|| {
+            wrong(
+                "“Parou entre” espera data e hora, como 2026-11-26T14:30.",
+                "“Stopped between” takes a date and a time, such as 2026-11-26T14:30.",
+            )
+        }),
     };
     let code = match value("codigo").as_str() {
         "" => None,
-        text => Some(text.trim().parse().map_err(|_| wrong("“Código” é um número, como 2804019.", "“Code” is a number, such as 2804019."))?),
+        text => Some(text.trim().parse().map_err(|_| {
+            wrong(
+                "“Código” é um número, como 2804019.",
+                "“Code” is a number, such as 2804019.",
+            )
+        })?),
     };
     let reason = match value("motivo") {
         text if text.is_empty() => None,
@@ -82,7 +104,14 @@ fn selection(cx: &Cx<'_>, value: impl Fn(&str) -> String) -> Result<DeadSelectio
         _ => return Err(wrong("Não há esse motivo.", "There is no such reason.")),
     };
     let event_id = Some(value("evento").trim().to_owned()).filter(|id| !id.is_empty() && id.len() <= 200);
-    Ok(DeadSelection { dataset_id: cx.frame.dataset, reason, code, failed_from: time("de")?, failed_before: time("ate")?, event_id })
+    Ok(DeadSelection {
+        dataset_id: cx.frame.dataset,
+        reason,
+        code,
+        failed_from: time("de")?,
+        failed_before: time("ate")?,
+        event_id,
+    })
 }
 
 const FILTERS: [&str; 5] = ["motivo", "codigo", "de", "ate", "evento"];
@@ -94,7 +123,12 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let groups = groups?;
     let chosen = match parse_group(cx.asked("grupo")) {
         Some((dataset, reason, code, subcode)) => groups.iter().find(|group| {
-            (group.dataset_id, &group.reason, group.error_code, group.error_subcode) == (dataset, &reason, code, subcode)
+            (
+                group.dataset_id,
+                &group.reason,
+                group.error_code,
+                group.error_subcode,
+            ) == (dataset, &reason, code, subcode)
         }),
         None => groups.first(),
     };
@@ -108,7 +142,10 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
         groups,
         replays: super::overview::part("replays", replays),
         done: count("feitos").zip(count("velhos")),
-        filter: FILTERS.iter().map(|name| ((*name).to_owned(), cx.asked(name).to_owned())).collect(),
+        filter: FILTERS
+            .iter()
+            .map(|name| ((*name).to_owned(), cx.asked(name).to_owned()))
+            .collect(),
     };
     Reply::live(Page::DeadLetters.title(cx.lang()), render(&cx.frame, &data))
 }
@@ -116,13 +153,21 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
 async fn preview(cx: &Cx<'_>, group: &DeadGroup, selection: &DeadSelection) -> Result<Preview, Failed> {
     let (store, lang) = (&cx.app.store, cx.lang());
     let dataset = DatasetId::try_from(group.dataset_id).map_err(|_| Failed::NotFound)?;
-    let (sample, recurrence, breaker) =
-        join!(store.dead_sample(group, selection, SAMPLE), store.recurrence(group), store.breaker(dataset));
+    let (sample, recurrence, breaker) = join!(
+        store.dead_sample(group, selection, SAMPLE),
+        store.recurrence(group),
+        store.breaker(dataset)
+    );
     let breaker = super::overview::part("breaker", breaker).map(|(breaker, _, now_ms)| {
         let (tone, words) = super::overview::breaker_state(lang, &breaker, now_ms);
         (tone, words.to_owned())
     });
-    Ok(Preview { group: group.clone(), sample: sample?, recurrence: super::overview::part("recurrence", recurrence), breaker })
+    Ok(Preview {
+        group: group.clone(),
+        sample: sample?,
+        recurrence: super::overview::part("recurrence", recurrence),
+        breaker,
+    })
 }
 
 /// Sends dead letters of one group again: as many as were asked for, those closest to being too old first.
@@ -135,11 +180,25 @@ pub async fn replay(cx: &Cx<'_>) -> Result<Reply, Failed> {
     }
     let most = match cx.field("quantos") {
         "todos" => MOST,
-        text => text.parse().ok().filter(|most| (1..=MOST).contains(most)).ok_or_else(|| {
-            Failed::Invalid(lang.t("“Quantos” vai de 1 a 10.000.", "“How many” goes from 1 to 10,000.").to_owned())
-        })?,
+        text => text
+            .parse()
+            .ok()
+            .filter(|most| (1..=MOST).contains(most))
+            .ok_or_else(|| {
+                Failed::Invalid(
+                    lang.t(
+                        "“Quantos” vai de 1 a 10.000.",
+                        "“How many” goes from 1 to 10,000.",
+                    )
+                    .to_owned(),
+                )
+            })?,
     };
-    let numbers = cx.app.store.dead_numbers((dataset, &reason, code, subcode), &selection, most).await?;
+    let numbers = cx
+        .app
+        .store
+        .dead_numbers((dataset, &reason, code, subcode), &selection, most)
+        .await?;
     let mut done = (0, 0);
     if !numbers.is_empty() {
         let filter = DeadLetterFilter {
@@ -150,8 +209,18 @@ pub async fn replay(cx: &Cx<'_>) -> Result<Reply, Failed> {
         let request_id = Uuid::now_v7();
         let who = cx.signature();
         let note = format!("retried by {who}");
-        let spread = if most == 1 { Duration::ZERO } else { Duration::from_secs(300) };
-        let request = RetryRequest { dry_run: false, spread, at_most: most, request_id, note: &note };
+        let spread = if most == 1 {
+            Duration::ZERO
+        } else {
+            Duration::from_secs(300)
+        };
+        let request = RetryRequest {
+            dry_run: false,
+            spread,
+            at_most: most,
+            request_id,
+            note: &note,
+        };
         let count = cx.app.writing.retry_failed(&filter, &request).await?;
         info!(request.id = %request_id, "{} dead letters are retried by {who}", count.retried);
         done = (count.retried, count.too_old);
@@ -174,7 +243,10 @@ pub async fn replay(cx: &Cx<'_>) -> Result<Reply, Failed> {
 /// Sums of all groups by currency.
 fn money(groups: &[DeadGroup]) -> Vec<(String, f64)> {
     let mut sums: Vec<(String, f64)> = Vec::new();
-    for (currency, amount) in groups.iter().flat_map(|group| group.currencies.iter().zip(&group.amounts)) {
+    for (currency, amount) in groups
+        .iter()
+        .flat_map(|group| group.currencies.iter().zip(&group.amounts))
+    {
         match sums.iter_mut().find(|(other, _)| other == currency) {
             Some((_, sum)) => *sum += amount,
             None => sums.push((currency.clone(), *amount)),
@@ -191,15 +263,36 @@ pub fn render(frame: &Frame, data: &DeadLettersData) -> Markup {
     let sums = money(&data.groups);
     let filtered = data.filter.iter().any(|(_, value)| !value.is_empty());
     let (tone, answer) = match (total, possible) {
-        (0, _) if filtered => (Tone::Neutral, lang.t("Nada parado com este filtro", "Nothing stopped matches this filter").to_owned()),
-        (0, _) => (Tone::Good, lang.t("Nenhum evento parado", "No stopped events").to_owned()),
+        (0, _) if filtered => (
+            Tone::Neutral,
+            lang.t(
+                "Nada parado com este filtro",
+                "Nothing stopped matches this filter",
+            )
+            .to_owned(),
+        ),
+        (0, _) => (
+            Tone::Good,
+            lang.t("Nenhum evento parado", "No stopped events").to_owned(),
+        ),
         (total, possible) => {
-            let events = lang.plural(total, ("evento parado", "stopped event"), ("eventos parados", "stopped events"));
+            let events = lang.plural(
+                total,
+                ("evento parado", "stopped event"),
+                ("eventos parados", "stopped events"),
+            );
             let money = match sums.is_empty() {
                 true => String::new(),
-                false => format!(", {} {}", lang.moneys(&sums, true), lang.t("em compras", "in purchases")),
+                false => format!(
+                    ", {} {}",
+                    lang.moneys(&sums, true),
+                    lang.t("em compras", "in purchases")
+                ),
             };
-            (if possible > 0 { Tone::Watch } else { Tone::Neutral }, format!("{events}{money}"))
+            (
+                if possible > 0 { Tone::Watch } else { Tone::Neutral },
+                format!("{events}{money}"),
+            )
         }
     };
     let more = html! {
@@ -262,7 +355,12 @@ fn reason_words(lang: Lang, reason: &str) -> &str {
 
 fn filters(frame: &Frame, data: &DeadLettersData) -> Markup {
     let lang = frame.lang;
-    let value = |name: &str| data.filter.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value.as_str());
+    let value = |name: &str| {
+        data.filter
+            .iter()
+            .find(|(other, _)| other == name)
+            .map_or("", |(_, value)| value.as_str())
+    };
     html! {
         section.card aria-label=(lang.t("Filtro", "Filter")) { form.filters action="/parados" {
             @if let Some(dataset) = frame.dataset { input type="hidden" name="dataset" value=(dataset); }
@@ -296,16 +394,25 @@ fn what(lang: Lang, group: &DeadGroup) -> String {
 }
 
 fn amounts(group: &DeadGroup) -> Vec<(String, f64)> {
-    group.currencies.iter().cloned().zip(group.amounts.iter().copied()).collect()
+    group
+        .currencies
+        .iter()
+        .cloned()
+        .zip(group.amounts.iter().copied())
+        .collect()
 }
 
 fn group_item(frame: &Frame, data: &DeadLettersData, group: &DeadGroup) -> Markup {
     let lang = frame.lang;
     let (title, meaning, cure) = cause::of_group(lang, group);
     let (words, tone) = cure.words(lang);
-    let chosen = data.preview.as_ref().is_some_and(|preview| group_tag(&preview.group) == group_tag(group));
+    let chosen = data
+        .preview
+        .as_ref()
+        .is_some_and(|preview| group_tag(&preview.group) == group_tag(group));
     let money = amounts(group);
-    let code = cause::code(group.error_code, group.error_subcode).unwrap_or_else(|| lang.t("sem código", "no code").to_owned());
+    let code = cause::code(group.error_code, group.error_subcode)
+        .unwrap_or_else(|| lang.t("sem código", "no code").to_owned());
     html! {
         li {
             div {
@@ -328,7 +435,9 @@ fn group_item(frame: &Frame, data: &DeadLettersData, group: &DeadGroup) -> Marku
 
 fn replays(frame: &Frame, data: &DeadLettersData) -> Markup {
     let lang = frame.lang;
-    let Some(replays) = &data.replays else { return layout::missing(lang) };
+    let Some(replays) = &data.replays else {
+        return layout::missing(lang);
+    };
     html! {
         @if replays.is_empty() { p.empty { (lang.t("Nenhum reenvio em 30 dias.", "No resends within 30 days.")) } }
         ul.feed { @for replay in replays {
@@ -359,69 +468,75 @@ fn preview_card(frame: &Frame, data: &DeadLettersData, preview: &Preview) -> Mar
     let (title, _, cure) = cause::of_group(lang, group);
     let n = group.retryable;
     let old = group.events - n;
-    card("c5", "preview", lang.t("Previsão do reenvio", "Preview of the resend"), lang.t("nada foi enviado ainda", "nothing has been sent yet"), &html! {
-        p.sub { (title) " · " (frame.dataset_name(group.dataset_id)) }
-        @if cure == Cure::TooLate {
-            div.preview.none { h3 { (lang.t("Nada aqui pode mais ser entregue", "Nothing here can be delivered any more")) }
-                p { (lang.t("A Meta recusaria pela idade. A lista fica para consulta.", "Meta would refuse it for its age. The list stays to be looked at.")) } }
-        } @else {
-            div.preview {
-                h3 { (lang.plural(n, ("evento volta", "event goes back"), ("eventos voltam", "events go back"))) " " (lang.t("para a fila, em 5 minutos", "to the queue, within 5 minutes")) }
-                ul {
-                    li { (lang.count(old)) " " (lang.t("ficam de fora por idade", "stay out for their age"))
-                        @if let Some(at) = group.first_deadline { "; " (lang.t("o primeiro vence em", "the first expires in")) " " (lang.duration((at - frame.now).num_milliseconds())) } }
-                    li { @if group.unanswered > 0 {
-                        (lang.count(group.unanswered)) " " (lang.t("podem já ter sido contados: a Meta descarta a cópia por 48 h", "may have been counted already: Meta drops the copy for 48 h"))
-                    } @else { (lang.t("nenhum chegou a ser aceito pela Meta: sem risco de contar duas vezes", "none was ever accepted by Meta: no risk of counting twice")) } }
-                    @if let Some((tone, words)) = &preview.breaker { li { (lang.t("disjuntor: ", "circuit breaker: ")) (words)
-                        @if *tone != Tone::Good { " (" (lang.t("eles esperam nele", "they wait at it")) ")" } } }
-                    @if let Some(recurrence) = &preview.recurrence { li {
-                        b { (lang.t("a causa continua? ", "does the cause go on? ")) }
-                        @if recurrence.recent > 0 {
-                            (lang.count(recurrence.recent)) " " (lang.t("com o mesmo erro na última hora", "with the same error within the last hour"))
-                        } @else if recurrence.succeeded > 0 {
-                            (lang.t("nenhum igual na última hora; ", "none alike within the last hour; ")) (lang.count(recurrence.succeeded)) " " (lang.t("chegaram", "arrived"))
-                        } @else { (lang.t("nada foi enviado na última hora", "nothing was sent within the last hour")) }
-                    } }
-                }
-                @if frame.is_operator() {
-                    @let form = |quantity: &str, class: &str, words: String| html! {
-                        form method="post" action="/parados/reenviar" {
-                            (frame.form_fields())
-                            input type="hidden" name="grupo" value=(group_tag(group));
-                            @if let Some(dataset) = frame.dataset { input type="hidden" name="dataset" value=(dataset); }
-                            @for (name, value) in data.filter.iter().filter(|(_, value)| !value.is_empty()) { input type="hidden" name=(name) value=(value); }
-                            input type="hidden" name="quantos" value=(quantity);
-                            button class=(class) { (words) }
-                        }
-                    };
-                    div.row {
-                        (form("1", "btn primary", lang.t("Reenviar 1 e ver o que acontece", "Resend 1 and see what happens").to_owned()))
-                        @if n > 1 { (form(if n > MOST { "10000" } else { "todos" }, "btn",
-                            format!("{} {}", lang.t("Reenviar os", "Resend all"), lang.count(n.min(MOST))))) }
+    card(
+        "c5",
+        "preview",
+        lang.t("Previsão do reenvio", "Preview of the resend"),
+        lang.t("nada foi enviado ainda", "nothing has been sent yet"),
+        &html! {
+            p.sub { (title) " · " (frame.dataset_name(group.dataset_id)) }
+            @if cure == Cure::TooLate {
+                div.preview.none { h3 { (lang.t("Nada aqui pode mais ser entregue", "Nothing here can be delivered any more")) }
+                    p { (lang.t("A Meta recusaria pela idade. A lista fica para consulta.", "Meta would refuse it for its age. The list stays to be looked at.")) } }
+            } @else {
+                div.preview {
+                    h3 { (lang.plural(n, ("evento volta", "event goes back"), ("eventos voltam", "events go back"))) " " (lang.t("para a fila, em 5 minutos", "to the queue, within 5 minutes")) }
+                    ul {
+                        li { (lang.count(old)) " " (lang.t("ficam de fora por idade", "stay out for their age"))
+                            @if let Some(at) = group.first_deadline { "; " (lang.t("o primeiro vence em", "the first expires in")) " " (lang.duration((at - frame.now).num_milliseconds())) } }
+                        li { @if group.unanswered > 0 {
+                            (lang.count(group.unanswered)) " " (lang.t("podem já ter sido contados: a Meta descarta a cópia por 48 h", "may have been counted already: Meta drops the copy for 48 h"))
+                        } @else { (lang.t("nenhum chegou a ser aceito pela Meta: sem risco de contar duas vezes", "none was ever accepted by Meta: no risk of counting twice")) } }
+                        @if let Some((tone, words)) = &preview.breaker { li { (lang.t("disjuntor: ", "circuit breaker: ")) (words)
+                            @if *tone != Tone::Good { " (" (lang.t("eles esperam nele", "they wait at it")) ")" } } }
+                        @if let Some(recurrence) = &preview.recurrence { li {
+                            b { (lang.t("a causa continua? ", "does the cause go on? ")) }
+                            @if recurrence.recent > 0 {
+                                (lang.count(recurrence.recent)) " " (lang.t("com o mesmo erro na última hora", "with the same error within the last hour"))
+                            } @else if recurrence.succeeded > 0 {
+                                (lang.t("nenhum igual na última hora; ", "none alike within the last hour; ")) (lang.count(recurrence.succeeded)) " " (lang.t("chegaram", "arrived"))
+                            } @else { (lang.t("nada foi enviado na última hora", "nothing was sent within the last hour")) }
+                        } }
                     }
-                } @else { p.note { (lang.t("Reenviar é para quem opera.", "Resending is for operators.")) } }
+                    @if frame.is_operator() {
+                        @let form = |quantity: &str, class: &str, words: String| html! {
+                            form method="post" action="/parados/reenviar" {
+                                (frame.form_fields())
+                                input type="hidden" name="grupo" value=(group_tag(group));
+                                @if let Some(dataset) = frame.dataset { input type="hidden" name="dataset" value=(dataset); }
+                                @for (name, value) in data.filter.iter().filter(|(_, value)| !value.is_empty()) { input type="hidden" name=(name) value=(value); }
+                                input type="hidden" name="quantos" value=(quantity);
+                                button class=(class) { (words) }
+                            }
+                        };
+                        div.row {
+                            (form("1", "btn primary", lang.t("Reenviar 1 e ver o que acontece", "Resend 1 and see what happens").to_owned()))
+                            @if n > 1 { (form(if n > MOST { "10000" } else { "todos" }, "btn",
+                                format!("{} {}", lang.t("Reenviar os", "Resend all"), lang.count(n.min(MOST))))) }
+                        }
+                    } @else { p.note { (lang.t("Reenviar é para quem opera.", "Resending is for operators.")) } }
+                }
+                @if let Some(viewer) = frame.viewer.as_ref().filter(|viewer| viewer.is_operator) {
+                    p.note { (lang.t("Fica registrado: ", "It is logged: ")) (viewer.name) ", " (frame.zone.full(lang, frame.now)) ". "
+                        (lang.t("Pedir duas vezes reenvia uma.", "Asking twice resends once.")) }
+                }
             }
-            @if let Some(viewer) = frame.viewer.as_ref().filter(|viewer| viewer.is_operator) {
-                p.note { (lang.t("Fica registrado: ", "It is logged: ")) (viewer.name) ", " (frame.zone.full(lang, frame.now)) ". "
-                    (lang.t("Pedir duas vezes reenvia uma.", "Asking twice resends once.")) }
+            details.more open { summary { (lang.t("Amostra", "Sample")) }
+                div.scroll tabindex="0" role="region" aria-label=(lang.t("Amostra", "Sample")) { table {
+                    thead { tr { th scope="col" { (lang.t("Evento", "Event")) } th scope="col" { (lang.t("Recebido", "Received")) }
+                        th.r scope="col" { (lang.t("Valor", "Value")) } th.r scope="col" { (lang.t("Vence em", "Expires in")) } } }
+                    tbody { @for row in &preview.sample { tr {
+                        td { a href=(super::event::address(frame, row.dataset_id, row.day, row.event_number)) {
+                            (event_name(lang, row.event_name.as_deref().unwrap_or("?"))) " " code { (cut(row.event_id.as_deref().unwrap_or("?"), 28)) } } }
+                        td { @if let Some(at) = row.received_at { (frame.zone.short(lang, at, frame.now)) } }
+                        td.r { @if let (Some(value), Some(currency)) = (row.value, &row.currency) { (lang.money(value, currency, false)) } }
+                        td.r { @let left = (row.send_by - frame.now).num_milliseconds();
+                            @if left > 0 { (lang.duration(left)) } @else { (lang.t("venceu", "expired")) } }
+                    } } }
+                } }
             }
-        }
-        details.more open { summary { (lang.t("Amostra", "Sample")) }
-            div.scroll tabindex="0" role="region" aria-label=(lang.t("Amostra", "Sample")) { table {
-                thead { tr { th scope="col" { (lang.t("Evento", "Event")) } th scope="col" { (lang.t("Recebido", "Received")) }
-                    th.r scope="col" { (lang.t("Valor", "Value")) } th.r scope="col" { (lang.t("Vence em", "Expires in")) } } }
-                tbody { @for row in &preview.sample { tr {
-                    td { a href=(super::event::address(frame, row.dataset_id, row.day, row.event_number)) {
-                        (event_name(lang, row.event_name.as_deref().unwrap_or("?"))) " " code { (cut(row.event_id.as_deref().unwrap_or("?"), 28)) } } }
-                    td { @if let Some(at) = row.received_at { (frame.zone.short(lang, at, frame.now)) } }
-                    td.r { @if let (Some(value), Some(currency)) = (row.value, &row.currency) { (lang.money(value, currency, false)) } }
-                    td.r { @let left = (row.send_by - frame.now).num_milliseconds();
-                        @if left > 0 { (lang.duration(left)) } @else { (lang.t("venceu", "expired")) } }
-                } } }
-            } }
-        }
-    })
+        },
+    )
 }
 
 #[cfg(test)]
@@ -430,9 +545,22 @@ mod tests {
 
     #[test]
     fn a_group_is_named_in_an_address_and_read_back() {
-        assert_eq!(parse_group("12.refused.100.2804019"), Some((12, "refused".into(), Some(100), Some(2_804_019))));
-        assert_eq!(parse_group("12.exhausted.."), Some((12, "exhausted".into(), None, None)));
-        for wrong in ["", "12.refused.100", "x.refused..", "12.anything..", "12.refused.a.", "12.refused.1.2.3"] {
+        assert_eq!(
+            parse_group("12.refused.100.2804019"),
+            Some((12, "refused".into(), Some(100), Some(2_804_019)))
+        );
+        assert_eq!(
+            parse_group("12.exhausted.."),
+            Some((12, "exhausted".into(), None, None))
+        );
+        for wrong in [
+            "",
+            "12.refused.100",
+            "x.refused..",
+            "12.anything..",
+            "12.refused.a.",
+            "12.refused.1.2.3",
+        ] {
             assert_eq!(parse_group(wrong), None, "{wrong}");
         }
     }

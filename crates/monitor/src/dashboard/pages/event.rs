@@ -21,7 +21,10 @@ pub fn searches(text: &str) -> Vec<Search> {
     }
     if let Ok(id) = Uuid::parse_str(text) {
         // A version 7 tells when it was made, so that a day is enough to look through.
-        if let Some(at) = id.get_timestamp().and_then(|at| DateTime::from_timestamp(i64::try_from(at.to_unix().0).ok()?, 0)) {
+        if let Some(at) = id
+            .get_timestamp()
+            .and_then(|at| DateTime::from_timestamp(i64::try_from(at.to_unix().0).ok()?, 0))
+        {
             searches.push(Search::Request(id, at));
         }
     }
@@ -42,8 +45,15 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     // One event of several is named by its number and day.
     if let (Ok(number), Ok(day)) = (cx.asked("n").parse::<i64>(), cx.asked("dia").parse()) {
         let dataset = cx.frame.dataset.or_else(|| cx.asked("de").parse().ok());
-        let dataset = dataset.filter(|id| cx.frame.datasets.iter().any(|(known, _)| known == id)).ok_or(Failed::NotFound)?;
-        let story = cx.app.store.event_passport(dataset, day, number).await?.ok_or(Failed::NotFound)?;
+        let dataset = dataset
+            .filter(|id| cx.frame.datasets.iter().any(|(known, _)| known == id))
+            .ok_or(Failed::NotFound)?;
+        let story = cx
+            .app
+            .store
+            .event_passport(dataset, day, number)
+            .await?
+            .ok_or(Failed::NotFound)?;
         return Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story));
     }
     if query.trim().is_empty() {
@@ -60,7 +70,12 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     }
     match found.as_slice() {
         [event] => {
-            let story = cx.app.store.event_passport(event.dataset_id, event.day, event.event_number).await?.ok_or(Failed::NotFound)?;
+            let story = cx
+                .app
+                .store
+                .event_passport(event.dataset_id, event.day, event.event_number)
+                .await?
+                .ok_or(Failed::NotFound)?;
             Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story))
         }
         events => Reply::page(title, render_search(&cx.frame, query, Some(events))),
@@ -143,18 +158,48 @@ pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) 
     let lang = frame.lang;
     let event = &story.event;
     let name = event_name(lang, &event.event_name);
-    let delivered = story.attempts.iter().find(|attempt| attempt.outcome == "delivered");
+    let delivered = story
+        .attempts
+        .iter()
+        .find(|attempt| attempt.outcome == "delivered");
     let place = story.place.as_ref().map(|place| place.place.as_str());
     let withheld = story.outcomes.iter().any(|outcome| outcome.outcome == "withheld");
     let (tone, end) = match (delivered, place) {
-        (Some(attempt), _) => (Tone::Good, format!("{} {}", lang.t("chegou à Meta em", "reached Meta in"),
-            lang.duration((attempt.attempted_at - event.received_at).num_milliseconds()))),
+        (Some(attempt), _) => (
+            Tone::Good,
+            format!(
+                "{} {}",
+                lang.t("chegou à Meta em", "reached Meta in"),
+                lang.duration((attempt.attempted_at - event.received_at).num_milliseconds())
+            ),
+        ),
         (None, Some("failed")) => (Tone::Bad, lang.t("está parado", "is stopped").to_owned()),
-        (None, Some("waiting")) => (Tone::Watch, lang.t("espera uma nova tentativa", "waits to be tried again").to_owned()),
-        (None, Some("ready")) => (Tone::Neutral, lang.t("está pronto para seguir", "is ready to be sent").to_owned()),
-        (None, Some("in_flight")) => (Tone::Neutral, lang.t("está a caminho", "is on the way").to_owned()),
-        (None, _) if withheld => (Tone::Neutral, lang.t("não é enviado: a pessoa recusou anúncios", "is not sent: the person refused ads").to_owned()),
-        (None, _) => (Tone::Watch, lang.t("não está em nenhuma fila", "is in no queue").to_owned()),
+        (None, Some("waiting")) => (
+            Tone::Watch,
+            lang.t("espera uma nova tentativa", "waits to be tried again")
+                .to_owned(),
+        ),
+        (None, Some("ready")) => (
+            Tone::Neutral,
+            lang.t("está pronto para seguir", "is ready to be sent")
+                .to_owned(),
+        ),
+        (None, Some("in_flight")) => (
+            Tone::Neutral,
+            lang.t("está a caminho", "is on the way").to_owned(),
+        ),
+        (None, _) if withheld => (
+            Tone::Neutral,
+            lang.t(
+                "não é enviado: a pessoa recusou anúncios",
+                "is not sent: the person refused ads",
+            )
+            .to_owned(),
+        ),
+        (None, _) => (
+            Tone::Watch,
+            lang.t("não está em nenhuma fila", "is in no queue").to_owned(),
+        ),
     };
     let more = html! {
         (frame.dataset_name(event.dataset_id))
@@ -204,7 +249,11 @@ fn stops(frame: &Frame, story: &EventStory) -> Vec<Stop> {
         fbtrace: None,
         gap: None,
     }];
-    let copies: Vec<_> = story.outcomes.iter().filter(|outcome| outcome.outcome == "duplicate").collect();
+    let copies: Vec<_> = story
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.outcome == "duplicate")
+        .collect();
     if let Some(first) = copies.first() {
         let count: i64 = copies.iter().map(|copy| i64::from(copy.event_count)).sum();
         stops.push(Stop {
@@ -217,13 +266,27 @@ fn stops(frame: &Frame, story: &EventStory) -> Vec<Stop> {
             gap: None,
         });
     }
-    for outcome in story.outcomes.iter().filter(|outcome| outcome.outcome != "duplicate") {
+    for outcome in story
+        .outcomes
+        .iter()
+        .filter(|outcome| outcome.outcome != "duplicate")
+    {
         let (picture, class, pt, en) = match outcome.outcome.as_str() {
             "retried" => ("again", "", "Reenvio pedido", "Resend asked for"),
             "expired" => ("clock", "bad", "Velho demais para a Meta", "Too old for Meta"),
             "withheld" => ("pause", "", "Guardado, não enviado", "Stored, not sent"),
-            "erased" => ("cross", "", "Conteúdo apagado a pedido da pessoa", "Content erased at the person's request"),
-            "missing" => ("cross", "bad", "O conteúdo não existia mais", "The content was gone"),
+            "erased" => (
+                "cross",
+                "",
+                "Conteúdo apagado a pedido da pessoa",
+                "Content erased at the person's request",
+            ),
+            "missing" => (
+                "cross",
+                "bad",
+                "O conteúdo não existia mais",
+                "The content was gone",
+            ),
             other => ("dot", "", other, other),
         };
         stops.push(Stop {
@@ -246,7 +309,11 @@ fn stops(frame: &Frame, story: &EventStory) -> Vec<Stop> {
         if let (Some(at), Some(next)) = (stop.at, next) {
             let waited = (next - at).num_milliseconds();
             if waited >= 100 && stop.class != "done" {
-                stop.gap = Some(format!("{} {}", lang.t("depois de", "after"), lang.duration(waited)));
+                stop.gap = Some(format!(
+                    "{} {}",
+                    lang.t("depois de", "after"),
+                    lang.duration(waited)
+                ));
             }
         }
     }
@@ -262,7 +329,11 @@ fn attempt_stop(lang: Lang, at: usize, attempt: &Attempt) -> Stop {
         Lang::En => format!("Attempt {}", at + 1),
     };
     let took = attempt.latency_ms.map(|ms| lang.milliseconds(f64::from(ms)));
-    let events = lang.plural(i64::from(attempt.event_count), ("evento", "event"), ("eventos", "events"));
+    let events = lang.plural(
+        i64::from(attempt.event_count),
+        ("evento", "event"),
+        ("eventos", "events"),
+    );
     if attempt.outcome == "delivered" {
         return Stop {
             class: "done",
@@ -278,7 +349,13 @@ fn attempt_stop(lang: Lang, at: usize, attempt: &Attempt) -> Stop {
             gap: None,
         };
     }
-    let words = cause::of_attempt(lang, &attempt.outcome, attempt.http_status, attempt.error_code, attempt.error_subcode);
+    let words = cause::of_attempt(
+        lang,
+        &attempt.outcome,
+        attempt.http_status,
+        attempt.error_code,
+        attempt.error_subcode,
+    );
     let uncertain = attempt.outcome == "unavailable" && attempt.http_status.is_none();
     Stop {
         class: "bad",
@@ -302,7 +379,9 @@ fn now_stop(frame: &Frame, story: &EventStory, place: &rastro_store::dashboard::
     let left = (story.event.send_by - frame.now).num_milliseconds();
     let deadline = match left > 0 {
         true => format!("{} {}.", lang.t("Vence em", "Expires in"), lang.duration(left)),
-        false => lang.t("A Meta não o aceita mais.", "Meta would no longer take it.").to_owned(),
+        false => lang
+            .t("A Meta não o aceita mais.", "Meta would no longer take it.")
+            .to_owned(),
     };
     let (class, picture, title, text) = match place.place.as_str() {
         "failed" => {
@@ -313,19 +392,48 @@ fn now_stop(frame: &Frame, story: &EventStory, place: &rastro_store::dashboard::
                 Some("refused") => lang.t("a Meta o recusou", "Meta refused it"),
                 _ => lang.t("sem conteúdo ou sem conjunto", "without content or dataset"),
             };
-            ("bad", "pause", format!("{}: {why}", lang.t("Parado", "Stopped")), html! {
-                @if let Some(words) = words { (words) ". " }
-                (lang.t("Não é tentado de novo sozinho.", "It is not tried again by itself.")) " " (deadline) " "
-                a href=(frame.link("/parados", &format!("dataset={}", story.event.dataset_id))) { (lang.t("Ver os parados", "See the stopped ones")) }
-            })
+            (
+                "bad",
+                "pause",
+                format!("{}: {why}", lang.t("Parado", "Stopped")),
+                html! {
+                    @if let Some(words) = words { (words) ". " }
+                    (lang.t("Não é tentado de novo sozinho.", "It is not tried again by itself.")) " " (deadline) " "
+                    a href=(frame.link("/parados", &format!("dataset={}", story.event.dataset_id))) { (lang.t("Ver os parados", "See the stopped ones")) }
+                },
+            )
         }
-        "waiting" => ("", "again", lang.t("Espera uma nova tentativa", "Waits to be tried again").to_owned(), html! {
-            @if let Some(at) = place.next_retry_at { (lang.t("Próxima às", "Next at")) " " (frame.zone.exact(lang, at)) ". " } (deadline)
-        }),
-        "in_flight" => ("", "plane", lang.t("A caminho da Meta", "On the way to Meta").to_owned(), html! { (deadline) }),
-        _ => ("", "list", lang.t("Pronto, na fila", "Ready, in the queue").to_owned(), html! { (deadline) }),
+        "waiting" => (
+            "",
+            "again",
+            lang.t("Espera uma nova tentativa", "Waits to be tried again")
+                .to_owned(),
+            html! {
+                @if let Some(at) = place.next_retry_at { (lang.t("Próxima às", "Next at")) " " (frame.zone.exact(lang, at)) ". " } (deadline)
+            },
+        ),
+        "in_flight" => (
+            "",
+            "plane",
+            lang.t("A caminho da Meta", "On the way to Meta").to_owned(),
+            html! { (deadline) },
+        ),
+        _ => (
+            "",
+            "list",
+            lang.t("Pronto, na fila", "Ready, in the queue").to_owned(),
+            html! { (deadline) },
+        ),
     };
-    Stop { class, picture, title, at: place.failed_at.filter(|_| place.place == "failed"), text, fbtrace: None, gap: None }
+    Stop {
+        class,
+        picture,
+        title,
+        at: place.failed_at.filter(|_| place.place == "failed"),
+        text,
+        fbtrace: None,
+        gap: None,
+    }
 }
 
 fn links(frame: &Frame, jaeger_url: &str, story: &EventStory, delivered: Option<&Attempt>) -> Markup {
@@ -360,7 +468,9 @@ fn links(frame: &Frame, jaeger_url: &str, story: &EventStory, delivered: Option<
 }
 
 fn query(id: &str) -> String {
-    form_urlencoded::Serializer::new(String::new()).append_pair("q", id).finish()
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("q", id)
+        .finish()
 }
 
 /// The keys by which Meta can find a person, in the order in which they help.
@@ -387,11 +497,20 @@ fn payload(frame: &Frame, payload: &str) -> Markup {
         return html! { p.empty { (lang.t("O conteúdo foi apagado.", "The content was erased.")) } };
     };
     let person = json.get("user_data");
-    let has = |key: &str| person.and_then(|person| person.get(key)).is_some_and(|value| !value.is_null());
-    let sale: Vec<(String, String)> = json.get("custom_data").and_then(Value::as_object).into_iter().flatten()
+    let has = |key: &str| {
+        person
+            .and_then(|person| person.get(key))
+            .is_some_and(|value| !value.is_null())
+    };
+    let sale: Vec<(String, String)> = json
+        .get("custom_data")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
         .filter(|(_, value)| value.is_number() || value.is_string())
         .map(|(name, value)| (cut(name, 40), cut(&value.to_string().replace('"', ""), 40)))
-        .take(8).collect();
+        .take(8)
+        .collect();
     html! {
         p.sub { (lang.t("Para achar a pessoa", "To find the person by")) }
         ul.chips {
@@ -422,7 +541,12 @@ pub fn without_identifiers(json: &Value) -> Value {
         match value {
             Value::String(text) => Value::String(cut_identifier(text)),
             Value::Array(values) => Value::Array(values.iter().map(all_cut).collect()),
-            Value::Object(fields) => Value::Object(fields.iter().map(|(name, value)| (name.clone(), all_cut(value))).collect()),
+            Value::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), all_cut(value)))
+                    .collect(),
+            ),
             other => other.clone(),
         }
     }
@@ -431,13 +555,19 @@ pub fn without_identifiers(json: &Value) -> Value {
             fields
                 .iter()
                 .map(|(name, value)| {
-                    let value = if name == "user_data" { all_cut(value) } else { without_identifiers(value) };
+                    let value = if name == "user_data" {
+                        all_cut(value)
+                    } else {
+                        without_identifiers(value)
+                    };
                     (name.clone(), value)
                 })
                 .collect(),
         ),
         Value::Array(values) => Value::Array(values.iter().map(without_identifiers).collect()),
-        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => Value::String(cut_identifier(text)),
+        Value::String(text) if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Value::String(cut_identifier(text))
+        }
         Value::String(text) => Value::String(without_query(text)),
         other => other.clone(),
     }
@@ -447,7 +577,11 @@ pub fn without_identifiers(json: &Value) -> Value {
 fn cut_identifier(text: &str) -> String {
     let characters: Vec<char> = text.chars().collect();
     match characters.len() {
-        40.. => format!("{}…{}", characters[..8].iter().collect::<String>(), characters[characters.len() - 6..].iter().collect::<String>()),
+        40.. => format!(
+            "{}…{}",
+            characters[..8].iter().collect::<String>(),
+            characters[characters.len() - 6..].iter().collect::<String>()
+        ),
         8.. => format!("{}…", characters[..4].iter().collect::<String>()),
         _ => "…".to_owned(),
     }
@@ -478,7 +612,13 @@ mod tests {
             "custom_data": { "value": 349.9, "lead": hash },
         }));
         let text = cut.to_string();
-        for secret in [hash, "203.0.113.77", "Mozilla/5.0 (Linux)", "fb.1.1.22", "ana@example.com"] {
+        for secret in [
+            hash,
+            "203.0.113.77",
+            "Mozilla/5.0 (Linux)",
+            "fb.1.1.22",
+            "ana@example.com",
+        ] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         assert_eq!(cut["user_data"]["em"][0], "c18aa3f1…a9e511");

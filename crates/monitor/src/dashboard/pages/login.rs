@@ -54,7 +54,10 @@ pub fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     if cx.visitor.is_some() {
         return Ok(Reply::Redirect(cx.frame.link("/", "")));
     }
-    Reply::page(title, render(&cx.frame, Wrong::Nothing, "", back(cx.asked("volta"))))
+    Reply::page(
+        title,
+        render(&cx.frame, Wrong::Nothing, "", back(cx.asked("volta"))),
+    )
 }
 
 pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
@@ -65,13 +68,22 @@ pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
     }
     let title = layout::Page::Login.title(cx.lang());
     let (key, back) = (cx.field("key"), back(cx.field("volta")));
-    let name: String = cx.field("name").chars().filter(|c| !c.is_control()).take(80).collect();
+    let name: String = cx
+        .field("name")
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(80)
+        .collect();
     if name.is_empty() {
         return Reply::wrong(title, render(&cx.frame, Wrong::Name, "", back));
     }
     let secret = visitor::random_hex();
     let hash = Sha256::digest(key).into();
-    let Some(session) = app.store.begin_session(&visitor::session_hash(&secret), &hash, &name).await? else {
+    let Some(session) = app
+        .store
+        .begin_session(&visitor::session_hash(&secret), &hash, &name)
+        .await?
+    else {
         app.door().failed(address);
         warn!("a wrong key was tried at the dashboard from {address}");
         return Reply::wrong(title, render(&cx.frame, Wrong::Key, &name, back));
@@ -90,12 +102,21 @@ pub async fn sign_out(cx: &Cx<'_>) -> Result<Reply, Failed> {
         cx.app.door().forget(&hash);
         cx.app.store.end_session(&hash).await?;
     }
-    Ok(Reply::WithSession(if cx.lang() == crate::dashboard::words::Lang::En { "/entrar?lang=en" } else { "/entrar" }.into(), None))
+    Ok(Reply::WithSession(
+        if cx.lang() == crate::dashboard::words::Lang::En {
+            "/entrar?lang=en"
+        } else {
+            "/entrar"
+        }
+        .into(),
+        None,
+    ))
 }
 
 /// Only to a page of ours: a path, and no other host by two slashes or a backslash.
 fn back(to: &str) -> &str {
-    let own = to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n']) && to.len() <= 2_000;
+    let own =
+        to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n']) && to.len() <= 2_000;
     if own { to } else { "" }
 }
 
@@ -106,7 +127,13 @@ mod tests {
     #[test]
     fn whoever_signs_in_is_led_to_our_own_pages_only() {
         assert_eq!(back("/alertas/41?lang=en"), "/alertas/41?lang=en");
-        for other in ["https://mal.example", "//mal.example", "/\\mal.example", "javascript:1", "/a\r\nSet-Cookie: x"] {
+        for other in [
+            "https://mal.example",
+            "//mal.example",
+            "/\\mal.example",
+            "javascript:1",
+            "/a\r\nSet-Cookie: x",
+        ] {
             assert_eq!(back(other), "", "{other:?}");
         }
     }

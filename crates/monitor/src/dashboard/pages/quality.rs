@@ -23,7 +23,11 @@ pub struct QualityData {
 
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (store, dataset) = (&cx.app.store, cx.frame.dataset);
-    let (rows, keys, states) = join!(store.quality(dataset, 30), store.quality_keys(dataset), store.quality_states(dataset));
+    let (rows, keys, states) = join!(
+        store.quality(dataset, 30),
+        store.quality_keys(dataset),
+        store.quality_states(dataset)
+    );
     let mut data = QualityData {
         rows: rows?,
         keys: part("keys", keys).unwrap_or_default(),
@@ -39,7 +43,10 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
 pub async fn ask(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let dataset = cx.dataset_at(0)?;
     if !cx.app.writing.ask_quality_again(dataset).await? {
-        let text = cx.lang().t("A Meta já foi perguntada na última hora.", "Meta was asked within the last hour already.");
+        let text = cx.lang().t(
+            "A Meta já foi perguntada na última hora.",
+            "Meta was asked within the last hour already.",
+        );
         return Err(Failed::Invalid(text.to_owned()));
     }
     Ok(Reply::Redirect(cx.frame.link("/qualidade", "")))
@@ -67,7 +74,9 @@ fn key_words(lang: Lang, key: &str) -> (String, f64) {
 
 /// The one key that should help most, in a sentence: the largest missing share times its weight.
 pub fn advice(lang: Lang, row: &QualityRow, keys: &[QualityKey]) -> Option<String> {
-    let of_this = keys.iter().filter(|key| key.dataset_id == row.dataset_id && key.event_name == row.event_name);
+    let of_this = keys
+        .iter()
+        .filter(|key| key.dataset_id == row.dataset_id && key.event_name == row.event_name);
     let (name, covered, _) = of_this
         .filter_map(|key| {
             let covered = key.coverage_percent?;
@@ -77,8 +86,14 @@ pub fn advice(lang: Lang, row: &QualityRow, keys: &[QualityKey]) -> Option<Strin
         .max_by(|one, other| one.2.total_cmp(&other.2))?;
     let lacking = 100.0 - covered;
     (lacking >= 5.0).then(|| match lang {
-        Lang::Pt => format!("Falta {name} em {} dos eventos: é o que mais deve render.", lang.percent(lacking.floor(), 0)),
-        Lang::En => format!("{name} is missing in {} of events: it should help most.", lang.percent(lacking.floor(), 0)),
+        Lang::Pt => format!(
+            "Falta {name} em {} dos eventos: é o que mais deve render.",
+            lang.percent(lacking.floor(), 0)
+        ),
+        Lang::En => format!(
+            "{name} is missing in {} of events: it should help most.",
+            lang.percent(lacking.floor(), 0)
+        ),
     })
 }
 
@@ -87,11 +102,32 @@ pub fn render(frame: &Frame, data: &QualityData) -> Markup {
     let mut rows = newest(&data.rows);
     rows.sort_by(|one, other| one.score.unwrap_or(11.0).total_cmp(&other.score.unwrap_or(11.0)));
     let lowest = rows.iter().find(|row| row.score.is_some());
-    let low = rows.iter().filter(|row| row.score.is_some_and(|score| score < charts::GOAL)).count();
+    let low = rows
+        .iter()
+        .filter(|row| row.score.is_some_and(|score| score < charts::GOAL))
+        .count();
     let (tone, answer) = match lowest {
-        None => (Tone::Neutral, lang.t("A Meta ainda não deu nota", "Meta has given no score yet").to_owned()),
-        Some(_) if low > 0 => (Tone::Watch, lang.plural(i64::try_from(low).unwrap_or(0), ("evento abaixo de 6,0", "event below 6.0"), ("eventos abaixo de 6,0", "events below 6.0"))),
-        Some(_) => (Tone::Good, lang.t("A Meta acha as pessoas dos seus eventos", "Meta finds the people of your events").to_owned()),
+        None => (
+            Tone::Neutral,
+            lang.t("A Meta ainda não deu nota", "Meta has given no score yet")
+                .to_owned(),
+        ),
+        Some(_) if low > 0 => (
+            Tone::Watch,
+            lang.plural(
+                i64::try_from(low).unwrap_or(0),
+                ("evento abaixo de 6,0", "event below 6.0"),
+                ("eventos abaixo de 6,0", "events below 6.0"),
+            ),
+        ),
+        Some(_) => (
+            Tone::Good,
+            lang.t(
+                "A Meta acha as pessoas dos seus eventos",
+                "Meta finds the people of your events",
+            )
+            .to_owned(),
+        ),
     };
     let more = html! {
         @match lowest {
@@ -135,8 +171,14 @@ pub fn render(frame: &Frame, data: &QualityData) -> Markup {
 fn asked(frame: &Frame, data: &QualityData, dataset: i64) -> String {
     let lang = frame.lang;
     match data.states.iter().find(|state| state.dataset_id == dataset) {
-        Some(state) => format!("{} {}", lang.t("Meta perguntada", "Meta asked"), frame.zone.short(lang, state.asked_at, frame.now)),
-        None => lang.t("a Meta ainda não foi perguntada", "Meta has not been asked yet").to_owned(),
+        Some(state) => format!(
+            "{} {}",
+            lang.t("Meta perguntada", "Meta asked"),
+            frame.zone.short(lang, state.asked_at, frame.now)
+        ),
+        None => lang
+            .t("a Meta ainda não foi perguntada", "Meta has not been asked yet")
+            .to_owned(),
     }
 }
 
@@ -154,16 +196,38 @@ fn state_words(frame: &Frame, data: &QualityData, dataset: i64) -> &'static str 
 fn event_part(frame: &Frame, data: &QualityData, row: &QualityRow) -> Markup {
     let lang = frame.lang;
     let stale = (frame.now - row.fetched_at).num_hours() >= 36;
-    let mut history: Vec<(chrono::NaiveDate, f64)> = data.rows.iter()
+    let mut history: Vec<(chrono::NaiveDate, f64)> = data
+        .rows
+        .iter()
         .filter(|other| other.dataset_id == row.dataset_id && other.event_name == row.event_name)
-        .filter_map(|other| Some((other.day, other.score?))).collect();
+        .filter_map(|other| Some((other.day, other.score?)))
+        .collect();
     history.sort_by_key(|(day, _)| *day);
-    let change = history.iter().rev().find(|(day, _)| (row.day - *day).num_days() >= 7).zip(row.score).map(|((_, before), now)| now - before);
-    let mut keys: Vec<&QualityKey> = data.keys.iter().filter(|key| key.dataset_id == row.dataset_id && key.event_name == row.event_name).collect();
-    keys.sort_by(|one, other| one.coverage_percent.unwrap_or(0.0).total_cmp(&other.coverage_percent.unwrap_or(0.0)));
+    let change = history
+        .iter()
+        .rev()
+        .find(|(day, _)| (row.day - *day).num_days() >= 7)
+        .zip(row.score)
+        .map(|((_, before), now)| now - before);
+    let mut keys: Vec<&QualityKey> = data
+        .keys
+        .iter()
+        .filter(|key| key.dataset_id == row.dataset_id && key.event_name == row.event_name)
+        .collect();
+    keys.sort_by(|one, other| {
+        one.coverage_percent
+            .unwrap_or(0.0)
+            .total_cmp(&other.coverage_percent.unwrap_or(0.0))
+    });
     let facts = [
-        (lang.t("Cobertura de deduplicação", "Deduplication coverage"), row.dedupe_coverage),
-        (lang.t("Cobertura do servidor", "Server coverage"), row.event_coverage),
+        (
+            lang.t("Cobertura de deduplicação", "Deduplication coverage"),
+            row.dedupe_coverage,
+        ),
+        (
+            lang.t("Cobertura do servidor", "Server coverage"),
+            row.event_coverage,
+        ),
     ];
     html! {
         ul.emq { li {
@@ -199,11 +263,22 @@ mod tests {
     fn the_key_that_should_help_most_is_the_one_that_is_missing_and_weighs_much() {
         let now: chrono::DateTime<chrono::Utc> = "2026-11-26T12:00:00Z".parse().unwrap();
         let row = QualityRow {
-            dataset_id: 1, day: "2026-11-26".parse().unwrap(), event_name: "Lead".into(), score: Some(5.4), estimate: None,
-            dedupe_coverage: None, event_coverage: None, freshness: None, fetched_at: now,
+            dataset_id: 1,
+            day: "2026-11-26".parse().unwrap(),
+            event_name: "Lead".into(),
+            score: Some(5.4),
+            estimate: None,
+            dedupe_coverage: None,
+            event_coverage: None,
+            freshness: None,
+            fetched_at: now,
         };
         let key = |identifier: &str, coverage| QualityKey {
-            dataset_id: 1, event_name: "Lead".into(), identifier: identifier.into(), coverage_percent: Some(coverage), gain_percent: None,
+            dataset_id: 1,
+            event_name: "Lead".into(),
+            identifier: identifier.into(),
+            coverage_percent: Some(coverage),
+            gain_percent: None,
         };
         let keys = [key("email", 95.0), key("phone", 38.0), key("city", 0.0)];
         assert!(advice(Lang::Pt, &row, &keys).unwrap().contains("telefone em 62"));

@@ -9,7 +9,10 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (frame, lang) = (&cx.frame, cx.lang());
     let since = frame.now - chrono::TimeDelta::days(30);
     let known = cx.app.store.calculator(frame.dataset, since).await?;
-    let answer = lang.t("Ainda não dá para dizer o que cada real trouxe", "What each real brought cannot be said yet");
+    let answer = lang.t(
+        "Ainda não dá para dizer o que cada real trouxe",
+        "What each real brought cannot be said yet",
+    );
     let more = html! {
         (lang.t("Faltam os gastos com anúncios e os pagamentos conferidos no Mercado Pago. Até lá, nada aqui é adivinhado.",
             "Ad spend and payments verified at Mercado Pago are missing. Until then nothing is guessed here."))

@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::join;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::dashboard::{
-    AlertRow, Calculator, DayCount, DeadByDay, DeadGroup, DeadSelection, ErrorCause, HourOutcome, LatencyRow, Opening,
-    QualityKey, QualityRow, Sent, Trail, Undelivered,
+    AlertRow, Calculator, DayCount, DeadByDay, DeadGroup, DeadSelection, ErrorCause, HourOutcome, LatencyRow,
+    Opening, QualityKey, QualityRow, Sent, Trail, Undelivered,
 };
 use rastro_store::{StoreError, WatchedBreaker};
 use tracing::warn;
@@ -93,7 +93,10 @@ fn number(text: &str) -> Option<f64> {
         true => text.replace('.', "").replace(',', "."),
         false => text.to_owned(),
     };
-    plain.parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0 && *value < 1e12)
+    plain
+        .parse()
+        .ok()
+        .filter(|value: &f64| value.is_finite() && *value >= 0.0 && *value < 1e12)
 }
 
 pub(super) async fn load(cx: &Cx<'_>, period: Period) -> OverviewData {
@@ -104,7 +107,10 @@ pub(super) async fn load(cx: &Cx<'_>, period: Period) -> OverviewData {
     let first: NaiveDate = today - TimeDelta::days(period.days - 1);
     let since = zone.start_of(first);
     let day_ago = now - TimeDelta::hours(24);
-    let selection = DeadSelection { dataset_id: dataset, ..Default::default() };
+    let selection = DeadSelection {
+        dataset_id: dataset,
+        ..Default::default()
+    };
     let (trail, days, hours, latency) = join!(
         store.trail(dataset, midnight),
         store.day_counts(dataset, first.min(today - TimeDelta::days(6)), today),
@@ -151,7 +157,10 @@ pub(super) async fn load(cx: &Cx<'_>, period: Period) -> OverviewData {
         dead_groups: part("stopped", dead_groups),
         alerts: part("alerts", alerts),
         breakers: part("breakers", breakers),
-        notes: notes.into_iter().map(|note| (note.dataset_id, note.note)).collect(),
+        notes: notes
+            .into_iter()
+            .map(|note| (note.dataset_id, note.note))
+            .collect(),
         quality: part("quality", quality),
         keys: part("keys", keys),
         alert_limit: cx.app.rules.duplicates.fires,

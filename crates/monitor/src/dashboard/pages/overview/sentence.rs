@@ -32,14 +32,23 @@ pub fn verdict(frame: &Frame, data: &OverviewData) -> Verdict {
     };
     let arrives = worst.tone < Tone::Bad;
     let answer = match (arrives, count) {
-        (true, 1) => lang.t("Tudo chega à Meta. Uma coisa pede atenção.", "Everything reaches Meta. One thing asks for attention.").to_owned(),
+        (true, 1) => lang
+            .t(
+                "Tudo chega à Meta. Uma coisa pede atenção.",
+                "Everything reaches Meta. One thing asks for attention.",
+            )
+            .to_owned(),
         (true, n) => match lang {
             Lang::Pt => format!("Tudo chega à Meta. {n} coisas pedem atenção."),
             Lang::En => format!("Everything reaches Meta. {n} things ask for attention."),
         },
         (false, _) => worst.answer,
     };
-    Verdict { tone: worst.tone, answer, more: worst.more }
+    Verdict {
+        tone: worst.tone,
+        answer,
+        more: worst.more,
+    }
 }
 
 fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
@@ -47,7 +56,9 @@ fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
     match &data.trail {
         None => Verdict {
             tone: Tone::Neutral,
-            answer: lang.t("Uma parte não respondeu agora", "A part did not answer just now").to_owned(),
+            answer: lang
+                .t("Uma parte não respondeu agora", "A part did not answer just now")
+                .to_owned(),
             more: html! { (lang.t("O que se vê abaixo vale; o resto vem na próxima vez.", "What is below holds; the rest comes next time.")) },
         },
         Some(trail) if trail.accepted == 0 && trail.duplicates == 0 && nothing_ever(data) => Verdict {
@@ -60,7 +71,9 @@ fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
         },
         Some(trail) => Verdict {
             tone: Tone::Good,
-            answer: lang.t("Tudo chega à Meta.", "Everything reaches Meta.").to_owned(),
+            answer: lang
+                .t("Tudo chega à Meta.", "Everything reaches Meta.")
+                .to_owned(),
             more: html! {
                 (lang.plural(trail.delivered, ("evento entregue", "event delivered"), ("eventos entregues", "events delivered")))
                 " " (lang.t("hoje; nenhum parado, nada a fazer.", "today; none stopped, nothing to do."))
@@ -70,7 +83,9 @@ fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
 }
 
 fn nothing_ever(data: &OverviewData) -> bool {
-    data.days.as_ref().is_none_or(|days| days.iter().all(|day| day.events == 0))
+    data.days
+        .as_ref()
+        .is_none_or(|days| days.iter().all(|day| day.events == 0))
 }
 
 fn concerns(frame: &Frame, data: &OverviewData) -> Vec<Concern> {
@@ -78,7 +93,9 @@ fn concerns(frame: &Frame, data: &OverviewData) -> Vec<Concern> {
     let mut concerns = Vec::new();
     for watched in data.breakers.iter().flatten() {
         let id = watched.dataset_id.as_i64();
-        if !frame.datasets.iter().any(|(known, _)| *known == id) || frame.dataset.is_some_and(|dataset| dataset != id) {
+        if !frame.datasets.iter().any(|(known, _)| *known == id)
+            || frame.dataset.is_some_and(|dataset| dataset != id)
+        {
             continue;
         }
         let name = frame.dataset_name(id);
@@ -98,46 +115,72 @@ fn concerns(frame: &Frame, data: &OverviewData) -> Vec<Concern> {
         let (answer, what) = match (forced, watched.breaker.reason) {
             (Manual::ForcedOpen, _) => (
                 format!("{name}: {}", lang.t("parado por ordem", "stopped by order")),
-                lang.t("Os eventos esperam até a ordem terminar. Nada se perde em menos de sete dias.", "Events wait until the order ends. Nothing is lost within seven days."),
+                lang.t(
+                    "Os eventos esperam até a ordem terminar. Nada se perde em menos de sete dias.",
+                    "Events wait until the order ends. Nothing is lost within seven days.",
+                ),
             ),
             (_, Some(Reason::Blocked)) => (
                 match lang {
                     Lang::Pt => format!("A Meta recusa o token de {name}"),
                     Lang::En => format!("Meta refuses the token of {name}"),
                 },
-                lang.t("Troque o token: os eventos esperam e seguem sozinhos depois.", "Replace the token: events wait and then go on by themselves."),
+                lang.t(
+                    "Troque o token: os eventos esperam e seguem sozinhos depois.",
+                    "Replace the token: events wait and then go on by themselves.",
+                ),
             ),
             (_, Some(Reason::Refused)) => (
                 match lang {
                     Lang::Pt => format!("A Meta recusa os eventos de {name}, um após o outro"),
                     Lang::En => format!("Meta refuses the events of {name}, one after another"),
                 },
-                lang.t("O envio parou para não perder o resto: corrija a causa.", "Sending stopped so that the rest is not lost: put the cause right."),
+                lang.t(
+                    "O envio parou para não perder o resto: corrija a causa.",
+                    "Sending stopped so that the rest is not lost: put the cause right.",
+                ),
             ),
             (_, Some(Reason::Throttled)) => (
                 match lang {
                     Lang::Pt => format!("A Meta pediu para {name} esperar"),
                     Lang::En => format!("Meta told {name} to wait"),
                 },
-                lang.t("Limite de chamadas: volta sozinho.", "Rate limit: it resumes by itself."),
+                lang.t(
+                    "Limite de chamadas: volta sozinho.",
+                    "Rate limit: it resumes by itself.",
+                ),
             ),
             _ => (
                 match lang {
                     Lang::Pt => format!("Meta fora do ar para {name}"),
                     Lang::En => format!("Meta API down for {name}"),
                 },
-                lang.t("Nada se perde: os eventos esperam e seguem sozinhos quando ela voltar.", "Nothing is lost: events wait and go on by themselves when it is back."),
+                lang.t(
+                    "Nada se perde: os eventos esperam e seguem sozinhos quando ela voltar.",
+                    "Nothing is lost: events wait and go on by themselves when it is back.",
+                ),
             ),
         };
         concerns.push(Concern {
-            tone: Tone::Bad,
+            // What somebody ordered surprises nobody.
+            tone: if forced == Manual::ForcedOpen { Tone::Watch } else { Tone::Bad },
+            more: html! { @if forced == Manual::ForcedOpen { b { (answer) ". " } } (what) " " a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) } },
             answer,
-            more: html! { (what) " " a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) } },
         });
     }
-    for group in data.dead_groups.iter().flatten().filter(|group| group.retryable > 0) {
+    for group in data
+        .dead_groups
+        .iter()
+        .flatten()
+        .filter(|group| group.retryable > 0)
+    {
         let (title, _, _) = cause::of_group(lang, group);
-        let money: Vec<(String, f64)> = group.currencies.iter().cloned().zip(group.amounts.iter().copied()).collect();
+        let money: Vec<(String, f64)> = group
+            .currencies
+            .iter()
+            .cloned()
+            .zip(group.amounts.iter().copied())
+            .collect();
         let name = frame.dataset_name(group.dataset_id);
         concerns.push(Concern {
             tone: Tone::Watch,
@@ -156,9 +199,18 @@ fn concerns(frame: &Frame, data: &OverviewData) -> Vec<Concern> {
             },
         });
     }
-    for alert in data.alerts.iter().flatten().filter(|alert| alert.state == "firing" && alert.muted_by.is_none()) {
+    for alert in data
+        .alerts
+        .iter()
+        .flatten()
+        .filter(|alert| alert.state == "firing" && alert.muted_by.is_none())
+    {
         // What the two kinds above say already.
-        if alert.severity == "info" || alert.rule.starts_with("breaker_") || alert.rule == "dead_letters" || alert.rule == "expiring" {
+        if alert.severity == "info"
+            || alert.rule.starts_with("breaker_")
+            || alert.rule == "dead_letters"
+            || alert.rule == "expiring"
+        {
             continue;
         }
         let title = crate::dashboard::pages::alerts::sentence(frame, alert);

@@ -15,8 +15,9 @@ use crate::dashboard::pages::{alerts, cause, event_name};
 use crate::dashboard::words::{Lang, NONE};
 
 /// The upper limits of the latency buckets in ms: `latency_limits()` of the database, which a test compares.
-pub const LATENCY_LIMITS: [i64; 17] =
-    [50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000];
+pub const LATENCY_LIMITS: [i64; 17] = [
+    50, 75, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1_000, 1_500, 2_000, 3_000, 5_000, 10_000,
+];
 const UNANSWERED: i16 = 99;
 
 pub fn render(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
@@ -61,38 +62,104 @@ fn trail_card(frame: &Frame, data: &OverviewData) -> Markup {
         lang.t("até", "until"),
         frame.zone.time(frame.now)
     );
-    card("trail-card", "trail", lang.t("O rastro de hoje", "The trail of today"), &note, &match &data.trail {
-        Some(trail) => self::trail(frame, trail),
-        None => missing(lang),
-    })
+    card(
+        "trail-card",
+        "trail",
+        lang.t("O rastro de hoje", "The trail of today"),
+        &note,
+        &match &data.trail {
+            Some(trail) => self::trail(frame, trail),
+            None => missing(lang),
+        },
+    )
 }
 
 fn trail(frame: &Frame, trail: &Trail) -> Markup {
     let lang = frame.lang;
     let received = trail.accepted + trail.duplicates;
-    let until = |at: Option<chrono::DateTime<chrono::Utc>>| at.map(|at| lang.duration((at - trail.now).num_milliseconds()));
-    let oldest = trail.oldest_ready_at.map(|at| lang.ago((trail.now - at).num_milliseconds()));
+    let until = |at: Option<chrono::DateTime<chrono::Utc>>| {
+        at.map(|at| lang.duration((at - trail.now).num_milliseconds()))
+    };
+    let oldest = trail
+        .oldest_ready_at
+        .map(|at| lang.ago((trail.now - at).num_milliseconds()));
     let stages = [
-        ("", "tray", received, lang.t("Recebidos", "Received"), match frame.dataset {
-            Some(id) => frame.dataset_name(id),
-            None => lang.plural(trail.datasets, ("conjunto", "dataset"), ("conjuntos", "datasets")),
-        }),
-        ("", "shield", trail.duplicates, lang.t("Duplicados barrados", "Duplicates kept back"),
-            format!("{} {}", lang.share(trail.duplicates, received, 1), lang.t("dos recebidos", "of received"))),
-        ("", "list", trail.ready, lang.t("Prontos", "Ready"),
-            oldest.map_or_else(|| lang.t("fila vazia", "queue is empty").to_owned(), |ago| format!("{} {ago}", lang.t("o mais antigo", "oldest")))),
-        ("", "plane", trail.in_flight, lang.t("A caminho", "On the way"),
-            lang.plural(trail.batches, ("lote", "batch"), ("lotes", "batches"))),
-        ("", "again", trail.waiting, lang.t("Nova tentativa", "To be tried again"),
-            until(trail.next_retry_at).map_or_else(|| lang.t("nenhum espera", "none waits").to_owned(), |t| format!("{} {t}", lang.t("próxima em", "next in")))),
-        (if trail.dead > 0 { "stop" } else { "" }, "pause", trail.dead, lang.t("Parados", "Stopped"),
-            until(trail.dead_deadline).map_or_else(|| lang.t("nenhum", "none").to_owned(), |t| format!("{} {t}", lang.t("vencem em", "expire in")))),
-        ("end", "check", trail.delivered, lang.t("Entregues", "Delivered"),
-            lang.t("Meta confirmou, com fbtrace_id", "Meta confirmed, with fbtrace_id").to_owned()),
+        (
+            "",
+            "tray",
+            received,
+            lang.t("Recebidos", "Received"),
+            match frame.dataset {
+                Some(id) => frame.dataset_name(id),
+                None => lang.plural(trail.datasets, ("conjunto", "dataset"), ("conjuntos", "datasets")),
+            },
+        ),
+        (
+            "",
+            "shield",
+            trail.duplicates,
+            lang.t("Duplicados barrados", "Duplicates kept back"),
+            format!(
+                "{} {}",
+                lang.share(trail.duplicates, received, 1),
+                lang.t("dos recebidos", "of received")
+            ),
+        ),
+        (
+            "",
+            "list",
+            trail.ready,
+            lang.t("Prontos", "Ready"),
+            oldest.map_or_else(
+                || lang.t("fila vazia", "queue is empty").to_owned(),
+                |ago| format!("{} {ago}", lang.t("o mais antigo", "oldest")),
+            ),
+        ),
+        (
+            "",
+            "plane",
+            trail.in_flight,
+            lang.t("A caminho", "On the way"),
+            lang.plural(trail.batches, ("lote", "batch"), ("lotes", "batches")),
+        ),
+        (
+            "",
+            "again",
+            trail.waiting,
+            lang.t("Nova tentativa", "To be tried again"),
+            until(trail.next_retry_at).map_or_else(
+                || lang.t("nenhum espera", "none waits").to_owned(),
+                |t| format!("{} {t}", lang.t("próxima em", "next in")),
+            ),
+        ),
+        (
+            if trail.dead > 0 { "stop" } else { "" },
+            "pause",
+            trail.dead,
+            lang.t("Parados", "Stopped"),
+            until(trail.dead_deadline).map_or_else(
+                || lang.t("nenhum", "none").to_owned(),
+                |t| format!("{} {t}", lang.t("vencem em", "expire in")),
+            ),
+        ),
+        (
+            "end",
+            "check",
+            trail.delivered,
+            lang.t("Entregues", "Delivered"),
+            lang.t(
+                "Meta confirmou, com fbtrace_id",
+                "Meta confirmed, with fbtrace_id",
+            )
+            .to_owned(),
+        ),
     ];
     let there = trail.ready + trail.in_flight + trail.waiting + trail.dead + trail.withheld + trail.delivered;
     let off = trail.accepted - there;
-    let parts: Vec<String> = [trail.ready, trail.in_flight, trail.waiting, trail.dead].iter().map(|n| lang.count(*n)).collect();
+    let parts: Vec<String> = [trail.ready, trail.in_flight, trail.waiting, trail.dead]
+        .iter()
+        .map(|n| lang.count(*n))
+        .collect();
     html! {
         ol.trail {
             @for (class, picture, count, name, note) in &stages {
@@ -123,7 +190,12 @@ fn tile(title: &str, number: &Markup, note: &Markup, line: &Markup) -> Markup {
 /// Events of an outcome by hour since midnight.
 fn today_by_hour(data: &OverviewData, outcome: &str) -> Vec<f64> {
     let mut hours: BTreeMap<i64, f64> = BTreeMap::new();
-    for row in data.hours.iter().flatten().filter(|row| row.hour >= data.midnight) {
+    for row in data
+        .hours
+        .iter()
+        .flatten()
+        .filter(|row| row.hour >= data.midnight)
+    {
         let hour = (row.hour - data.midnight).num_hours();
         let value = hours.entry(hour).or_default();
         if row.outcome == outcome {
@@ -131,7 +203,9 @@ fn today_by_hour(data: &OverviewData, outcome: &str) -> Vec<f64> {
         }
     }
     let last = hours.keys().next_back().copied().unwrap_or(-1);
-    (0..=last).map(|hour| hours.get(&hour).copied().unwrap_or_default()).collect()
+    (0..=last)
+        .map(|hour| hours.get(&hour).copied().unwrap_or_default())
+        .collect()
 }
 
 fn tiles(frame: &Frame, data: &OverviewData) -> Markup {
@@ -139,7 +213,11 @@ fn tiles(frame: &Frame, data: &OverviewData) -> Markup {
     let gone = html! { (NONE) };
     let compared = data.sent.as_ref().and_then(|sent| {
         let today = sent.iter().find(|row| row.weeks_ago == 0)?.events;
-        let before: Vec<f64> = sent.iter().filter(|row| row.weeks_ago > 0 && row.events > 0.0).map(|row| row.events).collect();
+        let before: Vec<f64> = sent
+            .iter()
+            .filter(|row| row.weeks_ago > 0 && row.events > 0.0)
+            .map(|row| row.events)
+            .collect();
         let mean = before.iter().sum::<f64>() / charts::fi(before.len());
         (mean >= 100.0).then(|| ((today - mean) / mean * 100.0, before.len()))
     });
@@ -166,15 +244,25 @@ fn tiles(frame: &Frame, data: &OverviewData) -> Markup {
         })
         .collect();
     let p95 = data.latency.as_ref().map(|rows| p95_of(rows.iter()));
-    let p95_line: Vec<f64> = data.latency.iter().flat_map(|rows| {
-        let mut hours: BTreeMap<_, Vec<&LatencyRow>> = BTreeMap::new();
-        for row in rows {
-            hours.entry(row.hour).or_default().push(row);
-        }
-        hours.into_values().filter_map(|rows| p95_of(rows.into_iter())).collect::<Vec<f64>>()
-    }).collect();
+    let p95_line: Vec<f64> = data
+        .latency
+        .iter()
+        .flat_map(|rows| {
+            let mut hours: BTreeMap<_, Vec<&LatencyRow>> = BTreeMap::new();
+            for row in rows {
+                hours.entry(row.hour).or_default().push(row);
+            }
+            hours
+                .into_values()
+                .filter_map(|rows| p95_of(rows.into_iter()))
+                .collect::<Vec<f64>>()
+        })
+        .collect();
     let lowest = data.quality.as_ref().and_then(|rows| {
-        newest(rows).into_iter().filter_map(|row| Some((row.score?, row))).min_by(|(one, _), (other, _)| one.total_cmp(other))
+        newest(rows)
+            .into_iter()
+            .filter_map(|row| Some((row.score?, row)))
+            .min_by(|(one, _), (other, _)| one.total_cmp(other))
     });
     html! {
         div.tiles #tiles role="group" aria-label=(lang.t("Indicadores", "Indicators")) {
@@ -226,14 +314,26 @@ fn tiles(frame: &Frame, data: &OverviewData) -> Markup {
 
 fn duplicate_line(data: &OverviewData) -> Vec<f64> {
     let (accepted, duplicates) = (today_by_hour(data, "accepted"), today_by_hour(data, "duplicate"));
-    accepted.iter().zip(&duplicates).map(|(good, double)| if good + double > 0.0 { double / (good + double) * 100.0 } else { 0.0 }).collect()
+    accepted
+        .iter()
+        .zip(&duplicates)
+        .map(|(good, double)| {
+            if good + double > 0.0 {
+                double / (good + double) * 100.0
+            } else {
+                0.0
+            }
+        })
+        .collect()
 }
 
 /// The newest row of each event name.
 pub(crate) fn newest(rows: &[QualityRow]) -> Vec<&QualityRow> {
     let mut newest: BTreeMap<(i64, &str), &QualityRow> = BTreeMap::new();
     for row in rows {
-        let kept = newest.entry((row.dataset_id, row.event_name.as_str())).or_insert(row);
+        let kept = newest
+            .entry((row.dataset_id, row.event_name.as_str()))
+            .or_insert(row);
         if row.day > kept.day {
             *kept = row;
         }
@@ -244,7 +344,10 @@ pub(crate) fn newest(rows: &[QualityRow]) -> Vec<&QualityRow> {
 fn requests_by_bucket<'r>(rows: impl Iterator<Item = &'r LatencyRow>) -> ([i64; 18], i64) {
     let (mut requests, mut unanswered) = ([0; 18], 0);
     for row in rows {
-        match usize::try_from(row.bucket).ok().and_then(|bucket| requests.get_mut(bucket)) {
+        match usize::try_from(row.bucket)
+            .ok()
+            .and_then(|bucket| requests.get_mut(bucket))
+        {
             Some(count) => *count += row.requests,
             None if row.bucket == UNANSWERED => unanswered += row.requests,
             None => {}
@@ -256,14 +359,27 @@ fn requests_by_bucket<'r>(rows: impl Iterator<Item = &'r LatencyRow>) -> ([i64; 
 /// `None`: fewer than twenty requests, or the percentile was never answered.
 fn p95_of<'r>(rows: impl Iterator<Item = &'r LatencyRow>) -> Option<f64> {
     let (requests, unanswered) = requests_by_bucket(rows);
-    let histogram = Histogram { limits: &LATENCY_LIMITS, requests: &requests, unanswered };
-    if histogram.total() < 20 { None } else { charts::percentile(&histogram, 0.95).map(|found| found.ms) }
+    let histogram = Histogram {
+        limits: &LATENCY_LIMITS,
+        requests: &requests,
+        unanswered,
+    };
+    if histogram.total() < 20 {
+        None
+    } else {
+        charts::percentile(&histogram, 0.95).map(|found| found.ms)
+    }
 }
 
 fn volume_note(lang: Lang, period: Period) -> String {
     match period.days {
-        1 => lang.t("hoje, por hora do recebimento", "today, by hour of receipt").to_owned(),
-        days => format!("{days} {}", lang.t("dias, pelo dia do recebimento", "days, by day of receipt")),
+        1 => lang
+            .t("hoje, por hora do recebimento", "today, by hour of receipt")
+            .to_owned(),
+        days => format!(
+            "{days} {}",
+            lang.t("dias, pelo dia do recebimento", "days, by day of receipt")
+        ),
     }
 }
 
@@ -276,21 +392,33 @@ fn volume(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
             return missing(lang);
         }
         let last = accepted.len().saturating_sub(1);
-        let bars: Vec<Bar> = accepted.iter().zip(&duplicates).enumerate().map(|(hour, (good, double))| Bar {
-            label: format!("{hour:02} h"),
-            name: format!("{hour:02}:00"),
-            accepted: count(*good),
-            duplicates: count(*double),
-            dead: 0,
-            provisional: hour == last,
-            incident: None,
-        }).collect();
-        return if bars.is_empty() { empty(lang) } else { charts::bars(lang, &bars, &until) };
+        let bars: Vec<Bar> = accepted
+            .iter()
+            .zip(&duplicates)
+            .enumerate()
+            .map(|(hour, (good, double))| Bar {
+                label: format!("{hour:02} h"),
+                name: format!("{hour:02}:00"),
+                accepted: count(*good),
+                duplicates: count(*double),
+                dead: 0,
+                provisional: hour == last,
+                incident: None,
+            })
+            .collect();
+        return if bars.is_empty() {
+            empty(lang)
+        } else {
+            charts::bars(lang, &bars, &until)
+        };
     }
-    let Some(counts) = &data.days else { return missing(lang) };
+    let Some(counts) = &data.days else {
+        return missing(lang);
+    };
     let today = frame.zone.day_of(frame.now);
-    let mut days: BTreeMap<NaiveDate, (i64, i64)> =
-        (0..period.days).map(|back| (today - TimeDelta::days(back), (0, 0))).collect();
+    let mut days: BTreeMap<NaiveDate, (i64, i64)> = (0..period.days)
+        .map(|back| (today - TimeDelta::days(back), (0, 0)))
+        .collect();
     for row in counts {
         if let Some(day) = days.get_mut(&row.day) {
             match row.outcome.as_str() {
@@ -301,20 +429,35 @@ fn volume(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         }
     }
     // Before the first event there is nothing to draw.
-    let first = days.iter().find(|(_, (good, double))| good + double > 0).map(|(day, _)| *day);
+    let first = days
+        .iter()
+        .find(|(_, (good, double))| good + double > 0)
+        .map(|(day, _)| *day);
     let Some(first) = first else { return empty(lang) };
     let first = first.min(today - TimeDelta::days(6));
-    let dead: BTreeMap<NaiveDate, i64> = data.dead_days.iter().flatten().map(|row| (row.day, row.events)).collect();
+    let dead: BTreeMap<NaiveDate, i64> = data
+        .dead_days
+        .iter()
+        .flatten()
+        .map(|row| (row.day, row.events))
+        .collect();
     let incidents = incidents(frame, data);
-    let mut bars: Vec<Bar> = days.range(first..).map(|(day, (good, double))| Bar {
-        label: if *day == today { lang.t("hoje", "today").to_owned() } else { lang.day(*day) },
-        name: lang.weekday_and_day(*day),
-        accepted: *good,
-        duplicates: *double,
-        dead: dead.get(day).copied().unwrap_or_default(),
-        provisional: *day == today,
-        incident: incidents.get(day).cloned(),
-    }).collect();
+    let mut bars: Vec<Bar> = days
+        .range(first..)
+        .map(|(day, (good, double))| Bar {
+            label: if *day == today {
+                lang.t("hoje", "today").to_owned()
+            } else {
+                lang.day(*day)
+            },
+            name: lang.weekday_and_day(*day),
+            accepted: *good,
+            duplicates: *double,
+            dead: dead.get(day).copied().unwrap_or_default(),
+            provisional: *day == today,
+            incident: incidents.get(day).cloned(),
+        })
+        .collect();
     if period.days > 45 {
         bars = by_week(lang, bars);
     }
@@ -325,7 +468,9 @@ fn volume(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
 fn by_week(lang: Lang, days: Vec<Bar>) -> Vec<Bar> {
     let mut weeks: Vec<Bar> = Vec::new();
     for week in days.rchunks(7).rev() {
-        let (Some(first), Some(last)) = (week.first(), week.last()) else { continue };
+        let (Some(first), Some(last)) = (week.first(), week.last()) else {
+            continue;
+        };
         weeks.push(Bar {
             label: first.label.clone(),
             name: format!("{} {} {}", first.name, lang.t("a", "to"), last.name),
@@ -347,24 +492,35 @@ fn count(value: f64) -> i64 {
 /// The longest outage of each of the two worst days, in words.
 fn incidents(frame: &Frame, data: &OverviewData) -> BTreeMap<NaiveDate, String> {
     let lang = frame.lang;
-    let mut all: Vec<(NaiveDate, i64, bool)> = data.openings.iter().flatten()
+    let mut all: Vec<(NaiveDate, i64, bool)> = data
+        .openings
+        .iter()
+        .flatten()
         .filter(|opening| opening.reason.as_deref() == Some("errors"))
         .map(|opening| {
             let end = opening.closed_at.unwrap_or(frame.now);
-            (frame.zone.day_of(opening.opened_at), (end - opening.opened_at).num_milliseconds(), opening.closed_at.is_some())
+            (
+                frame.zone.day_of(opening.opened_at),
+                (end - opening.opened_at).num_milliseconds(),
+                opening.closed_at.is_some(),
+            )
         })
         .collect();
     all.sort_by_key(|(_, long, _)| std::cmp::Reverse(*long));
-    all.into_iter().filter(|(_, long, _)| *long >= 5 * 60_000).take(2).map(|(day, long, over)| {
-        let long = lang.duration(long);
-        let words = match (lang, over) {
-            (Lang::Pt, true) => format!("Meta fora {long} · nada perdido"),
-            (Lang::En, true) => format!("Meta down {long} · nothing lost"),
-            (Lang::Pt, false) => format!("Meta fora há {long}"),
-            (Lang::En, false) => format!("Meta down for {long}"),
-        };
-        (day, words)
-    }).collect()
+    all.into_iter()
+        .filter(|(_, long, _)| *long >= 5 * 60_000)
+        .take(2)
+        .map(|(day, long, over)| {
+            let long = lang.duration(long);
+            let words = match (lang, over) {
+                (Lang::Pt, true) => format!("Meta fora {long} · nada perdido"),
+                (Lang::En, true) => format!("Meta down {long} · nothing lost"),
+                (Lang::Pt, false) => format!("Meta fora há {long}"),
+                (Lang::En, false) => format!("Meta down for {long}"),
+            };
+            (day, words)
+        })
+        .collect()
 }
 
 fn empty(lang: Lang) -> Markup {
@@ -375,23 +531,44 @@ fn empty(lang: Lang) -> Markup {
 }
 
 fn attempts(lang: Lang, data: &OverviewData) -> Markup {
-    let (Some(hours), Some(rows)) = (&data.hours, &data.causes) else { return missing(lang) };
+    let (Some(hours), Some(rows)) = (&data.hours, &data.causes) else {
+        return missing(lang);
+    };
     let Some(last) = hours.iter().map(|row| row.hour).max() else {
         return html! { p.empty { (lang.t("Nenhuma tentativa em 24 h.", "No attempts within 24 h.")) } };
     };
-    let of = |outcome: &str| hours.iter().filter(|row| row.outcome == outcome && row.hour > last - TimeDelta::hours(24)).map(|row| row.events).sum::<i64>();
+    let of = |outcome: &str| {
+        hours
+            .iter()
+            .filter(|row| row.outcome == outcome && row.hour > last - TimeDelta::hours(24))
+            .map(|row| row.events)
+            .sum::<i64>()
+    };
     let (succeeded, failed) = (of("success"), of("error"));
     let mut causes: BTreeMap<(String, Option<String>), i64> = BTreeMap::new();
     for row in rows {
-        let words = cause::of_attempt(lang, &row.outcome, row.http_status, row.error_code, row.error_subcode);
+        let words = cause::of_attempt(
+            lang,
+            &row.outcome,
+            row.http_status,
+            row.error_code,
+            row.error_subcode,
+        );
         let code = row.error_subcode.or(row.error_code).map(|code| code.to_string());
         *causes.entry((words, code)).or_default() += row.events;
     }
-    let mut causes: Vec<Cause> = causes.into_iter().map(|((words, code), events)| Cause { words, code, events }).collect();
+    let mut causes: Vec<Cause> = causes
+        .into_iter()
+        .map(|((words, code), events)| Cause { words, code, events })
+        .collect();
     causes.sort_by_key(|cause| std::cmp::Reverse(cause.events));
     if causes.len() > 4 {
         let others = causes.split_off(3).iter().map(|cause| cause.events).sum();
-        causes.push(Cause { words: lang.t("outros", "others").to_owned(), code: None, events: others });
+        causes.push(Cause {
+            words: lang.t("outros", "others").to_owned(),
+            code: None,
+            events: others,
+        });
     }
     html! {
         (charts::donut(lang, succeeded, failed, &causes))
@@ -401,13 +578,22 @@ fn attempts(lang: Lang, data: &OverviewData) -> Markup {
 
 fn latency_note(lang: Lang, data: &OverviewData) -> String {
     let total: i64 = data.latency.iter().flatten().map(|row| row.requests).sum();
-    format!("24 h, {}", lang.plural(total, ("requisição", "request"), ("requisições", "requests")))
+    format!(
+        "24 h, {}",
+        lang.plural(total, ("requisição", "request"), ("requisições", "requests"))
+    )
 }
 
 fn latency(lang: Lang, data: &OverviewData) -> Markup {
-    let Some(rows) = &data.latency else { return missing(lang) };
+    let Some(rows) = &data.latency else {
+        return missing(lang);
+    };
     let (requests, unanswered) = requests_by_bucket(rows.iter());
-    let histogram = Histogram { limits: &LATENCY_LIMITS, requests: &requests, unanswered };
+    let histogram = Histogram {
+        limits: &LATENCY_LIMITS,
+        requests: &requests,
+        unanswered,
+    };
     if histogram.total() == 0 {
         return html! { p.empty { (lang.t("Nenhuma requisição à Meta em 24 h.", "No requests to Meta within 24 h.")) } };
     }
@@ -416,11 +602,16 @@ fn latency(lang: Lang, data: &OverviewData) -> Markup {
 
 fn duplicates(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
     let lang = frame.lang;
-    let Some(counts) = &data.days else { return missing(lang) };
+    let Some(counts) = &data.days else {
+        return missing(lang);
+    };
     let today = frame.zone.day_of(frame.now);
     let days = period.days.max(7);
     let mut by_day: BTreeMap<NaiveDate, (i64, i64)> = BTreeMap::new();
-    for row in counts.iter().filter(|row| row.day > today - TimeDelta::days(days)) {
+    for row in counts
+        .iter()
+        .filter(|row| row.day > today - TimeDelta::days(days))
+    {
         let day = by_day.entry(row.day).or_default();
         match row.outcome.as_str() {
             "accepted" => day.0 += row.events,
@@ -431,18 +622,39 @@ fn duplicates(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
     if by_day.is_empty() {
         return html! { p.empty { (lang.t("Nada foi recebido neste período.", "Nothing was received in this period.")) } };
     }
-    let points: Vec<LinePoint> = by_day.iter().map(|(day, (good, double))| {
-        let received = good + double;
-        LinePoint {
-            label: if *day == today { lang.t("hoje", "today").to_owned() } else { lang.day(*day) },
-            tip: format!("{}\n{} ({} {} {})", lang.weekday_and_day(*day), lang.share(*double, received, 1), lang.count(*double), lang.t("de", "of"), lang.count(received)),
-            value: (received >= 50).then(|| charts::f(*double) / charts::f(received) * 100.0),
-        }
-    }).collect();
+    let points: Vec<LinePoint> = by_day
+        .iter()
+        .map(|(day, (good, double))| {
+            let received = good + double;
+            LinePoint {
+                label: if *day == today {
+                    lang.t("hoje", "today").to_owned()
+                } else {
+                    lang.day(*day)
+                },
+                tip: format!(
+                    "{}\n{} ({} {} {})",
+                    lang.weekday_and_day(*day),
+                    lang.share(*double, received, 1),
+                    lang.count(*double),
+                    lang.t("de", "of"),
+                    lang.count(received)
+                ),
+                value: (received >= 50).then(|| charts::f(*double) / charts::f(received) * 100.0),
+            }
+        })
+        .collect();
     let limit = data.alert_limit;
     // Of ninety days every third is a point.
     let step = if points.len() > 45 { 3 } else { 1 };
-    let points: Vec<LinePoint> = points.into_iter().rev().step_by(step).collect::<Vec<_>>().into_iter().rev().collect();
+    let points: Vec<LinePoint> = points
+        .into_iter()
+        .rev()
+        .step_by(step)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     html! {
         (charts::line(lang, &Line {
             points: &points,
@@ -456,25 +668,59 @@ fn duplicates(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
 
 fn calculator(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
     let lang = frame.lang;
-    let Some(known) = &data.calculator else { return missing(lang) };
-    let Numbers { spend, leads, rate, ticket } = data.numbers;
+    let Some(known) = &data.calculator else {
+        return missing(lang);
+    };
+    let Numbers {
+        spend,
+        leads,
+        rate,
+        ticket,
+    } = data.numbers;
     let currency = known.currency.clone().unwrap_or_else(|| "BRL".to_owned());
     let leads = leads.or((known.leads > 0).then(|| charts::f(known.leads)));
-    let rate = rate.or((known.leads > 0 && known.orders > 0).then(|| (charts::f(known.orders) / charts::f(known.leads) * 100.0).min(100.0)));
-    let ticket = ticket.or((known.orders > 0 && known.currencies == 1).then(|| known.revenue.unwrap_or_default() / charts::f(known.orders)));
+    let rate = rate.or((known.leads > 0 && known.orders > 0)
+        .then(|| (charts::f(known.orders) / charts::f(known.leads) * 100.0).min(100.0)));
+    let ticket = ticket.or((known.orders > 0 && known.currencies == 1)
+        .then(|| known.revenue.unwrap_or_default() / charts::f(known.orders)));
     let customers = leads.zip(rate).map(|(leads, rate)| leads * rate / 100.0);
-    let over = |part: Option<f64>, whole: Option<f64>| part.zip(whole).filter(|(_, whole)| *whole > 0.0).map(|(part, whole)| part / whole);
+    let over = |part: Option<f64>, whole: Option<f64>| {
+        part.zip(whole)
+            .filter(|(_, whole)| *whole > 0.0)
+            .map(|(part, whole)| part / whole)
+    };
     let cpl = over(spend, leads);
     let cac = over(spend, customers);
-    let back = over(customers.zip(ticket).map(|(customers, ticket)| customers * ticket), spend);
-    let need = over(spend, leads.zip(ticket).map(|(leads, ticket)| leads * ticket)).map(|share| share * 100.0);
-    let money = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), |value| lang.money(value, &currency, false));
-    let shown = |value: Option<f64>, places| value.map_or_else(String::new, |value| lang.decimal(value, places));
+    let back = over(
+        customers
+            .zip(ticket)
+            .map(|(customers, ticket)| customers * ticket),
+        spend,
+    );
+    let need =
+        over(spend, leads.zip(ticket).map(|(leads, ticket)| leads * ticket)).map(|share| share * 100.0);
+    let money = |value: Option<f64>| {
+        value.map_or_else(|| NONE.to_owned(), |value| lang.money(value, &currency, false))
+    };
+    let shown =
+        |value: Option<f64>, places| value.map_or_else(String::new, |value| lang.decimal(value, places));
     let fields = [
-        ("gasto", format!("{} ({currency})", lang.t("Gasto com anúncios", "Ad spend")), shown(spend, 2)),
+        (
+            "gasto",
+            format!("{} ({currency})", lang.t("Gasto com anúncios", "Ad spend")),
+            shown(spend, 2),
+        ),
         ("leads", "Leads".to_owned(), shown(leads, 0)),
-        ("taxa", lang.t("Leads que compram (%)", "Leads that buy (%)").to_owned(), shown(rate, 2)),
-        ("ticket", format!("{} ({currency})", lang.t("Compra média", "Average order")), shown(ticket, 2)),
+        (
+            "taxa",
+            lang.t("Leads que compram (%)", "Leads that buy (%)").to_owned(),
+            shown(rate, 2),
+        ),
+        (
+            "ticket",
+            format!("{} ({currency})", lang.t("Compra média", "Average order")),
+            shown(ticket, 2),
+        ),
     ];
     html! {
         form.form.two action="/" method="get" {
@@ -509,7 +755,9 @@ fn calculator(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
 
 fn quality(frame: &Frame, data: &OverviewData) -> Markup {
     let lang = frame.lang;
-    let Some(rows) = &data.quality else { return missing(lang) };
+    let Some(rows) = &data.quality else {
+        return missing(lang);
+    };
     let mut newest = newest(rows);
     if newest.is_empty() {
         return html! {
@@ -555,13 +803,24 @@ fn quality_line(frame: &Frame, row: &QualityRow, keys: &[rastro_store::dashboard
 }
 
 /// A breaker's state in two words.
-pub(crate) fn breaker_state(lang: Lang, breaker: &rastro_core::circuit_breaker::Breaker, now_ms: i64) -> (Tone, &str) {
-    match (breaker.manual_in_force(now_ms), breaker.permission(now_ms), breaker.reason) {
+pub(crate) fn breaker_state(
+    lang: Lang,
+    breaker: &rastro_core::circuit_breaker::Breaker,
+    now_ms: i64,
+) -> (Tone, &str) {
+    match (
+        breaker.manual_in_force(now_ms),
+        breaker.permission(now_ms),
+        breaker.reason,
+    ) {
         (Manual::ForcedOpen, ..) => (Tone::Watch, lang.t("parado por ordem", "stopped by order")),
         (Manual::ForcedClosed, ..) => (Tone::Watch, lang.t("enviando por ordem", "sending by order")),
         (_, Permission::Freely, _) => (Tone::Good, lang.t("enviando", "sending")),
         (_, _, Some(Reason::Blocked)) => (Tone::Bad, lang.t("token recusado", "token refused")),
-        (_, _, Some(Reason::Refused)) => (Tone::Bad, lang.t("parado: recusas em série", "stopped: refused in a row")),
+        (_, _, Some(Reason::Refused)) => (
+            Tone::Bad,
+            lang.t("parado: recusas em série", "stopped: refused in a row"),
+        ),
         (_, _, Some(Reason::Throttled)) => (Tone::Watch, lang.t("esperando a Meta", "waiting for Meta")),
         (_, Permission::Nothing, _) => (Tone::Bad, lang.t("parado: Meta fora", "stopped: Meta down")),
         _ => (Tone::Watch, lang.t("testando a volta", "probing")),
@@ -570,10 +829,12 @@ pub(crate) fn breaker_state(lang: Lang, breaker: &rastro_core::circuit_breaker::
 
 fn breakers(frame: &Frame, data: &OverviewData) -> Markup {
     let lang = frame.lang;
-    let Some(watched) = &data.breakers else { return missing(lang) };
+    let Some(watched) = &data.breakers else {
+        return missing(lang);
+    };
     if frame.datasets.is_empty() {
         return html! { p.empty { (lang.t("Nenhum conjunto de dados ainda.", "No datasets yet.")) " "
-            a href=(frame.link("/conjuntos", "")) { (lang.t("Cadastrar o primeiro", "Add the first")) } } };
+        a href=(frame.link("/conjuntos", "")) { (lang.t("Cadastrar o primeiro", "Add the first")) } } };
     }
     html! {
         div.scroll tabindex="0" role="region" aria-label=(lang.t("Disjuntores", "Circuit breakers")) { table.wide {
@@ -612,7 +873,9 @@ fn breakers(frame: &Frame, data: &OverviewData) -> Markup {
 
 fn last_alerts(frame: &Frame, data: &OverviewData) -> Markup {
     let lang = frame.lang;
-    let Some(rows) = &data.alerts else { return missing(lang) };
+    let Some(rows) = &data.alerts else {
+        return missing(lang);
+    };
     html! {
         @if rows.is_empty() {
             p.empty { (lang.t("Nenhum alerta até agora.", "No alerts so far.")) }
