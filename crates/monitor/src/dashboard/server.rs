@@ -544,12 +544,7 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         Ok(Reply::Redirect(to)) => see_other(&to),
         Ok(Reply::WithSession(to, session)) => {
             let mut response = see_other(&to);
-            let mut cookie = visitor::cookie(visitor::SESSION_COOKIE, session.clone().unwrap_or_default());
-            if session.is_none() {
-                cookie.make_removal();
-                cookie.set_path("/");
-                cookie.set_secure(true);
-            }
+            let cookie = visitor::cookie(request, visitor::SESSION_COOKIE, session.unwrap_or_default());
             add_cookie(&mut response, &cookie);
             response
         }
@@ -560,7 +555,10 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         Err(other) => failed(&frame, &other),
     };
     if let Some(secret) = new_cookie {
-        add_cookie(&mut response, &visitor::cookie(visitor::FORM_COOKIE, secret));
+        add_cookie(
+            &mut response,
+            &visitor::cookie(request, visitor::FORM_COOKIE, secret),
+        );
     }
     response
 }
