@@ -56,6 +56,7 @@ pub async fn demo() -> anyhow::Result<bool> {
         .await?;
     services.write(&account)?;
     print(&services.report(&account));
+    print(&services.start_panel().await?.report());
     Ok(account.problems().is_empty())
 }
 

@@ -12,6 +12,7 @@ pub mod pages;
 pub mod routes;
 pub mod server;
 pub mod visitor;
+mod watchdog;
 pub mod words;
 
 pub use config::DashboardConfig;

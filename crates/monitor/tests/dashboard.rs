@@ -10,11 +10,13 @@ use rastro_service::config::ExposeSecret as _;
 use rastro_service::shutdown::Shutdown;
 use rastro_store::{Dataset, DatasetSettings, KeyOrder, KeyRole, Store};
 use rastro_test_support::TestDatabase;
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response};
 
 const OWN: i64 = 111_111_111_111_111;
+/// As a proxy with HTTPS passes it on.
+const NAME: &str = "painel.exemplo.com.br";
 const OTHER: i64 = 222_222_222_222_222;
 const TOKEN: &str = "EAAthe0token0that0nobody0may0see";
 
@@ -113,7 +115,7 @@ impl Panel {
     }
 
     async fn get(&self, path: &str, person: Option<&Person>) -> Response {
-        let mut request = self.client.get(format!("{}{path}", self.url));
+        let mut request = self.client.get(format!("{}{path}", self.url)).header(HOST, NAME);
         if let Some(person) = person {
             request = request.header(COOKIE, &person.cookie);
         }
@@ -135,6 +137,7 @@ impl Panel {
         let mut request = self
             .client
             .request(Method::POST, format!("{}{path}", self.url))
+            .header(HOST, NAME)
             .body(body);
         request = request
             .header("content-type", "application/x-www-form-urlencoded")

@@ -16,6 +16,7 @@ const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 if (folder) mkdirSync(folder, { recursive: true });
 
 const problems = [];
+problems.push = (...more) => (more.forEach((one) => console.error(`  ! ${one}`)), Array.prototype.push.apply(problems, more));
 const browser = await chromium.launch({ executablePath: browserPath, args: ['--no-sandbox', '--disable-gpu', '--disable-quic'] });
 const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', bypassCSP: false });
 
@@ -104,6 +105,5 @@ const numbers = (text) => text.match(/\d[\d.,]*/g)?.length ?? 0;
 if (numbers(await silent.locator('main').textContent()) < 20) problems.push('without JavaScript numbers are missing');
 await browser.close();
 
-for (const problem of problems) console.error(problem);
 console.log(problems.length ? `${problems.length} problems` : 'no problems');
 process.exit(problems.length ? 1 : 0);

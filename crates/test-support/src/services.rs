@@ -63,6 +63,11 @@ impl Services {
         self.service("retry-worker")
     }
 
+    /// Whoever starts it says what it does: `check` or `dashboard`.
+    pub fn monitor(&self) -> Program {
+        self.service("monitor")
+    }
+
     /// Brings the database to the newest schema.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let migrating = self.program("ingest-gateway").arguments(&["migrate"]).start()?;

@@ -1,5 +1,7 @@
 //! The demo's processes, its secrets and what is left of a run: all in `.local/demo`.
 
+mod panel;
+
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -22,13 +24,15 @@ use crate::demo::visitors::Keys;
 use crate::{books, heading, local, say, variable};
 
 /// In the order of an event's way, so that nothing is accepted any more while the rest drains.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 7] = [
     // The landing page.
     "rastro-lab",
     "ingest-gateway",
     "capi-forwarder",
     "retry-worker",
     "rastro-sandbox",
+    "monitor-check",
+    "monitor-dashboard",
 ];
 /// How long a process may take to end before it is killed.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -142,10 +146,15 @@ fn database() -> anyhow::Result<String> {
 
 /// Starts a program that outlives this one, and waits until it is ready.
 async fn keep(program: Program, address: SocketAddr, path: &str) -> anyhow::Result<()> {
+    keep_as(&name_of(program.path()), program, address, path).await
+}
+
+/// The same under another name than its file's: one program may run twice.
+async fn keep_as(name: &str, program: Program, address: SocketAddr, path: &str) -> anyhow::Result<()> {
     let began = Instant::now();
     let run = folder().join("run");
     fs::create_dir_all(&run)?;
-    let (name, program_path) = (name_of(program.path()), program.path().display().to_string());
+    let program_path = program.path().display().to_string();
     let log = run.join(format!("{name}.log"));
     File::create(&log)?;
     let process = program.detached().logging_to(&log).start()?;

@@ -425,3 +425,60 @@ pub fn missing(lang: Lang) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+impl Frame {
+    /// An operator's, with two datasets, on 26 November 2026 at 14:32 in São Paulo.
+    pub(crate) fn example(lang: Lang) -> Self {
+        Frame {
+            lang,
+            page: Page::Overview,
+            address: "/?p=30d".into(),
+            viewer: Some(Viewer {
+                name: "Ana".into(),
+                is_operator: true,
+                form_token: "f0".repeat(32),
+                by_proxy: false,
+            }),
+            datasets: vec![(1, "Loja <Aurora>".into()), (2, "Clínica Vale".into())],
+            dataset: None,
+            one_dataset_only: false,
+            dead_letters: Some(31),
+            banners: Vec::new(),
+            now: "2026-11-26T17:32:00Z".parse().unwrap(),
+            zone: Zone(chrono_tz::America::Sao_Paulo),
+            theme: None,
+            checked_ms_ago: Some(41_000),
+            counted_since: None,
+            live: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_peoples_text_is_escaped_and_nothing_is_styled_in_place() {
+        let frame = Frame::example(Lang::Pt);
+        let text = page(&frame, "<t>", &html! { p { "x" } }).into_string();
+        assert!(
+            text.contains("Loja &lt;Aurora&gt;") && !text.contains("<Aurora>"),
+            "{text}"
+        );
+        assert!(!text.contains("style=") && text.contains("lang=\"pt-BR\""));
+    }
+
+    #[test]
+    fn a_link_keeps_dataset_and_language_and_the_other_language_is_one_click_away() {
+        let mut frame = Frame::example(Lang::En);
+        frame.dataset = Some(2);
+        assert_eq!(frame.link("/parados", "p=7d"), "/parados?dataset=2&p=7d&lang=en");
+        assert_eq!(
+            frame.link("/evento", "dataset=1&n=7"),
+            "/evento?dataset=1&n=7&lang=en"
+        );
+        assert_eq!(frame.other_language(), "/?p=30d&lang=pt");
+    }
+}

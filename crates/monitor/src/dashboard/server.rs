@@ -34,7 +34,9 @@ use crate::dashboard::layout::{self, Banner, Frame, Page, Tone, Viewer};
 use crate::dashboard::pages;
 use crate::dashboard::routes::{self, Access, Found, Route};
 use crate::dashboard::visitor::{self, Door, Role, Visitor};
+use crate::dashboard::watchdog::Watchdog;
 use crate::dashboard::words::{Lang, Zone};
+use crate::notify::{self, Channel};
 
 /// A page never competes with the gateway: few connections, and no statement runs long.
 const CONNECTIONS: usize = 4;
@@ -210,6 +212,7 @@ fn value<'v>(pairs: &'v [(String, String)], name: &str) -> &'v str {
 /// A dashboard that does not listen yet.
 pub struct Dashboard {
     app: Arc<App>,
+    watchdog: Watchdog,
     listen: SocketAddr,
 }
 
@@ -229,15 +232,8 @@ impl Dashboard {
             statement_timeout_seconds: STATEMENT_TIMEOUT_SECONDS,
             ..config.common.database.clone()
         };
-        let mut channels = Vec::new();
-        let slack = &config.notify.slack;
-        use rastro_service::config::ExposeSecret as _;
-        if !slack.webhook_url.expose_secret().is_empty() || !slack.bot_token.expose_secret().is_empty() {
-            channels.push("slack");
-        }
-        if !config.notify.email.smtp_url.expose_secret().is_empty() {
-            channels.push("email");
-        }
+        let channels = notify::channels(config)?;
+        let zone = Zone(config.zone());
         let app = App {
             store: Store::new(&reading, "dashboard")?,
             writing: Store::new(
@@ -248,18 +244,20 @@ impl Dashboard {
                 "dashboard",
             )?,
             clock,
-            zone: Zone(config.zone()),
+            zone,
             config: config.dashboard.clone(),
             rules: config.alerts.clone(),
-            channels,
+            channels: channels.iter().map(Channel::name).collect(),
             breaker: config.common.breaker,
             graph_api: GraphApi::new(&config.graph_api)?,
             door: Door::default(),
             kept: Mutex::default(),
             away_since: Mutex::default(),
         };
+        let watchdog = Watchdog::new(channels, config.alerts.clone(), zone, app.clock.now());
         Ok(Dashboard {
             app: Arc::new(app),
+            watchdog,
             listen: config.dashboard.listen,
         })
     }
@@ -272,7 +270,7 @@ impl Dashboard {
         let listener =
             TcpListener::bind(self.listen).with_context(|| format!("cannot listen on {}", self.listen))?;
         let address = listener.local_addr()?;
-        tokio::spawn(watch(Arc::clone(&self.app), shutdown.clone()));
+        tokio::spawn(watch(Arc::clone(&self.app), self.watchdog, shutdown.clone()));
         let app = self.app;
         let server = HttpServer::new(move || {
             actix_web::App::new()
@@ -334,10 +332,15 @@ pub async fn run(config: &Config, service: &Service<MonitorMetrics>) -> anyhow::
 }
 
 /// Notices a database that is away, also when nobody looks at a page.
-async fn watch(app: Arc<App>, shutdown: Shutdown) {
+async fn watch(app: Arc<App>, mut watchdog: Watchdog, shutdown: Shutdown) {
     loop {
-        let answered = app.store.check_ready().await;
-        app.note(answered.as_ref().err());
+        let runs = app.store.last_runs().await;
+        app.note(runs.as_ref().err());
+        let now = app.clock.now();
+        let away = app
+            .away_since()
+            .map_or(Duration::ZERO, |since| (now - since).to_std().unwrap_or_default());
+        watchdog.look(now, away, runs.as_ref().ok()).await;
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             () = shutdown.requested() => return,
@@ -541,12 +544,7 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         Ok(Reply::Redirect(to)) => see_other(&to),
         Ok(Reply::WithSession(to, session)) => {
             let mut response = see_other(&to);
-            let mut cookie = visitor::cookie(visitor::SESSION_COOKIE, session.clone().unwrap_or_default());
-            if session.is_none() {
-                cookie.make_removal();
-                cookie.set_path("/");
-                cookie.set_secure(true);
-            }
+            let cookie = visitor::cookie(request, visitor::SESSION_COOKIE, session.unwrap_or_default());
             add_cookie(&mut response, &cookie);
             response
         }
@@ -557,7 +555,10 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         Err(other) => failed(&frame, &other),
     };
     if let Some(secret) = new_cookie {
-        add_cookie(&mut response, &visitor::cookie(visitor::FORM_COOKIE, secret));
+        add_cookie(
+            &mut response,
+            &visitor::cookie(request, visitor::FORM_COOKIE, secret),
+        );
     }
     response
 }

@@ -83,14 +83,51 @@ pub fn same(one: &str, other: &str) -> bool {
             == 0
 }
 
-/// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out.
-pub fn cookie(name: &'static str, value: String) -> Cookie<'static> {
-    Cookie::build(name, value)
+/// Whether the browser speaks to its own machine. There a page without HTTPS is as good, and browsers do not keep `__Host-`
+/// cookies of it.
+fn is_local(request: &HttpRequest) -> bool {
+    let host = request
+        .headers()
+        .get("host")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+/// The value of one of our cookies.
+pub fn cookie_of(request: &HttpRequest, name: &str) -> Option<String> {
+    let name = if is_local(request) {
+        name.trim_start_matches("__Host-")
+    } else {
+        name
+    };
+    Some(request.cookie(name)?.value().to_owned())
+}
+
+/// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out. An empty one ends it.
+pub fn cookie(request: &HttpRequest, name: &'static str, value: String) -> Cookie<'static> {
+    let local = is_local(request);
+    let name = if local {
+        name.trim_start_matches("__Host-")
+    } else {
+        name
+    };
+    let ends = value.is_empty();
+    let mut cookie = Cookie::build(name, value)
         .path("/")
-        .secure(true)
+        .secure(!local)
         .http_only(true)
         .same_site(SameSite::Lax)
-        .finish()
+        .finish();
+    if ends {
+        cookie.set_max_age(actix_web::cookie::time::Duration::ZERO);
+    }
+    cookie
 }
 
 /// Who was known lately, and who failed to sign in.
@@ -111,10 +148,10 @@ impl Door {
         if let Some(visitor) = by_proxy(config, request) {
             return Ok(Some(visitor));
         }
-        let Some(cookie) = request.cookie(SESSION_COOKIE) else {
+        let Some(cookie) = cookie_of(request, SESSION_COOKIE) else {
             return Ok(None);
         };
-        let hash = session_hash(cookie.value());
+        let hash = session_hash(&cookie);
         match store.session(&hash).await {
             Ok(None) => {
                 self.forget(&hash);
@@ -129,7 +166,7 @@ impl Door {
                     role,
                     dataset,
                     name: session.name,
-                    form_token: form_token(cookie.value()),
+                    form_token: form_token(&cookie),
                     by_proxy: false,
                     from_memory: false,
                     new_form_cookie: None,
@@ -230,9 +267,7 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
         () if is_of(&config.viewers) => Role::Viewer,
         () => return None,
     };
-    let known = request
-        .cookie(FORM_COOKIE)
-        .map(|cookie| cookie.value().to_owned());
+    let known = cookie_of(request, FORM_COOKIE);
     let secret = known
         .clone()
         .filter(|cookie| cookie.len() == 64)

@@ -33,7 +33,8 @@
 
   // Names of marks.
   const tip = $('tip');
-  const of = (event) => event.target.closest && event.target.closest('[data-tip]');
+  const of = (event) => event.target.closest && event.target.closest('.col');
+  const named = (mark) => mark.getAttribute('aria-label').replaceAll('; ', '\n');
   const place = (x, y, text) => {
     tip.textContent = text;
     tip.hidden = false;
@@ -47,14 +48,14 @@
   };
   document.addEventListener('pointermove', (event) => {
     const mark = of(event);
-    if (mark) place(event.clientX, event.clientY, mark.dataset.tip);
+    if (mark) place(event.clientX, event.clientY, named(mark));
     else tip.hidden = true;
   });
   document.addEventListener('focusin', (event) => {
     const mark = of(event);
     if (!mark) return void (tip.hidden = true);
     const box = mark.getBoundingClientRect();
-    place(box.left + box.width / 2, box.top + 30, mark.dataset.tip);
+    place(box.left + box.width / 2, box.top + 30, named(mark));
   });
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') tip.hidden = true;

@@ -85,8 +85,7 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
                         format!("{}: {}", names.1, lang.count(bar.duplicates)),
                         format!("{}: {}", names.2, lang.count(bar.dead)),
                     ];
-                    g.col role="img" tabindex=(if at == last { "0" } else { "-1" }) aria-label=(tip.join("; "))
-                        data-tip=(tip.join("\n")) {
+                    g.col role="img" tabindex=(if at == last { "0" } else { "-1" }) aria-label=(tip.join("; ")) {
                         rect.hit x=(pct(x)) width=(pct(wide)) y=(n(TOP - 18.0)) height=(n(BASE - TOP + 18.0)) {}
                         @let (inner, width) = (pct(x + wide * 0.16), pct(wide * 0.68));
                         @if bar.accepted > 0 {

@@ -105,7 +105,7 @@ pub fn histogram(lang: Lang, histogram: &Histogram<'_>) -> Markup {
                 @let (x, tip) = (fi(at) * wide, tip(at, *count));
                 @let tall = if *count == 0 { 0.0 } else { (f(*count) / f(top) * (BASE - TOP)).max(2.5) };
                 @let lower = if at == 0 { 0 } else { limits[at - 1] };
-                g.col role="img" tabindex=(if at == 0 { "0" } else { "-1" }) aria-label=(tip.join(": ")) data-tip=(tip.join("\n")) {
+                g.col role="img" tabindex=(if at == 0 { "0" } else { "-1" }) aria-label=(tip.join("; ")) {
                     rect.hit x=(pct(x)) width=(pct(wide)) y="44" height="158" {}
                     @let (inner, width, y) = (pct(x + wide * 0.07), pct(wide * 0.86), n(BASE - tall));
                     @if lower >= ALERT {

@@ -96,7 +96,7 @@ pub fn line(lang: Lang, line: &Line<'_>) -> Markup {
                 }
                 @for (at, point) in points.iter().enumerate() {
                     g.col role="img" tabindex=(if at == last { "0" } else { "-1" })
-                        aria-label=(point.tip.replace('\n', ": ")) data-tip=(point.tip) {
+                        aria-label=(point.tip.replace('\n', "; ")) {
                         rect.hit x=(pct(fi(at) * wide)) width=(pct(wide)) y="18" height="184" {}
                     }
                 }

@@ -3,18 +3,19 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 use maud::{Markup, html};
-use rastro_core::alert::{AlertRules, Rule};
+use rastro_core::alert::{AlertRules, Facts, Rule};
 use rastro_core::dataset::DatasetId;
 use rastro_store::Silence;
 use rastro_store::dashboard::{AlertRow, ChannelRow, HourRow, MessageRow, RuleHistory};
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::info;
 
 use crate::dashboard::charts::f;
 use crate::dashboard::layout::{self, Frame, Page, Tone, badge, card, pill};
 use crate::dashboard::pages::overview::part;
 use crate::dashboard::server::{Cx, Failed, Reply};
-use crate::dashboard::words::{Lang, NBSP, NONE, cut};
+use crate::dashboard::words::{Lang, NONE, cut};
+use crate::words::{self, Language};
 
 const HISTORY: i64 = 60;
 
@@ -263,41 +264,10 @@ pub async fn test_message(cx: &Cx<'_>) -> Result<Reply, Failed> {
 
 /// A rule's name for people.
 pub fn rule_title(lang: Lang, rule: &str) -> String {
-    let (pt, en) = match rule {
-        "error_rate" => ("Taxa de erros", "Error rate"),
-        "latency" => ("Resposta da Meta lenta", "Meta answers slowly"),
-        "duplicates" => ("Duplicados demais", "Too many duplicates"),
-        "breaker_errors" => ("Meta fora do ar", "Meta API down"),
-        "breaker_blocked" => ("Token recusado", "Token refused"),
-        "breaker_refused" => ("Recusas em série", "Refused in a row"),
-        "breaker_throttled" => ("Limite de chamadas da Meta", "Throttled by Meta"),
-        "breaker_forced" => ("Ordem manual em vigor", "Manual order in force"),
-        "dead_letters" => ("Eventos parados", "Stopped events"),
-        "expiring" => ("Eventos a vencer", "Events about to expire"),
-        "queue_age" => ("A fila não anda", "The queue does not move"),
-        "retry_overdue" => ("Novas tentativas atrasadas", "Retries overdue"),
-        "partitions" => (
-            "Faltam tabelas dos próximos dias",
-            "Tables of the days to come are missing",
-        ),
-        "silence" => ("Nada chega do site", "Nothing comes from the site"),
-        "delivery_budget" => ("Meta de entrega em risco", "Delivery goal at risk"),
-        "conservation" => ("A conta não fecha", "The account is off"),
-        "partial_ack" => ("Confirmação parcial da Meta", "Partial acknowledgement"),
-        "emq_drop" => ("Nota EMQ caiu", "EMQ fell"),
-        "emq_unreadable" => ("Nota EMQ ilegível", "EMQ unreadable"),
-        "test_code" => ("Código de teste ligado", "Test code is on"),
-        "api_version" => ("Versão da API acaba", "API version ends"),
-        "spend_stale" => ("Gasto parado", "Spend out of date"),
-        "reconciliation" => ("Pagamentos sem compra", "Payments without purchase"),
-        "roas_low" => ("ROAS baixo", "Low ROAS"),
-        "cac_high" => ("CAC alto", "High CAC"),
-        "check_failing" => ("Uma regra não pôde ser verificada", "A rule could not be checked"),
-        "check_silent" => ("O monitor está em silêncio", "The monitor is silent"),
-        "database_down" => ("Banco fora do ar", "Database down"),
-        other => return cut(&other.replace('_', " "), 60),
-    };
-    lang.t(pt, en).to_owned()
+    match Rule::parse(rule) {
+        Some(rule) => words::title(rule, language(lang)).to_owned(),
+        None => cut(&rule.replace('_', " "), 60),
+    }
 }
 
 /// What happened, and to whom.
@@ -309,47 +279,32 @@ pub fn title(frame: &Frame, alert: &AlertRow) -> String {
     format!("{}{name}", rule_title(frame.lang, &alert.rule))
 }
 
-/// Its numbers, as they were measured last.
+/// The sentence of a message about it, with its numbers as they were measured last.
 pub fn sentence(frame: &Frame, alert: &AlertRow) -> String {
-    let lang = frame.lang;
-    let number = |name: &str| alert.facts.get(name).and_then(Value::as_i64);
-    let text = |name: &str| alert.facts.get(name).and_then(Value::as_str);
-    let mut parts = Vec::new();
-    if let Some(percent) = alert.facts.get("percent").and_then(Value::as_f64) {
-        let limit = alert
-            .threshold
-            .map(|limit| format!(" ({} {})", lang.t("limite", "limit"), lang.percent(limit, 0)))
-            .unwrap_or_default();
-        parts.push(format!("{}{limit}", lang.percent(percent, 1)));
+    let facts: Facts = serde_json::from_value(alert.facts.clone()).unwrap_or_default();
+    let dataset_name = facts
+        .dataset_name
+        .clone()
+        .or_else(|| alert.dataset_id.map(|id| frame.dataset_name(id)));
+    match Rule::parse(&alert.rule) {
+        Some(rule) => words::headline(
+            rule,
+            &Facts {
+                dataset_name,
+                ..facts
+            },
+            frame.now,
+            language(frame.lang),
+        ),
+        None => String::new(),
     }
-    match (number("count"), number("total")) {
-        (Some(count), Some(total)) => parts.push(format!(
-            "{} {} {}",
-            lang.count(count),
-            lang.t("de", "of"),
-            lang.count(total)
-        )),
-        (Some(count), None) => parts.push(lang.plural(count, ("evento", "event"), ("eventos", "events"))),
-        _ => {}
+}
+
+fn language(lang: Lang) -> Language {
+    match lang {
+        Lang::Pt => Language::Portuguese,
+        Lang::En => Language::English,
     }
-    if let Some(window) = number("window_seconds") {
-        parts.push(format!("{} {}", lang.t("em", "in"), lang.duration(window * 1000)));
-    }
-    if let Some(p95) = number("p95_ms") {
-        parts.push(format!("P95{NBSP}{}", lang.milliseconds(f(p95))));
-    }
-    if let Some(seconds) = number("seconds") {
-        parts.push(lang.ago(seconds * 1000));
-    }
-    if let Some(code) = number("code") {
-        parts.push(format!("{} {code}", lang.t("código", "code")));
-    }
-    for name in ["event_name", "note"] {
-        if let Some(text) = text(name) {
-            parts.push(cut(text, 80));
-        }
-    }
-    parts.join(" · ")
 }
 
 fn severity(lang: Lang, alert: &AlertRow) -> (Tone, &'static str) {
@@ -583,7 +538,7 @@ pub fn render_one(frame: &Frame, alert: &AlertRow, messages: &[MessageRow]) -> M
         (layout::verdict(if open { tone } else { Tone::Good }, &html! { (title(frame, alert)) }, &more, &html! {}))
         div.grid {
             (card("c6", "do", lang.t("O que fazer", "What to do"), "", &html! {
-                p { (advice(lang, &alert.rule)) }
+                p { (Rule::parse(&alert.rule).map_or("", |rule| words::advice(rule).in_language(language(lang)))) }
                 dl.kv {
                     dt { (lang.t("Runbook", "Runbook")) } dd { code { "runbook.md#" (alert.rule.replace('_', "-")) } }
                     dt { (lang.t("Pior valor", "Worst value")) } dd { (lang.decimal(alert.worst_value, 2)) }
@@ -614,27 +569,6 @@ fn kind_words(lang: Lang, kind: &str) -> &str {
         "reminder" => lang.t("Lembrete", "Reminder"),
         "resolved" => lang.t("Resolvido", "Resolved"),
         other => other,
-    }
-}
-
-fn advice(lang: Lang, rule: &str) -> &'static str {
-    match rule {
-        "error_rate" => lang.t("Veja na visão geral qual código a Meta devolve. Token vencido ou campo novo no site são as causas comuns. Nada se perde: é tentado de novo.",
-            "See on the overview which code Meta returns. An expired token or a new field on the site are the usual causes. Nothing is lost: it is tried again."),
-        "latency" => lang.t("Nada se perde; só chega mais tarde. Se durar, confira a rede do servidor e o status da Meta.",
-            "Nothing is lost; it only arrives later. If it lasts, check the server's network and Meta's status."),
-        "duplicates" => lang.t("Algo dispara duas vezes com o mesmo event_id: veja as integrações e a página de obrigado.",
-            "Something fires twice with the same event_id: look at integrations and the thank-you page."),
-        "breaker_blocked" => lang.t("Troque o token de acesso do conjunto; os eventos que esperam seguem sozinhos.",
-            "Replace the dataset's access token; the events that wait go on by themselves."),
-        "breaker_errors" | "breaker_throttled" => lang.t("Espere: volta sozinho quando a Meta voltar. Veja o prazo do primeiro evento.",
-            "Wait: it resumes by itself when Meta is back. Mind the deadline of the first event."),
-        "dead_letters" | "expiring" => lang.t("Abra “Eventos parados”: a causa, o prazo e o reenvio estão lá.",
-            "Open “Stopped events”: the cause, the deadline and the resend are there."),
-        "queue_age" => lang.t("Confira se o capi-forwarder roda e se alcança o banco e a Meta.", "Check that the capi-forwarder runs, and that it reaches the database and Meta."),
-        "retry_overdue" | "partitions" => lang.t("Confira se o retry-worker roda.", "Check that the retry-worker runs."),
-        "silence" => lang.t("Confira se a tag está no site e se o gateway responde.", "Check that the tag is on the site and that the gateway answers."),
-        _ => lang.t("O runbook tem os passos, sob o título desta regra.", "The runbook has the steps, under this rule's heading."),
     }
 }
 
@@ -671,19 +605,5 @@ mod tests {
         assert_eq!(episodes(&hours, 5.0, 20, share), 3);
         assert_eq!(episodes(&hours, 8.0, 20, share), 2);
         assert_eq!(episodes(&hours, 60.0, 20, share), 0);
-    }
-
-    #[test]
-    fn every_rule_has_a_name_in_both_languages() {
-        for rule in Rule::ALL {
-            for lang in [Lang::Pt, Lang::En] {
-                assert_ne!(
-                    rule_title(lang, rule.as_str()),
-                    rule.as_str().replace('_', " "),
-                    "{}",
-                    rule.as_str()
-                );
-            }
-        }
     }
 }

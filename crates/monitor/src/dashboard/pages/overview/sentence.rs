@@ -162,9 +162,10 @@ fn concerns(frame: &Frame, data: &OverviewData) -> Vec<Concern> {
             ),
         };
         concerns.push(Concern {
-            tone: Tone::Bad,
+            // What somebody ordered surprises nobody.
+            tone: if forced == Manual::ForcedOpen { Tone::Watch } else { Tone::Bad },
+            more: html! { @if forced == Manual::ForcedOpen { b { (answer) ". " } } (what) " " a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) } },
             answer,
-            more: html! { (what) " " a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) } },
         });
     }
     for group in data

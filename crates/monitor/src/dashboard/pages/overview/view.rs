@@ -35,7 +35,11 @@ pub fn render(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         (trail_card(frame, data))
         (tiles(frame, data))
         div.grid {
-            (card("c8", "volume", lang.t("Eventos por dia", "Events by day"), &volume_note(lang, period), &volume(frame, period, data)))
+            (card("c8", "volume", match period.days {
+                1 => lang.t("Eventos por hora", "Events by hour"),
+                90 => lang.t("Eventos por semana", "Events by week"),
+                _ => lang.t("Eventos por dia", "Events by day"),
+            }, &volume_note(lang, period), &volume(frame, period, data)))
             (card("c4", "attempts", lang.t("Tentativas, 24 h", "Attempts, 24 h"), "", &attempts(lang, data)))
             (card("c6", "latency", lang.t("Quanto a Meta demora a responder", "How long Meta takes to answer"), &latency_note(lang, data), &latency(lang, data)))
             (card("c6", "duplicates", lang.t("Duplicados barrados antes da Meta", "Duplicates kept back before Meta"),
@@ -438,7 +442,7 @@ fn volume(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         .map(|row| (row.day, row.events))
         .collect();
     let incidents = incidents(frame, data);
-    let bars: Vec<Bar> = days
+    let mut bars: Vec<Bar> = days
         .range(first..)
         .map(|(day, (good, double))| Bar {
             label: if *day == today {
@@ -454,7 +458,30 @@ fn volume(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
             incident: incidents.get(day).cloned(),
         })
         .collect();
+    if period.days > 45 {
+        bars = by_week(lang, bars);
+    }
     charts::bars(lang, &bars, &until)
+}
+
+/// Ninety bars are too thin to hit on a phone: the last seven days, the seven before, and so on.
+fn by_week(lang: Lang, days: Vec<Bar>) -> Vec<Bar> {
+    let mut weeks: Vec<Bar> = Vec::new();
+    for week in days.rchunks(7).rev() {
+        let (Some(first), Some(last)) = (week.first(), week.last()) else {
+            continue;
+        };
+        weeks.push(Bar {
+            label: first.label.clone(),
+            name: format!("{} {} {}", first.name, lang.t("a", "to"), last.name),
+            accepted: week.iter().map(|day| day.accepted).sum(),
+            duplicates: week.iter().map(|day| day.duplicates).sum(),
+            dead: week.iter().map(|day| day.dead).sum(),
+            provisional: last.provisional,
+            incident: week.iter().find_map(|day| day.incident.clone()),
+        });
+    }
+    weeks
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it was an integer before")]
@@ -618,6 +645,16 @@ fn duplicates(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         })
         .collect();
     let limit = data.alert_limit;
+    // Of ninety days every third is a point.
+    let step = if points.len() > 45 { 3 } else { 1 };
+    let points: Vec<LinePoint> = points
+        .into_iter()
+        .rev()
+        .step_by(step)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     html! {
         (charts::line(lang, &Line {
             points: &points,
