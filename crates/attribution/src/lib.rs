@@ -2,11 +2,12 @@
 //!
 //! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was notified, reads
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
-//! accounts with the books and shows every difference. Any number of them may run.
+//! accounts with the books and shows every difference; [`privacy`] forgets a person, and shows what is kept of one. Any number of them may run.
 
 pub mod config;
 pub mod mercado_pago;
 pub mod payments;
+pub mod privacy;
 pub mod reconcile;
 
 mod account;

@@ -11,7 +11,10 @@ use rastro_service::health::Routes;
 const USAGE: &str = "usage: attribution                    serve
        attribution account            write the configured Mercado Pago account over the stored one
        attribution reconcile [DAYS]   compare the payments of the last days (35) with the books, and show both
-       attribution books              show the last comparisons of every account";
+       attribution books              show the last comparisons of every account
+       attribution export DATASET PERSON...            print what is kept of a person, as JSON
+       attribution erase DATASET PERSON... [--dry-run] forget a person; print the receipt, or what would be erased
+PERSON is email=ana@example.com, phone=11987654321 or lead=1042; several name the same person";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,6 +25,9 @@ fn main() -> anyhow::Result<()> {
         ["reconcile"] => commands::reconcile("35"),
         ["reconcile", days] => commands::reconcile(days),
         ["books"] => commands::books(),
+        ["export", dataset, person @ ..] => commands::export(dataset, person),
+        ["erase", dataset, person @ .., "--dry-run"] => commands::would_erase(dataset, person),
+        ["erase", dataset, person @ ..] => commands::erase(dataset, person),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }

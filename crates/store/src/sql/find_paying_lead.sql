@@ -1,13 +1,14 @@
 -- payments::find_lead: the lead that paid, by the strongest that finds one; of several the newest before the payment. What a payer
--- shares with more than five people (a shop's own address, a seller's phone) finds nobody.
+-- shares with more than five people (a shop's own address, a seller's phone) finds nobody, and
+-- nobody is found who was erased.
 -- $1 dataset, leads that are named: $2 by the payment's metadata, $3 by it or its reference, $4 by the claim of its order;
 -- look-ups: $5 e-mail, $6 phone, $7 CPF; $8 when the payment was made. NULL: not known
 SELECT lead_id, rank, fbp, fbc, ads_refused, event_day FROM (
-    (SELECT lead_id, 0 AS rank, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $2)
+    (SELECT lead_id, 0 AS rank, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $2 AND contact <> '')
     UNION ALL
-    (SELECT lead_id, 1, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $3)
+    (SELECT lead_id, 1, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $3 AND contact <> '')
     UNION ALL
-    (SELECT lead_id, 2, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $4)
+    (SELECT lead_id, 2, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND lead_id = $4 AND contact <> '')
     UNION ALL
     (SELECT lead_id, 3, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND email_hmac = $5
         AND created_at BETWEEN $8 - interval '90 days' AND $8
