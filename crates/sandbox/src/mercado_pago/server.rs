@@ -50,7 +50,7 @@ fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
 }
 
 /// The seller whose token it is, unless a fault strikes first. A token in the query is none: it would be in every log.
-fn seller(state: &State, request: &HttpRequest) -> Result<i64, HttpResponse> {
+fn seller(state: &State, request: &HttpRequest) -> Result<i64, Box<HttpResponse>> {
     let fault = state.book().draw();
     match fault {
         Some(ApiFault::Status { status, retry_after }) => {
@@ -58,10 +58,10 @@ fn seller(state: &State, request: &HttpRequest) -> Result<i64, HttpResponse> {
             if let Some(seconds) = retry_after {
                 answer.headers_mut().insert(RETRY_AFTER, seconds.into());
             }
-            return Err(answer);
+            return Err(Box::new(answer));
         }
-        Some(ApiFault::NotFound) => return Err(refusal(404, 2000, "Payment not found")),
-        Some(ApiFault::Reset) => return Err(connection::reset(request)),
+        Some(ApiFault::NotFound) => return Err(Box::new(refusal(404, 2000, "Payment not found"))),
+        Some(ApiFault::Reset) => return Err(Box::new(connection::reset(request))),
         Some(ApiFault::Stale) => {
             request.extensions_mut().insert(IsStale);
         }
@@ -72,13 +72,17 @@ fn seller(state: &State, request: &HttpRequest) -> Result<i64, HttpResponse> {
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let Some(token) = bearer else {
-        return Err(refusal(401, 5, "Must provide your access_token to proceed"));
+        return Err(Box::new(refusal(
+            401,
+            5,
+            "Must provide your access_token to proceed",
+        )));
     };
     let sellers = state.sellers();
     let seller = sellers.iter().find(|seller| seller.access_token == token);
     seller
         .map(|seller| seller.user_id)
-        .ok_or_else(|| refusal(401, 0, "invalid access token"))
+        .ok_or_else(|| Box::new(refusal(401, 0, "invalid access token")))
 }
 
 /// Marks a request that is to be answered with what was before.
@@ -91,7 +95,7 @@ fn answered(document: &Value) -> HttpResponse {
 async fn payment(state: Data<State>, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let seller = match seller(&state, &request) {
         Ok(seller) => seller,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let book = state.book();
     let known = if request.extensions().contains::<IsStale>() {
@@ -112,7 +116,7 @@ async fn find(
 ) -> HttpResponse {
     let seller = match seller(&state, &request) {
         Ok(seller) => seller,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let now = state.clock.now_ms();
     match search::answer(&state.book(), seller, &query, now) {
@@ -134,7 +138,7 @@ async fn merchant_order(state: Data<State>, request: HttpRequest, id: Path<Strin
 async fn order(state: Data<State>, request: HttpRequest, id: Path<String>) -> HttpResponse {
     let seller = match seller(&state, &request) {
         Ok(seller) => seller,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let book = state.book();
     match book.orders.get(&(seller, id.into_inner())) {
@@ -145,7 +149,7 @@ async fn order(state: Data<State>, request: HttpRequest, id: Path<String>) -> Ht
 
 fn owned(state: &State, request: &HttpRequest, document: Option<Value>) -> HttpResponse {
     match (seller(state, request), document) {
-        (Err(answer), _) => answer,
+        (Err(answer), _) => *answer,
         (Ok(seller), Some(document)) if document["collector_id"] == seller => answered(&document),
         _ => refusal(404, 0, "resource not found"),
     }
