@@ -142,7 +142,8 @@ impl Store {
         for day in days(&connection, dataset).await? {
             let rows: Vec<EventRow> = sql_query(
                 "SELECT event_number, event_name, event_id FROM events
-                 WHERE dataset_id = $1 AND day = $2 AND payload <> '' AND (event_number = ANY($3) OR payload LIKE ANY($4))",
+                 WHERE dataset_id = $1 AND day = $2 AND payload <> '' AND (event_number = ANY($3) OR payload LIKE ANY($4))
+                 ORDER BY event_number",
             )
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<Date, _>(day)
