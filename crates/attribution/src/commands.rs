@@ -7,7 +7,7 @@ use attribution::AttributionMetrics;
 use attribution::config::Config;
 use attribution::mercado_pago::MercadoPago;
 use attribution::payments::Payments;
-use attribution::reconcile;
+use attribution::{privacy, reconcile};
 use rastro_core::payment::major_units;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
@@ -93,6 +93,29 @@ async fn shown(store: &Store, account: &PaymentAccount, most: i64) -> anyhow::Re
         }
     }
     Ok(text)
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn export(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
+    let store = store_of_commands()?;
+    print(&privacy::export(&store, dataset.parse()?, person).await?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn would_erase(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
+    let store = store_of_commands()?;
+    print(&privacy::would_erase(&store, dataset.parse()?, person).await?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn erase(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
+    let store = store_of_commands()?;
+    print(&privacy::erase(&store, dataset.parse()?, person).await?)
+}
+
+fn store_of_commands() -> anyhow::Result<Store> {
+    let config: Config = rastro_boot::load()?;
+    Ok(Store::new(&config.common.database, "attribution")?)
 }
 
 #[expect(clippy::print_stdout, reason = "the answer to a command typed at a terminal")]

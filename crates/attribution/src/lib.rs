@@ -4,7 +4,7 @@
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
 //! accounts with the books and shows every difference. [`crediting`] keeps what orders are
 //! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
-//! [`meta_spend`] from Meta. Any number of them may run.
+//! [`meta_spend`] from Meta; [`privacy`] forgets a person, and shows what is kept of one. Any number of them may run.
 
 pub mod config;
 pub mod crediting;
@@ -12,6 +12,7 @@ pub mod forecasts;
 pub mod mercado_pago;
 pub mod meta_spend;
 pub mod payments;
+pub mod privacy;
 pub mod reconcile;
 pub mod spend_import;
 

@@ -17,7 +17,10 @@ const USAGE: &str = "usage: attribution                    serve
                                       credit all orders again; stopped, it goes on where it was
        attribution spend FILE --dataset ID [--format rastro|google-ads] [--dry-run]
                          [--decimal-comma] [--day-first] [--account ID]
-                                      import what was paid for ads, the whole file or nothing";
+                                      import what was paid for ads, the whole file or nothing
+       attribution export DATASET PERSON...            print what is kept of a person, as JSON
+       attribution erase DATASET PERSON... [--dry-run] forget a person; print the receipt, or what would be erased
+PERSON is email=ana@example.com, phone=11987654321 or lead=1042; several name the same person";
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,6 +33,9 @@ fn main() -> anyhow::Result<()> {
         ["books"] => commands::books(),
         ["recompute", options @ ..] => credit_commands::recompute(options),
         ["spend", file, options @ ..] => credit_commands::spend(file, options),
+        ["export", dataset, person @ ..] => commands::export(dataset, person),
+        ["erase", dataset, person @ .., "--dry-run"] => commands::would_erase(dataset, person),
+        ["erase", dataset, person @ ..] => commands::erase(dataset, person),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use rastro_core::payment::{Books, Payment};
+use rastro_core::person::PersonKeys;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{
     Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
-    Store, StoreError, Topic,
+    PersonLookups, Store, StoreError, Topic,
 };
 use tracing::{error, info, warn};
 
@@ -323,9 +324,30 @@ impl Payments {
             return Err(FollowError::OtherAccount);
         };
         let payer = self.store.lookups(dataset_id, &payment.payer);
+        // Who asked to be forgotten is not found again in payments of before. The money stays.
+        let is_forgotten = self
+            .store
+            .is_forgotten(dataset_id, &payer, payment.created_at)
+            .await?;
+        let nobodys;
+        let (payment, payer) = match is_forgotten {
+            true => {
+                nobodys = Payment {
+                    payer: PersonKeys::default(),
+                    lead_id: None,
+                    ..payment.clone()
+                };
+                (&nobodys, PersonLookups::default())
+            }
+            false => (payment, payer),
+        };
         let mut tries = 0;
         loop {
-            let context = self.store.order_context(dataset_id, payment, &payer).await?;
+            let mut context = self.store.order_context(dataset_id, payment, &payer).await?;
+            if is_forgotten {
+                context.ads_refused = true;
+                context.lead = None;
+            }
             let around = Surroundings {
                 account,
                 settings: &settings,

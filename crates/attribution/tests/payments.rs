@@ -317,6 +317,38 @@ async fn what_is_not_this_accounts_money_is_never_counted() {
 }
 
 #[tokio::test]
+async fn a_payment_that_the_token_may_read_and_that_is_another_accounts_is_not_kept() {
+    let shop = Shop::with(|account| account.account_id = 77_777).await;
+    let address = format!("{}/77777", common::webhooks(&shop.world));
+    shop.mercado_pago.register_webhook(SELLER, &address);
+    let pix = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Pix, 1_000).reference("1"));
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    assert_eq!(shop.ends().await, ["ignored/other_account 2"]);
+    assert_eq!(shop.value("SELECT count(*)::text FROM payments").await, "0");
+}
+
+#[tokio::test]
+async fn an_address_that_many_people_share_finds_nobody() {
+    let shop = Shop::start().await;
+    for person in 0..6 {
+        let lead = json!({ "lead": { "name": "Ana", "email": "loja@example.com", "phone": format!("(11) 91234-560{person}") } });
+        assert_eq!(
+            shop.post("/api/leads/capture", Key::Secret, &lead).await.status,
+            202
+        );
+        let charge = Charge::new(Method::Pix, 1_000).by("loja@example.com");
+        let pix = shop.mercado_pago.create(SELLER, &charge);
+        shop.mercado_pago.pay(&pix);
+        shop.deliver().await;
+        let method = shop.of(&pix, "coalesce(match_method, 'nobody')").await;
+        assert_eq!(method, if person < 5 { "email" } else { "nobody" }, "{person}");
+    }
+}
+
+#[tokio::test]
 async fn an_amount_that_changes_after_the_approval_is_an_adjustment() {
     let shop = Shop::start().await;
     let card = shop

@@ -7,11 +7,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use rastro_sandbox::mercado_pago::{MercadoPago, Seller};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-A strict stand-in for Meta's Conversions API.
+A strict stand-in for Meta's Conversions API and, if asked for, for Mercado Pago.
 
 Usage: rastro-sandbox --token DATASET=TOKEN [options]
        rastro-sandbox healthcheck ADDRESS   whether one answers there
@@ -24,6 +25,11 @@ Usage: rastro-sandbox --token DATASET=TOKEN [options]
   --workers N            threads that serve (default 1)
   --accept-md5           takes MD5 where Meta documents SHA-256
   --help                 prints this
+
+  --mercado-pago ADDRESS where Mercado Pago listens; its URL is printed on a second line
+  --seller ID=TOKEN      a user who is paid, and the access token; may be repeated
+  --webhook ID=URL       where this seller's webhooks go
+  --webhook-secret TEXT  what webhooks are signed with (default sandbox-webhook-secret)
 
 It prints its URL. GET / there is a page that shows what arrives; /sandbox/counts, /sandbox/events and
 /sandbox/requests say the same in JSON; POST /sandbox/faults, /sandbox/clock and /sandbox/reset steer it.
@@ -40,6 +46,9 @@ async fn main() -> ExitCode {
     }
 }
 
+/// How often webhooks that are due are sent.
+const WEBHOOKS_EVERY: Duration = Duration::from_millis(250);
+
 #[expect(
     clippy::print_stdout,
     reason = "the bound URL and the version are this program's output"
@@ -54,18 +63,37 @@ async fn run() -> anyhow::Result<()> {
         [first, address] if first == "healthcheck" => return healthcheck(parsed(first, address)?),
         _ => {}
     }
-    let Some(config) = parse(arguments.into_iter())? else {
+    let Some(Arguments { config, payments }) = parse(arguments.into_iter())? else {
         print!("{USAGE}");
         return Ok(());
     };
     // Before the URL is printed, so that whoever read it may send the signal.
     let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let clock = config.clock.clone();
     let sandbox = Sandbox::start(config).await?;
     println!("{}", sandbox.url());
+    let mercado_pago = match payments {
+        Some(Payments { listen, sellers }) => {
+            let mercado_pago = MercadoPago::start_on(listen, clock, sellers).await?;
+            println!("{}", mercado_pago.url());
+            Some(mercado_pago)
+        }
+        None => None,
+    };
+    let delivering = async {
+        let Some(mercado_pago) = &mercado_pago else {
+            return std::future::pending().await;
+        };
+        loop {
+            mercado_pago.deliver_due(false).await?;
+            tokio::time::sleep(WEBHOOKS_EVERY).await;
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        failed = delivering => return failed,
     }
     sandbox.stop().await;
     Ok(())
@@ -83,9 +111,21 @@ fn healthcheck(address: SocketAddr) -> anyhow::Result<()> {
     Ok(())
 }
 
+struct Arguments {
+    config: SandboxConfig,
+    payments: Option<Payments>,
+}
+
+struct Payments {
+    listen: SocketAddr,
+    sellers: Vec<Seller>,
+}
+
 /// `None` when help was asked for.
-fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<SandboxConfig>> {
+fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<Arguments>> {
     let mut config = SandboxConfig::default();
+    let (mut listen, mut sellers, mut webhooks) = (None, Vec::<Seller>::new(), Vec::new());
+    let mut webhook_secret = "sandbox-webhook-secret".to_owned();
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{flag} needs a value"));
         match flag.as_str() {
@@ -103,6 +143,19 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<S
                     Some((dataset_id, token)) => config.with_token(dataset_id, token),
                 };
             }
+            "--mercado-pago" => listen = Some(parsed(&flag, &value()?)?),
+            "--webhook-secret" => webhook_secret = value()?,
+            "--seller" => {
+                let (user_id, access_token) = of_seller(&flag, &value()?)?;
+                sellers.push(Seller {
+                    user_id,
+                    access_token,
+                    webhook_secret: String::new(),
+                    webhook_url: None,
+                    live_mode: true,
+                });
+            }
+            "--webhook" => webhooks.push(of_seller(&flag, &value()?)?),
             _ => bail!("unknown argument {flag}; see --help"),
         }
     }
@@ -112,7 +165,30 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<S
     if config.tokens.is_empty() {
         bail!("without a --token every request would be refused; see --help");
     }
-    Ok(Some(config))
+    for seller in &mut sellers {
+        seller.webhook_secret.clone_from(&webhook_secret);
+    }
+    for (user_id, url) in webhooks {
+        let seller = sellers.iter_mut().find(|seller| seller.user_id == user_id);
+        seller
+            .with_context(|| format!("--webhook {user_id}: there is no such --seller"))?
+            .webhook_url = Some(url);
+    }
+    if listen.is_none() && !sellers.is_empty() {
+        bail!("--seller needs --mercado-pago; see --help");
+    }
+    Ok(Some(Arguments {
+        config,
+        payments: listen.map(|listen| Payments { listen, sellers }),
+    }))
+}
+
+/// `ID=...`
+fn of_seller(flag: &str, text: &str) -> anyhow::Result<(i64, String)> {
+    match text.split_once('=') {
+        Some((id, rest)) if !rest.is_empty() => Ok((parsed(flag, id)?, rest.to_owned())),
+        _ => bail!("{flag} takes ID=..."),
+    }
 }
 
 fn parsed<T: FromStr>(flag: &str, value: &str) -> anyhow::Result<T> {
@@ -125,14 +201,14 @@ fn parsed<T: FromStr>(flag: &str, value: &str) -> anyhow::Result<T> {
 mod tests {
     use super::*;
 
-    fn parse_words(words: &str) -> anyhow::Result<Option<SandboxConfig>> {
+    fn parse_words(words: &str) -> anyhow::Result<Option<Arguments>> {
         parse(words.split_whitespace().map(str::to_owned))
     }
 
     #[test]
     fn flags_become_the_config() {
         let words = "--listen 0.0.0.0:8080 --token 111=A=B --token *=C --app-secret S --keep-events 0 --workers 3 --accept-md5";
-        let config = parse_words(words).unwrap().unwrap();
+        let config = parse_words(words).unwrap().unwrap().config;
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         let expected = SandboxConfig::default()
             .with_token("111", "A=B")
@@ -146,6 +222,24 @@ mod tests {
     }
 
     #[test]
+    fn sellers_have_tokens_and_webhooks() {
+        let words = "--token 1=A --mercado-pago 127.0.0.1:0 --seller 4=T --webhook 4=http://h/a?b=c --webhook-secret S";
+        let payments = parse_words(words).unwrap().unwrap().payments.unwrap();
+        let [seller] = &payments.sellers[..] else {
+            panic!("one seller")
+        };
+        assert_eq!(
+            (
+                seller.user_id,
+                seller.access_token.as_str(),
+                seller.webhook_secret.as_str()
+            ),
+            (4, "T", "S")
+        );
+        assert_eq!(seller.webhook_url.as_deref(), Some("http://h/a?b=c"));
+    }
+
+    #[test]
     fn mistakes_stop_the_start() {
         let mistakes = [
             "",
@@ -155,6 +249,9 @@ mod tests {
             "--tokn 1=A",
             "--token 1=A --listen here",
             "--token 1=A --workers 0",
+            "--token 1=A --seller 4=T",
+            "--token 1=A --mercado-pago 127.0.0.1:0 --webhook 4=http://x",
+            "--token 1=A --mercado-pago 127.0.0.1:0 --seller x=T",
         ];
         for mistake in mistakes {
             assert!(parse_words(mistake).is_err(), "{mistake:?}");

@@ -2,11 +2,13 @@
 //! are retried, lost, doubled and out of order on command. Strict where the documentation is.
 //!
 //! A test (or a demo) plays the buyer, the seller and the bank through [`MercadoPago`]; the system under test sees HTTP only.
+//! Over HTTP `POST /sandbox/payments` and `/sandbox/payments/{id}/pay`, `refund` and `chargeback` do the same.
 //! Time is the sandbox's clock: a Pix that nobody pays expires when it is moved.
 //!
 //! Source: Mercado Pago, "Payments API", "Webhooks", "Chargebacks"; error codes of `/v1/payments`.
 
 mod book;
+mod control;
 mod search;
 mod server;
 mod webhooks;

@@ -21,6 +21,7 @@ pub(crate) enum Outcome {
     Missing,
     DatasetDeleted,
     Withheld,
+    Erased,
 }
 
 impl Outcome {
@@ -33,6 +34,7 @@ impl Outcome {
             Outcome::Missing => "missing",
             Outcome::DatasetDeleted => "dataset_deleted",
             Outcome::Withheld => "withheld",
+            Outcome::Erased => "erased",
         }
     }
 }

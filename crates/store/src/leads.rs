@@ -90,7 +90,7 @@ impl Store {
         }
     }
 
-    /// The form's fields of a lead, as JSON. `None`: there is no such lead.
+    /// The form's fields of a lead, as JSON. `None`: there is no such lead, or it was erased.
     pub async fn lead_contact(
         &self,
         dataset: DatasetId,
@@ -111,6 +111,9 @@ impl Store {
                 .await
                 .optional()?;
         let Some(row) = row else { return Ok(None) };
+        if row.contact.is_empty() {
+            return Ok(None);
+        }
         match self
             .sealer
             .open(&row.contact, &contact_of(dataset, &row.event_id))

@@ -126,12 +126,18 @@ impl Shop {
 
     /// Somebody clicked an ad and left a form: the lead's number.
     pub(crate) async fn lead(&self, id: &str, email: &str) -> i64 {
+        self.lead_of(id, email, FBC, "fb.1.1596403881668.1116446470")
+            .await
+    }
+
+    /// The same in a browser of its own.
+    pub(crate) async fn lead_of(&self, id: &str, email: &str, fbc: &str, fbp: &str) -> i64 {
         let body = json!({
             "lead": { "name": "Ana", "email": email },
             "event": {
                 "event_name": "Lead", "event_id": id, "event_time": self.world.now(), "action_source": "website",
                 "event_source_url": "https://www.clinica.example/?utm_source=meta",
-                "user_data": { "fbc": FBC, "fbp": "fb.1.1596403881668.1116446470" }
+                "user_data": { "fbc": fbc, "fbp": fbp }
             }
         });
         let answer = self.post("/api/leads/capture", Key::Publishable, &body).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::webhooks::{Delivery, WebhookFault};
@@ -11,7 +12,8 @@ use super::{ApiFault, Seller};
 const DAY_MS: i64 = 86_400_000;
 
 /// How a buyer pays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Method {
     /// Waits for the payer; expires after a day.
     Pix,

@@ -11,7 +11,7 @@ use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
 use super::book::shown;
-use super::{ApiFault, State, search};
+use super::{ApiFault, State, control, search};
 use crate::connection;
 
 pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
@@ -23,6 +23,7 @@ pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Resul
             .route("/v1/chargebacks/{id}", web::get().to(chargeback))
             .route("/v1/orders/{id}", web::get().to(order))
             .route("/merchant_orders/{id}", web::get().to(merchant_order))
+            .configure(control::routes)
             .default_service(web::to(async || refusal(404, 0, "resource not found")))
     });
     let server = server

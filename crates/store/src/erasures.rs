@@ -1,0 +1,444 @@
+//! Forgetting a person: what is personal goes, what is money stays, and nothing brings the person back.
+//!
+//! The tombstone comes first, then the events, day by day, and last the rows by which the person is found. One that is
+//! interrupted finds the person again when it is asked for again.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Integer, Nullable, Text, Timestamptz};
+use diesel::{OptionalExtension, QueryableByName, sql_query};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use rastro_core::dataset::DatasetId;
+use uuid::Uuid;
+
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::event_outcomes::{self, EventOutcome, Outcome};
+use crate::lookup::PersonLookups;
+
+/// Whom to look for.
+#[derive(Clone, Debug, Default)]
+pub struct PersonSought {
+    pub lookups: PersonLookups,
+    pub lead_id: Option<i64>,
+    /// Hashes as they stand in payloads: of the e-mail, and of every form of the phone.
+    pub hashes: Vec<String>,
+    /// email, phone, lead.
+    pub named_by: Vec<&'static str>,
+}
+
+/// What is kept of a person. For an export the leads' contacts are read one by one ([`Store::lead_contact`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonFound {
+    pub leads: Vec<i64>,
+    pub touchpoints: Vec<String>,
+    pub purchases: Vec<String>,
+    pub payments: Vec<String>,
+    /// Their numbers.
+    pub events: Vec<i64>,
+}
+
+/// How much was erased, and when.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct ErasureReceipt {
+    #[diesel(sql_type = sql_types::Uuid)]
+    pub erasure_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    pub asked_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    pub finished_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Integer)]
+    pub leads: i32,
+    #[diesel(sql_type = Integer)]
+    pub touchpoints: i32,
+    #[diesel(sql_type = Integer)]
+    pub purchases: i32,
+    #[diesel(sql_type = Integer)]
+    pub payments: i32,
+    #[diesel(sql_type = Integer)]
+    pub events: i32,
+}
+
+/// By what a person stands in the tables.
+#[derive(Default)]
+struct Traces {
+    leads: Vec<i64>,
+    emails: Vec<Vec<u8>>,
+    phones: Vec<Vec<u8>>,
+    cpfs: Vec<Vec<u8>>,
+    visitors: Vec<Vec<u8>>,
+    payments: Vec<String>,
+    orders: Vec<String>,
+    /// Events of the leads and of the orders.
+    events: Vec<i64>,
+    /// What the person's other events hold, for LIKE.
+    patterns: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct LeadRow {
+    #[diesel(sql_type = BigInt)]
+    lead_id: i64,
+    #[diesel(sql_type = Nullable<Binary>)]
+    email_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    phone_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    cpf_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    visitor_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    external_id_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    fbp: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    fbc: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    external_id: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Word {
+    #[diesel(sql_type = Text)]
+    word: String,
+}
+
+#[derive(QueryableByName)]
+struct OrderRow {
+    #[diesel(sql_type = Text)]
+    order_id: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    event_number: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+struct EventRow {
+    #[diesel(sql_type = BigInt)]
+    event_number: i64,
+    #[diesel(sql_type = Text)]
+    event_name: String,
+    #[diesel(sql_type = Text)]
+    event_id: String,
+}
+
+impl Store {
+    /// Everything that is kept of a person. Changes nothing.
+    pub async fn find_person(
+        &self,
+        dataset: DatasetId,
+        sought: &PersonSought,
+    ) -> Result<PersonFound, StoreError> {
+        let mut connection = self.dedicated_connection().await?;
+        unhurried(&mut connection).await?;
+        let traces = traces(&connection, dataset, sought).await?;
+        let touchpoints: Vec<Word> = sql_query(
+            "SELECT to_char(touched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || ' ' || channel AS word
+             FROM touchpoints WHERE dataset_id = $1 AND visitor_hmac = ANY($2) ORDER BY touched_at",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Array<Binary>, _>(&traces.visitors)
+        .load(&mut connection)
+        .await?;
+        let mut events = Vec::new();
+        for day in days(&connection, dataset).await? {
+            let rows: Vec<EventRow> = sql_query(
+                "SELECT event_number, event_name, event_id FROM events
+                 WHERE dataset_id = $1 AND day = $2 AND payload <> '' AND (event_number = ANY($3) OR payload LIKE ANY($4))
+                 ORDER BY event_number",
+            )
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Date, _>(day)
+            .bind::<Array<BigInt>, _>(&traces.events)
+            .bind::<Array<Text>, _>(&traces.patterns)
+            .load(&mut connection)
+            .await?;
+            events.extend(rows.into_iter().map(|row| row.event_number));
+        }
+        Ok(PersonFound {
+            leads: traces.leads,
+            touchpoints: touchpoints.into_iter().map(|row| row.word).collect(),
+            purchases: traces.orders,
+            payments: traces.payments,
+            events,
+        })
+    }
+
+    /// Forgets a person: contacts, look-ups, contacts with ads, the payloads of events and of claims. Orders, payments and
+    /// movements stay, and are nobody's. Payments made until now never find the person again.
+    pub async fn erase_person(
+        &self,
+        dataset: DatasetId,
+        sought: &PersonSought,
+    ) -> Result<ErasureReceipt, StoreError> {
+        let mut connection = self.dedicated_connection().await?;
+        unhurried(&mut connection).await?;
+        let erasure_id = Uuid::now_v7();
+        let traces = traces(&connection, dataset, sought).await?;
+        let connection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                bury(connection, dataset, &traces).await?;
+                sql_query(
+                    "INSERT INTO erasures (dataset_id, erasure_id, named_by, asked_at) VALUES ($1, $2, $3, rastro_now())",
+                )
+                .bind::<BigInt, _>(dataset.as_i64())
+                .bind::<sql_types::Uuid, _>(erasure_id)
+                .bind::<Array<Text>, _>(&sought.named_by)
+                .execute(connection)
+                .await?;
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        let mut events = 0;
+        for day in days(connection, dataset).await? {
+            events += connection
+                .transaction(async |connection| empty_events(connection, dataset, day, &traces).await)
+                .await?;
+        }
+        connection
+            .transaction(async |connection| forget(connection, dataset, erasure_id, &traces, events).await)
+            .await
+    }
+
+    /// Whether somebody with one of these look-ups asked to be forgotten after this moment.
+    pub async fn is_forgotten(
+        &self,
+        dataset: DatasetId,
+        person: &PersonLookups,
+        since: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Bool)]
+            #[expect(dead_code, reason = "that there is a row is all that is asked")]
+            found: bool,
+        }
+        let row: Option<Row> = sql_query(
+            "SELECT true AS found FROM suppressed_people
+             WHERE dataset_id = $1 AND suppressed_at >= $5
+                AND (kind, hmac) IN (('email', $2), ('phone', $3), ('cpf', $4)) LIMIT 1",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Nullable<Binary>, _>(person.email.as_deref())
+        .bind::<Nullable<Binary>, _>(person.phone.as_deref())
+        .bind::<Nullable<Binary>, _>(person.cpf.as_deref())
+        .bind::<Timestamptz, _>(since)
+        .get_result(&mut self.connection().await?)
+        .await
+        .optional()?;
+        Ok(row.is_some())
+    }
+}
+
+/// A day of events is read whole, however long that takes; nobody waits for it.
+async fn unhurried(connection: &mut AsyncPgConnection) -> Result<(), StoreError> {
+    Ok(connection.batch_execute("SET statement_timeout = 0").await?)
+}
+
+async fn days(mut connection: &AsyncPgConnection, dataset: DatasetId) -> Result<Vec<NaiveDate>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Date)]
+        day: NaiveDate,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT day::date AS day FROM (SELECT min(day) AS first, max(day) AS last FROM events WHERE dataset_id = $1) AS all_days,
+         generate_series(first, last, interval '1 day') AS day",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .load(&mut connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.day).collect())
+}
+
+async fn traces(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    sought: &PersonSought,
+) -> Result<Traces, StoreError> {
+    let given = &sought.lookups;
+    let mut traces = Traces {
+        emails: given.email.iter().cloned().collect(),
+        phones: given.phone.iter().cloned().collect(),
+        cpfs: given.cpf.iter().cloned().collect(),
+        patterns: sought.hashes.iter().map(|hash| like(hash)).collect(),
+        ..Traces::default()
+    };
+    let leads: Vec<LeadRow> = sql_query(include_str!("sql/leads_of_person.sql"))
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Nullable<BigInt>, _>(sought.lead_id)
+        .bind::<Array<Binary>, _>(&traces.emails)
+        .bind::<Array<Binary>, _>(&traces.phones)
+        .bind::<Array<Binary>, _>(&traces.cpfs)
+        .load(&mut connection)
+        .await?;
+    for lead in leads {
+        // Whoever is named by a lead is the person that this lead names.
+        traces.emails.extend(lead.email_hmac);
+        traces.phones.extend(lead.phone_hmac);
+        traces.cpfs.extend(lead.cpf_hmac);
+        traces
+            .visitors
+            .extend(lead.visitor_hmac.into_iter().chain(lead.external_id_hmac));
+        let browser = [lead.fbp, lead.fbc, lead.external_id].into_iter().flatten();
+        traces
+            .patterns
+            .extend(browser.filter(|id| id.len() >= 8).map(|id| like(&id)));
+        traces.events.push(lead.lead_id);
+        traces.leads.push(lead.lead_id);
+    }
+    let payments: Vec<OrderAndPayment> = sql_query(
+        "SELECT payment_id, order_id FROM payments
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR payer_email_hmac = ANY($3) OR payer_phone_hmac = ANY($4)
+            OR payer_cpf_hmac = ANY($5)) ORDER BY payment_id",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<BigInt>, _>(&traces.leads)
+    .bind::<Array<Binary>, _>(&traces.emails)
+    .bind::<Array<Binary>, _>(&traces.phones)
+    .bind::<Array<Binary>, _>(&traces.cpfs)
+    .load(&mut connection)
+    .await?;
+    let (paid, orders): (Vec<_>, Vec<_>) = payments
+        .into_iter()
+        .map(|row| (row.payment_id, row.order_id))
+        .unzip();
+    traces.payments = paid;
+    let orders: Vec<OrderRow> = sql_query(
+        "SELECT order_id, event_number FROM purchases
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<BigInt>, _>(&traces.leads)
+    .bind::<Array<Text>, _>(&orders)
+    .load(&mut connection)
+    .await?;
+    for order in orders {
+        traces.events.extend(order.event_number);
+        traces.orders.push(order.order_id);
+    }
+    Ok(traces)
+}
+
+#[derive(QueryableByName)]
+struct OrderAndPayment {
+    #[diesel(sql_type = Text)]
+    payment_id: String,
+    #[diesel(sql_type = Text)]
+    order_id: String,
+}
+
+/// A pattern for texts that hold this one as it is.
+fn like(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%\"{escaped}\"%")
+}
+
+async fn bury(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    traces: &Traces,
+) -> Result<(), StoreError> {
+    for (kind, hmacs) in [
+        ("email", &traces.emails),
+        ("phone", &traces.phones),
+        ("cpf", &traces.cpfs),
+    ] {
+        sql_query(
+            "INSERT INTO suppressed_people (dataset_id, kind, hmac, suppressed_at)
+             SELECT DISTINCT $1, $2, hmac, rastro_now() FROM unnest($3::bytea[]) AS hmac
+             ON CONFLICT (dataset_id, kind, hmac) DO UPDATE SET suppressed_at = excluded.suppressed_at",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Text, _>(kind)
+        .bind::<Array<Binary>, _>(hmacs)
+        .execute(&mut connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Empties the person's events of a day. One that is still to be sent is not sent any more: the forwarder finds it empty.
+async fn empty_events(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    day: NaiveDate,
+    traces: &Traces,
+) -> Result<i32, StoreError> {
+    let emptied: Vec<EventRow> = sql_query(include_str!("sql/empty_events_of_person.sql"))
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Date, _>(day)
+        .bind::<Array<BigInt>, _>(&traces.events)
+        .bind::<Array<Text>, _>(&traces.patterns)
+        .load(&mut connection)
+        .await?;
+    let outcomes = emptied.iter().map(|event| EventOutcome {
+        dataset_id: dataset.as_i64(),
+        outcome: Outcome::Erased,
+        event_number: Some(event.event_number),
+        event_name: Some(&event.event_name),
+        event_id: Some(&event.event_id),
+        key_id: None,
+        request_id: None,
+        detail: None,
+        event_count: 1,
+    });
+    event_outcomes::insert(connection, outcomes).await?;
+    Ok(i32::try_from(emptied.len()).unwrap_or(i32::MAX))
+}
+
+async fn forget(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    erasure_id: Uuid,
+    traces: &Traces,
+    events: i32,
+) -> Result<ErasureReceipt, StoreError> {
+    let count = |rows: usize| i32::try_from(rows).unwrap_or(i32::MAX);
+    let touchpoints = sql_query("DELETE FROM touchpoints WHERE dataset_id = $1 AND visitor_hmac = ANY($2)")
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Array<Binary>, _>(&traces.visitors)
+        .execute(&mut connection)
+        .await?;
+    let purchases = sql_query(
+        "UPDATE purchases SET lead_id = NULL, match_method = NULL, claimed_event = NULL, consent = NULL, updated_at = rastro_now()
+         WHERE dataset_id = $1 AND order_id = ANY($2)",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<Text>, _>(&traces.orders)
+    .execute(&mut connection)
+    .await?;
+    let payments = sql_query(
+        "UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL,
+            payer_phone_hmac = NULL, payer_cpf_hmac = NULL
+         WHERE dataset_id = $1 AND payment_id = ANY($2)",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<Text>, _>(&traces.payments)
+    .execute(&mut connection)
+    .await?;
+    // The row stays, so that what was counted is counted the same.
+    let leads = sql_query(
+        "UPDATE leads SET contact = '', email_hmac = NULL, phone_hmac = NULL, cpf_hmac = NULL, external_id_hmac = NULL,
+            visitor_hmac = NULL, fbp = NULL, fbc = NULL, consent = NULL, updated_at = rastro_now()
+         WHERE dataset_id = $1 AND lead_id = ANY($2)",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<BigInt>, _>(&traces.leads)
+    .execute(&mut connection)
+    .await?;
+    let receipt = sql_query(
+        "UPDATE erasures SET finished_at = rastro_now(), leads = $3, touchpoints = $4, purchases = $5, payments = $6, events = $7
+         WHERE dataset_id = $1 AND erasure_id = $2
+         RETURNING erasure_id, asked_at, finished_at, leads, touchpoints, purchases, payments, events",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<sql_types::Uuid, _>(erasure_id)
+    .bind::<Integer, _>(count(leads))
+    .bind::<Integer, _>(count(touchpoints))
+    .bind::<Integer, _>(count(purchases))
+    .bind::<Integer, _>(count(payments))
+    .bind::<Integer, _>(events)
+    .get_result(&mut connection)
+    .await?;
+    Ok(receipt)
+}
