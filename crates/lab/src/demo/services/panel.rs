@@ -61,7 +61,7 @@ impl Running {
             .await
             .context("the demo's history could not be written")?;
         say("thirty days of invented history are there");
-        let (address, health, check) = (free_address(9180)?, free_address(9105)?, free_address(9106)?);
+        let (address, health, check) = (free_address(9180)?, free_address(9104)?, free_address(9106)?);
         let services = services(&self.database_url, &self.secrets);
         let every = services.monitor().arguments(&["check", "--every", "60s"]);
         let every = every.with(&[("RASTRO__HEALTH__LISTEN", &check.to_string())]);
