@@ -24,12 +24,15 @@
 
   // The demo's key travels behind # and is never sent in an address.
   const key = $('key');
-  if (key && location.hash.startsWith('#key=')) {
+  const fill = () => {
+    if (!key || !location.hash.startsWith('#key=')) return;
     key.value = decodeURIComponent(location.hash.slice(5));
     const name = $('name');
     if (name && !name.value) name.value = 'Demo';
     history.replaceState(null, '', location.pathname + location.search);
-  }
+  };
+  fill();
+  addEventListener('hashchange', fill);
 
   // Names of marks.
   const tip = $('tip');
