@@ -52,7 +52,9 @@ const visit = async (page, { name, path }, theme, width) => {
 const shapes = [['light', 1360], ['dark', 1360], ['light', 390], ['dark', 390]];
 for (const [theme, width] of shapes) await visit(entrance, login, theme, width);
 
+await entrance.goto('about:blank');
 await entrance.goto(`${url}/entrar#key=${env.DASHBOARD_KEY}`);
+await entrance.waitForFunction(() => !location.hash);
 if ((await entrance.inputValue('#key')) !== env.DASHBOARD_KEY) problems.push('the key behind # was not filled in');
 await entrance.fill('#name', 'Ana');
 await entrance.click('main button');

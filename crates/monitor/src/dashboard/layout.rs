@@ -233,7 +233,7 @@ fn top(frame: &Frame) -> Markup {
                     }
                 }
                 a.btn href=(frame.other_language()) hreflang=(lang.t("en", "pt-BR")) lang=(lang.t("en", "pt-BR"))
-                    aria-label=(lang.t("English", "Português")) { (lang.t("EN", "PT")) }
+                    aria-label=(lang.t("EN, English", "PT, Português")) { (lang.t("EN", "PT")) }
                 button.btn.icon #theme type="button" hidden aria-label=(lang.t("Claro ou escuro", "Light or dark")) { (icon("moon", 18)) }
                 @if let Some(viewer) = &frame.viewer {
                     @if !viewer.by_proxy {

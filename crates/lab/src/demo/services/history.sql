@@ -123,6 +123,15 @@ SELECT dataset_id, event_number, (received_at AT TIME ZONE 'UTC')::date, '', nam
     CASE WHEN reason = 'expired' THEN received_at + interval '7 days' ELSE received_at + interval '40 seconds' END
 FROM demo_dead;
 
+-- They are accepted events, and their attempts failed, like the others that were counted.
+INSERT INTO event_counts (dataset_id, hour, event_name, outcome, events)
+SELECT dataset_id, date_trunc('hour', received_at), name, 'accepted', count(*) FROM demo_dead
+WHERE received_at < date_trunc('hour', rastro_now()) GROUP BY 1, 2, 3
+UNION ALL
+SELECT dataset_id, date_trunc('hour', received_at), name, 'error', count(*) * CASE WHEN reason = 'refused' THEN 1 ELSE 4 END FROM demo_dead
+WHERE reason <> 'expired' GROUP BY 1, 2, 3, reason
+ON CONFLICT (dataset_id, hour, event_name, outcome) DO UPDATE SET events = event_counts.events + excluded.events;
+
 -- ---- Meta's score ----
 INSERT INTO dataset_quality (dataset_id, day, event_name, score, estimate, dedupe_coverage, event_coverage, freshness, fetched_at)
 SELECT d.dataset_id, (rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date - back, q.name,

@@ -1,5 +1,4 @@
-// Comfort only: every page says everything without it. Keeps a page fresh, names what is under the pointer, walks through
-// charts by arrow keys, switches light and dark, copies.
+// Comfort only: every page says everything without it.
 (() => {
   const root = document.documentElement;
   const $ = (id) => document.getElementById(id);
@@ -16,7 +15,6 @@
     };
   }
 
-  // A select that is the whole form needs no button.
   all('select[data-submit]', (select) => {
     select.form.classList.add('auto');
     select.onchange = () => select.form.submit();
@@ -24,14 +22,16 @@
 
   // The demo's key travels behind # and is never sent in an address.
   const key = $('key');
-  if (key && location.hash.startsWith('#key=')) {
+  const fill = () => {
+    if (!key || !location.hash.startsWith('#key=')) return;
     key.value = decodeURIComponent(location.hash.slice(5));
     const name = $('name');
     if (name && !name.value) name.value = 'Demo';
     history.replaceState(null, '', location.pathname + location.search);
-  }
+  };
+  fill();
+  addEventListener('hashchange', fill);
 
-  // Names of marks.
   const tip = $('tip');
   const of = (event) => event.target.closest && event.target.closest('.col');
   const named = (mark) => mark.getAttribute('aria-label').replaceAll('; ', '\n');
@@ -71,7 +71,6 @@
     next.focus();
   });
 
-  // Copying.
   all('[data-copy]', (button) => {
     if (!navigator.clipboard) return;
     button.hidden = false;

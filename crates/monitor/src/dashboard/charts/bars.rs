@@ -115,7 +115,7 @@ pub fn bars(lang: Lang, days: &[Bar], until: &str) -> Markup {
                         text.t2[(last - at) / every % 2 == 1] x=(middle) y="286" text-anchor="middle" { (bar.label) }
                     }
                     @if let Some(incident) = &bar.incident {
-                        @let anchor = if at * 4 < days.len() { "start" } else if at * 4 > days.len() * 3 { "end" } else { "middle" };
+                        @let anchor = if at * 5 < days.len() * 2 { "start" } else if at * 5 > days.len() * 3 { "end" } else { "middle" };
                         @let end = y(f(bar.accepted + bar.duplicates)) - 6.0;
                         line.s-err x1=(middle) x2=(middle) y1="18" y2=(n(end.max(19.0))) stroke-width="1.5" stroke-dasharray="2 3" {}
                         text.t-err x=(middle) y="13" text-anchor=(anchor) { (incident) }

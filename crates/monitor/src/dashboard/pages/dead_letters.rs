@@ -19,7 +19,7 @@ use crate::dashboard::words::{Lang, cut};
 
 /// At most so many at one press of a button.
 const MOST: i64 = 10_000;
-const SAMPLE: i64 = 20;
+const SAMPLE: i64 = 8;
 const REASONS: [&str; 5] = ["refused", "exhausted", "expired", "missing", "dataset_deleted"];
 
 /// What is shown before anything is sent.

@@ -837,7 +837,7 @@ fn breakers(frame: &Frame, data: &OverviewData) -> Markup {
         a href=(frame.link("/conjuntos", "")) { (lang.t("Cadastrar o primeiro", "Add the first")) } } };
     }
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(lang.t("Disjuntores", "Circuit breakers")) { table.wide {
+        div.scroll tabindex="0" role="region" aria-label=(lang.t("Tabela dos disjuntores", "Table of the breakers")) { table.wide {
             thead { tr {
                 th scope="col" { (lang.t("Conjunto", "Dataset")) } th scope="col" { (lang.t("Estado", "State")) }
                 th scope="col" { (lang.t("Últimos 5 min", "Last 5 min")) } th.r scope="col" { (lang.t("Ordem", "Order")) }
