@@ -207,7 +207,7 @@ async fn a_preflight_passes_with_the_key_and_without_it() {
 #[tokio::test]
 async fn a_page_can_read_every_answer() {
     let small = |config: &mut GatewayConfig| {
-        config.max_events_per_second_per_publishable_key = 3;
+        config.max_events_per_second_per_publishable_key = 8;
         config.max_publishable_body_bytes = 20_000;
     };
     let world = World::with(settings(), small).await;
@@ -215,7 +215,7 @@ async fn a_page_can_read_every_answer() {
     let raw = |text: &'static str| from_page(&world, &json!({})).body(text);
     let unknown = format!("{}?key=pk_nobody_0123456789", world.conversions_url());
     let unknown = world.client.post(unknown).header("origin", PAGE).json(&valid);
-    let many: Vec<Value> = (0..3).map(|n| event(&world, &format!("many{n}"))).collect();
+    let many: Vec<Value> = (0..8).map(|n| event(&world, &format!("many{n}"))).collect();
     let rows = [
         ("accepted", from_page(&world, &valid), 200),
         ("no such key", unknown, 401),

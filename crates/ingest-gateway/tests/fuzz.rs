@@ -33,8 +33,14 @@ fn known() -> String {
     format!("[parameters]\n\"path.dataset_id\" = \"{DATASET_ID}\"\n\"path.key_id\" = 1\n")
 }
 
-/// Fuzzes the operations of these tags, some twenty seconds.
-fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) {
+/// Fuzzes the operations of these tags, some twenty seconds, and makes sure that the key opened the door.
+fn fuzz_behind_the_door(document: &Path, url: &str, key: &str, tags: &[&str]) {
+    let said = fuzz(document, url, key, tags);
+    assert!(!said.contains("Authentication failed"), "{said}");
+}
+
+/// Fuzzes the operations of these tags; returns what was said of it.
+fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) -> String {
     let folder = document.parent().unwrap();
     std::fs::write(folder.join("schemathesis.toml"), known()).unwrap();
     let mut command = Command::new(fuzzer());
@@ -62,11 +68,8 @@ fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) {
         "{said}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    // It came past the door.
-    assert!(
-        said.contains("passed") && !said.contains("Authentication failed"),
-        "{said}"
-    );
+    assert!(said.contains("passed"), "{said}");
+    said.into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,12 +97,9 @@ async fn no_answer_is_a_500_or_outside_of_the_document() {
     std::fs::create_dir_all(&folder).unwrap();
     let document = folder.join("openapi.yaml");
     std::fs::write(&document, ingest_gateway::openapi::document().unwrap()).unwrap();
-    fuzz(
-        &document,
-        &public,
-        Key::Secret.as_str(),
-        &["events", "drop-in", "business"],
-    );
-    fuzz(&document, &private, ADMIN_KEY, &["administration", "operators"]);
+    fuzz_behind_the_door(&document, &public, Key::Secret.as_str(), &["events", "business"]);
+    // Meta's edge takes keys in the body, too, and those that are made up there open nothing: `graph.rs` goes further.
+    fuzz(&document, &public, Key::Secret.as_str(), &["drop-in"]);
+    fuzz_behind_the_door(&document, &private, ADMIN_KEY, &["administration", "operators"]);
     std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -239,7 +239,7 @@ async fn a_step_whose_event_cannot_be_stored_is_not_made() {
     let lead = capture(&world, "l-1", json!({})).await;
     world
         .database
-        .execute("ALTER TABLE send_queue ADD CONSTRAINT full CHECK (first_number <= 1) NOT VALID")
+        .execute("ALTER TABLE send_queue ADD CONSTRAINT room CHECK (first_number <= 1) NOT VALID")
         .await;
     assert_eq!(step(&world, lead, "scheduled").await.status, 503);
     let row = "SELECT status || events_of::text FROM leads";
@@ -247,7 +247,7 @@ async fn a_step_whose_event_cannot_be_stored_is_not_made() {
     assert!(events(&world, "Schedule").await.is_empty());
     world
         .database
-        .execute("ALTER TABLE send_queue DROP CONSTRAINT full")
+        .execute("ALTER TABLE send_queue DROP CONSTRAINT room")
         .await;
     assert_eq!(
         told(&step(&world, lead, "scheduled").await),

@@ -213,12 +213,13 @@ fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
                     .route(web::post().to(graph::receive))
                     .default_service(web::to(graph::unsupported)),
             )
+            // Before datasets: a report's id is a number too.
+            .configure(marketing::routes)
             .service(
                 web::resource(r"/{version:v\d+\.\d+}/{dataset_id:\d+}")
                     .route(web::get().to(dataset::show))
                     .default_service(web::to(graph::unsupported)),
             )
-            .configure(marketing::routes)
             .route(
                 r"/{version:v\d+\.\d+}/dataset_quality",
                 web::get().to(quality::answer),
