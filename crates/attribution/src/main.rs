@@ -20,9 +20,14 @@ const USAGE: &str = "usage: attribution                    serve
                                       import what was paid for ads, the whole file or nothing
        attribution export DATASET PERSON...            print what is kept of a person, as JSON
        attribution erase DATASET PERSON... [--dry-run] forget a person; print the receipt, or what would be erased
+       attribution healthcheck        whether the one that runs here lives; with `ready`: whether it can work
+       attribution --version
 PERSON is email=ana@example.com, phone=11987654321 or lead=1042; several name the same person";
 
 fn main() -> anyhow::Result<()> {
+    if rastro_boot::answered::<Config>("attribution", env!("CARGO_PKG_VERSION"))? {
+        return Ok(());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {

@@ -123,8 +123,12 @@ async fn a_gateway_that_was_asked_to_stop_takes_events_until_load_balancers_had_
     let (ready, send) = (ready_url(&gateway).await, gateway.conversions_url().await);
     gateway.signal("TERM");
     gateway.logged("SIGTERM received").await;
-    let answer = World::answer(world.client.get(ready)).await;
-    assert_eq!((answer.status, &answer.json["status"]), (503, &"draining".into()));
+    let answer = eventually("it says that it is not ready any more", || async {
+        let answer = World::answer(world.client.get(ready.clone())).await;
+        (answer.status == 503).then_some(answer)
+    })
+    .await;
+    assert_eq!(answer.json["status"], "draining");
     // Over a connection of its own, as from somebody who has not noticed.
     let request = world.client.post(send).bearer_auth(Key::Secret.as_str());
     let answer = World::answer(request.json(&lead("a", world.now()))).await;

@@ -13,10 +13,17 @@ const USAGE: &str =
        monitor check --replay 30d [--rule error_rate] [--fires 8]
                                       say when the rule would have fired, by the counts
        monitor dashboard              serve the web page
-       monitor verify DATASET         send one test event and say what Meta answers";
+       monitor verify DATASET         send one test event and say what Meta answers
+       monitor healthcheck            whether the one that runs here lives; with `ready`: whether it can work
+       monitor --version";
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    if rastro_boot::answered::<Config>("monitor", VERSION)? {
+        return Ok(());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
