@@ -4,7 +4,7 @@
 
 use rastro_test_support::events::lead;
 use rastro_test_support::process::Process;
-use rastro_test_support::{Key, TestDatabase, World};
+use rastro_test_support::{Key, TestDatabase, World, eventually};
 use serde_json::Value;
 
 async fn ready_url(gateway: &Process) -> String {
