@@ -3,8 +3,6 @@
 -- paid days after the order, and platforms correct their spend.
 SET LOCAL lock_timeout = '5s';
 
-CREATE SCHEMA IF NOT EXISTS bi;
-
 -- ISO 4217: how many decimals amounts have.
 CREATE FUNCTION currency_decimals(currency text) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
@@ -21,6 +19,10 @@ CREATE FUNCTION provisional_from() RETURNS date LANGUAGE sql STABLE PARALLEL SAF
     SELECT (rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date - 4
 $$;
 
+-- Two sets of tables in one database have two sets of views.
+DO $bi$
+BEGIN
+    EXECUTE replace($views$
 CREATE VIEW bi.leads_by_day AS
 SELECT dataset_id::text AS dataset, day, model, channel, campaign_key AS campaign, max(campaign_name) AS campaign_name,
     currency, (sum(leads_millionths) / 1000000.0)::numeric(14, 6) AS leads,
@@ -121,3 +123,5 @@ SELECT DISTINCT ON (dataset_id, currency, month) dataset_id::text AS dataset, 'l
 FROM revenue_forecasts
 ORDER BY dataset_id, currency, month, made_on DESC;
 COMMENT ON VIEW bi.revenue_forecast IS 'The newest forecast of each month: what was there already and what is expected of the rest, with an interval of 80 % and how the method did in back-tests.';
+$views$, ' bi.', format(' %I.', CASE current_schema() WHEN 'public' THEN 'bi' ELSE current_schema() || '_bi' END));
+END $bi$;

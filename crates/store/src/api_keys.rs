@@ -250,8 +250,6 @@ impl Store {
         let rows: Vec<Row> = api_keys::table
             .left_join(datasets::table)
             .filter(api_keys::revoked_at.is_null())
-            // They open the dashboard and nothing here.
-            .filter(api_keys::kind.ne(VIEWER))
             .select((
                 api_keys::key_hash,
                 api_keys::kind,

@@ -433,7 +433,11 @@ async fn a_split_batch_is_two_whose_events_are_the_same() {
     let queue = Queue::with_runs(7, 1).await;
     queue
         .database
-        .execute("UPDATE send_queue SET retries = first_number % 5")
+        .execute(
+            "UPDATE send_queue q SET retries = n.n % 5
+             FROM (SELECT first_number, row_number() OVER (ORDER BY first_number) AS n FROM send_queue) AS n
+             WHERE q.first_number = n.first_number",
+        )
         .await;
     let batch = queue.claim(1, "", 10).await.unwrap();
     assert_eq!(batch.events.len(), 7);
