@@ -79,17 +79,21 @@ FROM demo_datasets d JOIN (
 WHERE NOT EXISTS (SELECT FROM alerts);
 
 -- ---- dead letters: a field that Meta refuses, a time in which it did not answer, and what became too old ----
+-- Numbers grow with time: these events are older than all that are there.
 CREATE TEMP TABLE demo_dead ON COMMIT DROP AS
-SELECT d.dataset_id, nextval('event_numbers') AS event_number, k.*, n,
-    rastro_now() - k.ago - n * interval '47 seconds' AS received_at,
-    (ARRAY[149.00, 89.90, 349.00, 59.90, 219.50])[1 + n % 5] AS amount
-FROM demo_datasets d JOIN (
-    VALUES (2, 14, 'Purchase', 'refused', 100, 2804019, 'Invalid parameter: contents[0].id is missing', interval '3 hours 40 minutes', 400),
-        (1, 10, 'Lead', 'exhausted', NULL, NULL, 'no answer within 1.5 s', interval '16 hours', NULL),
-        (3, 7, 'Purchase', 'expired', NULL, NULL, 'too old for Meta when its turn came', interval '8 days 2 hours', NULL)
-) AS k (place, many, name, reason, code, subcode, said, ago, http_status) ON k.place = d.place
-CROSS JOIN LATERAL generate_series(1, k.many) AS n
-WHERE NOT EXISTS (SELECT FROM meta_retry_queue WHERE status = 'failed');
+SELECT (SELECT coalesce(min(event_number), 0) FROM events) - row_number() OVER (ORDER BY told.received_at DESC) AS event_number, told.*
+FROM (
+    SELECT d.dataset_id, k.*, n, rastro_now() - k.ago - n * interval '47 seconds' AS received_at,
+        (ARRAY[149.00, 89.90, 349.00, 59.90, 219.50])[1 + n % 5] AS amount
+    FROM demo_datasets d JOIN (
+        VALUES (2, 14, 'Purchase', 'refused', 100, 2804019, 'Invalid parameter: contents[0].id is missing',
+                interval '3 hours 40 minutes', 400),
+            (1, 10, 'Lead', 'exhausted', NULL, NULL, 'no answer within 1.5 s', interval '16 hours', NULL),
+            (3, 7, 'Purchase', 'expired', NULL, NULL, 'too old for Meta when its turn came', interval '8 days 2 hours', NULL)
+    ) AS k (place, many, name, reason, code, subcode, said, ago, http_status) ON k.place = d.place
+    CROSS JOIN LATERAL generate_series(1, k.many) AS n
+    WHERE NOT EXISTS (SELECT FROM meta_retry_queue WHERE status = 'failed')
+) AS told;
 
 SELECT create_day_partition(parent, day) FROM (
     SELECT DISTINCT (received_at AT TIME ZONE 'UTC')::date AS day FROM demo_dead
