@@ -53,11 +53,12 @@ pub(crate) fn due(payment: &Payment, around: &Surroundings<'_>) -> ConversionDue
     }
     let own = around.settings.defaults.currency.unwrap_or(account.currency);
     if !payment.is_paid() {
-        // A sale that is known to be none is not reported to Meta, which takes nothing back.
-        return record(payment, around, None, Conversion::RefundedFirst);
+        // A sale that is known to be none is not reported to Meta, which takes nothing back. Nor is its order recorded: it may
+        // still be paid by another payment.
+        return ConversionDue::Not(Conversion::RefundedFirst);
     }
     if payment.currency != account.currency || payment.currency != own {
-        return record(payment, around, None, Conversion::OtherCurrency);
+        return ConversionDue::Not(Conversion::OtherCurrency);
     }
     match event(payment, around) {
         Ok(event) => record(payment, around, Some(event), Conversion::Invalid),
@@ -90,10 +91,7 @@ fn record(
     let purchase = NewPurchase {
         dataset_id: around.account.dataset_id.as_i64(),
         order_id: payment.order_id(),
-        status: match without_event {
-            Conversion::RefundedFirst => PurchaseStatus::Refunded,
-            _ => PurchaseStatus::Approved,
-        },
+        status: PurchaseStatus::Approved,
         amount_minor: payment.amount_minor,
         currency: payment.currency.as_str().to_owned(),
         details: details.to_string(),

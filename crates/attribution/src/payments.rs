@@ -226,12 +226,10 @@ impl Payments {
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
                 for part in order.payments {
-                    // Both are the same money, and the Payments API knows its fees.
+                    // Both are the same money, and the Payments API knows its fees. One that it does not know yet is asked for
+                    // again: booked under both ids it would count twice.
                     let counted = match &part.reference_id {
-                        Some(reference) => match self.read(&account, reference).await {
-                            Err(FollowError::Read(ReadError::NotFound)) => part.payment,
-                            other => other?,
-                        },
+                        Some(reference) => self.read(&account, reference).await?,
                         None => part.payment,
                     };
                     self.apply(&account, &counted, by, None, Vec::new()).await?;

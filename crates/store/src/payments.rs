@@ -333,6 +333,27 @@ async fn book(
     Ok(())
 }
 
+/// Whether an order has its event.
+async fn has_event(
+    mut connection: &AsyncPgConnection,
+    read: &PaymentRead<'_>,
+    purchase_id: i64,
+) -> Result<bool, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        has_event: bool,
+    }
+    let text = "SELECT event_number IS NOT NULL AS has_event FROM purchases WHERE dataset_id = $1 AND purchase_id = $2";
+    let row: Row = sql_query(text)
+        .bind::<BigInt, _>(read.dataset_id.as_i64())
+        .bind::<BigInt, _>(purchase_id)
+        .prepared()
+        .get_result(&mut connection)
+        .await?;
+    Ok(row.has_event)
+}
+
 /// Records the order and accepts its event. The order decides whether that is still due: it is approved once for good, whoever
 /// says so first.
 async fn convert(
@@ -355,7 +376,11 @@ async fn convert(
                     purchase: Some(change),
                     ..
                 },
-            ] if !change.changed => Conversion::Duplicate,
+            ] if !change.changed => match has_event(connection, read, change.purchase_id).await? {
+                true => Conversion::Duplicate,
+                // What kept the event back still does.
+                false => return Ok(()),
+            },
             [
                 Stored::Now {
                     purchase: Some(change),

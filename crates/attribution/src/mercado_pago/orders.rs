@@ -111,6 +111,7 @@ impl WireOrder {
             let status = Word::some(wire.status).unwrap_or_default();
             let detail = Word::some(wire.status_detail).unwrap_or_default();
             let (status, detail) = as_payment(&status, &detail);
+            let was_approved = matches!(status.as_str(), "approved" | "refunded" | "charged_back");
             let refunds = refunds_of(&refunds, &id, currency, updated_at);
             let refunded = minor(&wire.refunded_amount)
                 .unwrap_or_else(|| refunds.iter().map(|refund| refund.amount_minor).sum());
@@ -147,7 +148,7 @@ impl WireOrder {
                     payer: PersonKeys::default(),
                     created_at,
                     // Not told by every product: the order's last change is the approval when it is first seen as paid.
-                    approved_at: moment(wire.date_approved).or(Some(updated_at)),
+                    approved_at: moment(wire.date_approved).or_else(|| was_approved.then_some(updated_at)),
                     updated_at,
                     expires_at: None,
                     money_release_at: None,

@@ -61,6 +61,15 @@ pub(super) async fn slice(
                 Err(FollowError::Read(ReadError::NotFound) | FollowError::OtherAccount) => {
                     slice.missing_remote.push(id);
                 }
+                // One that cannot be read keeps no other from being compared.
+                Err(FollowError::Read(ReadError::Refused { .. } | ReadError::Invalid(_))) => {
+                    slice.list(
+                        &id,
+                        FindingKind::Unreadable,
+                        (0, 0),
+                        "it is ours and cannot be read",
+                    );
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -143,10 +152,20 @@ impl<'s> Slice<'s> {
         }
         let mut remote_minor = listed.recognised_minor();
         let local_minor = local.map_or(0, |local| local.booked_minor);
+        // A webhook was faster than the list.
+        if local.is_some_and(|local| listed.updated_at < local.updated_at) {
+            self.count(listed, local_minor, local_minor, true);
+            return Ok(());
+        }
         if let Some(kinds) = differences(listed, local, books, self.account) {
             let payment = match self.payments.read(self.account, &listed.id).await {
                 Ok(payment) => payment,
-                Err(FollowError::Read(ReadError::NotFound | ReadError::Invalid(_))) => {
+                Err(
+                    FollowError::Read(
+                        ReadError::NotFound | ReadError::Invalid(_) | ReadError::Refused { .. },
+                    )
+                    | FollowError::OtherAccount,
+                ) => {
                     self.list(
                         &listed.id,
                         FindingKind::Unreadable,

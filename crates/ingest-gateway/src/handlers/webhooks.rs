@@ -6,6 +6,7 @@ use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{NewNotification, Topic, Unsigned};
+use sha2::{Digest, Sha256};
 use tracing::warn;
 use uuid::Uuid;
 
@@ -160,7 +161,11 @@ async fn keep(
     let new = NewNotification {
         dataset_id: account.account.dataset_id,
         account_id: account.account.account_id,
-        delivery_key: notification.delivery_key,
+        delivery_key: match is_signed {
+            true => notification.delivery_key,
+            // What anybody may have sent never stands for what Mercado Pago sends.
+            false => Sha256::digest([b"hint".as_slice(), &notification.delivery_key].concat()).into(),
+        },
         is_signed,
         topic: notification.topic,
         resource_id: notification.resource_id,

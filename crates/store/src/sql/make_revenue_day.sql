@@ -1,4 +1,4 @@
--- campaign_daily::make_day: the money of a day as it came and went; of orders that no payment is known of, on the day they were
+-- campaign_daily::make_day: the money of a day as it came and went; of orders for which none moved, on the day they were
 -- placed.
 -- $1 dataset, $2 day, $3 time zone
 INSERT INTO revenue_daily (dataset_id, day, currency, gross_minor, net_minor, fee_minor)
@@ -14,7 +14,8 @@ FROM (
     SELECT o.currency, o.gross_minor, o.net_minor, o.fee_minor
     FROM credited_orders o
     WHERE o.dataset_id = $1 AND o.day = $2 AND NOT EXISTS (
-        SELECT FROM payments p WHERE p.dataset_id = $1 AND p.order_id = o.order_id AND p.books = 'counted'
+        SELECT FROM payments p JOIN purchase_movements m ON m.dataset_id = p.dataset_id AND m.payment_id = p.payment_id
+        WHERE p.dataset_id = $1 AND p.order_id = o.order_id AND p.books = 'counted'
     )
 ) AS money
 GROUP BY currency

@@ -1,5 +1,5 @@
--- attribution_credits::order_facts: the money of orders and who placed them. Where payments are known their movements are the
--- money; elsewhere it is what the business recorded, unless only payments count for the dataset.
+-- attribution_credits::order_facts: the money of orders and who placed them. Where money moved the movements are it (a card that
+-- was declined moves none); elsewhere it is what the business recorded, unless only payments count for the dataset.
 -- $1 dataset, $2 order numbers, $3 time zone
 WITH paid AS (
     SELECT p.order_id, min(p.created_at) AS placed_at, min(p.currency) AS currency,
@@ -15,17 +15,18 @@ WITH paid AS (
         coalesce(sum(m.amount_minor) FILTER (WHERE m.kind = 'approval'), 0)::bigint AS gross_minor,
         sum(m.amount_minor)::bigint AS net_minor, sum(m.fee_minor)::bigint AS fee_minor
     FROM payments p
+    JOIN paid ON paid.order_id = p.order_id AND paid.currency = p.currency
     JOIN purchase_movements m ON m.dataset_id = p.dataset_id AND m.payment_id = p.payment_id
     WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
     GROUP BY p.order_id
 ), orders AS (
     SELECT wanted.order_id,
         coalesce(paid.placed_at, bought.created_at) AS placed_at,
-        coalesce(paid.currency, bought.currency) AS currency,
-        CASE WHEN paid.order_id IS NOT NULL THEN coalesce(money.gross_minor, 0)
+        CASE WHEN money.order_id IS NOT NULL THEN paid.currency ELSE coalesce(bought.currency, paid.currency) END AS currency,
+        CASE WHEN money.order_id IS NOT NULL THEN money.gross_minor
             WHEN dataset.purchase_source = 'recorded' AND bought.status IN ('approved', 'refunded') THEN bought.amount_minor
             ELSE 0 END AS gross_minor,
-        CASE WHEN paid.order_id IS NOT NULL THEN coalesce(money.net_minor, 0)
+        CASE WHEN money.order_id IS NOT NULL THEN money.net_minor
             WHEN dataset.purchase_source = 'recorded' AND bought.status = 'approved' THEN bought.amount_minor
             ELSE 0 END AS net_minor,
         coalesce(money.fee_minor, 0) AS fee_minor,
