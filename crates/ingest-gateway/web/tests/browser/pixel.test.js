@@ -290,12 +290,13 @@ test('pixel', { skip }, async (t) => {
     async (t) => {
       for (const pixel of [false, true]) {
         world.serve('/cached', world.html(world.tag(pixel ? both : ''), '', 'Cached'));
+        const earlier = stored('PageView').length;
         const page = await open(await world.visitor(t), '/cached');
         await page.evaluate(() => {
           window.born = 'here';
           addEventListener('pageshow', (event) => (window.persisted = event.persisted));
         });
-        await until(() => stored('PageView').some(({ event }) => /cached/.test(event.event_source_url)));
+        await until(() => stored('PageView').length > earlier);
         const before = stored('PageView').length;
         await page.evaluate(() => (location.href = '/away'));
         await page.waitForFunction(() => document.title == 'Away');
