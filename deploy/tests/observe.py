@@ -80,6 +80,8 @@ def dashboard_queries():
         assert len(ids) == len(set(ids)), f"{path.name}: two panels have one id"
         for panel in dashboard["panels"]:
             for target in panel.get("targets", []):
+                if "rawSql" in target:
+                    continue  # of PostgreSQL: crates/monitor/tests/bi.rs runs it
                 query = target["expr"].replace("$__rate_interval", "1m").replace("$service", ".*")
                 yield f'{path.stem}, {panel["title"]}', query
 
