@@ -75,7 +75,7 @@ impl<'a> Typed<'a> {
                         .with_context(|| format!("--{option} needs a value"))?,
                 ),
             };
-            match option {
+            match option.replace('_', "-").as_str() {
                 "as" => typed.who = Some(value),
                 "token-file" => typed.token_file = Some(value),
                 "access-token" => bail!(
