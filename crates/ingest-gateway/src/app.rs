@@ -44,6 +44,9 @@ pub(crate) struct App {
     pub(crate) keyring: Keyring,
     pub(crate) group_commit: GroupCommit,
     pub(crate) memory: Memory,
+    /// What bodies may take whose key is in them, and so is not known before they are read: those of Meta's edge. Strangers
+    /// can fill it, and with it nobody else's room.
+    pub(crate) memory_of_strangers: Memory,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) clock: Clock,
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -159,6 +162,11 @@ impl Gateway {
         let in_flight = InFlight::default();
         let (visitors, sdk) = (Visitors::default(), Sdk::new());
         let webhook_accounts = WebhookAccounts::new(desk.store.clone());
+        let memory_of_strangers = Memory::new(
+            2 * settings.max_body_bytes,
+            settings.max_body_bytes,
+            Duration::from_secs(settings.request_timeout_seconds),
+        );
         let server = HttpServer::new(move || {
             // Called once in each worker's own thread, whose runtime then runs its writer: a request is
             // parsed, stored and answered without crossing threads.
@@ -168,6 +176,7 @@ impl Gateway {
                 keyring: desk.keyring.clone(),
                 group_commit: GroupCommit::start(&desk.store, &turns, &desk.memory, &store_health, &metrics),
                 memory: desk.memory.clone(),
+                memory_of_strangers: memory_of_strangers.clone(),
                 metrics: metrics.clone(),
                 clock: desk.clock.clone(),
                 trusted_proxies: settings.trusted_proxies.clone(),

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 
 use rastro_store::DatasetSettings;
 use rastro_test_support::events::lead;
-use rastro_test_support::{Key, World, eventually};
+use rastro_test_support::{DATASET_ID, Key, World, eventually};
 use serde_json::{Value, json};
 
 const LARGEST_BODY: usize = 40_000;
@@ -28,13 +28,26 @@ async fn start() -> World {
 
 /// A request that announces a body of this size and sends the beginning of it.
 fn begin(world: &World, announced: usize, sent: usize) -> TcpStream {
-    let url = world.conversions_url();
+    let authorization = format!("Authorization: Bearer {}\r\n", Key::Secret.as_str());
+    begin_at(&world.conversions_url(), &authorization, announced, sent)
+}
+
+fn edge(world: &World) -> String {
+    let path = format!("/v24.0/{DATASET_ID}/events");
+    world.conversions_url().replace("/api/meta/conversions", &path)
+}
+
+/// The same at Meta's edge, without a key beside the body.
+fn begin_as_a_stranger(world: &World, announced: usize, sent: usize) -> TcpStream {
+    begin_at(&edge(world), "", announced, sent)
+}
+
+fn begin_at(url: &str, more_headers: &str, announced: usize, sent: usize) -> TcpStream {
     let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
     let head = format!(
-        "POST /{path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: {announced}\r\n\r\n",
-        Key::Secret.as_str()
+        "POST /{path} HTTP/1.1\r\nHost: {address}\r\n{more_headers}\
+         Content-Type: application/json\r\nContent-Length: {announced}\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(" ".repeat(sent).as_bytes()).unwrap();
@@ -73,6 +86,27 @@ async fn bodies_that_are_still_being_sent_count_against_one_bound_for_the_whole_
         (world.post(Key::Secret, &lead("a", world.now())).await.status == 202).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_of_strangers_take_no_room_of_those_with_a_key() {
+    let world = start().await;
+    let _held: Vec<_> = (0..8)
+        .map(|_| begin_as_a_stranger(&world, LARGEST_BODY, LARGEST_BODY - 1))
+        .collect();
+    eventually("a stranger finds no room", || async {
+        (status(begin_as_a_stranger(&world, 1_000, 1_000)).await == "503").then_some(())
+    })
+    .await;
+    let answer = world.post(Key::Secret, &lead("a", world.now())).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let body = json!({"data": [lead("b", world.now())]});
+    let request = world
+        .client
+        .post(edge(&world))
+        .bearer_auth(Key::Secret.as_str())
+        .json(&body);
+    assert_eq!(World::answer(request).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -157,6 +157,20 @@ impl Store {
         row.map(|row| self.account(row)).transpose()
     }
 
+    /// All accounts there are by their number, blocked ones and those of retired datasets too. One that cannot be read, as it
+    /// was sealed with a key that is gone, hides no other.
+    pub async fn payment_accounts(
+        &self,
+    ) -> Result<Vec<(i64, Result<PaymentAccount, StoreError>)>, StoreError> {
+        let rows: Vec<Row> = sql_query(format!(
+            "SELECT {COLUMNS} FROM payment_accounts ORDER BY dataset_id, account_id"
+        ))
+        .load(&mut self.connection().await?)
+        .await?;
+        let accounts = rows.into_iter().map(|row| (row.account_id, self.account(row)));
+        Ok(accounts.collect())
+    }
+
     /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come.
     pub async fn open_payment_accounts(&self) -> Result<Vec<PaymentAccount>, StoreError> {
         let rows: Vec<Row> = sql_query(format!(

@@ -130,17 +130,21 @@ async fn answer(
     if let Some(header) = authorization(request) {
         parameters.keys.push(bearer(Some(header))?.into());
     }
-    // A key beside the body is looked at before the body is read. A stranger's body without one takes room for as long as a
-    // request may last, within the bound of the process.
-    if let Some(shown) = parameters.keys.first() {
-        identify(app, shown).await?;
-    }
+    // A key beside the body is looked at before the body is read. Without one it may be a stranger's, who takes no room of
+    // those with a key.
+    let memory = match parameters.keys.first() {
+        Some(shown) => {
+            identify(app, shown).await?;
+            &app.memory
+        }
+        None => &app.memory_of_strangers,
+    };
     let content_type = request.headers().get(CONTENT_TYPE);
     let content_type = content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let encoding = Encoding::of(content_type).ok_or_else(|| GraphError::from(Problem::not_a_graph_body()))?;
-    let body = body::read_any(&app.memory, request, payload, app.max_body_bytes).await?;
+    let body = body::read_any(memory, request, payload, app.max_body_bytes).await?;
     let text = match encoding {
         Encoding::Json => without_half_characters(&body),
         Encoding::Form | Encoding::Multipart => Cow::Borrowed(&*body),
