@@ -4,7 +4,6 @@ mod admin;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::lead_status::LeadEvents;
@@ -209,29 +208,6 @@ impl Store {
             .execute(&mut self.connection().await?)
             .await?;
         Ok(created == 1)
-    }
-
-    /// Creates the dataset or brings it to these settings and this token. Of one that exists, stays what no seed knows: the
-    /// purchase source, the time zone and the events of leads.
-    pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
-        diesel::insert_into(datasets::table)
-            .values(self.row(dataset))
-            .on_conflict(datasets::dataset_id)
-            .do_update()
-            .set((
-                datasets::name.eq(excluded(datasets::name)),
-                datasets::access_token_sealed.eq(excluded(datasets::access_token_sealed)),
-                datasets::default_country.eq(excluded(datasets::default_country)),
-                datasets::default_currency.eq(excluded(datasets::default_currency)),
-                datasets::test_event_code.eq(excluded(datasets::test_event_code)),
-                datasets::test_event_code_expires_at.eq(excluded(datasets::test_event_code_expires_at)),
-                datasets::allowed_origins.eq(excluded(datasets::allowed_origins)),
-                datasets::cookie_domain.eq(excluded(datasets::cookie_domain)),
-                datasets::updated_at.eq(diesel::dsl::now),
-            ))
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
     }
 
     fn row(&self, dataset: &Dataset) -> NewDataset {
