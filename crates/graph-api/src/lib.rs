@@ -8,10 +8,12 @@ mod datasets;
 mod events;
 mod insights;
 mod lenient;
+mod objects;
 mod outcome;
 
 pub use client::{GraphApi, GraphApiConfig, GraphApiError};
 pub use dataset_quality::{DatasetQuality, MatchKeyFeedback};
 pub use events::{Answer, EventsRequest};
 pub use insights::{AdAccount, AdAccountFacts, CampaignDay, InsightsPage, ReportStatus};
+pub use objects::{AccountEdge, AccountObject, ObjectsPage};
 pub use outcome::{Failure, FailureClass, GraphError};
