@@ -96,9 +96,13 @@ async fn shown(store: &Store, account: &PaymentAccount, most: i64) -> anyhow::Re
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn export(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn export(dataset: &str, person: &[&str], csv: bool) -> anyhow::Result<()> {
     let store = store_of_commands()?;
-    print(&privacy::export(&store, dataset.parse()?, person).await?)
+    print(
+        privacy::export(&store, dataset.parse()?, person, csv, &user())
+            .await?
+            .trim_end(),
+    )
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -110,7 +114,16 @@ pub(crate) async fn would_erase(dataset: &str, person: &[&str]) -> anyhow::Resul
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn erase(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
     let store = store_of_commands()?;
-    print(&privacy::erase(&store, dataset.parse()?, person).await?)
+    print(&privacy::erase(&store, dataset.parse()?, person, &user()).await?)
+}
+
+/// Who is logged in, for the log.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who types a command is no setting of the service"
+)]
+fn user() -> String {
+    std::env::var("USER").unwrap_or_default()
 }
 
 fn store_of_commands() -> anyhow::Result<Store> {

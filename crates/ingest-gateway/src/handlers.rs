@@ -7,6 +7,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod graph;
 pub(crate) mod lead_status;
 pub(crate) mod leads;
+pub(crate) mod people;
 pub(crate) mod purchases;
 pub(crate) mod webhooks;
 

@@ -39,6 +39,7 @@ mod monitor_runs;
 mod payment_accounts;
 mod payment_notifications;
 mod payments;
+mod people;
 mod purchases;
 mod reconciliation;
 mod revenue;
@@ -90,6 +91,7 @@ pub use payment_notifications::{Answered, LeasedNotification, NewNotification, N
 pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
 };
+pub use people::{NamedWrongly, PersonExport, PersonNamed};
 pub use purchases::{NewPurchase, PurchaseChange};
 pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
