@@ -104,27 +104,51 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
     let lead = ana(&world).await;
     let bob = capture(&world, json!({ "email": "bob@example.com" })).await;
 
+    // The same person by another form, which is found by what the first one says; and who shares her phone is somebody else.
+    let again = capture(
+        &world,
+        json!({ "email": "ana.souza@example.com", "message": "de novo" }),
+    )
+    .await;
+    let mother = capture(
+        &world,
+        json!({ "email": "mother@example.com", "phone": "11912345678" }),
+    )
+    .await;
+
     for name in [
         json!({ "email": " ANA.SOUZA@example.com" }),
+        json!({ "cpf": "52998224725" }),
+    ] {
+        let found = find(&world, name.clone()).await;
+        assert_eq!(
+            (found.status, &found.json["leads"]),
+            (200, &json!([lead, again])),
+            "{name}"
+        );
+    }
+    for name in [
         // Without the ninth digit, and with the country's.
         json!({ "phone": "+55 11 1234-5678" }),
-        json!({ "cpf": "52998224725" }),
         json!({ "lead_id": lead }),
         json!({ "email": "ana.souza@example.com", "phone": "11 91234 5678", "cpf": null }),
     ] {
         let found = find(&world, name.clone()).await;
         assert_eq!(
             (found.status, &found.json["leads"]),
-            (200, &json!([lead])),
+            (200, &json!([lead, again, mother])),
             "{name}"
         );
-        // The lead's event, and what a server told of her.
-        assert_eq!(
-            found.json["events"].as_array().unwrap().len(),
-            2,
-            "{name}: {found:?}"
-        );
     }
+    let found = find(&world, json!({ "lead_id": again })).await;
+    // Both leads' events, and what a server told of her; not her mother's.
+    assert_eq!(
+        (
+            &found.json["leads"],
+            found.json["events"].as_array().unwrap().len()
+        ),
+        (&json!([lead, again]), 3)
+    );
 
     let shown = ask(&world, "export", json!({ "email": "ana.souza@example.com" })).await;
     assert_eq!(
@@ -159,7 +183,7 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
     let dry = ask(&world, "erase", json!({ "cpf": CPF, "dry_run": true })).await;
     assert_eq!(
         (&dry.json["dry_run"], &dry.json["leads"], &dry.json["events"]),
-        (&json!(true), &json!(1), &json!(2))
+        (&json!(true), &json!(2), &json!(3))
     );
     assert!(dry.json.get("erasure_id").is_none());
     assert!(before.contains(EMAIL_SHA256) && everything(&world).await.contains(EMAIL_SHA256));
@@ -167,12 +191,17 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
     let receipt = ask(&world, "erase", json!({ "cpf": CPF })).await;
     assert_eq!(
         (receipt.status, &receipt.json["leads"], &receipt.json["events"]),
-        (200, &json!(1), &json!(2))
+        (200, &json!(2), &json!(3))
     );
     assert!(receipt.json["finished_at"].is_string() && receipt.json["asked_at"].is_string());
     let left = everything(&world).await;
     assert!(!left.contains(EMAIL_SHA256), "{left}");
     assert!(find(&world, json!({ "cpf": CPF })).await.json["leads"] == json!([]));
+    let kept = find(&world, json!({ "lead_id": mother })).await;
+    assert_eq!(
+        (&kept.json["leads"], kept.json["events"].as_array().unwrap().len()),
+        (&json!([mother]), 1)
+    );
     assert_eq!(
         find(&world, json!({ "email": "bob@example.com" })).await.json["leads"],
         json!([bob])

@@ -5,23 +5,23 @@
 //! last the rows by which the person is found, contact included: it tells which hashes stand in events. One that is interrupted
 //! finds the person again when it is asked for again.
 
+mod traces;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use rastro_core::dataset::DatasetId;
-use rastro_core::lead_status::LeadStatus;
-use rastro_core::match_keys::{CountryCode, HashedKeys, MatchKey, Reading};
-use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::admin_log::{self, NewEntry};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::event_outcomes::{self, EventOutcome, Outcome};
-use crate::leads::contact_of;
 use crate::lookup::PersonLookups;
+
+use traces::Traces;
 
 /// Whom to look for.
 #[derive(Clone, Debug, Default)]
@@ -70,62 +70,10 @@ pub struct ErasureReceipt {
     pub events: i32,
 }
 
-/// By what a person stands in the tables.
-#[derive(Default)]
-struct Traces {
-    leads: Vec<i64>,
-    emails: Vec<Vec<u8>>,
-    phones: Vec<Vec<u8>>,
-    cpfs: Vec<Vec<u8>>,
-    visitors: Vec<Vec<u8>>,
-    payments: Vec<String>,
-    orders: Vec<String>,
-    /// Events of the leads and of the orders.
-    events: Vec<i64>,
-    /// Ids of the events that the leads may have become.
-    event_ids: Vec<String>,
-    /// What the person's other events hold, for LIKE.
-    patterns: Vec<String>,
-}
-
-#[derive(QueryableByName)]
-struct LeadRow {
-    #[diesel(sql_type = BigInt)]
-    lead_id: i64,
-    #[diesel(sql_type = Nullable<Binary>)]
-    email_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    phone_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    cpf_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    visitor_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    external_id_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Text>)]
-    fbp: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    fbc: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    external_id: Option<String>,
-    #[diesel(sql_type = Binary)]
-    contact: Vec<u8>,
-    #[diesel(sql_type = Text)]
-    event_id: String,
-}
-
 #[derive(QueryableByName)]
 struct Word {
     #[diesel(sql_type = Text)]
     word: String,
-}
-
-#[derive(QueryableByName)]
-struct OrderRow {
-    #[diesel(sql_type = Text)]
-    order_id: String,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    event_number: Option<i64>,
 }
 
 #[derive(QueryableByName)]
@@ -289,129 +237,6 @@ async fn days(mut connection: &AsyncPgConnection, dataset: DatasetId) -> Result<
     .load(&mut connection)
     .await?;
     Ok(rows.into_iter().map(|row| row.day).collect())
-}
-
-impl Store {
-    async fn traces(
-        &self,
-        mut connection: &AsyncPgConnection,
-        dataset: DatasetId,
-        sought: &PersonSought,
-    ) -> Result<Traces, StoreError> {
-        let given = &sought.lookups;
-        let mut traces = Traces {
-            emails: given.email.iter().cloned().collect(),
-            phones: given.phone.iter().cloned().collect(),
-            cpfs: given.cpf.iter().cloned().collect(),
-            patterns: sought.hashes.iter().map(|hash| like(hash)).collect(),
-            ..Traces::default()
-        };
-        let leads: Vec<LeadRow> = sql_query(include_str!("sql/leads_of_person.sql"))
-            .bind::<BigInt, _>(dataset.as_i64())
-            .bind::<Nullable<BigInt>, _>(sought.lead_id)
-            .bind::<Array<Binary>, _>(&traces.emails)
-            .bind::<Array<Binary>, _>(&traces.phones)
-            .bind::<Array<Binary>, _>(&traces.cpfs)
-            .load(&mut connection)
-            .await?;
-        let country = self
-            .dataset_settings(dataset)
-            .await?
-            .and_then(|settings| settings.defaults.country);
-        for lead in leads {
-            let hashes = self.hashes_of(dataset, &lead, country);
-            traces.patterns.extend(hashes.iter().map(|hash| like(hash)));
-            traces
-                .event_ids
-                .extend(LeadStatus::ALL.map(|status| self.step_event_id(dataset, lead.lead_id, status)));
-            // Whoever is named by a lead is the person that this lead names.
-            traces.emails.extend(lead.email_hmac);
-            traces.phones.extend(lead.phone_hmac);
-            traces.cpfs.extend(lead.cpf_hmac);
-            traces
-                .visitors
-                .extend(lead.visitor_hmac.into_iter().chain(lead.external_id_hmac));
-            let browser = [lead.fbp, lead.fbc, lead.external_id].into_iter().flatten();
-            traces
-                .patterns
-                .extend(browser.filter(|id| id.len() >= 8).map(|id| like(&id)));
-            traces.events.push(lead.lead_id);
-            traces.leads.push(lead.lead_id);
-        }
-        let payments: Vec<OrderAndPayment> = sql_query(
-        "SELECT payment_id, order_id FROM payments
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR payer_email_hmac = ANY($3) OR payer_phone_hmac = ANY($4)
-            OR payer_cpf_hmac = ANY($5)) ORDER BY payment_id",
-    )
-    .bind::<BigInt, _>(dataset.as_i64())
-    .bind::<Array<BigInt>, _>(&traces.leads)
-    .bind::<Array<Binary>, _>(&traces.emails)
-    .bind::<Array<Binary>, _>(&traces.phones)
-    .bind::<Array<Binary>, _>(&traces.cpfs)
-    .load(&mut connection)
-    .await?;
-        let (paid, orders): (Vec<_>, Vec<_>) = payments
-            .into_iter()
-            .map(|row| (row.payment_id, row.order_id))
-            .unzip();
-        traces.payments = paid;
-        let orders: Vec<OrderRow> = sql_query(
-            "SELECT order_id, event_number FROM purchases
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
-        )
-        .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Array<BigInt>, _>(&traces.leads)
-        .bind::<Array<Text>, _>(&orders)
-        .load(&mut connection)
-        .await?;
-        for order in orders {
-            traces.events.extend(order.event_number);
-            traces.orders.push(order.order_id);
-        }
-        Ok(traces)
-    }
-
-    /// Under which hashes whoever left this form stands in events that somebody else sent. Nothing of a form that does not open:
-    /// the rest of the person is still to be erased.
-    fn hashes_of(&self, dataset: DatasetId, lead: &LeadRow, country: Option<CountryCode>) -> Vec<String> {
-        let contact = self
-            .sealer
-            .open(&lead.contact, &contact_of(dataset, &lead.event_id));
-        let contact = contact.unwrap_or_default();
-        let form: Value = serde_json::from_str(contact.expose_secret()).unwrap_or_default();
-        let reading = Reading {
-            country,
-            current_year: 0,
-            variants: true,
-        };
-        let mut hashed = HashedKeys::new();
-        for (name, key) in [("email", MatchKey::Email), ("phone", MatchKey::Phone)] {
-            let text = match &form[name] {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                _ => continue,
-            };
-            // It was read when it came.
-            let _ = hashed.add(key, &text, &reading);
-        }
-        let keys = [MatchKey::Email, MatchKey::Phone].into_iter();
-        keys.flat_map(|key| hashed.get(key).map(|hash| hash.hash().to_owned()))
-            .collect()
-    }
-}
-
-#[derive(QueryableByName)]
-struct OrderAndPayment {
-    #[diesel(sql_type = Text)]
-    payment_id: String,
-    #[diesel(sql_type = Text)]
-    order_id: String,
-}
-
-/// A pattern for texts that hold this one as it is.
-fn like(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%\"{escaped}\"%")
 }
 
 /// From here on no event of these leads holds anything of the person. Whoever is moving one of them on is waited for; what becomes of
