@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 impl Scene {
     /// What a rule finds, with its default window and minimum.
-    async fn finds(&self, rule: Rule) -> Vec<Measurement> {
+    pub(crate) async fn finds(&self, rule: Rule) -> Vec<Measurement> {
         let thresholds = self.config.alerts.of(rule);
         let (window, minimum) = (thresholds.window_seconds, thresholds.minimum);
         self.store
@@ -20,7 +20,7 @@ impl Scene {
             .unwrap()
     }
 
-    async fn finds_one(&self, rule: Rule) -> Measurement {
+    pub(crate) async fn finds_one(&self, rule: Rule) -> Measurement {
         let [one] = self
             .finds(rule)
             .await
