@@ -30,7 +30,7 @@ impl Scene {
     }
 
     /// An event of this name, so many seconds ago, numbered.
-    async fn event(&self, number: i64, name: &str, seconds_ago: i64, value: Option<&str>) {
+    pub(crate) async fn event(&self, number: i64, name: &str, seconds_ago: i64, value: Option<&str>) {
         let value = value.map_or("NULL, NULL".to_owned(), |value| format!("{value}, 'BRL'"));
         self.execute(&format!(
             "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,
