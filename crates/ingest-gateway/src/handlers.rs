@@ -12,6 +12,7 @@ pub(crate) mod purchases;
 pub(crate) mod webhooks;
 
 mod capture;
+mod span;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;

@@ -10,6 +10,7 @@ pub mod login;
 pub mod method;
 pub mod overview;
 pub mod quality;
+pub mod refusals;
 pub mod revenue;
 
 use crate::dashboard::routes::Action;

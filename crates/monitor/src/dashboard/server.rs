@@ -544,7 +544,12 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         Ok(Reply::Redirect(to)) => see_other(&to),
         Ok(Reply::WithSession(to, session)) => {
             let mut response = see_other(&to);
-            let cookie = visitor::cookie(request, visitor::SESSION_COOKIE, session.unwrap_or_default());
+            let cookie = visitor::cookie(
+                &app.config,
+                request,
+                visitor::SESSION_COOKIE,
+                session.unwrap_or_default(),
+            );
             add_cookie(&mut response, &cookie);
             response
         }
@@ -557,7 +562,7 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
     if let Some(secret) = new_cookie {
         add_cookie(
             &mut response,
-            &visitor::cookie(request, visitor::FORM_COOKIE, secret),
+            &visitor::cookie(&app.config, request, visitor::FORM_COOKIE, secret),
         );
     }
     response
