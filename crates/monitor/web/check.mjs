@@ -84,6 +84,8 @@ const pages = [
   { name: 'conjunto-novo', path: '/conjuntos/novo' },
   { name: 'conjunto', path: await link('/conjuntos', 'main table a') },
   { name: 'receita', path: '/receita' },
+  { name: 'receita-90d', path: '/receita?p=90d&lang=en' },
+  { name: 'receita-canal', path: '/receita?p=365d&canal=meta&modelo=first' },
 ];
 for (const one of pages.filter(({ name }) => !only.length || only.includes(name)))
   for (const [theme, width] of shapes) await visit(page, one, theme, width);
