@@ -71,12 +71,11 @@ pub fn columns(lang: Lang, chart: Columns<'_>, amount: &dyn Fn(f64) -> String) -
                 @for value in ticks.iter().filter(|value| **value != 0.0) {
                     line.grid-line x1="0" x2="100%" y1=(n(y(*value))) y2=(n(y(*value))) {}
                 }
+                (bars(columns, wide, &y))
+                @for (at, column) in columns.iter().enumerate() { (mark(column, fi(at) * wide, wide, &y)) }
                 @for (at, column) in columns.iter().enumerate() {
-                    @let x = fi(at) * wide;
-                    g.col role="img" tabindex=(if at == last { "0" } else { "-1" }) aria-label=(column.tip.join("; ")) {
-                        rect.hit x=(pct(x)) width=(pct(wide)) y=(n(TOP - 18.0)) height=(n(BASE - TOP + 18.0)) {}
-                        (mark(column, x, wide, &y))
-                    }
+                    rect.col role="img" tabindex=(if at == last { "0" } else { "-1" }) aria-label=(column.tip.join("; "))
+                        x=(pct(fi(at) * wide)) width=(pct(wide)) y=(n(TOP - 18.0)) height=(n(BASE - TOP + 18.0)) {}
                 }
                 @for (at, column) in columns.iter().enumerate().filter(|(at, _)| (last - at).is_multiple_of(every)) {
                     text.t2[(last - at) / every % 2 == 1] x=(pct(fi(at) * wide + wide / 2.0)) y=(n(BASE + 19.0))
@@ -90,23 +89,53 @@ pub fn columns(lang: Lang, chart: Columns<'_>, amount: &dyn Fn(f64) -> String) -
     }
 }
 
+/// What is there for good, and what was spent, as two shapes that are stretched to the chart's width: a column of its own for each
+/// would be most of a page.
+fn bars(columns: &[Column], wide: f64, y: &dyn Fn(f64) -> f64) -> Markup {
+    let mut there = String::new();
+    let mut spent = String::new();
+    for (at, column) in columns.iter().enumerate() {
+        let x = fi(at) * wide;
+        if let Some(value) = column.value.filter(|value| *value != 0.0 && !column.provisional) {
+            let (from, tall) = between(y, value, 0.0);
+            let width = n(wide * 0.64);
+            there += &format!(
+                "M{} {}h{width}v{}h-{width}z",
+                n(x + wide * 0.18),
+                n(from),
+                n(tall)
+            );
+        }
+        if let Some(value) = column.mark.filter(|value| *value > 0.0) {
+            spent += &format!("M{} {}h{}", n(x + wide * 0.06), n(y(value)), n(wide * 0.88));
+        }
+    }
+    html! {
+        svg x="0" y="0" width="100%" height=(n(HEIGHT)) viewBox={ "0 0 100 " (n(HEIGHT)) } preserveAspectRatio="none"
+            aria-hidden="true" {
+            path.f-ok d=(there) {}
+            path.s-ink.spent d=(spent) vector-effect="non-scaling-stroke" {}
+        }
+    }
+}
+
+/// The upper end and the height of a column.
+fn between(y: &dyn Fn(f64) -> f64, one: f64, other: f64) -> (f64, f64) {
+    (y(one.max(other)), (y(one) - y(other)).abs().max(1.5))
+}
+
+/// What still moves or is only expected.
 fn mark(column: &Column, x: f64, wide: f64, y: &dyn Fn(f64) -> f64) -> Markup {
     let (inner, width) = (pct(x + wide * 0.18), pct(wide * 0.64));
     let middle = pct(x + wide / 2.0);
-    let between = |one: f64, other: f64| (n(y(one.max(other))), n((y(one) - y(other)).abs().max(1.5)));
     html! {
         @if let (Some(value), Some(expected)) = (column.value, column.expected) {
-            @let (from, tall) = between(value, expected);
-            rect.f-none.s-ok.dash x=(inner) width=(width) y=(from) height=(tall) stroke-width="1.5" {}
+            @let (from, tall) = between(y, value, expected);
+            rect.f-none.s-ok.dash x=(inner) width=(width) y=(n(from)) height=(n(tall)) stroke-width="1.5" {}
         }
-        @if let Some(value) = column.value.filter(|value| *value != 0.0) {
-            @let (from, tall) = between(value, 0.0);
-            @if column.provisional {
-                rect x=(inner) width=(width) y=(from) height=(tall) rx="2" fill="url(#p-today)" {}
-            } @else { rect.f-ok x=(inner) width=(width) y=(from) height=(tall) rx="2" {} }
-        }
-        @if let Some(spent) = column.mark.filter(|spent| *spent > 0.0) {
-            line.s-ink x1=(pct(x + wide * 0.06)) x2=(pct(x + wide * 0.94)) y1=(n(y(spent))) y2=(n(y(spent))) stroke-width="2" {}
+        @if let Some(value) = column.value.filter(|value| *value != 0.0 && column.provisional) {
+            @let (from, tall) = between(y, value, 0.0);
+            rect x=(inner) width=(width) y=(n(from)) height=(n(tall)) fill="url(#p-today)" {}
         }
         @if let Some((lower, upper)) = column.interval {
             line.s-ok.range x1=(middle) x2=(middle) y1=(n(y(upper))) y2=(n(y(lower))) {}
@@ -145,8 +174,7 @@ mod tests {
     fn a_day_of_refunds_hangs_below_the_line_and_nothing_is_drawn_outside() {
         let text = drawn(&[column(Some(300.0), None), column(Some(-100.0), None)]);
         // 400 high in 180 px: 300 is 135 px, from the top at 30; the line of zero at 165.
-        assert!(text.contains("y=\"30\" height=\"135\""), "{text}");
-        assert!(text.contains("y=\"165\" height=\"45\""), "{text}");
+        assert!(text.contains("M9 30h32v135h-32zM59 165h32v45h-32z"), "{text}");
         assert!(text.contains("&lt;b&gt;") && !text.contains("style="));
     }
 

@@ -82,7 +82,7 @@ pub fn curves(lang: Lang, chart: Curves<'_>) -> Markup {
                 @for (at, curve) in shown.iter().enumerate() {
                     (strokes(curve, COLOURS[at], &x, &y))
                     @for (place, value) in curve.points.iter().enumerate() {
-                        @if let Some(value) = value {
+                        @if let (Some(value), true) = (value, is_marked(curve, place)) {
                             (shape(at, &pct(x(place)), y(*value), place < curve.moving_from))
                         }
                     }
@@ -90,10 +90,9 @@ pub fn curves(lang: Lang, chart: Curves<'_>) -> Markup {
                 @for (at, (_, name)) in chart.places.iter().enumerate() {
                     @let said = shown.iter().filter_map(|curve| Some(format!("{}: {}", curve.name,
                         (chart.amount)((*curve.points.get(at)?)?)))).collect::<Vec<_>>();
-                    g.col role="img" tabindex=(if at == last { "0" } else { "-1" })
-                        aria-label={ (name) @for one in &said { "; " (one) } } {
-                        rect.hit x=(pct(fi(at) * wide)) width=(pct(wide)) y="12" height="198" {}
-                    }
+                    rect.col role="img" tabindex=(if at == last { "0" } else { "-1" })
+                        aria-label={ (name) @for one in &said { "; " (one) } }
+                        x=(pct(fi(at) * wide)) width=(pct(wide)) y="12" height="198" {}
                 }
                 @for (at, (label, _)) in chart.places.iter().enumerate().filter(|(at, _)| (last - at).is_multiple_of(every)) {
                     text.t2[(last - at) / every % 2 == 1] x=(pct(x(at))) y=(n(BASE + 19.0)) text-anchor="middle" { (label) }
@@ -110,6 +109,16 @@ pub fn curves(lang: Lang, chart: Curves<'_>) -> Markup {
         }).collect();
         (table(lang, &heads, &rows))
     }
+}
+
+/// Enough marks to know a line by: each third one, where it is alone, its end, and what still moves.
+fn is_marked(curve: &Curve, place: usize) -> bool {
+    let known = |at: Option<usize>| {
+        at.and_then(|at| curve.points.get(at).copied().flatten())
+            .is_some()
+    };
+    let (before, after) = (known(place.checked_sub(1)), known(place.checked_add(1)));
+    place.is_multiple_of(3) || !before || !after || place >= curve.moving_from
 }
 
 /// The lines between neighbours that are both known.

@@ -327,7 +327,7 @@ fn campaign_table(drawn: &Drawn<'_>, rows: &[CampaignRevenue]) -> Markup {
             } }
         } }
         p.note {
-            @if rows.len() > CAMPAIGNS_SHOWN { (lang.t("As 20 primeiras; as outras estão no arquivo CSV. ", "The first 20; the others are in the CSV file. ")) }
+            @if rows.len() > CAMPAIGNS_SHOWN { (lang.t("As 12 primeiras; as outras estão no arquivo CSV. ", "The first 12; the others are in the CSV file. ")) }
             (lang.t("Custo por cliente só a partir de 10 clientes novos.", "Cost per customer only from 10 new customers on."))
         }
     }

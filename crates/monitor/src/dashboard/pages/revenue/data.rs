@@ -12,13 +12,13 @@ use super::request::Request;
 use crate::dashboard::pages::overview::part;
 
 /// Rows of the table of campaigns; the file has all.
-pub(super) const CAMPAIGNS_SHOWN: usize = 20;
+pub(super) const CAMPAIGNS_SHOWN: usize = 12;
 /// Weeks of a trend: a week says little alone, and beyond half a year it is another campaign.
 const TREND_WEEKS: std::ops::RangeInclusive<i64> = 12..=26;
 /// Cohorts that are drawn, that of this month included, and those that payback is reckoned from.
-pub(super) const COHORTS_SHOWN: usize = 13;
+pub(super) const COHORTS_SHOWN: usize = 12;
 const COHORTS_READ: i32 = 24;
-const FINDINGS_SHOWN: i64 = 15;
+const FINDINGS_SHOWN: i64 = 10;
 
 /// All that the page shows. `None`: that part did not answer.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use super::terms::{Cash, dated_month, month, titled};
 use super::view::Drawn;
 use crate::dashboard::charts::{Column, Columns, columns};
 use crate::dashboard::layout::{card, missing};
-use crate::dashboard::words::Lang;
+use crate::dashboard::words::{Lang, NONE};
 
 pub(super) fn card_of(drawn: &Drawn<'_>) -> Markup {
     let lang = drawn.lang();
@@ -66,18 +66,12 @@ fn chart(drawn: &Drawn<'_>, rows: &[MonthRevenue]) -> Markup {
         lang.t("Mês", "Month"),
         lang.t("Entrou", "Came"),
         lang.t("Previsto", "Forecast"),
-        lang.t("De", "From"),
-        lang.t("Até", "To"),
+        lang.t("Entre", "Between"),
     ];
     let drawn_columns: Vec<Column> = rows
         .iter()
         .map(|row| {
-            let amount = |minor: Option<i64>| {
-                minor.map_or_else(
-                    || crate::dashboard::words::NONE.to_owned(),
-                    |minor| cash.full(minor),
-                )
-            };
+            let amount = |minor: Option<i64>| minor.map_or_else(|| NONE.to_owned(), |minor| cash.full(minor));
             let name = dated_month(lang, row.month);
             let came = (row.month <= this).then_some(row.net_minor);
             let forecast = row.forecast_minor.filter(|_| row.month >= this);
@@ -85,7 +79,9 @@ fn chart(drawn: &Drawn<'_>, rows: &[MonthRevenue]) -> Markup {
             tip.extend(came.map(|minor| format!("{}: {}", heads[1], cash.full(minor))));
             tip.extend(forecast.map(|minor| format!("{}: {}", heads[2], cash.full(minor))));
             let interval = row.lower_minor.zip(row.upper_minor).filter(|_| row.month > this);
-            tip.extend(interval.map(|(lower, upper)| format!("{} – {}", cash.full(lower), cash.full(upper))));
+            let between =
+                interval.map(|(lower, upper)| format!("{} – {}", cash.full(lower), cash.full(upper)));
+            tip.extend(between.clone());
             Column {
                 label: super::terms::short_month(lang, row.month),
                 tip,
@@ -98,8 +94,7 @@ fn chart(drawn: &Drawn<'_>, rows: &[MonthRevenue]) -> Markup {
                     name,
                     amount(came),
                     amount(forecast),
-                    amount(interval.map(|pair| pair.0)),
-                    amount(interval.map(|pair| pair.1)),
+                    between.unwrap_or_else(|| NONE.to_owned()),
                 ],
             }
         })
@@ -140,7 +135,7 @@ fn tested_words(lang: Lang, row: &MonthRevenue) -> String {
     let tests = row.back_tests.unwrap_or(0);
     let percent = |share: Option<f64>| {
         share.map_or_else(
-            || crate::dashboard::words::NONE.to_owned(),
+            || NONE.to_owned(),
             |share| lang.percent((share * 100.0).round(), 0),
         )
     };

@@ -27,6 +27,8 @@ pub(super) struct Request {
     pub period: Option<usize>,
     /// Others that there is something in.
     pub other_currencies: Vec<String>,
+    /// The one that is shown unasked.
+    pub usual_currency: String,
     pub today: NaiveDate,
     pub time_zone: String,
     /// What was asked and is not so.
@@ -52,7 +54,7 @@ impl Request {
             .cloned()
             .unwrap_or_else(|| "BRL".to_owned());
         let currency = match asked("moeda").to_ascii_uppercase() {
-            wanted if wanted.is_empty() => usual,
+            wanted if wanted.is_empty() => usual.clone(),
             wanted if scope.currencies.contains(&wanted) => wanted,
             wanted => {
                 let wanted = cut(&wanted, 12);
@@ -60,7 +62,7 @@ impl Request {
                     Lang::Pt => format!("Não há nada em “{wanted}”: mostrado em {usual}."),
                     Lang::En => format!("There is nothing in “{wanted}”: shown in {usual}."),
                 });
-                usual
+                usual.clone()
             }
         };
         let model = match asked("modelo").as_str() {
@@ -92,6 +94,7 @@ impl Request {
                 from,
                 until,
             },
+            usual_currency: usual,
             part,
             period,
             today,
@@ -136,6 +139,10 @@ impl Request {
             Model::Linear => String::new(),
             model => model.as_str().to_owned(),
         };
+        let currency = match self.filter.currency == self.usual_currency {
+            true => String::new(),
+            false => self.filter.currency.clone(),
+        };
         let (from, until) = (self.filter.from.to_string(), self.filter.until.to_string());
         let (p, from, until) = match self.period {
             Some(USUAL) => (String::new(), String::new(), String::new()),
@@ -146,7 +153,7 @@ impl Request {
             ("p", p),
             ("de", from),
             ("ate", until),
-            ("moeda", self.filter.currency.clone()),
+            ("moeda", currency),
             ("modelo", word),
             ("canal", self.part.channel.clone().unwrap_or_default()),
             ("campanha", self.part.campaign.clone().unwrap_or_default()),
