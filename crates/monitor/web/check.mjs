@@ -88,6 +88,8 @@ const pages = [
   { name: 'conjunto-novo', path: '/conjuntos/novo' },
   { name: 'conjunto', path: await link('/conjuntos', 'main table a') },
   { name: 'receita', path: '/receita' },
+  { name: 'receita-90d', path: '/receita?p=90d&lang=en' },
+  { name: 'receita-canal', path: '/receita?p=365d&canal=meta&modelo=first' },
 ];
 // Two at a time: most of it is waiting for the browser.
 const due = pages

@@ -98,8 +98,9 @@ pub use reconciliation::{
     SliceSums,
 };
 pub use revenue::{
-    CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
-    RevenueFilter,
+    CampaignAge, CampaignRevenue, CampaignWeek, ChannelRevenue, CohortAge, FindingTotal, Funnel,
+    MonthRevenue, PurchaseAccuracy, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay,
+    RevenueFilter, RevenuePart, RevenueScope,
 };
 pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};

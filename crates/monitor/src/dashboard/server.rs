@@ -94,6 +94,16 @@ pub enum Reply {
     Redirect(String),
     /// The same, with a session that begins or ends.
     WithSession(String, Option<String>),
+    /// To be kept, not to be looked at.
+    File(Download),
+}
+
+/// A file.
+pub struct Download {
+    /// ASCII, without quotes.
+    pub name: String,
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
 }
 
 impl Reply {
@@ -542,6 +552,13 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
             html_answer(request, &frame, content.status, &content.title, &content.body)
         }
         Ok(Reply::Redirect(to)) => see_other(&to),
+        Ok(Reply::File(file)) => HttpResponse::Ok()
+            .content_type(file.content_type)
+            .insert_header((
+                header::CONTENT_DISPOSITION,
+                format!("attachment; filename=\"{}\"", file.name),
+            ))
+            .body(file.body),
         Ok(Reply::WithSession(to, session)) => {
             let mut response = see_other(&to);
             let cookie = visitor::cookie(
