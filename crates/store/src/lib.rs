@@ -41,6 +41,7 @@ mod payment_notifications;
 mod payments;
 mod purchases;
 mod reconciliation;
+mod replica;
 mod revenue;
 mod revenue_forecasts;
 mod schema;
@@ -95,6 +96,7 @@ pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
     SliceSums,
 };
+pub use replica::LogPosition;
 pub use revenue::{
     CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
     RevenueFilter,
