@@ -5,12 +5,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is let through, and why.
-const EXCEPTIONS: [(&str, &str); 1] = [
-    // All of its tables are in one schema, and so on one node, to which Citus sends it whole. Nothing else finds the lanes
-    // of a dataset by one index probe each.
-    ("sql/ready_lanes.sql", "a recursive CTE"),
-];
 /// Whatever is not the same each time it is called within a statement, or not known to be.
 const NOT_IMMUTABLE: [&str; 4] = ["NOW(", "CLOCK_TIMESTAMP(", "RANDOM(", "GEN_RANDOM_UUID("];
 
@@ -186,10 +180,9 @@ fn no_statement_has_a_form_that_citus_refuses() {
         "only {} statements were found",
         statements.len()
     );
-    let excepted = |file: &str, form: &str| EXCEPTIONS.contains(&(file, form));
     let mut wrong = Vec::new();
     for (file, sql) in &statements {
-        let found = forms(sql).into_iter().filter(|form| !excepted(file, form));
+        let found = forms(sql).into_iter();
         wrong.extend(found.map(|form| {
             format!(
                 "{file}: {form}: {}",
