@@ -19,7 +19,8 @@ LIKE_A_SECRET = re.compile(rb"\b[spav]k_[0-9a-f]{40}\b|-----BEGIN [A-Z ]*PRIVATE
 def look(saved, program, secrets):
     allowed = {program, "LICENSE", "etc/ssl/certs/ca-certificates.crt"}
     seen = set()
-    with tarfile.open(saved) as archive:
+    opened = tarfile.open(fileobj=saved) if isinstance(saved, io.BytesIO) else tarfile.open(saved)
+    with opened as archive:
         manifest = json.load(archive.extractfile("manifest.json"))
         for image in manifest:
             texts = [(image["Config"], archive.extractfile(image["Config"]).read())]
@@ -48,7 +49,36 @@ def look(saved, program, secrets):
         yield f"{name} is missing"
 
 
+def self_test():
+    """A saved image with a file too many in its first layer, a program that holds a secret, and a setting that is one."""
+    def packed(files):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, text in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text)
+                archive.addfile(entry, io.BytesIO(text))
+        return buffer.getvalue()
+
+    key = b"sk_" + b"0123456789abcdef" * 2 + b"01234567"
+    files = {"LICENSE": b"", "etc/ssl/certs/ca-certificates.crt": b""}
+    manifest = json.dumps([{"Config": "c.json", "Layers": ["1.tar", "2.tar"]}]).encode()
+    saved = packed({
+        "manifest.json": manifest,
+        "c.json": b'{"Env": ["KEY=' + key + b'"]}',
+        "1.tar": packed({"root/.env": b"", **files}),
+        "2.tar": packed({"monitor": b"...the pepper of this installation..."}),
+    })
+    found = list(look(io.BytesIO(saved), "monitor", {"pepper": b"pepper of this installation"}))
+    expected = ["root/.env is in a layer", "c.json holds what looks like a secret", "monitor holds the secret of pepper"]
+    return [] if sorted(found) == sorted(expected) else [f"self-test: found {found}"]
+
+
 def main(arguments):
+    if arguments == ["--self-test"]:
+        problems = self_test()
+        print("\n".join(problems) or "what does not belong into an image is noticed in each layer")
+        return 1 if problems else 0
     saved, program, *files = arguments
     read = {file: pathlib.Path(file).read_bytes().strip() for file in files}
     # What is short, as a stand-in's token is, occurs by chance.
