@@ -23,10 +23,10 @@ struct Reached {
 }
 
 impl Store {
-    /// Where the log of a primary ends: whatever was committed is before it.
+    /// Where the log of a primary ends on its disk: whatever was committed is before it.
     pub async fn log_position(&self) -> Result<LogPosition, StoreError> {
         let mut connection = self.connection().await?;
-        let query = sql_query("SELECT pg_current_wal_insert_lsn()::text AS position").prepared();
+        let query = sql_query("SELECT pg_current_wal_flush_lsn()::text AS position").prepared();
         Ok(query.get_result(&mut connection).await?)
     }
 
