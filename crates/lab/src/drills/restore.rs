@@ -16,11 +16,14 @@ use rastro_test_support::services::Services;
 use tokio::task::spawn_blocking;
 use tokio_postgres::Client;
 
-use super::{Account, Drill, Options, TIMING};
+use super::{Account, Drill, Options};
 use crate::books::{self, Ledger, SEALING_KEY};
+use crate::chaos::plan::Timing;
 use crate::chaos::{DRAIN, clients, stage};
 use crate::say;
 
+/// What was leased when the log ended is leased in the restored database, too, by forwarders that are gone.
+const TIMING: Timing = Timing::HURRIED;
 /// Events in one request of a server that sends again what it does not know of.
 const RESENT_AT_ONCE: usize = 100;
 /// How long a response of the lost database may still be on its way to a client.
