@@ -2,8 +2,8 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi \
-	images compose test-deploy clean-local
+.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-restore drill-upgrade audit coverage migrate openapi \
+	images compose test-deploy test-citus clean-local
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ chaos: ## break everything at random under load, then account for every event (S
 drill-failover: ## kill the primary of two PostgreSQLs under load, promote the other, account for every event
 	@scripts/lab.sh drill-failover
 
+drill-restore: ## lose the database under load, restore it from backup and archived log, account for every event
+	@scripts/lab.sh drill-restore
+
 drill-upgrade: ## the last release (or PREVIOUS=commit) under load, migrated and replaced process by process
 	@scripts/lab.sh drill-upgrade
 
@@ -41,6 +44,9 @@ compose: ## the whole system in containers on this machine; the first start make
 
 test-deploy: ## check manifests, images, compose and alerts, without a cluster
 	@scripts/test-deploy.sh
+
+test-citus: ## the demo in a distributed schema of a Citus (CITUS_URL=postgres://...; deploy/citus)
+	@scripts/test-citus.sh
 
 audit: ## licences, sources and banned crates of all dependencies (builds cargo-deny the first time)
 	@scripts/install.sh deny

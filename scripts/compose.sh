@@ -30,6 +30,26 @@ if [ $# -gt 0 ]; then
 fi
 
 setting() { sed -n "s/^$1=//p" deploy/.env; }
+
+# Ports that this start will want and somebody else has, said before anything is started. Ours, if we run already, are ours.
+if [ -z "$(compose ps -q 2>/dev/null)" ]; then
+    wanted=(GATEWAY_PORT OPERATORS_PORT DASHBOARD_PORT)
+    case ",$(setting COMPOSE_PROFILES)," in *,demo,*) wanted+=(SANDBOX_PORT) ;; esac
+    case ",$(setting COMPOSE_PROFILES)," in *,observe,*) wanted+=(JAEGER_PORT PROMETHEUS_PORT GRAFANA_PORT) ;; esac
+    for name in "${wanted[@]}"; do
+        port=$(setting "$name")
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            die "port $port of this machine is taken. Give $name in deploy/.env another one, or stop whoever has it."
+        fi
+    done
+    case ",$(setting COMPOSE_PROFILES)," in
+        *,tls,*) for port in 80 443; do
+            if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+                die "port $port of this machine is taken, and the profile tls needs it for certificates and visitors."
+            fi
+        done ;;
+    esac
+fi
 missing=()
 for file in deploy/*/Dockerfile; do
     service=$(basename "$(dirname "$file")")

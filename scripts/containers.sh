@@ -10,7 +10,11 @@ pick_engine() {
     elif command -v podman >/dev/null; then
         ENGINE=podman
     else
-        die "neither podman nor a running Docker was found. Debian/Ubuntu: sudo apt install podman"
+        if command -v docker >/dev/null; then
+            die "Docker is installed, but does not answer: is it started, and may you use it?" \
+                "\`docker info\` says more: $(docker info 2>&1 | grep -i 'cannot connect\|denied' | head -1)"
+        fi
+        die "neither podman nor Docker was found. Debian/Ubuntu: sudo apt install podman podman-compose"
     fi
     [ "$ENGINE" != docker ] || export DOCKER_BUILDKIT=1
 }

@@ -48,3 +48,22 @@ for service in "${services[@]}"; do
     # More would mean that something got in that does not belong there.
     [ "$bytes" -le 30000000 ] || die "$service is larger than 30 MB"
 done
+
+# What is in them: a list for whoever must know (CycloneDX, target/sbom), and a look into every layer for what must not be.
+if ! python3 -c 'import tomllib' 2>/dev/null; then
+    say "without Python 3.11 or later there is no list of what is in them, and no look into their layers."
+    exit
+fi
+mkdir -p target/sbom
+saved=$(mktemp "${TMPDIR:-/var/tmp}/rastro-image.XXXXXX")
+trap 'rm -f "$saved"' EXIT
+shopt -s nullglob
+secrets=(deploy/secrets/* deploy/overlays/*/secrets/*)
+for service in "${services[@]}"; do
+    package=$service
+    [ "$service" != sandbox ] || package=rastro-sandbox
+    python3 deploy/sbom.py "$package" "target/sbom/$service.cdx.json"
+    rm -f "$saved"
+    "$ENGINE" save -o "$saved" "$prefix/$service:$tag" >/dev/null
+    python3 deploy/tests/layers.py "$saved" "$package" ${secrets[@]+"${secrets[@]}"} || die "$service is not fit to be published"
+done

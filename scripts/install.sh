@@ -5,6 +5,7 @@
 #   python-tests  .local/venv with the official Meta SDK, which the sandbox is tested with, the fuzzer of the
 #                 API, and an SMTP server (tests only)
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
+#   pgbouncer     in .local/bin, a connection pooler (tests only): Debian's program without its service, as root
 #   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
 #   node-tests    the official Node SDK, and what builds and tests the browser's side and the dashboard's pages (tests only)
 #   segment-tests  Segment's destinations, 102 MB (make test-clients only)
@@ -83,6 +84,25 @@ fetch_promtool() {
     folder=$(mktemp -d) && mkdir -p "$LOCAL/bin" &&
         (cd "$folder" && apt-get -qq download prometheus && dpkg-deb -x prometheus_*.deb .) &&
         mv "$folder/usr/bin/promtool" "$LOCAL/bin/" && rm -rf "$folder"
+}
+
+# One that is installed is taken as it is. Without any the test says that it is skipped, or fails with CI=true.
+ensure_pgbouncer() {
+    if [ -x /usr/sbin/pgbouncer ] || "$LOCAL/bin/pgbouncer" --version >/dev/null 2>&1; then return; fi
+    can_apt || return 0
+    step "fetching pgbouncer (Debian package)" fetch_pgbouncer
+}
+
+# The program and the libraries that it needs: the package itself would start a server.
+fetch_pgbouncer() {
+    local folder libraries
+    apt-get -qq update || return
+    libraries=$(apt-cache depends pgbouncer | sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
+    # shellcheck disable=SC2086 # a list of packages
+    apt-get -qq install -y --no-install-recommends -o DPkg::Lock::Timeout=300 $libraries || return
+    folder=$(mktemp -d) && mkdir -p "$LOCAL/bin" &&
+        (cd "$folder" && apt-get -qq download pgbouncer && dpkg-deb -x pgbouncer_*.deb .) &&
+        mv "$folder/usr/sbin/pgbouncer" "$LOCAL/bin/" && rm -rf "$folder"
 }
 
 # The wheel's own programs; its `npm` is a copy that does not find the rest of npm, so that npm is run by its path.
@@ -177,6 +197,7 @@ for tool in "$@"; do
         nextest | deny) ensure_cargo_tool "$tool" ;;
         python-tests) ensure_python_tests ;;
         deploy-tests) ensure_deploy_tests ;;
+        pgbouncer) ensure_pgbouncer ;;
         node) ensure_node && node_program ;;
         node-tests) ensure_node_tests ;;
         segment-tests) ensure_segment_tests ;;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the services and the lab, and runs one of its commands:
-# scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
+# scripts/lab.sh demo|migrate|bench|lookup|chaos|drill-failover|drill-restore|drill-upgrade
 # What each does, and with which variables, says `rastro-lab` without arguments.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -52,6 +52,11 @@ case "$command" in
         trap 'exit 130' INT
         trap 'exit 143' TERM HUP
         trap 'for cluster in primary standby; do "$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/$cluster"; done' EXIT
+        ;;
+    drill-restore)
+        trap 'exit 130' INT
+        trap 'exit 143' TERM HUP
+        trap 'for cluster in lost restored; do "$ROOT/scripts/postgres.sh" destroy "$LOCAL/$command/$cluster"; done' EXIT
         ;;
 esac
 "$(target_dir)/$profile/rastro-lab" "$command" 9>&-

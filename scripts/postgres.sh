@@ -4,6 +4,8 @@
 #   stop     stops it; a scratch cluster's data goes with it
 #   crash    ends it at once, as a power cut would
 #   follow   DIR OF: makes DIR a copy of the running cluster in folder OF, which follows it once it is started
+#   backup   DIR OF: makes DIR a base backup of the running cluster in folder OF, for the same port; it is not started
+#   recover  DIR ARCHIVE: starts a base backup, brings it to the end of the log in folder ARCHIVE, and lets it take writes
 #   promote  ends its following: it takes writes from now on
 #   url      prints the URL of its `postgres` database, as superuser
 #   status   says whether it runs (exit 3 if not)
@@ -20,16 +22,16 @@ set -euo pipefail
 
 usage() {
     die "usage: scripts/postgres.sh start|stop|crash|url|status|promote|destroy DIR [--durable|--bench|--scratch]," \
-        "or: follow DIR OF"
+        "or: follow|backup DIR OF, or: recover DIR ARCHIVE"
 }
 
 [ $# -ge 2 ] && [ -n "$2" ] || usage
 command="$1" given="$2" mode="${3:---durable}" followed=''
-if [ "$command" = follow ]; then followed="${3:?}" mode=--durable; fi
+case "$command" in follow | backup | recover) followed="${3:?}" mode=--durable ;; esac
 mode="${mode#--}"
 case "$mode" in durable | bench | scratch) ;; *) usage ;; esac
 # Commands that only look must not leave an empty folder behind.
-case "$command" in start | follow) mkdir -p "$given" ;; esac
+case "$command" in start | follow | backup) mkdir -p "$given" ;; esac
 DIR=$(cd "$given" 2>/dev/null && pwd -P) || DIR='' # empty: there is no such folder
 SERVER="$DIR/server"
 
@@ -181,7 +183,19 @@ status() {
 }
 
 # A copy of another cluster's files, with the word that it follows that one. Its password is the other's.
-follow() {
+follow() { copy_files -R; }
+
+# The same without that word, for when the other one is lost: whoever knows that one's URL finds this one there.
+backup() { copy_files && cp "$followed/port" "$DIR/port"; }
+
+recover() {
+    printf '%s\n' "restore_command = 'cp \"$followed/%f\" \"%p\"'" 'archive_mode = off' |
+        as_server tee -a "$DATA/postgresql.auto.conf" >/dev/null
+    as_server touch "$DATA/recovery.signal"
+    start
+}
+
+copy_files() {
     local port
     [ ! -e "$DATA" ] || die "$given holds a cluster already; destroy it first."
     port=$(cat "$followed/port") && cp "$followed/password" "$DIR/password" || die "there is no cluster in $followed."
@@ -189,7 +203,7 @@ follow() {
     if [ "$(id -u)" = 0 ]; then chown -R "$server_user" "$SERVER"; fi
     pick_bin || die "PostgreSQL 15 or later is needed."
     PGPASSWORD=$(cat "$DIR/password") step "copying the cluster in $followed" as_server "$bin/pg_basebackup" \
-        -d "host=127.0.0.1 port=$port user=postgres application_name=standby" -D "$DATA" -R -X stream -c fast ||
+        -d "host=127.0.0.1 port=$port user=postgres application_name=standby" -D "$DATA" "$@" -X stream -c fast ||
         die "the copy failed."
 }
 
@@ -205,4 +219,4 @@ destroy() {
     rm -rf "$SERVER" "$DIR"
 }
 
-case "$command" in start | stop | crash | status | url | follow | promote | destroy) "$command" ;; *) usage ;; esac
+case "$command" in start | stop | crash | status | url | follow | backup | recover | promote | destroy) "$command" ;; *) usage ;; esac

@@ -7,7 +7,8 @@
 #   secret_key, publishable_key, admin_key  of servers, of browsers, of operators
 #   dataset_id, access_token                yours to fill in, from Events Manager; until then a dataset of the sandbox
 #   grafana_password                        of Grafana's user admin
-#   slack_webhook_url, smtp_url, heartbeat_url, mercado_pago_token, mercado_pago_webhook_secrets   empty: yours, if any
+#   slack_webhook_url, smtp_url, heartbeat_url, mercado_pago_token, mercado_pago_webhook_secrets,
+#   meta_ads_token, replica_url             empty: yours, if any
 #   sandbox_token                           what opens the stand-in for Meta; no secret
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -44,3 +45,5 @@ printf '' | make smtp_url
 printf '' | make heartbeat_url
 printf '' | make mercado_pago_token
 printf '' | make mercado_pago_webhook_secrets
+printf '' | make meta_ads_token
+printf '' | make replica_url

@@ -23,7 +23,10 @@ kubectl kustomize "$work/deploy/overlays/cells/a" >"$work/cell.yaml"
 "$python" deploy/tests/policy.py "$work/laptop.yaml" "$work/production.yaml" "$work/cells.yaml"
 "$python" deploy/tests/policy.py --self-test "$work/production.yaml"
 "$python" deploy/tests/schema.py 1.29 "$work/laptop.yaml" "$work/production.yaml" "$work/cell.yaml"
+"$python" deploy/tests/config.py "$work/laptop.yaml" "$work/production.yaml" "$work/cells.yaml"
 "$python" deploy/tests/compose.py
+"$python" deploy/tests/layers.py --self-test
+"$python" deploy/tests/contents.py
 "$python" deploy/tests/observe.py "$(command -v promtool)"
 "$LOCAL/venv/bin/yamllint" -c deploy/tests/yamllint.yaml -s "$work"/deploy
 hadolint deploy/*/Dockerfile

@@ -5,7 +5,7 @@ TEST_POSTGRES="$LOCAL/test/postgres"
 
 # Installs the test tools and starts a scratch cluster; it is stopped when the script ends, however it ends.
 start_test_services() {
-    "$ROOT/scripts/install.sh" cc nextest python-tests node-tests chromium
+    "$ROOT/scripts/install.sh" cc nextest python-tests node-tests chromium pgbouncer
     RASTRO_TEST_NODE=$("$ROOT/scripts/install.sh" node)
     export RASTRO_TEST_PYTHON="$LOCAL/venv/bin/python" RASTRO_TEST_NODE
     # Someone who has a server for tests names its maintenance database, and no cluster is made.

@@ -16,6 +16,13 @@ start_test_services
 heading "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+# Half a minute with what it installs. A developer's machine that has neither promtool nor Debian's packages goes without.
+if command -v promtool >/dev/null || command -v dpkg-deb >/dev/null || [ "${CI:-}" = true ]; then
+    "$ROOT/scripts/test-deploy.sh"
+else
+    say "make test-deploy is skipped: promtool is not there (https://prometheus.io/download)."
+fi
+
 heading "the browser's side: types, sizes, committed build, pure rules"
 (
     cd crates/ingest-gateway/web

@@ -99,23 +99,47 @@ impl<M> Service<M> {
         )
     }
 
-    /// Waits for the database, and makes sure that our sealing keys open the access tokens in it. A service
-    /// with another key would take every dataset for blocked, for the whole fleet.
+    /// Waits for a database that takes writes and has the schema of this program, and makes sure that our sealing
+    /// keys open the access tokens in it. A service with another key would take every dataset for blocked, for the
+    /// whole fleet.
     ///
     /// # Errors
     /// When there are tokens and none of them opens.
     pub async fn database_opens(&self) -> anyhow::Result<()> {
-        loop {
-            match self.store.check_sealing_keys().await {
-                Ok(()) => return Ok(()),
-                Err(error @ StoreError::SealingKey) => bail!(error),
-                Err(error) => warn!("the database does not answer yet: {}", ErrorChain(&error)),
+        let mut said = String::new();
+        while let Err(error) = self.look_at_database().await {
+            if let StoreError::SealingKey = error {
+                bail!(error);
+            }
+            let what = format!("waiting for the database: {}", ErrorChain(&error));
+            if what != said {
+                warn!("{what}");
+                said = what;
             }
             tokio::select! {
                 () = tokio::time::sleep(RETRY) => {}
                 () = self.shutdown.requested() => return Ok(()),
             }
         }
+        Ok(())
+    }
+
+    /// The same without waiting, for what is over in a minute. A database that is away is not an error here.
+    ///
+    /// # Errors
+    /// When waiting a minute would mend nothing: the schema, the sealing keys, a database without writes.
+    pub async fn database_is_ours(&self) -> anyhow::Result<()> {
+        match self.look_at_database().await {
+            Err(error @ (StoreError::SealingKey | StoreError::SchemaTooOld | StoreError::ReadOnly)) => {
+                bail!(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn look_at_database(&self) -> Result<(), StoreError> {
+        self.store.check_ready().await?;
+        self.store.check_sealing_keys().await
     }
 
     /// Sends the last traces. The last thing that `main` does.

@@ -251,6 +251,17 @@ pub const OPEN_TRANSACTION: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELEC
 pub const SYNCHRONOUS_STANDBYS: &str =
     "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming' AND sync_state = 'sync'";
 
+/// Ids of events that this database does not know to be delivered.
+pub const WITHOUT_A_DELIVERY: &str = "SELECT event_id FROM events e WHERE NOT EXISTS (
+    SELECT FROM meta_events_log l WHERE l.dataset_id = e.dataset_id AND l.event_number = e.event_number
+        AND l.outcome = 'delivered')";
+
+/// Ends the current file of the write-ahead log, and names it.
+pub const END_OF_LOG_FILE: &str = "SELECT pg_walfile_name(pg_switch_wal())";
+
+/// The newest file of the log that is in the archive.
+pub const LAST_ARCHIVED: &str = "SELECT last_archived_wal FROM pg_stat_archiver";
+
 /// Events that were tried more often than they may be, or given up before they had all their tries.
 pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     let query = "SELECT count(*) FROM meta_retry_queue

@@ -2,6 +2,7 @@
 //! gives: what clients were told, against what is stored, against what Meta counted.
 
 pub mod failover;
+pub mod restore;
 pub mod upgrade;
 
 use std::fmt::{self, Display, Formatter};
@@ -14,7 +15,7 @@ use rastro_store::Store;
 use rastro_test_support::cluster::checkout;
 use serde::Serialize;
 
-use crate::books::{self, SEALING_KEY};
+use crate::books::{self, Census, SEALING_KEY};
 use crate::chaos::clients::PATIENCE;
 use crate::chaos::faults::Scene;
 use crate::chaos::plan::Timing;
@@ -54,6 +55,8 @@ pub struct Account {
     /// What Meta got again and dropped by its id.
     pub repeated_at_meta: u64,
     pub requests_sent_again: u64,
+    /// What only this drill counts.
+    pub also: Vec<(u64, &'static str)>,
     pub violations: Vec<String>,
 }
 
@@ -69,6 +72,7 @@ impl Account {
             doubled: report.doubled,
             repeated_at_meta: report.repeated_at_meta,
             requests_sent_again: report.requests_sent_again,
+            also: Vec::new(),
             violations: report.violations,
         }
     }
@@ -98,7 +102,10 @@ impl Display for Account {
                 self.requests_sent_again,
                 "requests of clients had no verdict and were sent again",
             ),
-        ] {
+        ]
+        .iter()
+        .chain(&self.also)
+        {
             writeln!(f, "  {count:>8}  {what}")?;
         }
         let stall = self.longest_stall_seconds;
@@ -161,7 +168,15 @@ impl Drill {
     }
 
     /// Lets the load end, waits until nothing is on its way, and gives the account.
-    async fn finish(mut self, drill: &'static str) -> anyhow::Result<Account> {
+    async fn finish(self, drill: &'static str) -> anyhow::Result<Account> {
+        let (drained, stall, mut report, census) = self.drain().await?;
+        let sql = books::connect_within(drained.scene.cluster.url(), DRAIN).await?;
+        audit::complete(&mut report, &drained.scene, &census, &sql, &TIMING).await?;
+        Ok(Account::new(drill, drained.steps, stall, report))
+    }
+
+    /// Lets the load end and waits until nothing is on its way.
+    async fn drain(mut self) -> anyhow::Result<(Drained, Duration, Report, Census)> {
         tokio::time::sleep(self.duration.saturating_sub(self.began.elapsed())).await;
         self.scene.book.end();
         let stall = self.scene.book.longest_stall();
@@ -177,10 +192,18 @@ impl Drill {
         if let Err(error) = self.scene.fleet.check().await {
             report.violations.push(format!("no service ends: {error:#}"));
         }
-        let sql = books::connect_within(self.scene.cluster.url(), DRAIN).await?;
-        audit::complete(&mut report, &self.scene, &census, &sql, &TIMING).await?;
-        Ok(Account::new(drill, self.steps, stall, report))
+        let drained = Drained {
+            scene: self.scene,
+            steps: self.steps,
+        };
+        Ok((drained, stall, report, census))
     }
+}
+
+/// A drill whose load has ended and whose events have come to their ends.
+struct Drained {
+    scene: Scene,
+    steps: Vec<(f64, String)>,
 }
 
 /// `make drill-upgrade`, as the variables say; its account on the terminal and as JSON. Whether every promise was kept.
@@ -203,6 +226,18 @@ pub async fn failover() -> anyhow::Result<bool> {
     let options = options("drill-failover", 40)?;
     tokio::select! {
         account = failover::run(&options) => finish(&account?, &options),
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            bail!("interrupted");
+        }
+    }
+}
+
+/// `make drill-restore`, as the variables say; its account on the terminal and as JSON. Whether every promise was kept.
+pub async fn restore() -> anyhow::Result<bool> {
+    let options = options("drill-restore", 40)?;
+    tokio::select! {
+        account = restore::run(&options) => finish(&account?, &options),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             bail!("interrupted");

@@ -9,7 +9,7 @@ use rastro_lab::demo::{landing, services};
 use rastro_lab::{bench, chaos, demo, drills};
 
 const USAGE: &str = "\
-Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-upgrade
+Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-restore|drill-upgrade
 
   demo      sends events through the real services, prints the account, and leaves everything running. DATABASE_URL: uses that
             database instead of a private one
@@ -22,6 +22,9 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-upgr
             DURATION=seconds: of load, 150 by default
   drill-failover
             kills the primary of two PostgreSQLs under load, promotes the other, and accounts for every event.
+            DURATION=seconds: of load, 40 by default
+  drill-restore
+            loses the database under load, restores it from a base backup and its archived log, and accounts for every event.
             DURATION=seconds: of load, 40 by default
   drill-upgrade
             runs the previous version's programs (PREVIOUS_BIN_DIR=folder) under load, migrates, replaces each by this
@@ -57,6 +60,7 @@ fn run() -> anyhow::Result<bool> {
         ["bench"] => runtime.block_on(bench::bench()),
         ["lookup"] => runtime.block_on(bench::lookup::lookup()),
         ["drill-failover"] => runtime.block_on(drills::failover()),
+        ["drill-restore"] => runtime.block_on(drills::restore()),
         ["drill-upgrade"] => runtime.block_on(drills::upgrade()),
         ["chaos"] => runtime.block_on(chaos::chaos()),
         // The page of the demo: where it listens, where it sends to, and with which key.

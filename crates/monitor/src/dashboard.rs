@@ -9,6 +9,7 @@ pub mod charts;
 pub mod config;
 pub mod layout;
 pub mod pages;
+pub mod replica;
 pub mod routes;
 pub mod server;
 pub mod visitor;

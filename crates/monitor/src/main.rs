@@ -40,7 +40,10 @@ async fn run_check(options: &check::Options) -> anyhow::Result<()> {
     let (config, service) = start()?;
     let _health = match options.every {
         // A run that is over in a second needs nobody to ask whether it is alive.
-        None => None,
+        None => {
+            service.database_is_ours().await?;
+            None
+        }
         Some(_) => Some(service.serve_health(service.readiness(), Routes::default())?),
     };
     let monitor = check::Monitor::new(&config, &service)?;
@@ -52,7 +55,17 @@ async fn run_check(options: &check::Options) -> anyhow::Result<()> {
 async fn serve_dashboard() -> anyhow::Result<()> {
     let (config, service) = start()?;
     let _health = service.serve_health(service.readiness(), Routes::default())?;
-    dashboard::run(&config, &service).await?;
+    // The page is there while the database is away; with a wrong sealing key it would seal what nobody can open.
+    let refused = async {
+        match service.database_opens().await {
+            Ok(()) => std::future::pending().await,
+            refused => refused,
+        }
+    };
+    tokio::select! {
+        ended = dashboard::run(&config, &service) => ended?,
+        refused = refused => refused?,
+    }
     service.end();
     Ok(())
 }

@@ -69,7 +69,7 @@ impl Store {
         let run = sql_query(
             "INSERT INTO attribution_runs AS run (dataset_id, kind, from_day, rules_version, settings, started_at, updated_at)
              VALUES ($1, $2, $3, $4, $5, rastro_now(), rastro_now())
-             ON CONFLICT (dataset_id, kind) WHERE finished_at IS NULL DO UPDATE SET updated_at = rastro_now(),
+             ON CONFLICT (dataset_id, kind) WHERE finished_at IS NULL DO UPDATE SET updated_at = excluded.updated_at,
                  from_day = $3, rules_version = $4, settings = $5,
                  cursor_order_id = CASE WHEN run.settings = $5 AND run.rules_version = $4 AND run.from_day <= $3
                      THEN run.cursor_order_id ELSE '' END,
@@ -203,7 +203,7 @@ impl Store {
         })?;
         sql_query(
             "INSERT INTO attribution_state (dataset_id, removal_effects, learnt_at) VALUES ($1, $2, rastro_now())
-             ON CONFLICT (dataset_id) DO UPDATE SET removal_effects = $2, learnt_at = rastro_now()",
+             ON CONFLICT (dataset_id) DO UPDATE SET removal_effects = $2, learnt_at = excluded.learnt_at",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Nullable<Jsonb>, _>(effects)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::AsyncPgConnection;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection as _};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -215,8 +215,8 @@ pub(crate) struct Connector {
     config: Arc<tokio_postgres::Config>,
     tls: MakeRustlsConnect,
     schema: Arc<str>,
-    /// `SET`s that come before those of the URL.
-    options: Arc<str>,
+    /// PostgreSQL's settings of every connection; what the URL's `options` set stays as it is there.
+    settings: Arc<[(&'static str, String)]>,
     plan_cache_mode: Option<Arc<str>>,
     statement_timeout: Duration,
     connect_timeout: Duration,
@@ -226,23 +226,25 @@ impl Connector {
     fn new(config: &DatabaseConfig, application: &'static str) -> Result<Self, StoreError> {
         let timeout = Duration::from_secs(config.statement_timeout_seconds);
         let ms = timeout.as_millis();
-        // Compiling a statement takes longer than running any of ours.
-        let options = format!(
-            "-c statement_timeout={ms} -c lock_timeout={ms} \
-             -c idle_in_transaction_session_timeout=30s -c jit=off"
-        );
-        Connector::with_options(config, application, &options)
+        let settings = vec![
+            ("statement_timeout", ms.to_string()),
+            ("lock_timeout", ms.to_string()),
+            ("idle_in_transaction_session_timeout", "30s".to_owned()),
+            // Compiling a statement takes longer than running any of ours.
+            ("jit", "off".to_owned()),
+        ];
+        Connector::with_settings(config, application, settings)
     }
 
     /// For migrations, of which one may take its time.
     pub(crate) fn for_migrations(config: &DatabaseConfig) -> Result<Self, StoreError> {
-        Connector::with_options(config, "migrate", "")
+        Connector::with_settings(config, "migrate", Vec::new())
     }
 
-    fn with_options(
+    fn with_settings(
         config: &DatabaseConfig,
         application: &'static str,
-        options: &str,
+        mut settings: Vec<(&'static str, String)>,
     ) -> Result<Self, StoreError> {
         config.check_connection()?;
         let Endpoint {
@@ -259,14 +261,12 @@ impl Connector {
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(15));
         let plan_cache_mode = Some(config.plan_cache_mode.as_str()).filter(|mode| !mode.is_empty());
+        settings.push(("synchronous_commit", "on".to_owned()));
+        settings.push(("search_path", config.schema.clone()));
         Ok(Connector {
             config: Arc::new(connection),
             tls,
-            options: format!(
-                "{options} -c synchronous_commit=on -c search_path={}",
-                config.schema
-            )
-            .into(),
+            settings: settings.into(),
             schema: config.schema.as_str().into(),
             plan_cache_mode: plan_cache_mode.map(Into::into),
             statement_timeout: Duration::from_secs(config.statement_timeout_seconds),
@@ -289,26 +289,45 @@ impl Connector {
     }
 
     pub(crate) async fn open(&self, plans: Plans) -> ConnectionResult<AsyncPgConnection> {
-        let mut config = (*self.config).clone();
-        let (mode, others) = match plans {
+        let (mode, others): (_, &[_]) = match plans {
             // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as
             // much again.
-            Plans::Kept => ("force_generic_plan", ""),
+            Plans::Kept => ("force_generic_plan", &[]),
             // Statistics of a queue are always out of date: its rows live for milliseconds. Without them
             // PostgreSQL would gather and sort a whole backlog for its first thousand rows; following an
             // index is right at any size.
             Plans::ForEachCall => (
                 "force_custom_plan",
-                "-c enable_bitmapscan=off -c enable_seqscan=off",
+                &[("enable_bitmapscan", "off"), ("enable_seqscan", "off")],
             ),
         };
         let mode = self.plan_cache_mode.as_deref().unwrap_or(mode);
-        let (options, own) = (&self.options, config.get_options().unwrap_or_default());
-        config.options(format!("{options} -c plan_cache_mode={mode} {others} {own}"));
+        let own = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings = own
+            .chain([("plan_cache_mode", mode)])
+            .chain(others.iter().copied());
+        // After connecting, and not as startup options, which poolers drop or refuse. All of it is ours but the
+        // schema and the mode, and those are plain names.
+        let values: Vec<String> = settings
+            .map(|(name, value)| format!("('{name}', '{value}')"))
+            .collect();
+        let set = format!(
+            "SELECT set_config(s.name, v.value, false) FROM (VALUES {}) AS v (name, value) \
+             JOIN pg_catalog.pg_settings s ON s.name = v.name AND s.source <> 'client'",
+            values.join(", ")
+        );
         // tokio-postgres limits each TCP connect; the handshake after it needs a limit too.
         let opening = async {
-            let (client, connection) = config.connect(self.tls.clone()).await.map_err(bad_connection)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            let (client, connection) = self
+                .config
+                .connect(self.tls.clone())
+                .await
+                .map_err(bad_connection)?;
+            let mut connection =
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
+            let set = connection.batch_execute(&set).await;
+            set.map_err(|error| ConnectionError::BadConnection(error.to_string()))?;
+            Ok(connection)
         };
         tokio::time::timeout(self.connect_timeout, opening)
             .await

@@ -14,6 +14,12 @@ pub enum StoreError {
     Query(#[source] QueryError),
     #[error("the schema is older than this program; run `ingest-gateway migrate`")]
     SchemaTooOld,
+    /// What this program does begins with a write.
+    #[error(
+        "the database takes no writes: it is a replica, or set to read-only; name its primary in database.url, or \
+         all of its servers with ?target_session_attrs=read-write"
+    )]
+    ReadOnly,
     /// A row says something that this program cannot mean: a newer schema, or an edit by hand.
     #[error("the database holds an invalid {what}")]
     Invalid { what: &'static str },

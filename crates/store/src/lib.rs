@@ -42,6 +42,7 @@ mod payments;
 mod people;
 mod purchases;
 mod reconciliation;
+mod replica;
 mod revenue;
 mod revenue_forecasts;
 mod schema;
@@ -97,6 +98,7 @@ pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
     SliceSums,
 };
+pub use replica::LogPosition;
 pub use revenue::{
     CampaignAge, CampaignRevenue, CampaignWeek, ChannelRevenue, CohortAge, FindingTotal, Funnel,
     MonthRevenue, PurchaseAccuracy, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay,

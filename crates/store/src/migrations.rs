@@ -91,8 +91,8 @@ impl Migrator {
 }
 
 impl Store {
-    /// Whether the database answers and every migration that this program knows of is applied. A newer schema
-    /// is fine: migrations are made so that the code before them still runs.
+    /// Whether the database answers, takes writes, and has every migration that this program knows of. A newer
+    /// schema is fine: migrations are made so that the code before them still runs.
     pub async fn check_ready(&self) -> Result<(), StoreError> {
         use diesel_async::RunQueryDsl;
         let newest = MigrationSource::<Pg>::migrations(&MIGRATIONS)
@@ -103,6 +103,13 @@ impl Store {
             .map(|migration| migration.name().version().to_string())
             .max();
         let mut connection = self.connection().await?;
+        let is_read_only = diesel::dsl::sql::<Bool>("current_setting('transaction_read_only')::boolean");
+        if diesel::select(is_read_only)
+            .get_result::<bool>(&mut connection)
+            .await?
+        {
+            return Err(StoreError::ReadOnly);
+        }
         let any_applied = diesel::select(diesel::dsl::sql::<Bool>(
             // While old tables are being carried over, their events are not where this program looks for
             // them.

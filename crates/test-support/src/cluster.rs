@@ -50,6 +50,24 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Makes a base backup of a running cluster in place of what an earlier run may have left there. It does not run yet, and
+    /// is deleted with the value.
+    pub fn backup(dir: &Path, of: &Cluster) -> anyhow::Result<Self> {
+        let mut backup = Cluster::at(dir, "--durable", true);
+        backup.script("destroy")?;
+        backup.run("backup", &of.dir)?;
+        backup.url.clone_from(&of.url);
+        Ok(backup)
+    }
+
+    /// Starts a base backup at the address of the one that it is of, which is gone, and brings it to the end of the log in
+    /// this folder. It takes writes some moments later.
+    pub fn recover(&self, archive: &Path) -> anyhow::Result<()> {
+        let url = self.run("recover", archive)?;
+        ensure!(url == self.url, "PostgreSQL's port was taken while it was down");
+        Ok(())
+    }
+
     /// Lets a cluster that followed another one take writes.
     pub fn promote(&self) -> anyhow::Result<()> {
         self.script("promote").map(drop)

@@ -37,10 +37,21 @@ pub struct Service {
 impl Service {
     /// Ends it as a power cut would, and starts it anew. An error if it had ended before, by itself.
     pub async fn kill(&mut self, lasts: Duration) -> anyhow::Result<()> {
+        self.end()?;
+        tokio::time::sleep(lasts).await;
+        self.revive()
+    }
+
+    /// Ends it as a power cut would. An error if it had ended before, by itself.
+    pub fn end(&mut self) -> anyhow::Result<()> {
         self.process.check()?;
         self.note_interruption();
         self.process.end();
-        tokio::time::sleep(lasts).await;
+        Ok(())
+    }
+
+    /// Starts it anew.
+    pub fn revive(&mut self) -> anyhow::Result<()> {
         self.life += 1;
         let agent = self.agent();
         let is_forwarder = self.name.starts_with("forwarder");

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use anyhow::ensure;
 use ipnet::IpNet;
+use rastro_service::config::SecretString;
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +29,8 @@ pub struct DashboardConfig {
     pub viewers: Vec<String>,
     /// Every page says that its data is invented.
     pub demo: bool,
+    /// A streaming replica that pages are read from. Empty: the primary.
+    pub replica_url: SecretString,
 }
 
 impl DashboardConfig {

@@ -116,6 +116,8 @@ pub struct Frame {
     pub counted_since: Option<DateTime<Utc>>,
     /// Reload by itself every so often.
     pub live: bool,
+    /// From where it was read, if that is not the primary.
+    pub read_from: Option<String>,
 }
 
 impl Frame {
@@ -277,6 +279,7 @@ fn foot(frame: &Frame) -> Markup {
                         Some(ms) => { (lang.t("verificado ", "checked ")) (lang.ago(ms)) },
                         None => { (lang.t("ainda não verificado", "not checked yet")) },
                     }
+                    @if let Some(source) = &frame.read_from { " · " (source) }
                 }
                 a href=(frame.link("/metodo", "")) { (lang.t("Como cada número é calculado", "How each number is calculated")) }
             }
@@ -452,6 +455,7 @@ impl Frame {
             checked_ms_ago: Some(41_000),
             counted_since: None,
             live: true,
+            read_from: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use rastro_boot::Service;
 use rastro_core::circuit_breaker::BreakerSettings;
 use rastro_graph_api::GraphApi;
 use rastro_service::clock::Clock;
+use rastro_service::config::ExposeSecret as _;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::dashboard::FrameFacts;
@@ -32,6 +33,7 @@ use crate::dashboard::assets::Asset;
 use crate::dashboard::config::DashboardConfig;
 use crate::dashboard::layout::{self, Banner, Frame, Page, Tone, Viewer};
 use crate::dashboard::pages;
+use crate::dashboard::replica::{self, Lag, Source};
 use crate::dashboard::routes::{self, Access, Found, Route};
 use crate::dashboard::visitor::{self, Door, Role, Visitor};
 use crate::dashboard::watchdog::Watchdog;
@@ -69,6 +71,8 @@ pub struct App {
     kept: Mutex<VecDeque<(String, Kept)>>,
     /// Since when the database does not answer.
     away_since: Mutex<Option<DateTime<Utc>>>,
+    /// The same over a replica, for pages that only look.
+    on_replica: Option<Box<(App, Lag)>>,
 }
 
 /// A page as it was when the database last answered.
@@ -244,26 +248,37 @@ impl Dashboard {
         };
         let channels = notify::channels(config)?;
         let zone = Zone(config.zone());
-        let app = App {
-            store: Store::new(&reading, "dashboard")?,
-            writing: Store::new(
-                &DatabaseConfig {
-                    max_connections: 2,
-                    ..config.common.database.clone()
-                },
-                "dashboard",
-            )?,
-            clock,
-            zone,
-            config: config.dashboard.clone(),
-            rules: config.alerts.clone(),
-            channels: channels.iter().map(Channel::name).collect(),
-            breaker: config.common.breaker,
-            graph_api: GraphApi::new(&config.graph_api)?,
-            door: Door::default(),
-            kept: Mutex::default(),
-            away_since: Mutex::default(),
+        let names: Vec<&'static str> = channels.iter().map(Channel::name).collect();
+        let over = |reading: &DatabaseConfig| {
+            anyhow::Ok(App {
+                store: Store::new(reading, "dashboard")?,
+                writing: Store::new(
+                    &DatabaseConfig {
+                        max_connections: 2,
+                        ..config.common.database.clone()
+                    },
+                    "dashboard",
+                )?,
+                clock: clock.clone(),
+                zone,
+                config: config.dashboard.clone(),
+                rules: config.alerts.clone(),
+                channels: names.clone(),
+                breaker: config.common.breaker,
+                graph_api: GraphApi::new(&config.graph_api)?,
+                door: Door::default(),
+                kept: Mutex::default(),
+                away_since: Mutex::default(),
+                on_replica: None,
+            })
         };
+        let mut app = over(&reading)?;
+        let replica_url = &config.dashboard.replica_url;
+        if !replica_url.expose_secret().is_empty() {
+            let url = replica_url.clone();
+            let replica = over(&DatabaseConfig { url, ..reading }).context("dashboard.replica_url")?;
+            app.on_replica = Some(Box::new((replica, Lag::default())));
+        }
         let watchdog = Watchdog::new(channels, config.alerts.clone(), zone, app.clock.now());
         Ok(Dashboard {
             app: Arc::new(app),
@@ -351,6 +366,10 @@ async fn watch(app: Arc<App>, mut watchdog: Watchdog, shutdown: Shutdown) {
             .away_since()
             .map_or(Duration::ZERO, |since| (now - since).to_std().unwrap_or_default());
         watchdog.look(now, away, runs.as_ref().ok()).await;
+        if let Some((replica, lag)) = app.on_replica.as_deref() {
+            let measured = lag.measure(&app.store, &replica.store, now).await;
+            replica.note_replica(measured.as_ref().err());
+        }
         tokio::select! {
             () = tokio::time::sleep(PULSE) => {}
             () = shutdown.requested() => return,
@@ -375,6 +394,57 @@ impl App {
             }
             _ => {}
         }
+    }
+
+    /// The same of a replica.
+    fn note_replica(&self, error: Option<&StoreError>) {
+        let mut away = self.away_since.lock().unwrap_or_else(PoisonError::into_inner);
+        match (error, *away) {
+            (Some(error), None) => {
+                *away = Some(self.clock.now());
+                warn!(
+                    "the replica does not answer, pages are read from the primary: {}",
+                    ErrorChain(error)
+                );
+            }
+            (None, Some(_)) => {
+                *away = None;
+                info!("the replica answers again");
+            }
+            _ => {}
+        }
+    }
+
+    /// From where a page that only looks is read.
+    fn reading(&self, route: &Route, frame: &mut Frame) -> &App {
+        let Some((replica, lag)) = self.on_replica.as_deref() else {
+            return self;
+        };
+        let now = self.clock.now();
+        if route.method != "GET" {
+            lag.note_order(now);
+            return self;
+        }
+        let source = lag.source(now);
+        frame.banners.extend(replica::banner(source, frame.lang));
+        frame.read_from = replica::foot(source, frame.lang);
+        match source {
+            Source::Replica(_) => replica,
+            Source::Primary(_) | Source::PrimaryAfterOrder => self,
+        }
+    }
+
+    /// The replica did not answer: this page and the next ones are read from the primary.
+    fn leave_replica(&self, frame: &mut Frame, error: &StoreError) -> &App {
+        if let Some((replica, lag)) = self.on_replica.as_deref() {
+            lag.note_away();
+            replica.note_replica(Some(error));
+            frame
+                .banners
+                .extend(replica::banner(lag.source(self.clock.now()), frame.lang));
+            frame.read_from = None;
+        }
+        self
     }
 
     fn away_since(&self) -> Option<DateTime<Utc>> {
@@ -463,7 +533,10 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         frame.lang = Lang::En;
     }
     let visitor = app.door.visitor(&app.store, &app.config, request).await;
-    app.note(visitor.as_ref().err());
+    // Whoever is remembered, or named by a proxy, says nothing of the database.
+    if !matches!(&visitor, Ok(Some(visitor)) if visitor.from_memory || visitor.by_proxy) {
+        app.note(visitor.as_ref().err());
+    }
     let visitor = match visitor {
         Ok(visitor) => visitor,
         Err(error) => return away(app, &mut frame, &error),
@@ -511,8 +584,22 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         frame.lang.tag(),
         request.uri()
     );
+    let mut reading = app;
     if visitor.is_some() {
-        match complete(app, &mut frame, visitor.as_ref(), &query).await {
+        reading = app.reading(&route, &mut frame);
+        let mut completed = complete(reading, &mut frame, visitor.as_ref(), &query).await;
+        if let Err(Failed::Store(error)) = &completed
+            && !std::ptr::eq(reading, app)
+        {
+            reading = app.leave_replica(&mut frame, error);
+            completed = complete(reading, &mut frame, visitor.as_ref(), &query).await;
+        }
+        match completed {
+            Ok(()) if std::ptr::eq(reading, app) => app.note(None),
+            Ok(()) if app.away_since().is_some() => {
+                let (lang, zone) = (frame.lang, frame.zone);
+                frame.banners.push(away_banner(app, lang, zone));
+            }
             Ok(()) => {}
             Err(Failed::Store(error)) => {
                 app.note(Some(&error));
@@ -524,8 +611,8 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
     let new_cookie = visitor
         .as_ref()
         .and_then(|visitor| visitor.new_form_cookie.clone());
-    let cx = Cx {
-        app,
+    let mut cx = Cx {
+        app: reading,
         frame,
         visitor,
         places,
@@ -533,7 +620,13 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         form,
         request,
     };
-    let reply = pages::act(route.action, &cx).await;
+    let mut reply = pages::act(route.action, &cx).await;
+    if let Err(Failed::Store(error)) = &reply
+        && !std::ptr::eq(reading, app)
+    {
+        cx.app = app.leave_replica(&mut cx.frame, error);
+        reply = pages::act(route.action, &cx).await;
+    }
     let mut frame = cx.frame;
     let mut response = match reply {
         Ok(Reply::Page(content)) => {
@@ -637,6 +730,7 @@ fn bare_frame(app: &App, request: &HttpRequest, lang: Lang, query: &[(String, St
         checked_ms_ago: None,
         counted_since: None,
         live: false,
+        read_from: None,
     }
 }
 
@@ -682,7 +776,6 @@ async fn complete(
     if dataset.is_some_and(|dataset| !datasets.iter().any(|(id, _)| *id == dataset)) {
         return Err(Failed::NotFound);
     }
-    app.note(None);
     frame.now = facts.now;
     frame.datasets = datasets;
     frame.dataset = dataset;

@@ -8,5 +8,5 @@ SELECT dataset_id, key_id, idempotency_key, body_hash, 0, '', rastro_now(), rast
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bytea[]) AS t (dataset_id, key_id, idempotency_key, body_hash)
 ON CONFLICT (dataset_id, key_id, idempotency_key) DO UPDATE SET
     body_hash = excluded.body_hash, created_at = excluded.created_at, expires_at = excluded.expires_at
-WHERE k.expires_at <= rastro_now()
+WHERE k.expires_at <= excluded.created_at
 RETURNING dataset_id, key_id, idempotency_key

@@ -7,9 +7,9 @@ INSERT INTO payment_notifications AS n (
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, rastro_now(), rastro_now(), rastro_now())
 ON CONFLICT (dataset_id, account_id, delivery_key) DO UPDATE SET
     deliveries = n.deliveries + 1,
-    last_received_at = rastro_now(),
+    last_received_at = excluded.last_received_at,
     state = CASE n.state WHEN 'parked' THEN 'pending' ELSE n.state END,
     attempts = CASE n.state WHEN 'parked' THEN 0 ELSE n.attempts END,
-    due_at = CASE n.state WHEN 'parked' THEN rastro_now() ELSE n.due_at END,
+    due_at = CASE n.state WHEN 'parked' THEN excluded.due_at ELSE n.due_at END,
     finished_at = CASE n.state WHEN 'parked' THEN NULL ELSE n.finished_at END
 RETURNING deliveries = 1 AS is_new

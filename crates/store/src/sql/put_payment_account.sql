@@ -11,4 +11,4 @@ ON CONFLICT (dataset_id, account_id) DO UPDATE SET
     webhook_secrets_sealed = excluded.webhook_secrets_sealed, unsigned = excluded.unsigned,
     signature_max_age_seconds = excluded.signature_max_age_seconds, live_mode = excluded.live_mode,
     currency = excluded.currency, conversion_value = excluded.conversion_value,
-    blocked_reason = NULL, retry_at = NULL, updated_at = now()
+    blocked_reason = NULL, retry_at = NULL, updated_at = excluded.updated_at

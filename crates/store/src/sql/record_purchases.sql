@@ -25,7 +25,7 @@ ON CONFLICT (dataset_id, order_id) DO UPDATE SET
     claimed_event = coalesce(p.claimed_event, excluded.claimed_event),
     consent = coalesce(p.consent, excluded.consent),
     ads_refused = p.ads_refused OR excluded.ads_refused,
-    updated_at = rastro_now()
+    updated_at = excluded.updated_at
 WHERE CASE excluded.status WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END
     > CASE p.status WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END
 RETURNING dataset_id, order_id, purchase_id, true AS changed, ads_refused
