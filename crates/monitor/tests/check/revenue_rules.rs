@@ -54,7 +54,7 @@ impl Scene {
             "INSERT INTO campaign_daily (dataset_id, day, model, channel, campaign_key, currency, campaign_name, paid, spend_micros,
                 impressions, clicks, claimed_purchases, claimed_micros, leads_millionths, qualified_millionths, orders_millionths,
                 new_customers_millionths, gross_minor, net_minor, fee_minor)
-             SELECT 1, provisional_from() - {before_provisional}, model, channel, '', 'BRL', '', paid, spend * 1000000, 0, 0, 0, 0, 0, 0,
+             SELECT 1, provisional_from('America/Sao_Paulo') - {before_provisional}, model, channel, '', 'BRL', '', paid, spend * 1000000, 0, 0, 0, 0, 0, 0,
                 0, customers * 1000000, net * 100, net * 100, 0
              FROM (VALUES ('linear', 'meta', true, {spend}, {paid_net}, {new_customers}), ('linear', 'direct', false, 0, 9000, 0),
                 ('last', 'meta', true, {spend}, 0, 0)) AS v (model, channel, paid, spend, net, customers)"
@@ -67,7 +67,7 @@ impl Scene {
         self.execute(&format!(
             "INSERT INTO credited_orders (dataset_id, order_id, placed_at, day, currency, gross_minor, net_minor, fee_minor,
                 customer_id, person_known, fingerprint, rules_version, credited_at)
-             SELECT 1, 'o' || n, rastro_now(), provisional_from() - 2, 'BRL', 1000, 1000, 0, n, true, '', 1, rastro_now()
+             SELECT 1, 'o' || n, rastro_now(), provisional_from('America/Sao_Paulo') - 2, 'BRL', 1000, 1000, 0, n, true, '', 1, rastro_now()
              FROM generate_series({from}, {to}) AS n"
         ))
         .await;
@@ -223,12 +223,12 @@ async fn a_low_return_is_judged_on_seven_days_that_no_longer_move_and_from_ten_c
 
     // Between the thresholds nothing changes.
     scene
-        .execute("UPDATE campaign_daily SET net_minor = 21000 WHERE paid AND model = 'linear' AND day < provisional_from()")
+        .execute("UPDATE campaign_daily SET net_minor = 21000 WHERE paid AND model = 'linear' AND day < provisional_from('America/Sao_Paulo')")
         .await;
     scene.minutes(1).await;
     assert_eq!(scene.states(Rule::RoasLow).await, "firing");
     scene
-        .execute("UPDATE campaign_daily SET net_minor = 30000 WHERE paid AND model = 'linear' AND day < provisional_from()")
+        .execute("UPDATE campaign_daily SET net_minor = 30000 WHERE paid AND model = 'linear' AND day < provisional_from('America/Sao_Paulo')")
         .await;
     scene.minutes(1).await;
     assert_eq!(scene.states(Rule::RoasLow).await, "resolved");
@@ -256,7 +256,7 @@ async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_te
     scene
         .execute(
             "UPDATE campaign_daily SET new_customers_millionths = 4000000
-             WHERE day = provisional_from() - 1 AND channel = 'meta' AND model = 'linear'",
+             WHERE day = provisional_from('America/Sao_Paulo') - 1 AND channel = 'meta' AND model = 'linear'",
         )
         .await;
     let dear = scene.finds_one(Rule::CacHigh).await;
@@ -268,7 +268,7 @@ async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_te
     scene
         .execute(
             "UPDATE campaign_daily SET new_customers_millionths = 9000000
-             WHERE day = provisional_from() - 1 AND channel = 'meta' AND model = 'linear'",
+             WHERE day = provisional_from('America/Sao_Paulo') - 1 AND channel = 'meta' AND model = 'linear'",
         )
         .await;
     scene.minutes(1).await;

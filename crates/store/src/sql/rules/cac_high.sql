@@ -8,8 +8,9 @@ SELECT d.dataset_id, week.currency AS group_key, cost.value::double precision AS
 FROM datasets d JOIN (
     SELECT c.dataset_id, c.currency, days.last_day, sum(c.spend_micros) AS spend_micros,
         sum(c.new_customers_millionths) / 1000000.0 AS new_customers
-    FROM (SELECT provisional_from() - 7 AS first_day, provisional_from() - 1 AS last_day) AS days
-    JOIN campaign_daily c ON c.day BETWEEN days.first_day AND days.last_day
+    FROM datasets z
+    CROSS JOIN LATERAL (SELECT provisional_from(z.time_zone) - 7 AS first_day, provisional_from(z.time_zone) - 1 AS last_day) AS days
+    JOIN campaign_daily c ON c.dataset_id = z.dataset_id AND c.day BETWEEN days.first_day AND days.last_day
     WHERE c.model = 'linear'
     GROUP BY c.dataset_id, c.currency, days.last_day
     HAVING sum(c.spend_micros) > 0

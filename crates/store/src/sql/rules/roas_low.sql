@@ -8,8 +8,9 @@ SELECT d.dataset_id, week.currency AS group_key, ratio.value, 'info' AS severity
 FROM datasets d JOIN (
     SELECT c.dataset_id, c.currency, days.first_day, days.last_day, sum(c.spend_micros) AS spend_micros,
         coalesce(sum(c.net_minor) FILTER (WHERE c.paid), 0) AS net_minor
-    FROM (SELECT provisional_from() - 7 AS first_day, provisional_from() - 1 AS last_day) AS days
-    JOIN campaign_daily c ON c.day BETWEEN days.first_day AND days.last_day
+    FROM datasets z
+    CROSS JOIN LATERAL (SELECT provisional_from(z.time_zone) - 7 AS first_day, provisional_from(z.time_zone) - 1 AS last_day) AS days
+    JOIN campaign_daily c ON c.dataset_id = z.dataset_id AND c.day BETWEEN days.first_day AND days.last_day
     WHERE c.model = 'linear'
     GROUP BY c.dataset_id, c.currency, days.first_day, days.last_day
     HAVING sum(c.spend_micros) > 0
