@@ -83,11 +83,8 @@ pub(super) fn conversion(book: &Book, account: &str, asked: &Parameters) -> Resu
     if !names_url {
         return Err(needs_rule());
     }
-    let same = |other: &&Object| parsed("rule", other.text("rule")).is_ok_and(|other| other == rule);
-    if book
-        .objects_of(account, Edge::Conversions)
-        .any(|other| same(&&*other))
-    {
+    let same = |other: &Object| parsed("rule", other.text("rule")).is_ok_and(|other| other == rule);
+    if book.objects_of(account, Edge::Conversions).any(same) {
         let message = "A custom conversion with this rule exists already";
         return Err(Refusal::plain(100, Some(1_760_002), message));
     }
