@@ -1,4 +1,4 @@
--- alert rule spend_stale: seconds since the newest day of spend of each source ended, in the reporting zone of the bi views.
+-- alert rule spend_stale: seconds since the newest day of spend of each source ended, in the dataset's zone.
 WITH RECURSIVE sources AS (
     (SELECT dataset_id, channel FROM ad_spend ORDER BY dataset_id, channel LIMIT 1)
     UNION ALL
@@ -15,6 +15,6 @@ CROSS JOIN LATERAL (
     SELECT a.day FROM ad_spend a WHERE a.dataset_id = s.dataset_id AND a.channel = s.channel ORDER BY a.day DESC LIMIT 1
 ) AS newest
 CROSS JOIN LATERAL (
-    SELECT extract(epoch FROM rastro_now() - (newest.day + 1)::timestamp AT TIME ZONE 'America/Sao_Paulo')::bigint AS seconds
+    SELECT extract(epoch FROM rastro_now() - (newest.day + 1)::timestamp AT TIME ZONE d.time_zone)::bigint AS seconds
 ) AS age
 WHERE age.seconds > 0
