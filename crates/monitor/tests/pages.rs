@@ -86,6 +86,8 @@ async fn every_page_is_accessible_in_light_and_dark_on_a_desk_and_on_a_phone() {
     let problems = String::from_utf8_lossy(&check.stderr);
     assert!(check.status.success(), "{problems}\n{said}");
     // Each page in each shape: it was looked at, and not passed over.
-    assert_eq!(said.matches(" 0 violations").count(), 15 * 4, "{said}");
+    let pages = include_str!("../web/check.mjs").matches("{ name: '").count();
+    assert!(pages >= 15, "{pages}");
+    assert_eq!(said.matches(" 0 violations").count(), pages * 4, "{said}");
     listening.stop().await.unwrap();
 }

@@ -23,6 +23,15 @@ impl Scene {
         .await;
     }
 
+    /// The first day whose figures still move, as the views have it: four days ago in São Paulo.
+    async fn first_moving_day(&self) {
+        self.execute(
+            "CREATE FUNCTION first_moving_day() RETURNS date LANGUAGE sql STABLE AS
+             $$ SELECT (rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date - 4 $$",
+        )
+        .await;
+    }
+
     async fn account(&self) {
         self.execute(
             "INSERT INTO payment_accounts (dataset_id, account_id, label, access_token_sealed) VALUES (1, 77, 'Loja', '')",
@@ -54,7 +63,7 @@ impl Scene {
             "INSERT INTO campaign_daily (dataset_id, day, model, channel, campaign_key, currency, campaign_name, paid, spend_micros,
                 impressions, clicks, claimed_purchases, claimed_micros, leads_millionths, qualified_millionths, orders_millionths,
                 new_customers_millionths, gross_minor, net_minor, fee_minor)
-             SELECT 1, provisional_from('America/Sao_Paulo') - {before_provisional}, model, channel, '', 'BRL', '', paid, spend * 1000000, 0, 0, 0, 0, 0, 0,
+             SELECT 1, first_moving_day() - {before_provisional}, model, channel, '', 'BRL', '', paid, spend * 1000000, 0, 0, 0, 0, 0, 0,
                 0, customers * 1000000, net * 100, net * 100, 0
              FROM (VALUES ('linear', 'meta', true, {spend}, {paid_net}, {new_customers}), ('linear', 'direct', false, 0, 9000, 0),
                 ('last', 'meta', true, {spend}, 0, 0)) AS v (model, channel, paid, spend, net, customers)"
@@ -67,7 +76,7 @@ impl Scene {
         self.execute(&format!(
             "INSERT INTO credited_orders (dataset_id, order_id, placed_at, day, currency, gross_minor, net_minor, fee_minor,
                 customer_id, person_known, fingerprint, rules_version, credited_at)
-             SELECT 1, 'o' || n, rastro_now(), provisional_from('America/Sao_Paulo') - 2, 'BRL', 1000, 1000, 0, n, true, '', 1, rastro_now()
+             SELECT 1, 'o' || n, rastro_now(), first_moving_day() - 2, 'BRL', 1000, 1000, 0, n, true, '', 1, rastro_now()
              FROM generate_series({from}, {to}) AS n"
         ))
         .await;
@@ -194,6 +203,7 @@ async fn approved_payments_without_a_purchase_are_told_with_their_money_until_th
 #[tokio::test]
 async fn a_low_return_is_judged_on_seven_days_that_no_longer_move_and_from_ten_customers_on() {
     let mut scene = Scene::start().await;
+    scene.first_moving_day().await;
     scene.config.alerts.roas_low.enabled = true;
     scene.config.alerts.roas_low.fires = 2.0;
     scene.config.alerts.roas_low.clears = 2.2;
@@ -223,12 +233,12 @@ async fn a_low_return_is_judged_on_seven_days_that_no_longer_move_and_from_ten_c
 
     // Between the thresholds nothing changes.
     scene
-        .execute("UPDATE campaign_daily SET net_minor = 21000 WHERE paid AND model = 'linear' AND day < provisional_from('America/Sao_Paulo')")
+        .execute("UPDATE campaign_daily SET net_minor = 21000 WHERE paid AND model = 'linear' AND day < first_moving_day()")
         .await;
     scene.minutes(1).await;
     assert_eq!(scene.states(Rule::RoasLow).await, "firing");
     scene
-        .execute("UPDATE campaign_daily SET net_minor = 30000 WHERE paid AND model = 'linear' AND day < provisional_from('America/Sao_Paulo')")
+        .execute("UPDATE campaign_daily SET net_minor = 30000 WHERE paid AND model = 'linear' AND day < first_moving_day()")
         .await;
     scene.minutes(1).await;
     assert_eq!(scene.states(Rule::RoasLow).await, "resolved");
@@ -241,6 +251,7 @@ async fn a_low_return_is_judged_on_seven_days_that_no_longer_move_and_from_ten_c
 #[tokio::test]
 async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_ten_new_ones_on() {
     let mut scene = Scene::start().await;
+    scene.first_moving_day().await;
     scene.config.alerts.cac_high.enabled = true;
     scene.config.alerts.cac_high.fires = 60.0;
     scene.config.alerts.cac_high.clears = 50.0;
@@ -256,7 +267,7 @@ async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_te
     scene
         .execute(
             "UPDATE campaign_daily SET new_customers_millionths = 4000000
-             WHERE day = provisional_from('America/Sao_Paulo') - 1 AND channel = 'meta' AND model = 'linear'",
+             WHERE day = first_moving_day() - 1 AND channel = 'meta' AND model = 'linear'",
         )
         .await;
     let dear = scene.finds_one(Rule::CacHigh).await;
@@ -268,7 +279,7 @@ async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_te
     scene
         .execute(
             "UPDATE campaign_daily SET new_customers_millionths = 9000000
-             WHERE day = provisional_from('America/Sao_Paulo') - 1 AND channel = 'meta' AND model = 'linear'",
+             WHERE day = first_moving_day() - 1 AND channel = 'meta' AND model = 'linear'",
         )
         .await;
     scene.minutes(1).await;

@@ -1,4 +1,4 @@
--- alert rule spend_stale: seconds since the newest day of spend of each source ended, in the dataset's time zone.
+-- alert rule spend_stale: seconds since the newest day of spend of each source ended, in the dataset's zone.
 WITH RECURSIVE sources AS (
     (SELECT dataset_id, channel FROM ad_spend ORDER BY dataset_id, channel LIMIT 1)
     UNION ALL
