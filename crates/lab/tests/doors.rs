@@ -31,7 +31,7 @@ async fn every_way_in_that_is_measured_takes_what_is_sent_there() {
         let said = String::from_utf8_lossy(answer.body);
         assert_eq!(answer.status, 202, "{name}: {said}");
     }
-    assert_eq!(world.census().await.accepted, 4);
+    assert_eq!(world.census().await.accepted, 6);
     for table in ["leads", "purchases", "idempotency_keys"] {
         let count = format!("SELECT count(*) FROM {table}");
         assert_eq!(world.database.value(&count).await, "1", "{table}");

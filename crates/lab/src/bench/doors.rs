@@ -20,9 +20,11 @@ pub const PAGE: &str = "page";
 pub const IDEMPOTENT: &str = "idempotent";
 pub const LEADS: &str = "leads";
 pub const PURCHASES: &str = "purchases";
+pub const REMEMBERING: &str = "remembering";
+pub const WITH_CLICK: &str = "with_click";
 
 /// The requests of one event each, by the name of their door.
-pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'static str, Template); 4] {
+pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'static str, Template); 6] {
     let bearer = format!("Bearer {secret_key}");
     let server = [
         ("Authorization", bearer.as_str()),
@@ -41,6 +43,10 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
     );
     let order = "{\"purchase\":{\"order_id\":\"bench-############\",\"value\":129.9,\"currency\":\"BRL\",\
         \"email\":\"ana.souza.############@example.com\",\"service_type\":\"clareamento\"}}";
+    let with_click = event.replace(
+        "\"user_data\":{",
+        "\"user_data\":{\"fbc\":\"fb.1.1700000000000.IwAR############\",",
+    );
     [
         (
             PAGE,
@@ -49,6 +55,9 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
         (IDEMPOTENT, Template::post(conversions, &with_key, event)),
         (LEADS, Template::post("/api/leads/capture", &server, &lead)),
         (PURCHASES, Template::post("/api/purchases/record", &server, order)),
+        // By now there are leads by which each person is looked up, unless the event brings its own click.
+        (REMEMBERING, Template::post(conversions, &server, event)),
+        (WITH_CLICK, Template::post(conversions, &server, &with_click)),
     ]
 }
 
@@ -90,7 +99,7 @@ impl Bench {
             warm_up: Duration::from_secs(1),
             measured: length,
         };
-        let [_, _, (_, leads), _] = system.doors();
+        let [_, _, (_, leads), ..] = system.doors();
         let load = system.load_of(Arc::new(leads), 4, Pace::PerSecond(THOUSAND_A_MINUTE), window);
         let processes = [
             ("meta", self.sandbox.pid()),
