@@ -61,6 +61,26 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
     ]
 }
 
+/// A lead as a page sends it, with all that a capture may bring: consent, the contacts with ads, an idempotency key.
+pub fn everything(event: &str, publishable_key: &str) -> Template {
+    let page = [
+        ("Origin", "http://127.0.0.1"),
+        ("Content-Type", "text/plain;charset=UTF-8"),
+    ];
+    let seconds = event.split("\"event_time\":").nth(1).unwrap_or_default();
+    let seconds: String = seconds.chars().take_while(char::is_ascii_digit).collect();
+    let touch = format!(
+        "{{\"fbclid\":\"IwAR############\",\"utm_source\":\"ig\",\"landing\":\"/\",\"at\":{seconds}000}}"
+    );
+    let body = format!(
+        "{{\"consent\":{{\"ad_storage\":\"granted\",\"ad_user_data\":\"granted\"}},\
+         \"attribution\":{{\"first\":{touch},\"last\":{touch}}},\"idempotency_key\":\"all-############\",\
+         \"lead\":{{\"name\":\"Ana ### de Souza\",\"email\":\"ana.souza.############@example.com\",\
+         \"phone\":\"+55 (11) 9########\",\"message\":\"Quero agendar\"}},\"event\":{event}}}"
+    );
+    Template::post(&format!("/api/leads/capture?key={publishable_key}"), &page, &body)
+}
+
 /// What the script costs a page.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Script {
@@ -99,7 +119,7 @@ impl Bench {
             warm_up: Duration::from_secs(1),
             measured: length,
         };
-        let [_, _, (_, leads), ..] = system.doors();
+        let leads = system.lead_with_everything();
         let load = system.load_of(Arc::new(leads), 4, Pace::PerSecond(THOUSAND_A_MINUTE), window);
         let processes = [
             ("meta", self.sandbox.pid()),

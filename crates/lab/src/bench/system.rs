@@ -129,6 +129,11 @@ impl System {
         doors::templates(&self.event, SECRET_KEY, PUBLISHABLE_KEY)
     }
 
+    /// A lead with all that a capture may bring.
+    pub fn lead_with_everything(&self) -> Template {
+        doors::everything(&self.event, PUBLISHABLE_KEY)
+    }
+
     /// Where pages send to, and their key.
     pub fn for_pages(&self) -> (String, &'static str) {
         (format!("http://{}", self.address), PUBLISHABLE_KEY)
