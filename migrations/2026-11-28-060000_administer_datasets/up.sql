@@ -36,8 +36,8 @@ CREATE TABLE admin_log (
 );
 CREATE INDEX admin_log_by_dataset ON admin_log (dataset_id, entry_id);
 
--- For which statuses a lead has become an event, so that it does so once.
-ALTER TABLE leads ADD COLUMN events_of text[] NOT NULL DEFAULT '{}';
+-- For which statuses a lead has become an event, so that it does so once. Going back leaves it where it is.
+ALTER TABLE leads ADD COLUMN IF NOT EXISTS events_of text[] NOT NULL DEFAULT '{}';
 -- What is kept for so long and no longer is found by its age.
 CREATE INDEX leads_by_age ON leads (updated_at);
 CREATE INDEX touchpoints_by_age ON touchpoints (touched_at);

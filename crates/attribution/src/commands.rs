@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use attribution::AttributionMetrics;
 use attribution::config::Config;
 use attribution::mercado_pago::MercadoPago;
 use attribution::payments::Payments;
+use attribution::sync::Orders;
 use attribution::{privacy, reconcile};
 use rastro_core::payment::major_units;
 use rastro_service::metrics::Metrics;
@@ -96,9 +97,13 @@ async fn shown(store: &Store, account: &PaymentAccount, most: i64) -> anyhow::Re
 }
 
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn export(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn export(dataset: &str, person: &[&str], csv: bool) -> anyhow::Result<()> {
     let store = store_of_commands()?;
-    print(&privacy::export(&store, dataset.parse()?, person).await?)
+    print(
+        privacy::export(&store, dataset.parse()?, person, csv, &user())
+            .await?
+            .trim_end(),
+    )
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -110,7 +115,44 @@ pub(crate) async fn would_erase(dataset: &str, person: &[&str]) -> anyhow::Resul
 #[tokio::main(flavor = "current_thread")]
 pub(crate) async fn erase(dataset: &str, person: &[&str]) -> anyhow::Result<()> {
     let store = store_of_commands()?;
-    print(&privacy::erase(&store, dataset.parse()?, person).await?)
+    print(&privacy::erase(&store, dataset.parse()?, person, &user()).await?)
+}
+
+/// Brings the configured ad account to what is declared, or says what that would be.
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn sync(options: &[&str]) -> anyhow::Result<()> {
+    let (mut apply, mut orders) = (false, Orders::default());
+    for option in options {
+        match *option {
+            "--apply" => apply = true,
+            "--replace" => orders.replace = true,
+            "--delete" => orders.delete = true,
+            other => bail!("{other} is no option: --apply, --replace, --delete"),
+        }
+    }
+    let config: Config = rastro_boot::load()?;
+    let sync = config.sync.reader(&config.graph_api)?;
+    let sync = sync.context("no ad account is configured: sync.account_id")?;
+    let report = match apply {
+        true => sync.apply(orders).await?,
+        false => sync.plan(orders).await?,
+    };
+    print(&report.to_string())?;
+    ensure!(
+        !apply || report.unsettled() == 0,
+        "{} of it is not as declared",
+        report.unsettled()
+    );
+    Ok(())
+}
+
+/// Who is logged in, for the log.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "who types a command is no setting of the service"
+)]
+fn user() -> String {
+    std::env::var("USER").unwrap_or_default()
 }
 
 fn store_of_commands() -> anyhow::Result<Store> {

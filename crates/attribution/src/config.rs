@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::mercado_pago::MercadoPagoConfig;
 use crate::meta_spend::MetaSpend;
+use crate::sync::SyncConfig;
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +28,7 @@ pub struct Config {
     pub crediting: CreditingConfig,
     pub graph_api: GraphApiConfig,
     pub meta_spend: MetaSpendConfig,
+    pub sync: SyncConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -193,6 +195,7 @@ impl ServiceConfig for Config {
         );
         self.crediting.check()?;
         self.meta_spend.read()?;
+        self.sync.read()?;
         GraphApi::new(&self.graph_api)?;
         self.account.read().map(drop)
     }

@@ -9,11 +9,12 @@ use rastro_core::finding::Findings;
 use rastro_core::json::{Json, Object};
 use rastro_core::payment::{Books, Payment, major_units};
 use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
+use rastro_service::telemetry::trace_context;
 use rastro_store::{
     Conversion, ConversionDue, DatasetSettings, MatchMethod, NewEvent, NewPurchase, NewRequest, OrderContext,
     Origin, PaymentAccount, Record,
 };
-use tracing::warn;
+use tracing::{Span, warn};
 use uuid::Uuid;
 
 /// What of the claim's or the lead's event is also true of the order: where it was, and who.
@@ -173,7 +174,8 @@ fn new_event(event: &Event<'_>, around: &Surroundings<'_>) -> NewEvent {
         test_event_code: code.map_or_else(String::new, |(code, _)| code.clone()),
         key_id: None,
         request_id: Uuid::now_v7(),
-        traceparent: None,
+        // Of the span of the payment, within which this is decided.
+        traceparent: trace_context::traceparent(&Span::current()),
         withheld: around.context.ads_refused,
     };
     NewEvent::new(event, origin)

@@ -4,7 +4,8 @@
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
 //! accounts with the books and shows every difference. [`crediting`] keeps what orders are
 //! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
-//! [`meta_spend`] from Meta; [`privacy`] forgets a person, and shows what is kept of one. Any number of them may run.
+//! [`meta_spend`] from Meta; [`privacy`] forgets a person, and shows what is kept of one; [`sync`] brings custom
+//! conversions and audiences at Meta to what is declared. Any number of them may run.
 
 pub mod config;
 pub mod crediting;
@@ -15,6 +16,7 @@ pub mod payments;
 pub mod privacy;
 pub mod reconcile;
 pub mod spend_import;
+pub mod sync;
 
 mod account;
 mod conversion;

@@ -18,11 +18,15 @@ const USAGE: &str = "usage: attribution                    serve
        attribution spend FILE --dataset ID [--format rastro|google-ads] [--dry-run]
                          [--decimal-comma] [--day-first] [--account ID]
                                       import what was paid for ads, the whole file or nothing
-       attribution export DATASET PERSON...            print what is kept of a person, as JSON
+       attribution sync [--apply] [--replace] [--delete]
+                                      show what would bring custom conversions and audiences at Meta to what
+                                      [sync] declares; --apply does it. --replace makes anew what cannot be changed,
+                                      --delete deletes audiences that are declared no more
+       attribution export DATASET PERSON... [--csv]    print what is kept of a person, as JSON or CSV
        attribution erase DATASET PERSON... [--dry-run] forget a person; print the receipt, or what would be erased
        attribution healthcheck        whether the one that runs here lives; with `ready`: whether it can work
        attribution --version
-PERSON is email=ana@example.com, phone=11987654321 or lead=1042; several name the same person";
+PERSON is email=ana@example.com, phone=11987654321, cpf=... or lead=1042; several name the same person";
 
 fn main() -> anyhow::Result<()> {
     if rastro_boot::answered::<Config>("attribution", env!("CARGO_PKG_VERSION"))? {
@@ -38,7 +42,9 @@ fn main() -> anyhow::Result<()> {
         ["books"] => commands::books(),
         ["recompute", options @ ..] => credit_commands::recompute(options),
         ["spend", file, options @ ..] => credit_commands::spend(file, options),
-        ["export", dataset, person @ ..] => commands::export(dataset, person),
+        ["sync", options @ ..] => commands::sync(options),
+        ["export", dataset, person @ .., "--csv"] => commands::export(dataset, person, true),
+        ["export", dataset, person @ ..] => commands::export(dataset, person, false),
         ["erase", dataset, person @ .., "--dry-run"] => commands::would_erase(dataset, person),
         ["erase", dataset, person @ ..] => commands::erase(dataset, person),
         ["--help" | "-h" | "help"] => commands::print(USAGE),

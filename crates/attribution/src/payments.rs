@@ -15,7 +15,7 @@ use rastro_store::{
     Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
     PersonLookups, Store, StoreError, Topic,
 };
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use crate::config::PaymentsConfig;
 use crate::conversion::{self, Surroundings};
@@ -310,6 +310,31 @@ impl Payments {
     /// # Errors
     /// When the database fails; nothing is changed then.
     pub(crate) async fn apply(
+        &self,
+        account: &PaymentAccount,
+        payment: &Payment,
+        discovered_by: Discovery,
+        answered: Option<Answered>,
+        findings: Vec<Finding>,
+    ) -> Result<Applied, FollowError> {
+        // The event that is made of it goes on in this trace.
+        let span = tracing::info_span!(
+            parent: None,
+            "payment",
+            otel.kind = "consumer",
+            otel.name = "process payment_notifications",
+            messaging.system = "postgresql",
+            messaging.operation.name = "process",
+            "messaging.operation.type" = "process",
+            messaging.destination.name = "payment_notifications",
+            payment.id = %payment.id,
+        );
+        self.apply_traced(account, payment, discovered_by, answered, findings)
+            .instrument(span)
+            .await
+    }
+
+    async fn apply_traced(
         &self,
         account: &PaymentAccount,
         payment: &Payment,

@@ -2,45 +2,30 @@
 //!
 //! The answers are JSON. They hold the person's data (an export) or none of it (a receipt).
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
 use rastro_core::dataset::DatasetId;
-use rastro_core::match_keys::{HashedKeys, MatchKey, Reading};
-use rastro_core::person::PersonKeys;
-use rastro_store::{PersonSought, Store};
-use secrecy::ExposeSecret;
+use rastro_store::{NamedWrongly, PersonNamed, PersonSought, Store};
 use serde_json::{Value, json};
 
 /// What is kept of a person: the forms as they were left, contacts with ads, orders, payments, and the events as Meta gets
-/// them.
+/// them, as JSON or (`csv`) a fact a line. It is logged that `who` saw it.
 ///
 /// # Errors
 /// When the person is not named rightly, or the database fails.
-pub async fn export(store: &Store, dataset: DatasetId, person: &[&str]) -> anyhow::Result<String> {
+pub async fn export(
+    store: &Store,
+    dataset: DatasetId,
+    person: &[&str],
+    csv: bool,
+    who: &str,
+) -> anyhow::Result<String> {
     let sought = sought(store, dataset, person).await?;
-    let found = store.find_person(dataset, &sought).await?;
-    let mut leads = Vec::new();
-    for lead in &found.leads {
-        let contact = store.lead_contact(dataset, *lead).await?;
-        let contact: Option<Value> = contact
-            .map(|contact| serde_json::from_str(contact.expose_secret()))
-            .transpose()
-            .context("a lead's contact is no JSON")?;
-        leads.push(json!({ "lead_id": lead, "contact": contact }));
+    let export = store.export_person(dataset, &sought, who).await?;
+    match csv {
+        true => Ok(export.to_csv()),
+        false => written(&export.to_json()),
     }
-    let mut events = Vec::new();
-    for number in &found.events {
-        let payload = store.payload(dataset, *number).await?.unwrap_or_default();
-        let payload: Value = serde_json::from_str(&payload).unwrap_or_default();
-        events.push(payload);
-    }
-    written(&json!({
-        "leads": leads,
-        "contacts_with_ads": found.touchpoints,
-        "orders": found.purchases,
-        "payments": found.payments,
-        "events": events,
-    }))
 }
 
 /// How much would be erased. Changes nothing.
@@ -60,13 +45,14 @@ pub async fn would_erase(store: &Store, dataset: DatasetId, person: &[&str]) -> 
     }))
 }
 
-/// Forgets a person, and says when and how much. Money stays in the books, and is nobody's. Asked for again it finds nothing.
+/// Forgets a person, and says when and how much. Money stays in the books, and is nobody's. Asked for again it finds nothing. It is
+/// logged that `who` ordered it.
 ///
 /// # Errors
 /// As [`export`]. Asked for again it goes on.
-pub async fn erase(store: &Store, dataset: DatasetId, person: &[&str]) -> anyhow::Result<String> {
+pub async fn erase(store: &Store, dataset: DatasetId, person: &[&str], who: &str) -> anyhow::Result<String> {
     let sought = sought(store, dataset, person).await?;
-    let receipt = store.erase_person(dataset, &sought).await?;
+    let receipt = store.erase_person(dataset, &sought, who).await?;
     let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
     written(&json!({
         "erasure_id": receipt.erasure_id,
@@ -84,49 +70,26 @@ fn written(answer: &Value) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(answer)?)
 }
 
-/// By what the person is named: `email=...`, `phone=...`, `lead=...`.
+/// By what the person is named: `email=...`, `phone=...`, `cpf=...`, `lead=...`.
 async fn sought(store: &Store, dataset: DatasetId, person: &[&str]) -> anyhow::Result<PersonSought> {
-    let settings = store
-        .dataset_settings(dataset)
-        .await?
-        .context("there is no such dataset")?;
-    let reading = Reading {
-        country: settings.defaults.country,
-        current_year: 0,
-        variants: true,
-    };
-    let (mut keys, mut hashed) = (PersonKeys::default(), HashedKeys::new());
-    let mut sought = PersonSought::default();
+    let mut named = PersonNamed::default();
     for word in person {
         let (name, value) = word.split_once('=').with_context(|| {
             // What was typed may be the address itself.
-            "a person is named by email=..., phone=... or lead=..."
+            "a person is named by email=..., phone=..., cpf=... or lead=..."
         })?;
-        let key = match name {
-            "email" => MatchKey::Email,
-            "phone" => MatchKey::Phone,
-            "lead" => {
-                sought.lead_id = Some(value.parse().context("lead= takes a lead's number")?);
-                sought.named_by.push("lead");
-                continue;
-            }
-            _ => bail!("a person is named by email=..., phone=... or lead=..."),
-        };
-        hashed
-            .add(key, value, &reading)
-            .map_err(|dropped| anyhow::anyhow!("{name}= cannot be read: {dropped}"))?;
-        keys.add(key, value, &reading);
-        sought
-            .named_by
-            .push(if key == MatchKey::Email { "email" } else { "phone" });
-        sought
-            .hashes
-            .extend(hashed.get(key).map(|hash| hash.hash().to_owned()));
+        let value = value.to_owned();
+        match name {
+            "email" => named.email = Some(value),
+            "phone" => named.phone = Some(value),
+            "cpf" => named.cpf = Some(value),
+            "lead" => named.lead_id = Some(value.parse().context("lead= takes a lead's number")?),
+            _ => bail!("a person is named by email=..., phone=..., cpf=... or lead=..."),
+        }
     }
-    ensure!(
-        !sought.named_by.is_empty(),
-        "name the person: email=..., phone=... or lead=..."
-    );
-    sought.lookups = store.lookups(dataset, &keys);
-    Ok(sought)
+    match store.seek(dataset, &named).await {
+        Ok(sought) => Ok(sought),
+        Err(NamedWrongly::Store(error)) => Err(error.into()),
+        Err(error) => bail!("{error}"),
+    }
 }

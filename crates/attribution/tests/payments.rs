@@ -8,7 +8,10 @@ use std::time::Duration;
 use common::{DAY, FBC, HOUR, OTHER_SELLER, SELLER, Shop, USER_AGENT};
 use rastro_core::payment::ConversionValue;
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
+use rastro_service::telemetry::{self, LogFormat, TelemetryConfig};
+use rastro_service::testing::OtlpReceiver;
 use rastro_store::Unsigned;
+use rastro_test_support::process::Process;
 use rastro_test_support::{DATASET_ID, Key};
 use serde_json::{Value, json};
 
@@ -580,4 +583,61 @@ async fn commercial_orders_chargebacks_and_orders_lead_to_their_payments() {
         shop.book("PAY01JQ4S4KY8HWQ6NA5PXB65B3D5").await,
         ["approval 7000 0"]
     );
+}
+
+#[tokio::test]
+async fn the_purchase_of_a_payment_reaches_meta_in_the_trace_of_the_payment() {
+    let shop = Shop::start().await;
+    let collector = OtlpReceiver::start();
+    let config = TelemetryConfig {
+        log_format: LogFormat::Json,
+        log_filter: "off".into(),
+        otlp_endpoint: Some(collector.endpoint()),
+        sample_ratio: 1.0,
+    };
+    let (dispatch, telemetry) = telemetry::dispatch("attribution", &config, std::io::sink).unwrap();
+    let lead = shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 12_990)
+        .reference("1042")
+        .metadata(json!({ "lead_id": lead }));
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    {
+        let _this_service = tracing::dispatcher::set_default(&dispatch);
+        shop.deliver().await;
+    }
+    telemetry.flush();
+    // It samples nothing by itself.
+    let variables = [
+        ("RASTRO__TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
+        ("RASTRO__TELEMETRY__SAMPLE_RATIO", "0".to_owned()),
+    ];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let _forwarder = Process::forwarder(&shop.world.database, &shop.world.sandbox.url(), &variables);
+    let spans = collector
+        .wait_for(|spans| spans.iter().any(|span| span.service == "capi-forwarder"))
+        .await;
+    let sent: Vec<_> = spans
+        .iter()
+        .filter(|span| span.service == "capi-forwarder")
+        .collect();
+    let [sent] = sent[..] else {
+        panic!("one event: {spans:#?}")
+    };
+    let paid: Vec<_> = spans
+        .iter()
+        .filter(|span| span.span_id == sent.parent_span_id)
+        .collect();
+    let [paid] = paid[..] else {
+        panic!("its parent is here: {spans:#?}")
+    };
+    assert_eq!(
+        (paid.service.as_str(), paid.name.as_str(), &paid.trace_id),
+        ("attribution", "process payment_notifications", &sent.trace_id)
+    );
+    assert_eq!(paid.attributes["payment.id"], pix);
+    assert_eq!(paid.attributes["messaging.operation.type"], "process");
+    // Its page links to it.
+    let stored = "SELECT trace_id FROM events WHERE event_name = 'Purchase'";
+    assert_eq!(shop.value(stored).await, sent.trace_id);
 }

@@ -20,6 +20,7 @@ async fn everything(shop: &Shop) -> String {
     for table in [
         "leads",
         "touchpoints",
+        "customers",
         "purchases",
         "payments",
         "payment_notifications",
@@ -58,10 +59,22 @@ async fn who_asks_to_be_forgotten_is_gone_stays_gone_and_the_money_stays() {
     shop.deliver().await;
     assert_eq!(shop.purchases_at_meta().await.len(), 2);
 
+    // As they are when orders are credited.
+    shop.world
+        .database
+        .execute("INSERT INTO customers SELECT dataset_id, email_hmac, lead_id, now() FROM leads")
+        .await;
+
     let shown: Value = serde_json::from_str(
-        &privacy::export(&shop.world.store, dataset, &["email=ana@example.com"])
-            .await
-            .unwrap(),
+        &privacy::export(
+            &shop.world.store,
+            dataset,
+            &["email=ana@example.com"],
+            false,
+            "bia",
+        )
+        .await
+        .unwrap(),
     )
     .unwrap();
     assert_eq!(shown["leads"][0]["contact"]["email"], "Ana@Example.com");
@@ -90,8 +103,12 @@ async fn who_asks_to_be_forgotten_is_gone_stays_gone_and_the_money_stays() {
 
     let sums = "SELECT concat_ws(' ', count(*), sum(amount_minor), sum(fee_minor)) FROM purchase_movements";
     let money = shop.value(sums).await;
-    let receipt: Value =
-        serde_json::from_str(&privacy::erase(&shop.world.store, dataset, &person).await.unwrap()).unwrap();
+    let receipt: Value = serde_json::from_str(
+        &privacy::erase(&shop.world.store, dataset, &person, "bia")
+            .await
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!((&receipt["leads"], &receipt["events"]), (&json!(1), &json!(3)));
     assert!(receipt["finished_at"].is_string());
     assert!(!receipt.to_string().contains("ana"));
@@ -136,8 +153,12 @@ async fn who_asks_to_be_forgotten_is_gone_stays_gone_and_the_money_stays() {
         "3"
     );
     // Asked again there is nothing left; and what she does from now on is new.
-    let again: Value =
-        serde_json::from_str(&privacy::erase(&shop.world.store, dataset, &person).await.unwrap()).unwrap();
+    let again: Value = serde_json::from_str(
+        &privacy::erase(&shop.world.store, dataset, &person, "bia")
+            .await
+            .unwrap(),
+    )
+    .unwrap();
     assert_eq!(
         (&again["leads"], &again["events"], &again["payments"]),
         (&json!(0), &json!(0), &json!(0))
@@ -163,7 +184,7 @@ async fn a_person_is_named_rightly_or_nothing_is_done() {
         &["lead=x"],
         &["name=Ana"],
     ] {
-        let error = privacy::erase(&shop.world.store, dataset, wrong)
+        let error = privacy::erase(&shop.world.store, dataset, wrong, "bia")
             .await
             .unwrap_err();
         assert!(!error.to_string().contains("nobody"), "{error}");

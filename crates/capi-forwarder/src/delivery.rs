@@ -21,6 +21,7 @@ use rastro_store::{AttemptOutcome, AttemptRecord, Batch, DeadLetterReason, Fate,
 use rastro_store::{Store, StoreError};
 use secrecy::SecretString;
 use tokio::time::Instant;
+use tracing::field::{Empty, display};
 use tracing::{Span, error, info, warn};
 
 use crate::config::{Config, ForwarderConfig};
@@ -53,6 +54,8 @@ pub struct Sender {
     refusals: Refusals,
     /// Whether anything is traced.
     traces: bool,
+    /// The host of Meta's address, for spans.
+    server: String,
 }
 
 /// A batch, and until when it is surely ours by this process's own clock: counted from before the claim.
@@ -123,6 +126,7 @@ impl Sender {
             request_timeout: Duration::from_secs(config.graph_api.request_timeout_seconds),
             refusals: Refusals::new(config.forwarder.refusals_in_a_row),
             traces: config.common.telemetry.exports_traces(),
+            server: host(&config.graph_api.url).to_owned(),
         }
     }
 
@@ -262,7 +266,9 @@ impl Sender {
         }
         let spans = self.trace(batch);
         let answer = self.request(batch, &token, &payloads).await;
-        drop(spans);
+        for span in spans {
+            answered(&span, &answer);
+        }
         self.apply(part, &answer, sent, probe).await
     }
 
@@ -462,7 +468,8 @@ impl Sender {
         }
     }
 
-    /// A span for each event whose request was traced, as a part of that trace. They end when dropped.
+    /// A span for each event whose request was traced, as a part of that trace, by OpenTelemetry's semantic
+    /// conventions for HTTP clients and for messages that come in batches. They end when dropped.
     fn trace(&self, batch: &Batch) -> Vec<Span> {
         if !self.traces {
             return Vec::new();
@@ -477,6 +484,17 @@ impl Sender {
                     parent: None,
                     "deliver",
                     otel.kind = "client",
+                    otel.name = "POST /{dataset_id}/events",
+                    otel.status_code = Empty,
+                    http.request.method = "POST",
+                    http.response.status_code = Empty,
+                    "error.type" = Empty,
+                    server.address = %self.server,
+                    url.template = "/{version}/{dataset_id}/events",
+                    messaging.system = "postgresql",
+                    messaging.destination.name = "send_queue",
+                    messaging.batch.message_count = batch.events.len(),
+                    meta.fbtrace_id = Empty,
                     request.id = %event.request_id,
                     event.number = event.number,
                     batch.id = batch.id.batch_id,
@@ -499,6 +517,30 @@ impl Sender {
             batch.id = batch_id,
             "the lease had ended: another forwarder has taken the batch over, or will"
         );
+    }
+}
+
+/// The host of an address, without its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// Notes in a span what Meta answered.
+fn answered(span: &Span, answer: &Answer) {
+    if let Some(status) = answer.http_status {
+        span.record("http.response.status_code", status);
+    }
+    if let Some(fbtrace_id) = &answer.fbtrace_id {
+        span.record("meta.fbtrace_id", fbtrace_id.as_str());
+    }
+    if let Err(failure) = &answer.result {
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", display(format_args!("{:?}", failure.class)));
     }
 }
 

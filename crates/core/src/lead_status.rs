@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::event::{Draft, Event, Intake};
 use crate::finding::Finding;
@@ -115,23 +116,34 @@ fn is_name(name: &str) -> bool {
         && !holds_personal_data(name)
 }
 
-/// The id of the event that a lead becomes at a status. There is one for ever, so that no repeat is a second event.
-fn event_id(lead_id: i64, status: LeadStatus) -> String {
-    format!("lead-{lead_id}-{}", status.as_str())
+/// The longest id that [`step_event_id`] makes, in bytes.
+pub const LONGEST_STEP_EVENT_ID: usize = 5 + 19 + 1 + 9 + 1 + 32;
+
+/// The id of the event that a lead becomes at a status. There is one for ever, so that no repeat is a second event. `proof` is what
+/// nobody else can know: the lead's number can be guessed, and whoever may send the same event under its id first would take the
+/// true one's place.
+pub fn step_event_id(lead_id: i64, status: LeadStatus, proof: &[u8; 16]) -> String {
+    let mut id = format!("lead-{lead_id}-{}-", status.as_str());
+    for byte in proof {
+        // Writing to a text never fails.
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
 }
 
 impl<'a> Lead<'a> {
-    /// The event that the stored lead becomes at a status, now, under the name that its dataset gives it. `remembered` is what the
-    /// lead knew of the browser, by Meta's names.
+    /// The event that the stored lead becomes at a status, now, under the name that its dataset gives it and the id that
+    /// [`step_event_id`] gives it. `page` is where the lead was left, by which custom conversions and audiences are told apart;
+    /// `remembered` is what the lead knew of the browser, by Meta's names.
     ///
     /// Returns what [`Event::read`] does.
     ///
     /// `custom_data` says that a CRM tells it, as Meta asks of the steps of a lead ("Conversion Leads integration").
     pub fn step(
         &self,
-        lead_id: i64,
-        status: LeadStatus,
+        event_id: String,
         name: &'a str,
+        page: Option<&'a str>,
         remembered: &[(Cow<'a, str>, Json<'a>)],
         intake: &Intake<'a>,
     ) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
@@ -142,8 +154,13 @@ impl<'a> Lead<'a> {
             (Cow::Borrowed("lead_event_source"), text("Rastro")),
         ];
         draft.set("event_name", Json::String(Cow::Borrowed(name)));
-        draft.set("event_id", Json::String(Cow::Owned(event_id(lead_id, status))));
+        draft.set("event_id", Json::String(Cow::Owned(event_id)));
         draft.set("custom_data", Json::Object(custom_data));
+        if let Some(page) = page {
+            // Without its query: the click and the campaign were the lead's, and are not another touch.
+            let page = page.split(['?', '#']).next().unwrap_or(page);
+            draft.set("event_source_url", Json::String(Cow::Borrowed(page)));
+        }
         draft.add_person(self.user_data());
         draft.add_person(remembered);
         draft.finish(intake)
@@ -206,6 +223,14 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_step_is_one_of_lead_status_and_proof_and_as_short_as_is_said() {
+        let id = step_event_id(7, LeadStatus::Scheduled, &[0xab; 16]);
+        assert_eq!(id, "lead-7-scheduled-abababababababababababababababab");
+        let longest = step_event_id(i64::MAX, LeadStatus::Qualified, &[0; 16]);
+        assert_eq!(longest.len(), LONGEST_STEP_EVENT_ID);
+    }
+
+    #[test]
     fn a_step_carries_the_person_and_what_the_browser_had() {
         let intake = Intake {
             now_ms: 1_790_000_000_000,
@@ -217,14 +242,24 @@ mod tests {
         let fbc = "fb.1.1596403881668.AbCdEfGhIjKlMnOp";
         let remembered = [(Cow::Borrowed("fbc"), Json::String(fbc.into()))];
         let (event, warnings) = lead
-            .step(7, LeadStatus::Scheduled, "Schedule", &remembered, &intake)
+            .step(
+                "lead-7-scheduled-x".to_owned(),
+                "Schedule",
+                Some("https://clinica.example/contato?utm_source=meta#form"),
+                &remembered,
+                &intake,
+            )
             .unwrap();
         assert_eq!(
             (&*event.name, &*event.id, event.time),
-            ("Schedule", "lead-7-scheduled", 1_790_000_000)
+            ("Schedule", "lead-7-scheduled-x", 1_790_000_000)
         );
         assert!(warnings.is_empty(), "{warnings:?}");
         let json = event.to_json();
+        assert!(
+            json.contains(r#""event_source_url":"https://clinica.example/contato""#),
+            "{json}"
+        );
         // printf ana.souza@example.com | sha256sum
         assert!(
             json.contains("7fd726011aa08d90d14a923ea0e5e3edf63bfe14b51ee6f6429483118d197c9b"),

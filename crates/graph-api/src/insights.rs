@@ -196,7 +196,7 @@ impl GraphApi {
     }
 }
 
-async fn answer(
+pub(crate) async fn answer(
     request: reqwest::RequestBuilder,
     access_token: &SecretString,
 ) -> Result<(Value, i64), Failure> {
@@ -229,16 +229,16 @@ async fn answer(
 }
 
 /// What a cursor is made of: it goes into an address as it is.
-fn is_cursor(letter: u8) -> bool {
+pub(crate) fn is_cursor(letter: u8) -> bool {
     letter.is_ascii_alphanumeric() || b"-_".contains(&letter)
 }
 
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// An answer without what it was asked for. Another one may have it.
-fn misread(what: &str) -> Failure {
+pub(crate) fn misread(what: &str) -> Failure {
     Failure {
         class: FailureClass::Transient,
         message: format!("Meta's answer does not say {what}"),

@@ -6,12 +6,16 @@ mod client;
 mod dataset_quality;
 mod datasets;
 mod events;
+#[cfg(test)]
+mod fuzz;
 mod insights;
 mod lenient;
+mod objects;
 mod outcome;
 
 pub use client::{GraphApi, GraphApiConfig, GraphApiError};
 pub use dataset_quality::{DatasetQuality, MatchKeyFeedback};
 pub use events::{Answer, EventsRequest};
 pub use insights::{AdAccount, AdAccountFacts, CampaignDay, InsightsPage, ReportStatus};
+pub use objects::{AccountEdge, AccountObject, ObjectsPage};
 pub use outcome::{Failure, FailureClass, GraphError};

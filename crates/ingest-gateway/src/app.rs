@@ -27,7 +27,7 @@ use crate::config::{Config, GatewayConfig};
 use crate::cors;
 use crate::group_commit::{GroupCommit, Turns};
 use crate::handlers::{
-    admin, breaker, conversions, dead_letters, graph, lead_status, leads, purchases, webhooks,
+    admin, breaker, conversions, dead_letters, graph, lead_status, leads, people, purchases, webhooks,
 };
 use crate::idempotency::InFlight;
 use crate::memory::Memory;
@@ -326,6 +326,7 @@ fn graph_routes(config: &mut web::ServiceConfig) {
 fn operator_routes(config: &mut web::ServiceConfig) {
     config
         .configure(admin::routes)
+        .configure(people::routes)
         .service(
             web::resource("/api/meta/retry-failed")
                 .route(web::post().to(dead_letters::retry))

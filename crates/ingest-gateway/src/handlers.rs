@@ -7,10 +7,12 @@ pub(crate) mod dead_letters;
 pub(crate) mod graph;
 pub(crate) mod lead_status;
 pub(crate) mod leads;
+pub(crate) mod people;
 pub(crate) mod purchases;
 pub(crate) mod webhooks;
 
 mod capture;
+mod span;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;

@@ -17,6 +17,7 @@ use crate::wire::breaker::{BreakerEvidence, BreakerStatus, Probe};
 use crate::wire::capture::{LeadReceipt, LeadStepReceipt, PurchaseReceipt};
 use crate::wire::dead_letters::{FailedEvent, FailedEvents, FailedGroup, RetryReceipt};
 use crate::wire::graph_answer::{GraphErrorBody, GraphErrorData, GraphErrorEnvelope, GraphReceipt};
+use crate::wire::people::{ErasureList, ErasureView, ExportedLead, PersonExportView, PersonView};
 use crate::wire::{BatchReceipt, ItemResult, Receipt};
 
 #[derive(OpenApi)]
@@ -49,7 +50,11 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         crate::handlers::admin::list_keys,
         crate::handlers::admin::create_key,
         crate::handlers::admin::revoke_key,
-        crate::handlers::admin::log
+        crate::handlers::admin::log,
+        crate::handlers::people::find,
+        crate::handlers::people::erase,
+        crate::handlers::people::export,
+        crate::handlers::people::erasures
     ),
     components(schemas(
         ConversionsBody, GraphBody, GraphForm, GraphReceipt, GraphErrorEnvelope<'static>, GraphErrorBody<'static>,
@@ -59,7 +64,8 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         Receipt<'static>, BatchReceipt<'static>, ItemResult<'static>, RetryFailedBody, RetryReceipt,
         FailedEvents, FailedGroup, FailedEvent, BreakerBody, BreakerStatus, BreakerEvidence, Probe,
         NewDatasetBody, DatasetBody, TokenBody, NewKeyBody, DatasetView, DatasetList, DatasetReceipt, TokenReport, KeyView,
-        KeyList, KeyReceipt, LogEntry, LogPage
+        KeyList, KeyReceipt, LogEntry, LogPage, PersonBody, ErasureBody, ExportBody, PersonView, ErasureView, ErasureList,
+        PersonExportView, ExportedLead
     )),
     modifiers(&Keys),
     tags(
@@ -70,6 +76,8 @@ use crate::wire::{BatchReceipt, ItemResult, Receipt};
         (name = "browser", description = "The script for pages: web/README.md"),
         (name = "administration", description = "Datasets and keys, and who changed them; on the private listener as \
             what follows. The commands `ingest-gateway dataset` and `ingest-gateway key` do the same."),
+        (name = "people", description = "What the law gives a person (LGPD, articles 18 and 16): to see what is kept, and to be \
+            forgotten; on the private listener. The commands `attribution export` and `attribution erase` do the same."),
         (name = "operators", description = "What became of events, and a say in it; on the private listener (health.listen) \
             only, unless gateway.operators_on_public_listener is set. proto-docs/runbook.md says when to use which.")
     )
@@ -442,6 +450,8 @@ pub(crate) struct DatasetBody {
     /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map is the whole map.
     #[schema(value_type = Option<std::collections::HashMap<String, String>>, example = json!({"scheduled": "Schedule"}))]
     lead_events: Option<()>,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    remember_clicks: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -465,6 +475,38 @@ pub(crate) struct NewKeyBody {
     /// The event names that it may send, if not those of its kind.
     #[schema(max_items = 50)]
     event_names: Option<Vec<String>>,
+}
+
+/// Whom it is about: at least one of these. Several name the same person.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PersonBody {
+    #[schema(max_length = 320, example = "ana@example.com")]
+    email: Option<String>,
+    /// In any usual form; without a country code it is read as of the dataset's country.
+    #[schema(max_length = 320, example = "(11) 91234-5678")]
+    phone: Option<String>,
+    #[schema(max_length = 320)]
+    cpf: Option<String>,
+    /// The lead_id of the answer to a capture.
+    #[schema(minimum = 1)]
+    lead_id: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ErasureBody {
+    #[serde(flatten)]
+    person: PersonBody,
+    /// Only says how much would be erased.
+    dry_run: Option<bool>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ExportBody {
+    #[serde(flatten)]
+    person: PersonBody,
+    /// json (the default) or csv.
+    #[schema(example = "json")]
+    format: Option<String>,
 }
 
 /// Which dead letters to send again. At least one condition, or all.

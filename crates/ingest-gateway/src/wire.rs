@@ -7,6 +7,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod fields;
 pub(crate) mod graph;
 pub(crate) mod graph_answer;
+pub(crate) mod people;
 pub(crate) mod webhook;
 
 mod multipart;

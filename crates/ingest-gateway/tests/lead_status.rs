@@ -3,11 +3,14 @@
 
 use futures_util::future::join_all;
 use rastro_core::dataset::DatasetDefaults;
-use rastro_core::lead_status::LeadEvents;
+use rastro_core::dedup::EventKey;
+use rastro_core::event::Facts;
+use rastro_core::lead_status::{LeadEvents, LeadStatus};
 use rastro_core::match_keys::CountryCode;
-use rastro_store::DatasetSettings;
-use rastro_test_support::{Answer, Key, World};
+use rastro_store::{DatasetSettings, KeptAnswer, LeadStep, NewEvent, PersonSought, Stepped};
+use rastro_test_support::{Answer, DATASET_ID, Key, World};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const FBC: &str = "fb.1.1790000000000.IwAR0click";
 const FBP: &str = "fb.1.1596403881668.1116446470";
@@ -119,12 +122,23 @@ async fn a_scheduled_lead_becomes_a_schedule_with_its_click_once() {
     let [schedule] = schedules.as_slice() else {
         panic!("{schedules:?}")
     };
+    // Longer than can be guessed, and shorter than Meta takes.
+    let id = schedule["event_id"].as_str().unwrap();
+    let proof = id.strip_prefix(&format!("lead-{lead}-scheduled-")).unwrap();
+    assert!(
+        proof.len() == 32 && proof.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        "{id}"
+    );
     let person = &schedule["user_data"];
     assert_eq!((&person["fbc"], &person["fbp"]), (&json!(FBC), &json!(FBP)));
     assert_eq!(person["em"], EMAIL_SHA256);
     assert_eq!(person["external_id"], VISITOR_SHA256, "as the page told it");
     assert_eq!(schedule["action_source"], "system_generated");
     assert_eq!(schedule["custom_data"]["event_source"], "crm");
+    assert_eq!(
+        schedule["event_source_url"], "https://www.clinica.example/",
+        "where it was left"
+    );
     assert_eq!(schedule["event_time"], world.now(), "when it was scheduled");
     assert!(person.get("client_ip_address").is_none(), "of another day");
     assert_eq!(events(&world, "Novo Cliente").await.len(), 1);
@@ -253,4 +267,163 @@ async fn a_step_whose_event_cannot_be_stored_is_not_made() {
         told(&step(&world, lead, "scheduled").await),
         (200, &json!(true), &json!("queued"))
     );
+}
+
+/// A publishable key may send a Schedule: whoever guesses the id of a lead's first must not take its place.
+#[tokio::test]
+async fn nobody_can_send_the_event_of_a_lead_before_the_lead_becomes_it() {
+    let world = world(&[("scheduled", "Schedule")]).await;
+    let (lead, next) = (
+        capture(&world, "l-1", json!({})).await,
+        capture(&world, "l-2", json!({})).await,
+    );
+    for guess in [
+        format!("lead-{lead}-scheduled"),
+        format!("lead-{lead}-scheduled-{:032x}", 0),
+    ] {
+        let strangers = json!({
+            "event_name": "Schedule", "event_id": guess, "event_time": world.now(), "action_source": "website",
+            "event_source_url": "https://www.clinica.example/", "user_data": { "fbp": FBP }
+        });
+        let sent = world
+            .client
+            .post(world.conversions_url())
+            .bearer_auth(Key::Publishable.as_str())
+            .header("user-agent", "Mozilla/5.0 (X11; Linux x86_64)")
+            .json(&strangers);
+        assert_eq!(World::answer(sent).await.status, 202);
+    }
+    assert_eq!(
+        told(&step(&world, lead, "scheduled").await),
+        (200, &json!(true), &json!("queued"))
+    );
+    assert_eq!(
+        told(&step(&world, next, "scheduled").await),
+        (200, &json!(true), &json!("queued"))
+    );
+    let (store, dataset) = (&world.store, DATASET_ID.parse().unwrap());
+    let id = |lead, status| store.step_event_id(dataset, lead, status);
+    assert_eq!(id(lead, LeadStatus::Scheduled), id(lead, LeadStatus::Scheduled));
+    let proof = |id: String| id.rsplit('-').next().unwrap().to_owned();
+    assert_ne!(
+        proof(id(lead, LeadStatus::Scheduled)),
+        proof(id(next, LeadStatus::Scheduled))
+    );
+    assert_ne!(
+        proof(id(lead, LeadStatus::Scheduled)),
+        proof(id(lead, LeadStatus::Customer))
+    );
+}
+
+/// All that is stored and could be the person's.
+async fn everything(world: &World) -> String {
+    let all = "SELECT (SELECT string_agg(l::text, ' ') FROM leads l) || (SELECT string_agg(e::text, ' ') FROM events e)";
+    world.database.value(all).await
+}
+
+#[tokio::test]
+async fn an_erased_lead_moves_on_is_counted_and_becomes_no_event() {
+    let world = world(&[("scheduled", "Schedule"), ("customer", "Novo Cliente")]).await;
+    let lead = capture(&world, "l-1", json!({})).await;
+    let dataset = DATASET_ID.parse().unwrap();
+    step(&world, lead, "scheduled").await;
+    // By its number alone: what its contact tells is found in its events, too.
+    let by_number = PersonSought {
+        lead_id: Some(lead),
+        named_by: vec!["lead"],
+        ..PersonSought::default()
+    };
+    let receipt = world
+        .store
+        .erase_person(dataset, &by_number, "bia")
+        .await
+        .unwrap();
+    assert_eq!((receipt.leads, receipt.events), (1, 2), "the lead and its step");
+    let answer = step(&world, lead, "customer").await;
+    assert_eq!(told(&answer), (200, &json!(true), &json!("none")));
+    let warning = answer.json["warnings"][0]["detail"].as_str().unwrap();
+    assert!(warning.contains("erased"), "{answer:?}");
+    assert!(events(&world, "Novo Cliente").await.is_empty());
+    assert_eq!(world.database.value("SELECT status FROM leads").await, "customer");
+    assert_eq!(step(&world, lead, "lost").await.status, 409);
+}
+
+#[tokio::test]
+async fn whoever_moves_a_lead_while_its_person_is_erased_brings_nothing_of_the_person_back() {
+    let world = world(&[("qualified", "Lead Qualificado"), ("scheduled", "Schedule")]).await;
+    let lead = capture(&world, "l-1", json!({})).await;
+    let dataset = DATASET_ID.parse().unwrap();
+    let (store, database) = (&world.store, &world.database);
+    let stored = store.lead(dataset, lead).await.unwrap().unwrap();
+    assert!(stored.contact.is_some() && !stored.ads_refused);
+    // An event as it is made of what was read before the erasure.
+    let event = |name: &str| NewEvent {
+        key: EventKey::new(dataset, name, "made before"),
+        dataset_id: dataset,
+        name: name.to_owned(),
+        id: "made before".to_owned(),
+        event_time: world.now(),
+        send_by: world.now() + 86_400,
+        dedup_window_seconds: 8 * 86_400,
+        action_source: "system_generated",
+        facts: Facts::default(),
+        test_event_code: String::new(),
+        key_id: None,
+        request_id: Uuid::now_v7(),
+        traceparent: None,
+        withheld: false,
+        payload: format!(r#"{{"event_name":"{name}","user_data":{{"em":"{EMAIL_SHA256}"}}}}"#),
+    };
+    let late = LeadStep {
+        dataset_id: dataset,
+        lead_id: lead,
+        status: LeadStatus::Qualified,
+        event: Some(event("Lead Qualificado")),
+        idempotency: None,
+    };
+    // Erasures are interrupted where they first look for events: what was done before that has been committed.
+    database
+        .execute("ALTER TABLE event_outcomes RENAME TO hidden_outcomes")
+        .await;
+    let person = PersonSought {
+        lead_id: Some(lead),
+        named_by: vec!["lead"],
+        ..PersonSought::default()
+    };
+    store.erase_person(dataset, &person, "bia").await.unwrap_err();
+    database
+        .execute("ALTER TABLE hidden_outcomes RENAME TO event_outcomes")
+        .await;
+    let nothing_kept = |_: &Stepped| KeptAnswer {
+        status: 200,
+        body: String::new(),
+    };
+    let stepped = store.move_lead(&late, nothing_kept).await.unwrap();
+    assert_eq!(
+        stepped,
+        Stepped::Now {
+            changed: true,
+            acceptance: None
+        }
+    );
+    assert!(events(&world, "Lead Qualificado").await.is_empty());
+
+    // Asked for again it goes on, and finds what it would have found.
+    let receipt = store.erase_person(dataset, &person, "bia").await.unwrap();
+    assert_eq!((receipt.leads, receipt.events), (1, 1));
+    let after = LeadStep {
+        status: LeadStatus::Scheduled,
+        event: Some(event("Schedule")),
+        ..late
+    };
+    let stepped = store.move_lead(&after, nothing_kept).await.unwrap();
+    assert_eq!(
+        stepped,
+        Stepped::Now {
+            changed: true,
+            acceptance: None
+        }
+    );
+    let all = everything(&world).await;
+    assert!(!all.contains(EMAIL_SHA256) && !all.contains(FBC), "{all}");
 }

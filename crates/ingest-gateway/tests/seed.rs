@@ -4,7 +4,7 @@
 use ingest_gateway::config::{DatasetSeed, Seed};
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Reason, State};
 use rastro_core::dataset::DatasetId;
-use rastro_store::{DatabaseConfig, Store, StoreError};
+use rastro_store::{DatabaseConfig, Store, StoreError, TokenCheck};
 use rastro_test_support::process::Process;
 use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, TestDatabase, World, eventually};
 use secrecy::ExposeSecret;
@@ -221,6 +221,40 @@ async fn a_blocked_dataset_is_probed_at_once_when_its_token_is_a_new_one() {
         reseed(&world, "EAAnew").await,
         State::Open,
         "Meta itself asked for the wait"
+    );
+    let token = world.store.access_token(dataset()).await.unwrap().unwrap();
+    assert_eq!(token.expose_secret(), "EAAnew");
+}
+
+#[tokio::test]
+async fn what_a_configuration_is_written_over_is_logged_and_meta_said_nothing_of_its_token() {
+    let world = World::start().await;
+    let said = TokenCheck {
+        meta_name: Some("Clínica".to_owned()),
+    };
+    let old = ACCESS_TOKEN.to_owned().into();
+    world
+        .store
+        .enter_token(dataset(), &old, &said, "ana")
+        .await
+        .unwrap();
+    let log = "SELECT coalesce(string_agg(who || ' ' || action || ' ' || detail, ', ' ORDER BY entry_id), '')
+        FROM admin_log WHERE who <> 'ana'";
+    let meta = "SELECT concat_ws(' ', meta_name, (token_checked_at IS NOT NULL)::text) FROM datasets";
+
+    // The same token: what Meta said of it still holds, and nothing is changed.
+    reseed(&world, ACCESS_TOKEN).await;
+    assert_eq!(world.database.value(meta).await, "Clínica true");
+    assert_eq!(world.database.value(log).await, "");
+
+    let mut other = seed_of(DATASET_ID, "EAAnew");
+    other.name = "Clínica Boa".to_owned();
+    ingest_gateway::reseed(&world.store, &only(other)).await.unwrap();
+    assert_eq!(world.database.value(meta).await, "false");
+    assert_eq!(
+        world.database.value(log).await,
+        "reseed dataset.token {\"meta_name\": null}, \
+         reseed dataset.change {\"name\": {\"to\": \"Clínica Boa\", \"from\": \"test\"}}"
     );
     let token = world.store.access_token(dataset()).await.unwrap().unwrap();
     assert_eq!(token.expose_secret(), "EAAnew");

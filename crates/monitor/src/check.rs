@@ -26,7 +26,7 @@ use rastro_graph_api::GraphApi;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{Leadership, MonitorRun, Store};
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use crate::MonitorMetrics;
 use crate::config::Config;
@@ -221,7 +221,7 @@ pub async fn run(monitor: &Monitor, options: &Options, shutdown: &Shutdown) -> a
         return Ok(());
     }
     let Some(every) = options.every else {
-        let report = monitor.run_once().await?;
+        let report = monitor.run_once().instrument(info_span!("check")).await?;
         let run = report.run;
         info!(
             "{} rules, {} changes, {} messages, {} hours counted",
@@ -240,7 +240,7 @@ pub async fn run(monitor: &Monitor, options: &Options, shutdown: &Shutdown) -> a
             () = shutdown.requested() => return Ok(()),
         }
         // A database that is away is noticed by the dashboard and by the heartbeat that does not come.
-        if let Err(error) = monitor.run_once().await {
+        if let Err(error) = monitor.run_once().instrument(info_span!("check")).await {
             warn!("no run: {error:#}");
             let _ = heartbeat::send(&monitor.config.check.heartbeat_url, false).await;
         }

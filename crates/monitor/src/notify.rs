@@ -26,6 +26,9 @@ pub enum SendError {
     /// It may go later: after so long, if the channel said.
     #[error("{message}")]
     Later { message: String, wait: Option<Duration> },
+    /// Nothing was heard of the channel: nothing else would go either, for now.
+    #[error("{0}")]
+    Away(String),
     /// This will never go; others may.
     #[error("{0}")]
     Refused(String),
@@ -63,14 +66,23 @@ impl Channel {
         }
     }
 
-    /// Says it; returns the channel's own name of the message.
+    /// Whom it reaches, each by itself and by a hash: one Slack channel, several addresses.
+    pub fn recipients(&self) -> Vec<[u8; 32]> {
+        match self {
+            Channel::Slack(slack) => vec![slack.config_hash],
+            Channel::Email(email) => email.recipients(),
+        }
+    }
+
+    /// Says it to one of the [`recipients`](Self::recipients), by place; returns the channel's own name of
+    /// the message.
     ///
     /// # Errors
     /// When it was not said.
-    pub async fn send(&self, bundle: &Bundle) -> Result<Option<String>, SendError> {
+    pub async fn send(&self, bundle: &Bundle, recipient: usize) -> Result<Option<String>, SendError> {
         match self {
             Channel::Slack(slack) => slack.send(bundle).await,
-            Channel::Email(email) => email.send(bundle).await,
+            Channel::Email(email) => email.send(bundle, recipient).await.map(Some),
         }
     }
 }

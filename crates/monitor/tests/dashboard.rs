@@ -38,6 +38,10 @@ struct Person {
 
 impl Panel {
     async fn start() -> Self {
+        Panel::start_with(|_| {}).await
+    }
+
+    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let database = TestDatabase::create().await;
         let store = Store::new(&database.config(), "test").unwrap();
@@ -57,6 +61,7 @@ impl Panel {
         let mut config: Config = rastro_boot::testing::config(&[]).unwrap();
         config.common.database = database.config();
         config.dashboard.listen = ([127, 0, 0, 1], 0).into();
+        change(&mut config);
         let listening = Dashboard::new(&config, Clock::system())
             .unwrap()
             .listen(Shutdown::new())
@@ -185,6 +190,30 @@ async fn every_route_is_for_whom_the_table_says() {
         // What is asked for may not exist, or the form may lack a field; but nobody else decides.
         assert!(![403, 405, 500, 503].contains(&operator), "{name}: {operator}");
     }
+}
+
+/// Some proxies say in `Host` where they pass the request on to.
+#[tokio::test]
+async fn behind_a_proxy_that_says_127_0_0_1_cookies_are_as_safe_as_the_public_address() {
+    let panel = Panel::start_with(|config| config.dashboard.public_url = format!("https://{NAME}")).await;
+    let key = panel.key(KeyRole::Admin, None).await;
+    let entering = panel
+        .client
+        .post(format!("{}/entrar", panel.url))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("origin", format!("https://{NAME}"))
+        .body(format!("key={key}&name=Ana"));
+    let answer = entering.send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+    assert!(
+        cookie.starts_with("__Host-rastro=") && cookie.contains("Secure"),
+        "{cookie}"
+    );
+    // And it is known again by it.
+    let session = cookie.split(';').next().unwrap();
+    let request = panel.client.get(&panel.url).header(COOKIE, session);
+    assert_eq!(request.send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

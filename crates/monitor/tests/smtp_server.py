@@ -1,6 +1,7 @@
 """A real SMTP server for the tests (aiosmtpd). It prints its port, and then each mail as a line of JSON.
 
-Recipients say what goes wrong: later@... is answered 451, refused@... 550, full@... is taken and its data refused with 552.
+Recipients say what goes wrong: later@... is answered 451, first-later@... the first time only, refused@... 550, full@... is taken
+and its data refused with 552.
 """
 
 import email
@@ -12,9 +13,14 @@ from aiosmtpd.controller import Controller
 
 
 class Printing:
+    seen = set()
+
     async def handle_RCPT(self, server, session, envelope, address, options):
         name = address.split("@")[0]
         if name == "later":
+            return "451 4.3.0 try again later"
+        if name == "first-later" and name not in self.seen:
+            self.seen.add(name)
             return "451 4.3.0 try again later"
         if name == "refused":
             return "550 5.1.1 no such user"

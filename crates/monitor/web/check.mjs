@@ -2,17 +2,21 @@
 // content policy is one), nothing wider than the screen, nothing that axe finds, and a screenshot of each.
 //
 //   DASHBOARD_URL=http://127.0.0.1:9180 DASHBOARD_KEY=ak_... node check.mjs [folder for screenshots] [page ...]
+//
+// playwright-core and axe-core are those of ../../ingest-gateway/web: `scripts/install.sh node-tests chromium` installs them.
 import { mkdirSync, readFileSync, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { chromium } from 'playwright-core';
+
+const require = createRequire(new URL('../../ingest-gateway/web/package.json', import.meta.url));
+const { chromium } = require('playwright-core');
 
 const { env, argv } = process;
 const [folder = '', ...only] = argv.slice(2);
 const url = env.DASHBOARD_URL ?? 'http://127.0.0.1:9180';
 const browserPath = [env.CHROME_PATH, '/usr/bin/chromium', '/usr/bin/google-chrome'].find((path) => path && existsSync(path));
 if (!browserPath) throw new Error('no Chromium: set CHROME_PATH or install it');
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 if (folder) mkdirSync(folder, { recursive: true });
 
 const problems = [];
@@ -84,9 +88,17 @@ const pages = [
   { name: 'conjunto-novo', path: '/conjuntos/novo' },
   { name: 'conjunto', path: await link('/conjuntos', 'main table a') },
   { name: 'receita', path: '/receita' },
+  { name: 'receita-90d', path: '/receita?p=90d&lang=en' },
+  { name: 'receita-canal', path: '/receita?p=365d&canal=meta&modelo=first' },
 ];
-for (const one of pages.filter(({ name }) => !only.length || only.includes(name)))
-  for (const [theme, width] of shapes) await visit(page, one, theme, width);
+// Two at a time: most of it is waiting for the browser.
+const due = pages
+  .filter(({ name }) => !only.length || only.includes(name))
+  .flatMap((one) => shapes.map((shape) => [one, ...shape]));
+const work = async (tab) => {
+  for (let next; (next = due.shift()); ) await visit(tab, ...next);
+};
+await Promise.all([work(page), work(await context.newPage())]);
 
 // By keyboard: through the bars of a chart.
 await page.setViewportSize({ width: 1360, height: 900 });

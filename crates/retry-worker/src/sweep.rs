@@ -1,6 +1,7 @@
 //! Events that wait: due again, too old, or all that there is to probe with.
 
-use rastro_store::{Store, StoreError};
+use rastro_service::telemetry::trace_context;
+use rastro_store::{Store, StoreError, TracedEvent};
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -9,6 +10,8 @@ use crate::rounds::{Rounds, first_failure};
 
 /// Events that a dataset under probe gets back: as many as one probe takes.
 const PROBE_EVENTS: i64 = 10;
+/// Events of one step whose traces say that they are due again.
+const TRACED_EVENTS: usize = 100;
 /// Lapsed batches dissolved by one statement. Each may hold a thousand events.
 const DISSOLVE_BATCHES: u32 = 20;
 
@@ -20,6 +23,24 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
         rounds,
     };
     while backoff.wait(sweep.round().await).await {}
+}
+
+/// That an event is ready again, as a part of its trace, by OpenTelemetry's semantic conventions for messages.
+fn trace(event: &TracedEvent) {
+    let span = tracing::info_span!(
+        parent: None,
+        "requeue",
+        otel.kind = "producer",
+        otel.name = "send send_queue",
+        messaging.system = "postgresql",
+        messaging.operation.name = "send",
+        "messaging.operation.type" = "send",
+        messaging.destination.name = "send_queue",
+        request.id = %event.request_id,
+        event.number = event.event_number,
+    );
+    trace_context::set_parent(&span, &event.traceparent);
+    span.in_scope(|| {});
 }
 
 struct Sweep<'s> {
@@ -51,7 +72,14 @@ impl Sweep<'_> {
     }
 
     async fn requeue_due(&self) -> Result<(), StoreError> {
-        let requeue = |limit| self.store.requeue_due(limit);
+        let requeue = async |limit| {
+            if !self.config.common.telemetry.exports_traces() {
+                return self.store.requeue_due(limit).await;
+            }
+            let (due, traced) = self.store.requeue_due_traced(limit, TRACED_EVENTS).await?;
+            traced.iter().for_each(trace);
+            Ok(due)
+        };
         let limit = self.config.sweep.step_events;
         let due = self.rounds.repeat(Step::requeue_due, limit, requeue).await?;
         if due > 0 {

@@ -40,7 +40,7 @@ pub use clock::SandboxClock;
 pub use config::{SandboxConfig, TokenGrant};
 pub use faults::{Fault, FaultId, FaultKind, FaultStatus, InvalidFault};
 pub use ledger::{Counts, DatasetCounts, EventCounts};
-pub use marketing::{AdAccount, Marketing, MarketingFault};
+pub use marketing::{AdAccess, AdAccount, Marketing, MarketingFault};
 pub use records::{EventFilter, ReceivedEvent, RequestRecord};
 pub use server::Sandbox;
 pub use submission::Encoding;

@@ -1,6 +1,9 @@
-//! The Marketing API's insights as the sandbox knows them: an ad account, asynchronous reports, their pages.
+//! The Marketing API as the sandbox knows it: an ad account, asynchronous reports of its insights and their pages, and (in
+//! [`objects`]) what people make in it.
 //! As strict as the documentation is: a token of another account, an unknown field, a span that ends before
 //! it begins or begins too long ago, and a report that is not complete are refused.
+
+mod objects;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -13,6 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::refusal::{Envelope, Refusal};
 use crate::server::State;
+
+pub use objects::AdAccess;
 
 const FIELDS: [&str; 11] = [
     "account_currency",
@@ -64,6 +69,14 @@ struct Book {
     reports: Vec<Report>,
     faults: Vec<MarketingFault>,
     calls: u64,
+    access: BTreeMap<String, AdAccess>,
+    objects: Vec<objects::Object>,
+    /// How many objects were made, ever.
+    made: u64,
+    /// By the names of audiences.
+    people: BTreeMap<String, i64>,
+    /// So many of the next changes are made, and answered as if they were not.
+    lost_answers: u32,
 }
 
 struct Report {
@@ -86,6 +99,31 @@ impl Marketing {
         self.book().faults.push(fault);
     }
 
+    /// Lets an account's token do more than read. `id`: digits, without `act_`.
+    pub fn grant(&self, id: &str, access: AdAccess) {
+        self.book().access.insert(id.to_owned(), access);
+    }
+
+    /// How many people an audience has, by its name.
+    pub fn put_people(&self, audience: &str, people: i64) {
+        self.book().people.insert(audience.to_owned(), people);
+    }
+
+    /// Makes the next change, and loses the answer: HTTP 500 as a proxy says it.
+    pub fn lose_next_answer(&self) {
+        self.book().lost_answers += 1;
+    }
+
+    /// Everything that was made in an account and is there, as JSON: `id` and all fields.
+    pub fn objects(&self, id: &str) -> Vec<Value> {
+        self.book().everything(id)
+    }
+
+    /// Changes an object behind its owner's back, as a person in Ads Manager does. Says whether it is there.
+    pub fn tamper(&self, object: &str, field: &str, value: Value) -> bool {
+        self.book().tamper(object, field, value)
+    }
+
     /// Calls that were made, faults included.
     pub fn calls(&self) -> u64 {
         self.book().calls
@@ -98,6 +136,7 @@ impl Marketing {
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
+        .configure(objects::routes)
         .route(r"/{version:v\d+\.\d+}/act_{account:\d+}", web::get().to(account))
         .route(
             r"/{version:v\d+\.\d+}/act_{account:\d+}/insights",

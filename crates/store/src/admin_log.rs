@@ -19,12 +19,12 @@ pub struct AdminLogEntry {
     pub entry_id: i64,
     pub at: DateTime<Utc>,
     pub who: String,
-    /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`, `key.create`, `key.revoke`, or a
-    /// word of a newer program.
+    /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`, `key.create`, `key.revoke`,
+    /// `person.find`, `person.export`, `person.erase`, or a word of a newer program.
     pub action: String,
     pub dataset_id: Option<DatasetId>,
     pub key_id: Option<i64>,
-    /// An object. Of a change: each setting with its values `from` and `to`.
+    /// An object. Of a change: each setting with its values `from` and `to`. Of a person: by what one was named, never who.
     pub detail: Value,
 }
 

@@ -49,6 +49,9 @@ pub struct WaitingMessage {
     /// What was said when it opened, on this channel: the bundle, and the channel's name of it.
     pub opened_bundle: Option<i64>,
     pub opened_provider_id: Option<String>,
+    /// Of several recipients, those who have it and those who refused it, each by a hash, in order.
+    pub served: Vec<Vec<u8>>,
+    pub refused: Vec<Vec<u8>>,
 }
 
 #[derive(QueryableByName)]
@@ -85,6 +88,10 @@ struct WaitingRow {
     opened_bundle: Option<i64>,
     #[diesel(sql_type = Nullable<Text>)]
     opened_provider_id: Option<String>,
+    #[diesel(sql_type = Array<Bytea>)]
+    served: Vec<Vec<u8>>,
+    #[diesel(sql_type = Array<Bytea>)]
+    refused: Vec<Vec<u8>>,
 }
 
 /// How a channel stands.
@@ -146,34 +153,19 @@ impl Store {
     }
 
     /// The messages of a channel that may be sent now, oldest first. What could not be sent for an hour is
-    /// given up first.
+    /// given up first, but for that an alert is open.
     pub async fn waiting_messages(&self, channel: &str) -> Result<Vec<WaitingMessage>, StoreError> {
         let mut connection = self.connection().await?;
-        sql_query(
-            "UPDATE alert_messages SET state = 'failed'
-             WHERE channel = $1 AND state = 'waiting' AND attempts > 0 AND created_at < rastro_now() - interval '1 hour'",
-        )
-        .bind::<Text, _>(channel)
-        .prepared()
-        .execute(&mut connection)
-        .await?;
-        let rows: Vec<WaitingRow> = sql_query(
-            "SELECT m.message_id, m.alert_id, m.kind, m.sequence, m.severity, m.facts, m.created_at, m.attempts, a.rule, a.dataset_id,
-                a.fired_at, a.resolved_at, a.worst_value, coalesce(a.reopened >= 2, false) AS is_unstable,
-                o.bundle_id AS opened_bundle, o.provider_id AS opened_provider_id
-             FROM alert_messages m LEFT JOIN alerts a USING (alert_id)
-             LEFT JOIN LATERAL (
-                SELECT s.bundle_id, s.provider_id FROM alert_messages s
-                WHERE s.alert_id = m.alert_id AND s.channel = m.channel AND s.kind = 'opened' AND s.state = 'sent'
-                ORDER BY s.sequence DESC LIMIT 1
-             ) AS o ON true
-             WHERE m.channel = $1 AND m.state = 'waiting' AND m.next_attempt_at <= rastro_now()
-             ORDER BY m.message_id LIMIT 1000",
-        )
-        .bind::<Text, _>(channel)
-        .prepared()
-        .load(&mut connection)
-        .await?;
+        sql_query(include_str!("sql/give_up_messages.sql"))
+            .bind::<Text, _>(channel)
+            .prepared()
+            .execute(&mut connection)
+            .await?;
+        let rows: Vec<WaitingRow> = sql_query(include_str!("sql/waiting_messages.sql"))
+            .bind::<Text, _>(channel)
+            .prepared()
+            .load(&mut connection)
+            .await?;
         let message = |row: WaitingRow| {
             Ok(WaitingMessage {
                 message_id: row.message_id,
@@ -192,6 +184,8 @@ impl Store {
                 is_unstable: row.is_unstable,
                 opened_bundle: row.opened_bundle,
                 opened_provider_id: row.opened_provider_id,
+                served: row.served,
+                refused: row.refused,
             })
         };
         rows.into_iter().map(message).collect()
@@ -216,22 +210,50 @@ impl Store {
         Ok(row.open)
     }
 
-    /// These were sent as one. `provider_id`: the channel's name of the message.
-    pub async fn mark_sent(&self, message_ids: &[i64], provider_id: Option<&str>) -> Result<(), StoreError> {
+    /// One of several recipients has these, or refused them for good.
+    pub async fn settle_recipient(
+        &self,
+        message_ids: &[i64],
+        recipient: &[u8; 32],
+        was_sent: bool,
+    ) -> Result<(), StoreError> {
         sql_query(
-            "UPDATE alert_messages SET state = 'sent', sent_at = rastro_now(), bundle_id = $2, provider_id = $3, last_error = NULL
-             WHERE message_id = ANY($1)",
+            "INSERT INTO alert_message_recipients (message_id, recipient, was_sent, settled_at)
+             SELECT message_id, $2, $3, rastro_now() FROM unnest($1) AS m (message_id) ON CONFLICT DO NOTHING",
         )
         .bind::<Array<BigInt>, _>(message_ids)
-        .bind::<Nullable<BigInt>, _>(message_ids.first())
-        .bind::<Nullable<Text>, _>(provider_id)
+        .bind::<Bytea, _>(recipient.as_slice())
+        .bind::<Bool, _>(was_sent)
         .prepared()
         .execute(&mut self.connection().await?)
         .await?;
         Ok(())
     }
 
-    /// These could not be sent. `retry_seconds`: `None` if they never will be.
+    /// These were sent as one. `provider_id`: the channel's name of the message. `refused`: what a recipient
+    /// said who did not take it, if others did.
+    pub async fn mark_sent(
+        &self,
+        message_ids: &[i64],
+        provider_id: Option<&str>,
+        refused: Option<&str>,
+    ) -> Result<(), StoreError> {
+        sql_query(
+            "UPDATE alert_messages SET state = 'sent', sent_at = rastro_now(), bundle_id = $2, provider_id = $3, last_error = $4
+             WHERE message_id = ANY($1)",
+        )
+        .bind::<Array<BigInt>, _>(message_ids)
+        .bind::<Nullable<BigInt>, _>(message_ids.first())
+        .bind::<Nullable<Text>, _>(provider_id)
+        .bind::<Nullable<Text>, _>(refused.map(clean))
+        .prepared()
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(())
+    }
+
+    /// These could not be sent. `retry_seconds`: `None` if they never will be. After an hour it is tried four
+    /// times an hour.
     pub async fn mark_unsent(
         &self,
         message_ids: &[i64],
@@ -241,7 +263,8 @@ impl Store {
         sql_query(
             "UPDATE alert_messages SET attempts = attempts + 1, last_error = $2,
                 state = CASE WHEN $3 IS NULL THEN 'failed' ELSE 'waiting' END,
-                next_attempt_at = rastro_now() + coalesce($3, 0) * interval '1 second'
+                next_attempt_at = rastro_now() + interval '1 second' * CASE
+                    WHEN created_at < rastro_now() - interval '1 hour' THEN greatest($3, 900) ELSE coalesce($3, 0) END
              WHERE message_id = ANY($1)",
         )
         .bind::<Array<BigInt>, _>(message_ids)
@@ -304,7 +327,20 @@ impl Store {
         Ok(())
     }
 
-    /// Messages that were given up in the last day, with why: channel, error, how many.
+    /// Tells a channel's configuration, before [`channel_state`](Self::channel_state) is asked. After another
+    /// one, which was switched off, what was not said of open alerts waits again.
+    pub async fn revive_messages(&self, channel: &str, config_hash: &[u8; 32]) -> Result<(), StoreError> {
+        sql_query(include_str!("sql/revive_messages.sql"))
+            .bind::<Text, _>(channel)
+            .bind::<Bytea, _>(config_hash.as_slice())
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(())
+    }
+
+    /// Messages of the last day that were given up, or have not been sent for an hour, or not to everybody,
+    /// with why: channel, error, how many.
     pub async fn given_up_messages(&self) -> Result<Vec<(String, String, i64)>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
@@ -317,7 +353,9 @@ impl Store {
         }
         let rows: Vec<Row> = sql_query(
             "SELECT channel, coalesce(last_error, '') AS error, count(*) AS messages FROM alert_messages
-             WHERE state = 'failed' AND created_at > rastro_now() - interval '1 day' GROUP BY channel, last_error",
+             WHERE created_at > rastro_now() - interval '1 day' AND (state = 'failed' OR (last_error IS NOT NULL
+                AND (state = 'sent' OR created_at < rastro_now() - interval '1 hour')))
+             GROUP BY channel, last_error",
         )
         .prepared()
         .load(&mut self.connection().await?)

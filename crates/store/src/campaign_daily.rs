@@ -121,6 +121,11 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
+                // All customers are joined with all of their orders. Estimates of what is grouped before are of one row, and
+                // one row after the other that is quadratic: 10,000 orders took 19 s, and take 0.2 s.
+                sql_query("SET LOCAL enable_nestloop = off")
+                    .execute(connection)
+                    .await?;
                 for statement in [
                     "DELETE FROM cohort_monthly WHERE dataset_id = $1",
                     "DELETE FROM campaign_cohorts WHERE dataset_id = $1",

@@ -9,6 +9,7 @@ mod dead_letters;
 mod events;
 mod overview;
 mod quality;
+mod refusals;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 
@@ -21,6 +22,7 @@ pub use overview::{
     Undelivered,
 };
 pub use quality::{QualityKey, QualityRow, QualityState};
+pub use refusals::RefusedAtDoor;
 
 use crate::error::StoreError;
 

@@ -4,7 +4,6 @@ mod admin;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::lead_status::LeadEvents;
@@ -34,6 +33,8 @@ pub struct DatasetSettings {
     /// Where the business's days begin and end: a name of the IANA time zones.
     pub time_zone: String,
     pub lead_events: LeadEvents,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    pub remember_clicks: bool,
 }
 
 impl Default for DatasetSettings {
@@ -47,6 +48,7 @@ impl Default for DatasetSettings {
             purchase_source: PurchaseSource::default(),
             time_zone: "America/Sao_Paulo".to_owned(),
             lead_events: LeadEvents::default(),
+            remember_clicks: true,
         }
     }
 }
@@ -71,6 +73,7 @@ pub(crate) type SettingsRow = (
     String,
     String,
     Value,
+    bool,
 );
 
 /// Their names, in the same order.
@@ -85,6 +88,7 @@ type SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 pub(crate) const SETTINGS: SettingsColumns = (
@@ -98,6 +102,7 @@ pub(crate) const SETTINGS: SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 #[derive(Insertable)]
@@ -115,6 +120,7 @@ struct NewDataset {
     purchase_source: &'static str,
     time_zone: String,
     lead_events: Value,
+    remember_clicks: bool,
 }
 
 impl DatasetSettings {
@@ -130,6 +136,7 @@ impl DatasetSettings {
             source,
             zone,
             events,
+            remember_clicks,
         ) = row;
         let country = country
             .map(|code| {
@@ -156,6 +163,7 @@ impl DatasetSettings {
             })?,
             time_zone: zone,
             lead_events: lead_events_of(&events)?,
+            remember_clicks,
         })
     }
 
@@ -178,6 +186,7 @@ impl DatasetSettings {
             "purchase_source": self.purchase_source.as_str(),
             "time_zone": self.time_zone,
             "lead_events": lead_events_json(&self.lead_events),
+            "remember_clicks": self.remember_clicks,
         });
         match settings {
             Value::Object(settings) => settings,
@@ -211,29 +220,6 @@ impl Store {
         Ok(created == 1)
     }
 
-    /// Creates the dataset or brings it to these settings and this token. Of one that exists, stays what no seed knows: the
-    /// purchase source, the time zone and the events of leads.
-    pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
-        diesel::insert_into(datasets::table)
-            .values(self.row(dataset))
-            .on_conflict(datasets::dataset_id)
-            .do_update()
-            .set((
-                datasets::name.eq(excluded(datasets::name)),
-                datasets::access_token_sealed.eq(excluded(datasets::access_token_sealed)),
-                datasets::default_country.eq(excluded(datasets::default_country)),
-                datasets::default_currency.eq(excluded(datasets::default_currency)),
-                datasets::test_event_code.eq(excluded(datasets::test_event_code)),
-                datasets::test_event_code_expires_at.eq(excluded(datasets::test_event_code_expires_at)),
-                datasets::allowed_origins.eq(excluded(datasets::allowed_origins)),
-                datasets::cookie_domain.eq(excluded(datasets::cookie_domain)),
-                datasets::updated_at.eq(diesel::dsl::now),
-            ))
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(())
-    }
-
     fn row(&self, dataset: &Dataset) -> NewDataset {
         let settings = &dataset.settings;
         let (code, expires_at) = settings.test_event_code.clone().unzip();
@@ -258,6 +244,7 @@ impl Store {
             purchase_source: settings.purchase_source.as_str(),
             time_zone: settings.time_zone.clone(),
             lead_events: lead_events_json(&settings.lead_events),
+            remember_clicks: settings.remember_clicks,
         }
     }
 

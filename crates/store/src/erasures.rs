@@ -1,19 +1,27 @@
 //! Forgetting a person: what is personal goes, what is money stays, and nothing brings the person back.
 //!
-//! The tombstone comes first, then the events, day by day, and last the rows by which the person is found. One that is
-//! interrupted finds the person again when it is asked for again.
+//! The tombstone comes first, and that nothing of the person's leads is for advertising any more: whoever moves a lead on looks at
+//! that under the lead's lock, so that no event is made of it behind the back of what follows. Then come the events, day by day, and
+//! last the rows by which the person is found, contact included: it tells which hashes stand in events. One that is interrupted
+//! finds the person again when it is asked for again.
+
+mod traces;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use rastro_core::dataset::DatasetId;
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::admin_log::{self, NewEntry};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::lookup::PersonLookups;
+
+use traces::Traces;
 
 /// Whom to look for.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +30,11 @@ pub struct PersonSought {
     pub lead_id: Option<i64>,
     /// Hashes as they stand in payloads: of the e-mail, and of every form of the phone.
     pub hashes: Vec<String>,
-    /// email, phone, lead.
+    /// email, phone, cpf, lead.
     pub named_by: Vec<&'static str>,
 }
 
-/// What is kept of a person. For an export the leads' contacts are read one by one ([`Store::lead_contact`]).
+/// What is kept of a person, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PersonFound {
     pub leads: Vec<i64>,
@@ -44,8 +52,12 @@ pub struct ErasureReceipt {
     pub erasure_id: Uuid,
     #[diesel(sql_type = Timestamptz)]
     pub asked_at: DateTime<Utc>,
+    /// `None`: under way, or interrupted.
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub finished_at: Option<DateTime<Utc>>,
+    /// By what the person was named: email, phone, cpf, lead.
+    #[diesel(sql_type = Array<Text>)]
+    pub named_by: Vec<String>,
     #[diesel(sql_type = Integer)]
     pub leads: i32,
     #[diesel(sql_type = Integer)]
@@ -58,56 +70,10 @@ pub struct ErasureReceipt {
     pub events: i32,
 }
 
-/// By what a person stands in the tables.
-#[derive(Default)]
-struct Traces {
-    leads: Vec<i64>,
-    emails: Vec<Vec<u8>>,
-    phones: Vec<Vec<u8>>,
-    cpfs: Vec<Vec<u8>>,
-    visitors: Vec<Vec<u8>>,
-    payments: Vec<String>,
-    orders: Vec<String>,
-    /// Events of the leads and of the orders.
-    events: Vec<i64>,
-    /// What the person's other events hold, for LIKE.
-    patterns: Vec<String>,
-}
-
-#[derive(QueryableByName)]
-struct LeadRow {
-    #[diesel(sql_type = BigInt)]
-    lead_id: i64,
-    #[diesel(sql_type = Nullable<Binary>)]
-    email_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    phone_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    cpf_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    visitor_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Binary>)]
-    external_id_hmac: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Text>)]
-    fbp: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    fbc: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    external_id: Option<String>,
-}
-
 #[derive(QueryableByName)]
 struct Word {
     #[diesel(sql_type = Text)]
     word: String,
-}
-
-#[derive(QueryableByName)]
-struct OrderRow {
-    #[diesel(sql_type = Text)]
-    order_id: String,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    event_number: Option<i64>,
 }
 
 #[derive(QueryableByName)]
@@ -129,7 +95,7 @@ impl Store {
     ) -> Result<PersonFound, StoreError> {
         let mut connection = self.dedicated_connection().await?;
         unhurried(&mut connection).await?;
-        let traces = traces(&connection, dataset, sought).await?;
+        let traces = self.traces(&connection, dataset, sought).await?;
         let touchpoints: Vec<Word> = sql_query(
             "SELECT to_char(touched_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') || ' ' || channel AS word
              FROM touchpoints WHERE dataset_id = $1 AND visitor_hmac = ANY($2) ORDER BY touched_at",
@@ -142,13 +108,15 @@ impl Store {
         for day in days(&connection, dataset).await? {
             let rows: Vec<EventRow> = sql_query(
                 "SELECT event_number, event_name, event_id FROM events
-                 WHERE dataset_id = $1 AND day = $2 AND payload <> '' AND (event_number = ANY($3) OR payload LIKE ANY($4))
+                 WHERE dataset_id = $1 AND day = $2 AND payload <> ''
+                    AND (event_number = ANY($3) OR payload LIKE ANY($4) OR event_id = ANY($5))
                  ORDER BY event_number",
             )
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<Date, _>(day)
             .bind::<Array<BigInt>, _>(&traces.events)
             .bind::<Array<Text>, _>(&traces.patterns)
+            .bind::<Array<Text>, _>(&traces.event_ids)
             .load(&mut connection)
             .await?;
             events.extend(rows.into_iter().map(|row| row.event_number));
@@ -163,20 +131,22 @@ impl Store {
     }
 
     /// Forgets a person: contacts, look-ups, contacts with ads, the payloads of events and of claims. Orders, payments and
-    /// movements stay, and are nobody's. Payments made until now never find the person again.
+    /// movements stay, and are nobody's. Payments made until now never find the person again. It is logged that `who` ordered it.
     pub async fn erase_person(
         &self,
         dataset: DatasetId,
         sought: &PersonSought,
+        who: &str,
     ) -> Result<ErasureReceipt, StoreError> {
         let mut connection = self.dedicated_connection().await?;
         unhurried(&mut connection).await?;
         let erasure_id = Uuid::now_v7();
-        let traces = traces(&connection, dataset, sought).await?;
+        let traces = self.traces(&connection, dataset, sought).await?;
         let connection = &mut connection;
         connection
             .transaction(async |connection| {
                 bury(connection, dataset, &traces).await?;
+                refuse_ads(connection, dataset, &traces.leads).await?;
                 sql_query(
                     "INSERT INTO erasures (dataset_id, erasure_id, named_by, asked_at) VALUES ($1, $2, $3, rastro_now())",
                 )
@@ -185,7 +155,14 @@ impl Store {
                 .bind::<Array<Text>, _>(&sought.named_by)
                 .execute(connection)
                 .await?;
-                Ok::<_, StoreError>(())
+                let entry = NewEntry {
+                    who,
+                    action: "person.erase",
+                    dataset: Some(dataset),
+                    key_id: None,
+                    detail: json!({ "erasure_id": erasure_id, "named_by": sought.named_by }),
+                };
+                admin_log::insert(connection, entry).await
             })
             .await?;
         let mut events = 0;
@@ -197,6 +174,18 @@ impl Store {
         connection
             .transaction(async |connection| forget(connection, dataset, erasure_id, &traces, events).await)
             .await
+    }
+
+    /// The newest receipts of a dataset, at most 500.
+    pub async fn erasures(&self, dataset: DatasetId) -> Result<Vec<ErasureReceipt>, StoreError> {
+        let receipts = sql_query(
+            "SELECT erasure_id, asked_at, finished_at, named_by, leads, touchpoints, purchases, payments, events FROM erasures
+             WHERE dataset_id = $1 ORDER BY asked_at DESC, erasure_id DESC LIMIT 500",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .load(&mut self.connection().await?)
+        .await?;
+        Ok(receipts)
     }
 
     /// Whether somebody with one of these look-ups asked to be forgotten after this moment.
@@ -250,87 +239,19 @@ async fn days(mut connection: &AsyncPgConnection, dataset: DatasetId) -> Result<
     Ok(rows.into_iter().map(|row| row.day).collect())
 }
 
-async fn traces(
+/// From here on no event of these leads holds anything of the person. Whoever is moving one of them on is waited for; what becomes of
+/// that is found with the other events.
+async fn refuse_ads(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,
-    sought: &PersonSought,
-) -> Result<Traces, StoreError> {
-    let given = &sought.lookups;
-    let mut traces = Traces {
-        emails: given.email.iter().cloned().collect(),
-        phones: given.phone.iter().cloned().collect(),
-        cpfs: given.cpf.iter().cloned().collect(),
-        patterns: sought.hashes.iter().map(|hash| like(hash)).collect(),
-        ..Traces::default()
-    };
-    let leads: Vec<LeadRow> = sql_query(include_str!("sql/leads_of_person.sql"))
+    leads: &[i64],
+) -> Result<(), StoreError> {
+    sql_query("UPDATE leads SET ads_refused = true WHERE dataset_id = $1 AND lead_id = ANY($2)")
         .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Nullable<BigInt>, _>(sought.lead_id)
-        .bind::<Array<Binary>, _>(&traces.emails)
-        .bind::<Array<Binary>, _>(&traces.phones)
-        .bind::<Array<Binary>, _>(&traces.cpfs)
-        .load(&mut connection)
+        .bind::<Array<BigInt>, _>(leads)
+        .execute(&mut connection)
         .await?;
-    for lead in leads {
-        // Whoever is named by a lead is the person that this lead names.
-        traces.emails.extend(lead.email_hmac);
-        traces.phones.extend(lead.phone_hmac);
-        traces.cpfs.extend(lead.cpf_hmac);
-        traces
-            .visitors
-            .extend(lead.visitor_hmac.into_iter().chain(lead.external_id_hmac));
-        let browser = [lead.fbp, lead.fbc, lead.external_id].into_iter().flatten();
-        traces
-            .patterns
-            .extend(browser.filter(|id| id.len() >= 8).map(|id| like(&id)));
-        traces.events.push(lead.lead_id);
-        traces.leads.push(lead.lead_id);
-    }
-    let payments: Vec<OrderAndPayment> = sql_query(
-        "SELECT payment_id, order_id FROM payments
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR payer_email_hmac = ANY($3) OR payer_phone_hmac = ANY($4)
-            OR payer_cpf_hmac = ANY($5)) ORDER BY payment_id",
-    )
-    .bind::<BigInt, _>(dataset.as_i64())
-    .bind::<Array<BigInt>, _>(&traces.leads)
-    .bind::<Array<Binary>, _>(&traces.emails)
-    .bind::<Array<Binary>, _>(&traces.phones)
-    .bind::<Array<Binary>, _>(&traces.cpfs)
-    .load(&mut connection)
-    .await?;
-    let (paid, orders): (Vec<_>, Vec<_>) = payments
-        .into_iter()
-        .map(|row| (row.payment_id, row.order_id))
-        .unzip();
-    traces.payments = paid;
-    let orders: Vec<OrderRow> = sql_query(
-        "SELECT order_id, event_number FROM purchases
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
-    )
-    .bind::<BigInt, _>(dataset.as_i64())
-    .bind::<Array<BigInt>, _>(&traces.leads)
-    .bind::<Array<Text>, _>(&orders)
-    .load(&mut connection)
-    .await?;
-    for order in orders {
-        traces.events.extend(order.event_number);
-        traces.orders.push(order.order_id);
-    }
-    Ok(traces)
-}
-
-#[derive(QueryableByName)]
-struct OrderAndPayment {
-    #[diesel(sql_type = Text)]
-    payment_id: String,
-    #[diesel(sql_type = Text)]
-    order_id: String,
-}
-
-/// A pattern for texts that hold this one as it is.
-fn like(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%\"{escaped}\"%")
+    Ok(())
 }
 
 async fn bury(
@@ -369,6 +290,7 @@ async fn empty_events(
         .bind::<Date, _>(day)
         .bind::<Array<BigInt>, _>(&traces.events)
         .bind::<Array<Text>, _>(&traces.patterns)
+        .bind::<Array<Text>, _>(&traces.event_ids)
         .load(&mut connection)
         .await?;
     let outcomes = emptied.iter().map(|event| EventOutcome {
@@ -416,6 +338,16 @@ async fn forget(
     .bind::<Array<Text>, _>(&traces.payments)
     .execute(&mut connection)
     .await?;
+    // The number of a buyer stays with the orders, and leads to nobody.
+    let keys: Vec<&Vec<u8>> = [&traces.emails, &traces.phones, &traces.cpfs, &traces.visitors]
+        .into_iter()
+        .flatten()
+        .collect();
+    sql_query("DELETE FROM customers WHERE dataset_id = $1 AND key_hmac = ANY($2)")
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Array<Binary>, _>(keys)
+        .execute(&mut connection)
+        .await?;
     // The row stays, so that what was counted is counted the same.
     let leads = sql_query(
         "UPDATE leads SET contact = '', email_hmac = NULL, phone_hmac = NULL, cpf_hmac = NULL, external_id_hmac = NULL,
@@ -429,7 +361,7 @@ async fn forget(
     let receipt = sql_query(
         "UPDATE erasures SET finished_at = rastro_now(), leads = $3, touchpoints = $4, purchases = $5, payments = $6, events = $7
          WHERE dataset_id = $1 AND erasure_id = $2
-         RETURNING erasure_id, asked_at, finished_at, leads, touchpoints, purchases, payments, events",
+         RETURNING erasure_id, asked_at, finished_at, named_by, leads, touchpoints, purchases, payments, events",
     )
     .bind::<BigInt, _>(dataset.as_i64())
     .bind::<sql_types::Uuid, _>(erasure_id)

@@ -72,7 +72,7 @@ impl fmt::Debug for KnownLead {
 }
 
 /// What the contact is sealed for: moved to another lead, it does not open.
-fn contact_of(dataset: DatasetId, event_id: &str) -> String {
+pub(crate) fn contact_of(dataset: DatasetId, event_id: &str) -> String {
     format!("contact of lead {event_id} of dataset {dataset}")
 }
 

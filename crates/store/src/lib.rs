@@ -39,7 +39,9 @@ mod monitor_runs;
 mod payment_accounts;
 mod payment_notifications;
 mod payments;
+mod people;
 mod purchases;
+mod recall;
 mod reconciliation;
 mod replica;
 mod revenue;
@@ -82,7 +84,7 @@ pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
 pub use measurements::{DeliveryTally, RequestTally};
 pub use meta_retry_queue::{
-    DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest,
+    DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest, TracedEvent,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};
@@ -91,15 +93,18 @@ pub use payment_notifications::{Answered, LeasedNotification, NewNotification, N
 pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
 };
+pub use people::{NamedWrongly, PersonExport, PersonNamed};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use recall::Recall;
 pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
     SliceSums,
 };
 pub use replica::LogPosition;
 pub use revenue::{
-    CampaignAge, CampaignWeek, ChannelRevenue, CohortAge, Funnel, MonthRevenue, PurchaseAccuracy,
-    RevenueFilter,
+    CampaignAge, CampaignRevenue, CampaignWeek, ChannelRevenue, CohortAge, FindingTotal, Funnel,
+    MonthRevenue, PurchaseAccuracy, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay,
+    RevenueFilter, RevenuePart, RevenueScope,
 };
 pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};

@@ -3,6 +3,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use rastro_core::dataset::DatasetId;
+use rastro_core::lead_status::{LeadStatus, step_event_id};
 use rastro_core::match_keys::HashedKey;
 use rastro_core::person::PersonKeys;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,13 +24,24 @@ impl Pepper {
     }
 
     /// One kind of identifier of one dataset: the same person in two datasets are two look-ups.
-    fn of(&self, dataset: DatasetId, kind: &str, hashed: &HashedKey) -> Vec<u8> {
+    pub(crate) fn of(&self, dataset: DatasetId, kind: &str, hashed: &HashedKey) -> Vec<u8> {
         let mut mac = self.0.clone();
         mac.update(&dataset.as_i64().to_be_bytes());
         mac.update(kind.as_bytes());
         mac.update(b":");
         mac.update(hashed.hash().as_bytes());
         mac.finalize().into_bytes().to_vec()
+    }
+
+    /// What nobody else can know of a lead's step. No kind of [`of`](Self::of) begins so.
+    fn of_step(&self, dataset: DatasetId, lead_id: i64, status: LeadStatus) -> [u8; 16] {
+        let mut mac = self.0.clone();
+        mac.update(&dataset.as_i64().to_be_bytes());
+        mac.update(b"step of a lead:");
+        mac.update(&lead_id.to_be_bytes());
+        mac.update(status.as_str().as_bytes());
+        let whole = mac.finalize().into_bytes();
+        std::array::from_fn(|index| whole[index])
     }
 }
 
@@ -54,6 +66,14 @@ impl PersonLookups {
 }
 
 impl Store {
+    /// The id of the event that a lead becomes at a status: the same each time, and known to nobody who has not the pepper.
+    ///
+    /// Under another pepper it is another one. A lead remembers by itself at which statuses it was an event, so that none is sent
+    /// twice for that.
+    pub fn step_event_id(&self, dataset: DatasetId, lead_id: i64, status: LeadStatus) -> String {
+        step_event_id(lead_id, status, &self.pepper.of_step(dataset, lead_id, status))
+    }
+
     /// By what this person is found in the dataset.
     pub fn lookups(&self, dataset: DatasetId, keys: &PersonKeys) -> PersonLookups {
         let of = |kind, key: &Option<HashedKey>| key.as_ref().map(|key| self.pepper.of(dataset, kind, key));

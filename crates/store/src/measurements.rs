@@ -135,6 +135,10 @@ fn statement(rule: Rule) -> Option<&'static str> {
         Rule::EmqDrop => include_str!("sql/rules/emq_drop.sql"),
         Rule::EmqUnreadable => include_str!("sql/rules/emq_unreadable.sql"),
         Rule::Conservation => include_str!("sql/rules/conservation.sql"),
+        Rule::SpendStale => include_str!("sql/rules/spend_stale.sql"),
+        Rule::Reconciliation => include_str!("sql/rules/reconciliation.sql"),
+        Rule::RoasLow => include_str!("sql/rules/roas_low.sql"),
+        Rule::CacHigh => include_str!("sql/rules/cac_high.sql"),
         Rule::CheckFailing => include_str!("sql/rules/check_failing.sql"),
         _ => return None,
     })

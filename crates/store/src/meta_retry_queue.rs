@@ -16,6 +16,7 @@ use rastro_core::dataset::DatasetId;
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::event_outcomes::{self, EventOutcome, Outcome};
+use crate::events::traceparent;
 use crate::send_attempts::{self, AttemptRecord};
 use crate::send_queue::{self, ReadyEvent, Run};
 use crate::statement::Prepare;
@@ -153,6 +154,14 @@ struct MovedRow {
     send_by: DateTime<Utc>,
 }
 
+/// An event whose request was traced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TracedEvent {
+    pub event_number: i64,
+    pub request_id: String,
+    pub traceparent: String,
+}
+
 /// An event and its names, for the log.
 #[derive(QueryableByName)]
 struct NamedRow {
@@ -193,6 +202,53 @@ struct ExpiredRow {
 impl Store {
     /// Makes events ready whose wait is over, at most `limit`, and returns how many those were.
     pub async fn requeue_due(&self, limit: i64) -> Result<usize, StoreError> {
+        self.requeue_due_rows(limit).await.map(|due| due.len())
+    }
+
+    /// The same, and tells of those, at most `traced`, whose requests were traced.
+    pub async fn requeue_due_traced(
+        &self,
+        limit: i64,
+        traced: usize,
+    ) -> Result<(usize, Vec<TracedEvent>), StoreError> {
+        let due = self.requeue_due_rows(limit).await?;
+        if due.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            event_number: i64,
+            #[diesel(sql_type = Text)]
+            request_id: String,
+            #[diesel(sql_type = Nullable<Text>)]
+            trace_id: Option<String>,
+            #[diesel(sql_type = Nullable<Text>)]
+            span_id: Option<String>,
+        }
+        let of = due.iter().take(traced);
+        let rows: Vec<Row> = sql_query(
+            "SELECT e.event_number, e.request_id::text AS request_id, e.trace_id, e.span_id
+             FROM unnest($1, $2, $3) AS n (dataset_id, event_number, day) JOIN events e USING (dataset_id, event_number, day)
+             WHERE e.trace_id IS NOT NULL",
+        )
+        .bind::<Array<BigInt>, _>(of.clone().map(|row| row.dataset_id).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(of.clone().map(|row| row.event_number).collect::<Vec<_>>())
+        .bind::<Array<Date>, _>(of.map(|row| row.day).collect::<Vec<_>>())
+        .prepared()
+        .load(&mut self.connection().await?)
+        .await?;
+        let traced = rows.into_iter().filter_map(|row| {
+            Some(TracedEvent {
+                event_number: row.event_number,
+                request_id: row.request_id,
+                traceparent: traceparent(row.trace_id, row.span_id)?,
+            })
+        });
+        Ok((due.len(), traced.collect()))
+    }
+
+    async fn requeue_due_rows(&self, limit: i64) -> Result<Vec<MovedRow>, StoreError> {
         self.connection()
             .await?
             .as_mut()
@@ -203,7 +259,7 @@ impl Store {
                     .load(connection)
                     .await?;
                 make_ready(connection, &due).await?;
-                Ok(due.len())
+                Ok(due)
             })
             .await
     }

@@ -2,9 +2,11 @@
 //! `revenue_daily` and `revenue_forecasts`. Only reads. Amounts in minor units and millionths of a currency,
 //! shares in millionths: whoever shows them divides sums by sums.
 
+mod books;
+
 use chrono::NaiveDate;
-use diesel::sql_types::{BigInt, Bool, Date, Double, Integer, Nullable, Text};
-use diesel::{QueryableByName, sql_query};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Nullable, Text};
+use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use rastro_core::attribution::Model;
 use rastro_core::dataset::DatasetId;
@@ -12,6 +14,36 @@ use rastro_core::dataset::DatasetId;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::Prepare;
+
+pub use books::{FindingTotal, PurchasePlace, RecentFinding, ReconciledAccount};
+
+/// What has to be known of a dataset before anything can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct RevenueScope {
+    /// Its days are those of this zone.
+    #[diesel(sql_type = Text)]
+    pub time_zone: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub default_currency: Option<String>,
+    #[diesel(sql_type = Date)]
+    pub today: NaiveDate,
+    /// Those that it has revenue or spend in. None: there is nothing to show.
+    #[diesel(sql_type = Array<Text>)]
+    pub currencies: Vec<String>,
+    /// The newest day that spend is known of.
+    #[diesel(sql_type = Nullable<Date>)]
+    pub spent_until: Option<NaiveDate>,
+    /// Some account of the payment provider belongs to it.
+    #[diesel(sql_type = Bool)]
+    pub has_account: bool,
+}
+
+/// A part of what a filter asks for; all of it by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevenuePart {
+    pub channel: Option<String>,
+    pub campaign: Option<String>,
+}
 
 /// Of what a page asks. One currency: sums of two mean nothing.
 #[derive(Clone, Debug)]
@@ -53,6 +85,56 @@ pub struct ChannelRevenue {
     /// What the platform says that it brought.
     #[diesel(sql_type = BigInt)]
     pub claimed_micros: i64,
+}
+
+/// A campaign's part of the period.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct CampaignRevenue {
+    #[diesel(sql_type = Text)]
+    pub channel: String,
+    /// Empty: none was named.
+    #[diesel(sql_type = Text)]
+    pub campaign_key: String,
+    /// Other people's text.
+    #[diesel(sql_type = Text)]
+    pub campaign_name: String,
+    #[diesel(sql_type = Bool)]
+    pub paid: bool,
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    pub impressions: i64,
+    #[diesel(sql_type = BigInt)]
+    pub clicks: i64,
+    #[diesel(sql_type = BigInt)]
+    pub leads_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub qualified_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub orders_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub new_customers_millionths: i64,
+    #[diesel(sql_type = BigInt)]
+    pub gross_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub net_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub fee_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub claimed_micros: i64,
+}
+
+/// A day by the orders that were placed on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
+pub struct RevenueDay {
+    #[diesel(sql_type = Date)]
+    pub day: NaiveDate,
+    #[diesel(sql_type = BigInt)]
+    pub spend_micros: i64,
+    #[diesel(sql_type = BigInt)]
+    pub gross_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    pub net_minor: i64,
 }
 
 /// A campaign in a week.
@@ -117,12 +199,18 @@ pub struct MonthRevenue {
     pub month: NaiveDate,
     #[diesel(sql_type = BigInt)]
     pub net_minor: i64,
+    /// Of the forecast, what was there already when it was made.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub actual_minor: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub forecast_minor: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub lower_minor: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     pub upper_minor: Option<i64>,
+    /// What the interval is made from: `back_tests` or `model`.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub interval_basis: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     pub method: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -170,54 +258,127 @@ pub struct PurchaseAccuracy {
 }
 
 impl Store {
-    /// The currencies that a dataset has revenue or spend in.
-    pub async fn revenue_currencies(&self, dataset: DatasetId) -> Result<Vec<String>, StoreError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            currency: String,
-        }
-        let rows: Vec<Row> = sql_query(
-            "SELECT currency FROM revenue_daily WHERE dataset_id = $1
-             UNION SELECT currency FROM ad_spend WHERE dataset_id = $1 ORDER BY currency",
-        )
-        .bind::<BigInt, _>(dataset.as_i64())
-        .prepared()
-        .load(&mut self.connection().await?)
-        .await?;
-        Ok(rows.into_iter().map(|row| row.currency).collect())
+    /// `None`: there is no such dataset.
+    pub async fn revenue_scope(&self, dataset: DatasetId) -> Result<Option<RevenueScope>, StoreError> {
+        let scope = sql_query(include_str!("sql/revenue_scope.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await
+            .optional()?;
+        Ok(scope)
     }
 
-    /// By channel, the one with the most net revenue first. Their sum is all there is.
+    /// The datasets that there is revenue or spend of, by number.
+    pub async fn datasets_with_revenue(&self) -> Result<Vec<i64>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            dataset_id: i64,
+        }
+        let rows: Vec<Row> = sql_query(include_str!("sql/datasets_with_revenue.sql"))
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.dataset_id).collect())
+    }
+
+    /// By channel, the one with the most net revenue first. Their sum is all there is of the part.
     pub async fn revenue_by_channel(
         &self,
         filter: &RevenueFilter,
+        part: &RevenuePart,
     ) -> Result<Vec<ChannelRevenue>, StoreError> {
-        self.of_period(include_str!("sql/revenue_by_channel.sql"), filter)
+        self.of_part(include_str!("sql/revenue_by_channel.sql"), filter, part)
+            .await
+    }
+
+    /// By campaign, the one that cost most first, at most so many.
+    pub async fn revenue_by_campaign(
+        &self,
+        filter: &RevenueFilter,
+        part: &RevenuePart,
+        limit: i64,
+    ) -> Result<Vec<CampaignRevenue>, StoreError> {
+        let rows = sql_query(include_str!("sql/revenue_campaigns.sql"))
+            .bind::<BigInt, _>(filter.dataset.as_i64())
+            .bind::<Text, _>(&filter.currency)
+            .bind::<Text, _>(filter.model.as_str())
+            .bind::<Date, _>(filter.from)
+            .bind::<Date, _>(filter.until)
+            .bind::<Nullable<Text>, _>(&part.channel)
+            .bind::<Nullable<Text>, _>(&part.campaign)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
+    }
+
+    /// By day, without those on which nothing was.
+    pub async fn revenue_days(
+        &self,
+        filter: &RevenueFilter,
+        part: &RevenuePart,
+    ) -> Result<Vec<RevenueDay>, StoreError> {
+        self.of_part(include_str!("sql/revenue_days.sql"), filter, part)
             .await
     }
 
     /// Of the paid campaigns that cost most in the period, at most eight, by week.
-    pub async fn campaign_weeks(&self, filter: &RevenueFilter) -> Result<Vec<CampaignWeek>, StoreError> {
-        self.of_period(include_str!("sql/campaign_weeks.sql"), filter)
+    pub async fn campaign_weeks(
+        &self,
+        filter: &RevenueFilter,
+        part: &RevenuePart,
+    ) -> Result<Vec<CampaignWeek>, StoreError> {
+        self.of_part(include_str!("sql/campaign_weeks.sql"), filter, part)
             .await
     }
 
     /// Payback curves of the same campaigns: of all customers that they ever brought, under the linear model.
-    pub async fn campaign_ages(&self, filter: &RevenueFilter) -> Result<Vec<CampaignAge>, StoreError> {
-        self.of_period(include_str!("sql/campaign_ages.sql"), filter)
+    pub async fn campaign_ages(
+        &self,
+        filter: &RevenueFilter,
+        part: &RevenuePart,
+    ) -> Result<Vec<CampaignAge>, StoreError> {
+        self.of_part(include_str!("sql/campaign_ages.sql"), filter, part)
             .await
     }
 
-    /// Cohorts of the last 24 months before the period's end.
-    pub async fn cohort_ages(&self, filter: &RevenueFilter) -> Result<Vec<CohortAge>, StoreError> {
-        self.of_period(include_str!("sql/cohort_ages.sql"), filter).await
+    /// Cohorts of the last so many months, that of `today` included, each with the spend of its month.
+    pub async fn cohort_ages(
+        &self,
+        dataset: DatasetId,
+        currency: &str,
+        today: NaiveDate,
+        months: i32,
+    ) -> Result<Vec<CohortAge>, StoreError> {
+        let rows = sql_query(include_str!("sql/cohort_ages.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Text, _>(currency)
+            .bind::<Date, _>(today)
+            .bind::<Integer, _>(months)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
     }
 
-    /// The last 13 months before the period's end, and those that are forecast.
-    pub async fn revenue_months(&self, filter: &RevenueFilter) -> Result<Vec<MonthRevenue>, StoreError> {
-        self.of_period(include_str!("sql/revenue_months.sql"), filter)
-            .await
+    /// This month, the twelve before it, and those that are forecast.
+    pub async fn revenue_months(
+        &self,
+        dataset: DatasetId,
+        currency: &str,
+        today: NaiveDate,
+    ) -> Result<Vec<MonthRevenue>, StoreError> {
+        let rows = sql_query(include_str!("sql/revenue_months.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Text, _>(currency)
+            .bind::<Date, _>(today)
+            .prepared()
+            .load(&mut self.connection().await?)
+            .await?;
+        Ok(rows)
     }
 
     /// Of the leads of the period. `time_zone`: of its days.
@@ -250,11 +411,12 @@ impl Store {
         Ok(accuracy)
     }
 
-    /// Statements of this file all begin with dataset, currency, model, first and last day.
-    async fn of_period<T>(
+    /// For statements that begin with dataset, currency, model, first and last day, channel and campaign.
+    async fn of_part<T>(
         &self,
         statement: &'static str,
         filter: &RevenueFilter,
+        part: &RevenuePart,
     ) -> Result<Vec<T>, StoreError>
     where
         T: QueryableByName<diesel::pg::Pg> + Send + 'static,
@@ -265,6 +427,8 @@ impl Store {
             .bind::<Text, _>(filter.model.as_str())
             .bind::<Date, _>(filter.from)
             .bind::<Date, _>(filter.until)
+            .bind::<Nullable<Text>, _>(&part.channel)
+            .bind::<Nullable<Text>, _>(&part.campaign)
             .prepared()
             .load(&mut self.connection().await?)
             .await?;

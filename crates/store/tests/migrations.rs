@@ -144,6 +144,7 @@ async fn partitions_are_made_ahead_once_by_however_many_try() {
 }
 
 /// Schemas of before, each by the migration that ended it.
+const BEFORE_ADMINISTRATION: &str = "administer_datasets";
 const BEFORE_RUNS: &str = "queue_runs_of_events";
 const BEFORE_ROWS: &str = "store_events_as_rows";
 const BEFORE_DELIVERED_BATCHES: &str = "log_delivered_batches";
@@ -688,4 +689,41 @@ async fn nothing_that_has_a_place_in_the_schemas_of_before_is_lost_on_the_way_th
             .iter()
             .all(|answer| matches!(answer, Acceptance::Duplicate(Some(_))))
     );
+}
+
+/// The schema of before knows no retired datasets, and no steps of leads.
+#[tokio::test]
+async fn going_back_opens_no_door_that_was_closed_and_forgets_no_step_of_a_lead() {
+    let queue = Queue::empty().await;
+    queue
+        .database
+        .execute(
+            "INSERT INTO datasets (dataset_id, name, access_token_sealed, retired_at)
+             VALUES (11, 'open', '', NULL), (12, 'retired', '', '2026-11-01 10:00Z');
+             INSERT INTO api_keys (key_hash, dataset_id, kind, label, revoked_at)
+             VALUES (sha256('1'), 11, 'secret', 'of an open one', NULL), (sha256('2'), 12, 'secret', 'of a retired one', NULL),
+                 (sha256('3'), 12, 'publishable', 'revoked before', '2026-10-01 10:00Z'), (sha256('4'), NULL, 'admin', 'of none', NULL);
+             INSERT INTO leads (dataset_id, lead_id, contact, ads_refused, event_day, event_id, request_id, created_at, updated_at,
+                 status, events_of)
+             VALUES (11, 1, '', false, current_date, 'e', gen_random_uuid(), now(), now(), 'lost', '{scheduled}')",
+        )
+        .await;
+    let keys =
+        "SELECT label, coalesce(to_char(revoked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), 'opens') FROM api_keys
+        WHERE label LIKE '%of%' OR label LIKE 'revoked%' ORDER BY label";
+    let expected = [
+        "of a retired one 2026-11-01",
+        "of an open one opens",
+        "of none opens",
+        "revoked before 2026-10-01",
+    ];
+    migrate(&queue.database, |migrator| {
+        revert(migrator, since(BEFORE_ADMINISTRATION))
+    })
+    .await;
+    assert_eq!(queue.rows(keys).await, expected);
+    run(&queue).await;
+    assert_eq!(queue.rows(keys).await, expected);
+    let steps = "SELECT status || ' ' || events_of::text FROM leads";
+    assert_eq!(queue.database.value(steps).await, "lost {scheduled}");
 }

@@ -188,6 +188,11 @@ impl Process {
         started(services(database).retry_worker().with(&often).with(variables))
     }
 
+    /// Starts the monitor: `check`, or `dashboard`.
+    pub fn monitor(database: &TestDatabase, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        started(services(database).monitor().arguments(arguments).with(variables))
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

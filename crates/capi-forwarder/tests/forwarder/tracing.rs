@@ -1,26 +1,45 @@
-//! One event, two services, one trace.
+//! One event, three services, one trace.
 
-use rastro_service::testing::OtlpReceiver;
+use std::time::Duration;
+
+use rastro_service::testing::{OtlpReceiver, ReceivedSpan};
 use rastro_test_support::events::lead;
 use rastro_test_support::process::Process;
 use rastro_test_support::{Key, World};
 
+use crate::support::error;
+
+/// OpenTelemetry, semantic conventions 1.37, for HTTP: what the spans of a server and of a client must have.
+const OF_HTTP: [&str; 2] = ["http.request.method", "http.response.status_code"];
+
+#[track_caller]
+fn only<'s>(spans: &'s [ReceivedSpan], service: &str, name: &str) -> &'s ReceivedSpan {
+    let found: Vec<_> = spans
+        .iter()
+        .filter(|span| span.service == service && span.name == name)
+        .collect();
+    assert_eq!(found.len(), 1, "{service} {name}: {spans:#?}");
+    found[0]
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gateway_and_forwarder_spans_of_an_event_are_one_trace() {
+async fn gateway_forwarder_and_retry_worker_spans_of_an_event_are_one_trace() {
     let world = World::start().await;
     let collector = OtlpReceiver::start();
     let endpoint = collector.endpoint();
-    // The forwarder samples nothing by itself: what it traces, it traces because the gateway did.
-    let gateway = [
-        ("RASTRO__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
-        ("RASTRO__TELEMETRY__SAMPLE_RATIO", "1"),
-    ];
-    let gateway = Process::gateway(&world.database, &gateway);
-    let forwarder = [
-        ("RASTRO__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
-        ("RASTRO__TELEMETRY__SAMPLE_RATIO", "0"),
-    ];
-    let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &forwarder);
+    // The others sample nothing by themselves: what they trace, they trace because the gateway did.
+    let telemetry = |ratio| {
+        [
+            ("RASTRO__TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()),
+            ("RASTRO__TELEMETRY__SAMPLE_RATIO", ratio),
+        ]
+    };
+    let gateway = Process::gateway(&world.database, &telemetry("1"));
+    world
+        .sandbox
+        .fail_with(error(503, 2, None, None).times(1))
+        .unwrap();
+    let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &telemetry("0"));
 
     let caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let url = gateway.conversions_url().await;
@@ -31,36 +50,59 @@ async fn gateway_and_forwarder_spans_of_an_event_are_one_trace() {
         .header("traceparent", caller);
     let answer = World::answer(send.json(&lead("a", world.now()))).await;
     assert_eq!(answer.status, 202);
-    world.settle().await;
-
-    let spans = collector
-        .wait_for(|spans| {
-            // Either may be exported first.
-            let services = ["ingest-gateway", "capi-forwarder"];
-            services
-                .iter()
-                .all(|service| spans.iter().any(|span| span.service == *service))
-        })
-        .await;
-    let spans_of = |service: &str| {
+    let of_forwarder = |spans: &[ReceivedSpan]| {
         spans
             .iter()
-            .filter(|span| span.service == service)
-            .cloned()
-            .collect::<Vec<_>>()
+            .filter(|span| span.service == "capi-forwarder")
+            .count()
     };
-    let (received, delivered) = (spans_of("ingest-gateway"), spans_of("capi-forwarder"));
-    assert_eq!((received.len(), delivered.len()), (1, 1), "{spans:#?}");
-    let (received, delivered) = (&received[0], &delivered[0]);
+    collector.wait_for(|spans| of_forwarder(spans) == 1).await;
+    // It waits for its retry, and a retry-worker makes it ready again.
+    world.advance(Duration::from_secs(120)).await;
+    let _retry_worker = Process::retry_worker(&world.database, &telemetry("0"));
+    let spans = collector
+        .wait_for(|spans| {
+            of_forwarder(spans) == 2
+                && ["ingest-gateway", "retry-worker"]
+                    .iter()
+                    .all(|service| spans.iter().any(|span| span.service == *service))
+        })
+        .await;
+    let received = only(&spans, "ingest-gateway", "POST /api/meta/conversions");
     assert_eq!(received.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(received.parent_span_id, "00f067aa0ba902b7");
-    assert_eq!(delivered.trace_id, received.trace_id);
-    assert_eq!(delivered.parent_span_id, received.span_id);
-    // From the trace to the log rows: both carry the request's id.
-    assert_eq!(
-        received.attributes["request.id"],
-        delivered.attributes["request.id"]
-    );
+    assert_eq!(received.attributes["http.route"], "/api/meta/conversions");
+    assert_eq!(received.attributes["http.response.status_code"], "202");
+    let stored = only(&spans, "ingest-gateway", "INSERT events");
+    assert_eq!(stored.parent_span_id, received.span_id);
+    assert_eq!(stored.attributes["db.system.name"], "postgresql");
+    let requeued = only(&spans, "retry-worker", "send send_queue");
+    assert_eq!(requeued.attributes["messaging.operation.type"], "send");
+    let mut delivered: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "POST /{dataset_id}/events")
+        .collect();
+    delivered.sort_by_key(|span| span.attributes["http.response.status_code"].clone());
+    let status: Vec<_> = delivered
+        .iter()
+        .map(|span| span.attributes["http.response.status_code"].as_str())
+        .collect();
+    assert_eq!(status, ["200", "503"]);
+    assert!(delivered[1].attributes.contains_key("error.type"));
+    assert!(!delivered[0].attributes.contains_key("error.type"));
+    for span in delivered.iter().copied().chain([requeued]) {
+        assert_eq!(span.trace_id, received.trace_id);
+        assert_eq!(span.parent_span_id, received.span_id);
+        // From the trace to the log rows: all carry the request's id.
+        assert_eq!(span.attributes["request.id"], received.attributes["request.id"]);
+    }
+    for span in delivered.iter().copied().chain([received]) {
+        for name in OF_HTTP {
+            assert!(span.attributes.contains_key(name), "{name}: {span:#?}");
+        }
+    }
+    assert_eq!(delivered[0].attributes["server.address"], "127.0.0.1");
+    assert_eq!(spans.len(), 5, "and nothing else: {spans:#?}");
     assert_eq!(
         answer.json["request_id"],
         received.attributes["request.id"].as_str()

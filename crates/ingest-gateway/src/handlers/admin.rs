@@ -330,12 +330,12 @@ pub(crate) async fn log(desk: Data<Desk>, request: HttpRequest) -> HttpResponse 
     answer(StatusCode::OK, listed.await)
 }
 
-fn id_of(dataset: &str) -> Result<DatasetId, Problem> {
+pub(crate) fn id_of(dataset: &str) -> Result<DatasetId, Problem> {
     dataset.parse().map_err(|_| Problem::unknown_dataset())
 }
 
 /// Keys and settings are for nobody else to keep.
-fn answer<T: Serialize>(status: StatusCode, result: Result<T, Problem>) -> HttpResponse {
+pub(crate) fn answer<T: Serialize>(status: StatusCode, result: Result<T, Problem>) -> HttpResponse {
     let mut response = match result {
         Ok(done) => HttpResponse::build(status).json(done),
         Err(problem) => problem.into_response(Uuid::now_v7()),

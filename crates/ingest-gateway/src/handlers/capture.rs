@@ -11,10 +11,12 @@ use rastro_core::page::CLICKS;
 use rastro_core::person::PersonKeys;
 use rastro_core::touchpoint::Touchpoint;
 use rastro_core::user_data::UserData;
+use rastro_service::telemetry::trace_context;
 use rastro_store::{
     Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, NewTouchpoint, Origin, PersonLookups, Refusal,
     Stored,
 };
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -22,6 +24,7 @@ use crate::auth::KnownKey;
 use crate::browser::{Caller, Envelope};
 use crate::cors;
 use crate::group_commit::NotStored;
+use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
@@ -117,6 +120,29 @@ async fn answer<S: Subject>(
     request_id: Uuid,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(app, request, request_id).await?;
+    if !app.traces {
+        return take_in::<S>(app, &caller, request, payload, request_id).await;
+    }
+    let span = span::of(request, request_id, caller.key.caller.kind == ApiKeyKind::Secret);
+    let answered = take_in::<S>(app, &caller, request, payload, request_id)
+        .instrument(span.clone())
+        .await;
+    span::answered(
+        &span,
+        answered
+            .as_ref()
+            .map_or_else(Problem::status, HttpResponse::status),
+    );
+    answered
+}
+
+async fn take_in<S: Subject>(
+    app: &App,
+    caller: &Caller,
+    request: &HttpRequest,
+    payload: Payload,
+    request_id: Uuid,
+) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
     let text = caller.read_body(app, request, payload).await;
     let text = caller.refused(app, request_id, text).await?;
@@ -164,8 +190,7 @@ async fn answer<S: Subject>(
         Ok(ready) => {
             let mut response = capture.store(ready, idempotent).await?;
             if response.status().is_success() {
-                body.envelope
-                    .refresh_cookies(&caller, app, request, &mut response);
+                body.envelope.refresh_cookies(caller, app, request, &mut response);
             }
             Ok(response)
         }
@@ -203,10 +228,19 @@ impl Capture<'_> {
             test_event_code: self.test_event_code.to_owned(),
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
-            traceparent: None,
+            traceparent: self.traceparent(),
             withheld: self.intake.consent_refused,
         };
         NewEvent::new(event, origin)
+    }
+
+    /// Of the request's span, within which this is called.
+    fn traceparent(&self) -> Option<String> {
+        let span = Span::current();
+        self.app
+            .traces
+            .then(|| trace_context::traceparent(&span))
+            .flatten()
     }
 
     /// By what the person is found: what was written down, and what the event tells.
@@ -270,6 +304,7 @@ impl Capture<'_> {
             .app
             .group_commit
             .store_request(request)
+            .instrument(span::commit(self.app.traces))
             .await
             .map_err(not_stored)?;
         match (&stored, &idempotent) {

@@ -20,6 +20,7 @@ use crate::browser::Caller;
 use crate::cors;
 use crate::group_commit::NotStored;
 use crate::handlers::capture::accepted;
+use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
@@ -77,20 +78,18 @@ async fn answer(
     if !app.traces {
         return take_in(app, &caller, request, payload, request_id, None).await;
     }
-    let span = tracing::info_span!("receive", otel.kind = "server", request.id = %request_id);
-    // A browser must not decide what is traced.
-    if caller.key.caller.kind == ApiKeyKind::Secret
-        && let Some(parent) = request
-            .headers()
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok())
-    {
-        trace_context::set_parent(&span, parent);
-    }
+    let span = span::of(request, request_id, caller.key.caller.kind == ApiKeyKind::Secret);
     let traceparent = trace_context::traceparent(&span);
-    take_in(app, &caller, request, payload, request_id, traceparent)
-        .instrument(span)
-        .await
+    let answered = take_in(app, &caller, request, payload, request_id, traceparent)
+        .instrument(span.clone())
+        .await;
+    span::answered(
+        &span,
+        answered
+            .as_ref()
+            .map_or_else(Problem::status, HttpResponse::status),
+    );
+    answered
 }
 
 async fn take_in(
@@ -297,7 +296,13 @@ impl<'r> Reader<'r> {
             traceparent: self.traceparent.clone(),
             withheld: self.intake.consent_refused,
         };
-        NewEvent::new(event, origin)
+        let mut new_event = NewEvent::new(event, origin);
+        let caller = &self.key.caller;
+        if caller.settings.remember_clicks && !self.intake.consent_refused {
+            let is_browser = caller.kind == ApiKeyKind::Publishable;
+            new_event.recall = self.app.store.recall(caller.dataset_id, event, is_browser);
+        }
+        new_event
     }
 
     /// Logs and counts a single event that is refused.
@@ -355,6 +360,7 @@ impl<'r> Reader<'r> {
             .app
             .group_commit
             .store_request(request)
+            .instrument(span::commit(self.app.traces))
             .await
             .map_err(|reason| match reason {
                 NotStored::Full | NotStored::Unavailable => Problem::unavailable(),

@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -26,7 +27,7 @@ use crate::app::App;
 use crate::auth::{Known, KnownKey, bearer};
 use crate::body;
 use crate::browser::Caller;
-use crate::handlers::authorization;
+use crate::handlers::{authorization, span};
 use crate::metrics::{EventResult, RequestLabels};
 use crate::problem::Problem;
 use crate::wire::graph::{Clues, Encoding, Parameters, event};
@@ -169,16 +170,16 @@ async fn answer(
     if !app.traces {
         return take_in(app, &key, &mut parameters, request_id, None).await;
     }
-    // Neither address nor query of the request are in the span: a key may be there.
-    let span = tracing::info_span!("receive", otel.kind = "server", request.id = %request_id);
-    let parent = request.headers().get("traceparent");
-    if let Some(parent) = parent.and_then(|value| value.to_str().ok()) {
-        trace_context::set_parent(&span, parent);
-    }
+    let span = span::of(request, request_id, true);
     let traceparent = trace_context::traceparent(&span);
-    take_in(app, &key, &mut parameters, request_id, traceparent)
-        .instrument(span)
-        .await
+    let answered = take_in(app, &key, &mut parameters, request_id, traceparent)
+        .instrument(span.clone())
+        .await;
+    let status = answered
+        .as_ref()
+        .map_or_else(GraphError::status, |_| StatusCode::OK);
+    span::answered(&span, status);
+    answered
 }
 
 /// Whose secret key it is.

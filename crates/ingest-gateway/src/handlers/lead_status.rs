@@ -34,7 +34,7 @@ const STATUSES: &str = "qualified, scheduled, customer or lost";
 const NOT_REMEMBERED: [&str; 2] = ["client_ip_address", "client_user_agent"];
 
 /// Moves a lead on. Where its dataset says so it becomes an event, once for ever, in the same commit: by default a Schedule when it
-/// is scheduled.
+/// is scheduled. A lead whose person was erased moves on, is counted, and becomes no event any more: a warning says so.
 #[utoipa::path(
     patch,
     path = "/api/leads/{lead_id}",
@@ -198,14 +198,9 @@ async fn event(
         consent_refused: lead.ads_refused,
         ..Intake::default()
     };
-    match step_event(
-        lead_id,
-        lead,
-        first.as_deref().unwrap_or_default(),
-        status,
-        name,
-        &intake,
-    ) {
+    let id = app.store.step_event_id(caller.dataset_id, lead_id, status);
+    let (page, told) = told_before(first.as_deref().unwrap_or_default());
+    match step_event(id, lead, page.as_deref(), told, name, &intake) {
         Ok((event, warnings)) => {
             let origin = Origin {
                 dataset_id: caller.dataset_id,
@@ -222,20 +217,23 @@ async fn event(
 }
 
 fn step_event<'a>(
-    lead_id: i64,
+    id: String,
     lead: &'a StoredLead,
-    first: &'a str,
-    status: LeadStatus,
+    page: Option<&'a str>,
+    told: Object<'a>,
     name: &'a str,
     intake: &Intake<'a>,
 ) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
-    let unreadable = |_| {
+    let nothing_of = |why: &'static str| {
         vec![Finding {
             pointer: "/lead".to_owned(),
-            detail: "cannot be read as it is stored".into(),
+            detail: why.into(),
         }]
     };
-    let form = Json::parse(lead.contact.expose_secret().as_bytes()).map_err(unreadable)?;
+    let contact = lead.contact.as_ref();
+    let contact = contact.ok_or_else(|| nothing_of("was erased: the lead moves on, and becomes no event"))?;
+    let form = Json::parse(contact.expose_secret().as_bytes())
+        .map_err(|_| nothing_of("cannot be read as it is stored"))?;
     let mut findings = Findings::default();
     let Some(read) = Lead::read(form, intake, &mut findings) else {
         return Err(findings.errors);
@@ -244,29 +242,26 @@ fn step_event<'a>(
         .into_iter()
         .filter_map(|(name, id)| Some((Cow::Borrowed(name), Json::String(id.as_deref()?.into()))))
         .collect();
-    remembered.extend(told_before(first));
-    read.step(lead_id, status, name, &remembered, intake)
+    remembered.extend(told);
+    read.step(id, name, page, &remembered, intake)
 }
 
-/// What the lead's first event told of the person, hashed as it is stored. Nothing, once that event is not kept any more.
-fn told_before(payload: &str) -> Object<'_> {
-    let member = |json, name: &str| match json {
-        Json::Object(fields) => fields
-            .into_iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value),
-        _ => None,
+/// Where the lead's first event was, and what it told of the person, hashed as it is stored. Nothing, once that event is not kept any
+/// more.
+fn told_before(payload: &str) -> (Option<Cow<'_, str>>, Object<'_>) {
+    let Ok(Json::Object(fields)) = Json::parse(payload.as_bytes()) else {
+        return (None, Object::new());
     };
-    let user_data = Json::parse(payload.as_bytes())
-        .ok()
-        .and_then(|event| member(event, "user_data"));
-    match user_data {
-        Some(Json::Object(mut user_data)) => {
-            user_data.retain(|(name, _)| !NOT_REMEMBERED.contains(&&**name));
-            user_data
+    let (mut page, mut person) = (None, Object::new());
+    for (name, value) in fields {
+        match (&*name, value) {
+            ("event_source_url", Json::String(url)) => page = Some(url),
+            ("user_data", Json::Object(user_data)) => person = user_data,
+            _ => {}
         }
-        _ => Object::new(),
     }
+    person.retain(|(name, _)| !NOT_REMEMBERED.contains(&&**name));
+    (page, person)
 }
 
 fn answer(

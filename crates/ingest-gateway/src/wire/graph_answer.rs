@@ -121,6 +121,10 @@ pub(crate) struct GraphErrorData<'a> {
 }
 
 impl GraphError {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     fn new(status: StatusCode, code: i32, message: impl Into<Cow<'static, str>>) -> Self {
         GraphError {
             status,

@@ -33,8 +33,6 @@ pub(crate) async fn all(monitor: &Monitor, now: Now) -> Vec<Evaluated> {
             (Rule::ApiVersion, _) => Ok(api_version(monitor, now)),
             // By the dashboard, which stays up: a check that does not run cannot say so.
             (Rule::CheckSilent | Rule::DatabaseDown, _) => continue,
-            // They have nothing to look at before there is revenue.
-            (Rule::SpendStale | Rule::Reconciliation | Rule::RoasLow | Rule::CacHigh, _) => continue,
             (rule, _) => limited(monitor, by_statement(monitor, rule)).await,
         };
         evaluated.push((rule, found));

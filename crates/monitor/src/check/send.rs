@@ -1,6 +1,6 @@
 //! Empties the outbox. Everything of one channel, one severity and one kind of news goes out as one message.
-//! What is not sent stays and is tried by the next run, for an hour; a crash between sending and noting it
-//! repeats one message, under the same name.
+//! What is not sent stays and is tried by the next run, for an hour, and that an alert is open for as long as it
+//! is; a crash between sending and noting it repeats one message, under the same name.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use rastro_core::alert::message::{self, Now};
 use rastro_core::alert::{Facts, Rule, Severity};
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{AlertChanges, NewMessage, StoreError, WaitingMessage};
+use rastro_store::{AlertChanges, NewMessage, Store, StoreError, WaitingMessage};
 use tracing::warn;
 
 use super::Monitor;
@@ -62,6 +62,9 @@ async fn through(
     sent: &mut Sent,
 ) -> Result<bool, StoreError> {
     let store = &monitor.store;
+    store
+        .revive_messages(channel.name(), &channel.config_hash())
+        .await?;
     let state = store
         .channel_state(channel.name(), &channel.config_hash())
         .await?;
@@ -86,33 +89,101 @@ async fn through(
         }
         let ids: Vec<i64> = messages.iter().map(|message| message.message_id).collect();
         let bundle = bundle(monitor, channel.language(), &messages, now).await?;
-        match channel.send(&bundle).await {
-            Ok(provider_id) => {
-                store.mark_sent(&ids, provider_id.as_deref()).await?;
-                in_last_hour += 1;
-                sent.messages += 1;
+        // Those that go out together are settled alike.
+        let ended = to_everybody(store, channel, &bundle, &ids, &messages[0]).await?;
+        if ended.was_sent && ended.wait.is_none() {
+            store
+                .mark_sent(&ids, ended.provider_id.as_deref(), ended.error.as_deref())
+                .await?;
+            in_last_hour += 1;
+            sent.messages += 1;
+            if let Some(error) = ended.error {
+                warn!("not everybody has a message: {error}");
             }
-            Err(SendError::Later { message, wait }) => {
-                let wait = wait.and_then(|wait| i32::try_from(wait.as_secs()).ok());
-                let retry = wait.unwrap_or(RETRY_SECONDS).clamp(1, LONGEST_RETRY_SECONDS);
-                store.mark_unsent(&ids, &message, Some(retry)).await?;
-                sent.errors.push(message);
-                // The others of this channel would fare no better.
-                break;
-            }
-            Err(SendError::Refused(message)) => {
-                store.mark_unsent(&ids, &message, None).await?;
-                sent.errors.push(message);
-            }
-            Err(SendError::Off(message)) => {
-                switch_off(monitor, channel, &message).await?;
-                store.mark_unsent(&ids, &message, None).await?;
-                sent.errors.push(message);
-                return Ok(true);
-            }
+            continue;
+        }
+        let error = ended.error.unwrap_or_default();
+        if ended.is_off {
+            switch_off(monitor, channel, &error).await?;
+        }
+        store.mark_unsent(&ids, &error, ended.wait).await?;
+        sent.errors.push(error);
+        if ended.is_off {
+            return Ok(true);
+        }
+        // The others of this channel would fare no better.
+        if ended.wait.is_some() && !ended.was_sent {
+            break;
         }
     }
     Ok(false)
+}
+
+/// What became of a bundle at all of its recipients.
+#[derive(Default)]
+struct Ended {
+    /// Somebody has it.
+    was_sent: bool,
+    /// Somebody does not have it yet: it is tried again after so many seconds.
+    wait: Option<i32>,
+    /// Nothing will go until somebody changes the configuration.
+    is_off: bool,
+    provider_id: Option<String>,
+    /// Why somebody does not have it.
+    error: Option<String>,
+}
+
+/// To each recipient who has not had it and has not refused it. What becomes of one is noted before the next
+/// is tried, so that a run that dies repeats one mail at most.
+async fn to_everybody(
+    store: &Store,
+    channel: &Channel,
+    bundle: &Bundle,
+    ids: &[i64],
+    before: &WaitingMessage,
+) -> Result<Ended, StoreError> {
+    let mut ended = Ended::default();
+    let recipients = channel.recipients();
+    let is_among = |settled: &[Vec<u8>], recipient: &[u8; 32]| settled.iter().any(|one| one == recipient);
+    for (place, recipient) in recipients.iter().enumerate() {
+        if is_among(&before.served, recipient) {
+            ended.was_sent = true;
+            continue;
+        }
+        if is_among(&before.refused, recipient) {
+            continue;
+        }
+        let result = channel.send(bundle, place).await;
+        let is_settled = matches!(result, Ok(_) | Err(SendError::Refused(_)));
+        if is_settled && recipients.len() > 1 {
+            store.settle_recipient(ids, recipient, result.is_ok()).await?;
+        }
+        match result {
+            Ok(provider_id) => {
+                ended.was_sent = true;
+                ended.provider_id = provider_id;
+            }
+            Err(SendError::Refused(message)) => ended.error = ended.error.or(Some(message)),
+            Err(SendError::Later { message, wait }) => {
+                let wait = wait.and_then(|wait| i32::try_from(wait.as_secs()).ok());
+                let wait = wait.unwrap_or(RETRY_SECONDS).clamp(1, LONGEST_RETRY_SECONDS);
+                ended.wait = Some(ended.wait.map_or(wait, |other| other.max(wait)));
+                ended.error = Some(message);
+            }
+            Err(SendError::Away(message)) => {
+                ended.wait = Some(ended.wait.unwrap_or(RETRY_SECONDS));
+                ended.error = Some(message);
+                break;
+            }
+            Err(SendError::Off(message)) => {
+                ended.wait = None;
+                ended.is_off = true;
+                ended.error = Some(message);
+                break;
+            }
+        }
+    }
+    Ok(ended)
 }
 
 /// Nothing goes through this channel any more; the others say so.
@@ -143,7 +214,7 @@ async fn switch_off(monitor: &Monitor, channel: &Channel, why: &str) -> Result<(
 }
 
 /// What goes out together, most urgent first. Good news by the message that it answers, so that a bot can
-/// edit that one.
+/// edit that one; and what some recipients have by itself, for the others.
 fn bundles(waiting: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
     #[derive(PartialEq, Eq, PartialOrd, Ord)]
     enum Group {
@@ -151,7 +222,7 @@ fn bundles(waiting: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
         Resolved(std::cmp::Reverse<Severity>, Option<i64>),
         Alone(i64),
     }
-    let mut groups: BTreeMap<Group, Vec<WaitingMessage>> = BTreeMap::new();
+    let mut groups: BTreeMap<_, Vec<WaitingMessage>> = BTreeMap::new();
     for message in waiting {
         let severity = std::cmp::Reverse(message.severity);
         let group = match message.kind.as_str() {
@@ -162,7 +233,8 @@ fn bundles(waiting: Vec<WaitingMessage>) -> Vec<Vec<WaitingMessage>> {
             ),
             _ => Group::Alone(message.message_id),
         };
-        groups.entry(group).or_default().push(message);
+        let settled = (message.served.clone(), message.refused.clone());
+        groups.entry((group, settled)).or_default().push(message);
     }
     groups.into_values().collect()
 }

@@ -3,6 +3,8 @@
 //! shape or pattern beside its colour. Nothing here needs JavaScript.
 
 mod bars;
+mod columns;
+mod curves;
 mod donut;
 mod dots;
 mod histogram;
@@ -11,6 +13,8 @@ mod line;
 use maud::{Markup, html};
 
 pub use bars::{Bar, bars};
+pub use columns::{Column, Columns, columns};
+pub use curves::{Curve, Curves, curves};
 pub use donut::{Cause, donut};
 pub use dots::{Dots, GOAL, dots};
 pub use histogram::{Histogram, histogram, percentile};

@@ -179,6 +179,7 @@ pub fn page(frame: &Frame, title: &str, content: &Markup) -> Markup {
                 title { (title) " · Rastro" }
                 link rel="icon" href=(assets::ICON.address) type="image/svg+xml";
                 link rel="stylesheet" href=(assets::STYLE.address);
+                @if frame.page == Page::Revenue { link rel="stylesheet" href=(assets::REVENUE_STYLE.address); }
                 script src=(assets::SCRIPT.address) defer {}
             }
             body data-live=[frame.live.then_some("15")] data-stale=(lang.t("dados de há", "data from"))

@@ -10,6 +10,7 @@ pub mod login;
 pub mod method;
 pub mod overview;
 pub mod quality;
+pub mod refusals;
 pub mod revenue;
 
 use crate::dashboard::routes::Action;
@@ -30,6 +31,7 @@ pub async fn act(action: Action, cx: &Cx<'_>) -> Result<Reply, Failed> {
         Action::Replay => dead_letters::replay(cx).await,
         Action::Event => event::show(cx).await,
         Action::Revenue => revenue::show(cx).await,
+        Action::RevenueFile => revenue::export(cx).await,
         Action::Breaker => breaker::show(cx).await,
         Action::OrderBreaker => breaker::order(cx).await,
         Action::Quality => quality::show(cx).await,

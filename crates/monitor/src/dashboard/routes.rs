@@ -35,6 +35,7 @@ pub enum Action {
     Replay,
     Event,
     Revenue,
+    RevenueFile,
     Breaker,
     OrderBreaker,
     Quality,
@@ -85,7 +86,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 29] = [
+pub const ROUTES: [Route; 30] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),
@@ -94,6 +95,7 @@ pub const ROUTES: [Route; 29] = [
     post("/parados/reenviar", Access::Operator, Action::Replay),
     get("/evento", Access::Viewer, Action::Event),
     get("/receita", Access::Viewer, Action::Revenue),
+    get("/receita/campanhas.csv", Access::Viewer, Action::RevenueFile),
     get("/disjuntor/{}", Access::Viewer, Action::Breaker),
     post("/disjuntor/{}", Access::Operator, Action::OrderBreaker),
     get("/qualidade", Access::Viewer, Action::Quality),

@@ -98,6 +98,16 @@ pub enum Reply {
     Redirect(String),
     /// The same, with a session that begins or ends.
     WithSession(String, Option<String>),
+    /// To be kept, not to be looked at.
+    File(Download),
+}
+
+/// A file.
+pub struct Download {
+    /// ASCII, without quotes.
+    pub name: String,
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
 }
 
 impl Reply {
@@ -635,9 +645,21 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
             html_answer(request, &frame, content.status, &content.title, &content.body)
         }
         Ok(Reply::Redirect(to)) => see_other(&to),
+        Ok(Reply::File(file)) => HttpResponse::Ok()
+            .content_type(file.content_type)
+            .insert_header((
+                header::CONTENT_DISPOSITION,
+                format!("attachment; filename=\"{}\"", file.name),
+            ))
+            .body(file.body),
         Ok(Reply::WithSession(to, session)) => {
             let mut response = see_other(&to);
-            let cookie = visitor::cookie(request, visitor::SESSION_COOKIE, session.unwrap_or_default());
+            let cookie = visitor::cookie(
+                &app.config,
+                request,
+                visitor::SESSION_COOKIE,
+                session.unwrap_or_default(),
+            );
             add_cookie(&mut response, &cookie);
             response
         }
@@ -650,7 +672,7 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
     if let Some(secret) = new_cookie {
         add_cookie(
             &mut response,
-            &visitor::cookie(request, visitor::FORM_COOKIE, secret),
+            &visitor::cookie(&app.config, request, visitor::FORM_COOKIE, secret),
         );
     }
     response

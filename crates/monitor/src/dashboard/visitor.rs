@@ -84,8 +84,11 @@ pub fn same(one: &str, other: &str) -> bool {
 }
 
 /// Whether the browser speaks to its own machine. There a page without HTTPS is as good, and browsers do not keep `__Host-`
-/// cookies of it.
-fn is_local(request: &HttpRequest) -> bool {
+/// cookies of it. Never where the public address is HTTPS: a proxy may say in `Host` where it passes a request on to.
+fn is_local(config: &DashboardConfig, request: &HttpRequest) -> bool {
+    if config.public_url.starts_with("https://") {
+        return false;
+    }
     let host = request
         .headers()
         .get("host")
@@ -100,8 +103,8 @@ fn is_local(request: &HttpRequest) -> bool {
 }
 
 /// The value of one of our cookies.
-pub fn cookie_of(request: &HttpRequest, name: &str) -> Option<String> {
-    let name = if is_local(request) {
+pub fn cookie_of(config: &DashboardConfig, request: &HttpRequest, name: &str) -> Option<String> {
+    let name = if is_local(config, request) {
         name.trim_start_matches("__Host-")
     } else {
         name
@@ -110,8 +113,13 @@ pub fn cookie_of(request: &HttpRequest, name: &str) -> Option<String> {
 }
 
 /// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out. An empty one ends it.
-pub fn cookie(request: &HttpRequest, name: &'static str, value: String) -> Cookie<'static> {
-    let local = is_local(request);
+pub fn cookie(
+    config: &DashboardConfig,
+    request: &HttpRequest,
+    name: &'static str,
+    value: String,
+) -> Cookie<'static> {
+    let local = is_local(config, request);
     let name = if local {
         name.trim_start_matches("__Host-")
     } else {
@@ -148,7 +156,7 @@ impl Door {
         if let Some(visitor) = by_proxy(config, request) {
             return Ok(Some(visitor));
         }
-        let Some(cookie) = cookie_of(request, SESSION_COOKIE) else {
+        let Some(cookie) = cookie_of(config, request, SESSION_COOKIE) else {
             return Ok(None);
         };
         let hash = session_hash(&cookie);
@@ -267,7 +275,7 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
         () if is_of(&config.viewers) => Role::Viewer,
         () => return None,
     };
-    let known = cookie_of(request, FORM_COOKIE);
+    let known = cookie_of(config, request, FORM_COOKIE);
     let secret = known
         .clone()
         .filter(|cookie| cookie.len() == 64)

@@ -13,10 +13,10 @@ use tracing::{info, warn};
 
 use crate::check::{check_silent, database_down};
 use crate::dashboard::words::Zone;
-use crate::notify::{Bundle, BundleKind, Channel, Item};
+use crate::notify::{Bundle, BundleKind, Channel, Item, SendError};
 use crate::words;
 
-/// For so long a message is tried again.
+/// For so long a message is tried again, and longer if it says that something is wrong that still is.
 const TRIED_FOR: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Watchdog {
@@ -25,8 +25,8 @@ pub(super) struct Watchdog {
     zone: Zone,
     started_at: DateTime<Utc>,
     alerts: BTreeMap<Rule, Alert>,
-    /// What was not sent yet: to which channel, and since when.
-    unsent: Vec<(usize, Bundle, DateTime<Utc>)>,
+    /// What was not sent yet: to which channel, to which of its recipients, and since when.
+    unsent: Vec<(usize, usize, Bundle, DateTime<Utc>)>,
 }
 
 impl Watchdog {
@@ -73,24 +73,37 @@ impl Watchdog {
             warn!("{}: {}", rule.as_str(), kind.as_str());
             for (at, channel) in self.channels.iter().enumerate() {
                 let bundle = bundle(&alert, channel, (kind, sequence), self.zone, now);
-                self.unsent.push((at, bundle, now));
+                for recipient in 0..channel.recipients().len() {
+                    self.unsent.push((at, recipient, bundle.clone(), now));
+                }
             }
         }
         self.alerts.insert(rule, alert);
     }
 
     async fn send(&mut self, now: DateTime<Utc>) {
-        for (at, bundle, since) in std::mem::take(&mut self.unsent) {
+        for (at, recipient, bundle, since) in std::mem::take(&mut self.unsent) {
             let Some(channel) = self.channels.get(at) else {
                 continue;
             };
-            match channel.send(&bundle).await {
-                Ok(_) => info!("{} was told by {}", bundle.key, channel.name()),
-                Err(error) if now - since < TRIED_FOR => {
-                    warn!("{} could not be told by {}: {error}", bundle.key, channel.name());
-                    self.unsent.push((at, bundle, since));
+            let error = match channel.send(&bundle, recipient).await {
+                Ok(_) => {
+                    info!("{} was told by {}", bundle.key, channel.name());
+                    continue;
                 }
-                Err(error) => warn!("{} was not told by {}: {error}", bundle.key, channel.name()),
+                Err(error) => error,
+            };
+            // That something is wrong is told as soon as the channel works, however late.
+            let is_final = matches!(error, SendError::Refused(_) | SendError::Off(_));
+            let rule = bundle.items.first().map(|item| item.rule);
+            let is_open = rule.and_then(|rule| self.alerts.get(&rule)).is_some_and(|alert| {
+                alert.state == AlertState::Firing && bundle.kind == BundleKind::Opened && !is_final
+            });
+            if is_open || now - since < TRIED_FOR {
+                warn!("{} could not be told by {}: {error}", bundle.key, channel.name());
+                self.unsent.push((at, recipient, bundle, since));
+            } else {
+                warn!("{} was not told by {}: {error}", bundle.key, channel.name());
             }
         }
     }

@@ -108,7 +108,11 @@ impl Lang {
     /// `R$ 1.234,56` or `R$1,234.56`; without cents from a hundred on if `short`.
     pub fn money(self, amount: f64, currency: &str, short: bool) -> String {
         let places = if short && amount.abs() >= 100.0 { 0 } else { 2 };
-        let number = self.decimal(amount, places);
+        self.in_currency(&self.decimal(amount, places), currency)
+    }
+
+    /// A number that is written already, with its currency.
+    pub fn in_currency(self, number: &str, currency: &str) -> String {
         let symbol = match (currency, self) {
             ("BRL", _) => "R$",
             ("USD", Lang::Pt) => "US$",

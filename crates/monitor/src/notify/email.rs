@@ -13,7 +13,6 @@ use maud::{DOCTYPE, Markup, html};
 use rastro_core::alert::Severity;
 use rastro_service::config::ExposeSecret;
 use reqwest::Url;
-use tracing::warn;
 
 use super::bundle::{Bundle, BundleKind, LISTED};
 use super::{SendError, hash};
@@ -55,24 +54,18 @@ impl Email {
         Checked::read(config).map(drop)
     }
 
-    /// To each address by itself: one that is refused keeps no other from it.
-    pub(super) async fn send(&self, bundle: &Bundle) -> Result<Option<String>, SendError> {
+    pub(super) fn recipients(&self) -> Vec<[u8; 32]> {
+        self.to.iter().map(|to| hash(&[to.email.as_ref()])).collect()
+    }
+
+    /// To one address by itself: one that is refused keeps no other from it. Returns its `Message-ID`.
+    pub(super) async fn send(&self, bundle: &Bundle, recipient: usize) -> Result<String, SendError> {
         let id = format!("<{}@{}>", bundle.key, self.host());
-        let mut failures = Vec::new();
-        for to in &self.to {
-            let mail = self.mail(bundle, to, &id)?;
-            if let Err(error) = self.transport.send(mail).await {
-                failures.push(refusal(&error));
-            }
-        }
-        let sent = self.to.len() - failures.len();
-        match failures.into_iter().next() {
-            None => Ok(Some(id)),
-            Some(error) if sent > 0 => {
-                warn!("a mail went to {sent} of {} addresses: {error}", self.to.len());
-                Ok(Some(id))
-            }
-            Some(error) => Err(error),
+        let nobody = || SendError::Refused("there is no such recipient".to_owned());
+        let mail = self.mail(bundle, self.to.get(recipient).ok_or_else(nobody)?, &id)?;
+        match self.transport.send(mail).await {
+            Ok(_) => Ok(id),
+            Err(error) => Err(refusal(&error)),
         }
     }
 
@@ -181,6 +174,7 @@ fn refusal(error: &lettre::transport::smtp::Error) -> SendError {
     match code.as_deref() {
         Some("530" | "534" | "535" | "538") => SendError::Off(format!("SMTP: {said}")),
         _ if error.is_permanent() => SendError::Refused(format!("SMTP: {said}")),
+        None => SendError::Away(format!("SMTP: {said}")),
         _ => SendError::Later {
             message: format!("SMTP: {said}"),
             wait: None,

@@ -135,6 +135,11 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
     let w = facts.window_seconds.map(span).unwrap_or_default();
     let t = facts.seconds.map(duration).unwrap_or_default();
     let deadline = facts.deadline.map(|deadline| until(deadline, now));
+    let cost = facts
+        .money
+        .first()
+        .map(|amount| money(amount, language))
+        .unwrap_or_default();
     let money = in_money(facts, language);
     let e = facts.event_name.as_deref().map(name);
     let what = facts.name.as_deref().map(name).unwrap_or_default();
@@ -329,10 +334,17 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
                 plural(n, "approved payment has", "approved payments have")
             ),
         },
-        Rule::RoasLow if pt => format!("{d}: cada real em anúncios trouxe {value} de volta em 7 dias."),
+        Rule::RoasLow if pt => {
+            let unit = if matches!(what.as_str(), "" | "BRL") {
+                "real"
+            } else {
+                &what
+            };
+            format!("{d}: cada {unit} em anúncios trouxe {value} de volta em 7 dias.")
+        }
         Rule::RoasLow => format!("{d}: ads returned {value} times their cost in 7 days."),
-        Rule::CacHigh if pt => format!("{d}: um cliente novo custou {value} em 7 dias."),
-        Rule::CacHigh => format!("{d}: a new customer cost {value} in 7 days."),
+        Rule::CacHigh if pt => format!("{d}: um cliente novo custou {cost} em 7 dias."),
+        Rule::CacHigh => format!("{d}: a new customer cost {cost} in 7 days."),
         Rule::CheckFailing => {
             let error = facts.error.as_deref().map(name).unwrap_or_default();
             let rule = Rule::parse(&what).map_or(what.clone(), |rule| title(rule, language).to_owned());

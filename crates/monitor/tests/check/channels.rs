@@ -75,6 +75,93 @@ async fn what_cannot_be_sent_for_an_hour_is_given_up_and_remains_to_be_seen() {
 }
 
 #[tokio::test]
+async fn a_channel_that_works_again_after_hours_tells_of_what_is_still_open_and_of_nothing_else() {
+    let mut scene = Scene::start().await;
+    scene.dataset(2, "Clínica Vale").await;
+    scene.breaker(1, "open", Some("errors")).await;
+    scene.breaker(2, "open", Some("blocked")).await;
+    for _ in 0..9 {
+        scene.slack.fail_with(SlackFault::Status {
+            status: 503,
+            body: String::new(),
+            retry_after: None,
+        });
+        scene.monitor().run_once().await.unwrap();
+        scene.advance(900).await;
+        scene.breaker(2, "closed", None).await;
+    }
+    assert!(scene.said().is_empty());
+    scene.minutes(16).await;
+    let said = scene.said();
+    let opened =
+        |said: &&String| said.contains("Meta fora do ar para Loja Aurora") && said.starts_with("CRÍTICO");
+    assert_eq!(said.iter().filter(opened).count(), 1, "{said:#?}");
+    assert!(
+        !said
+            .iter()
+            .any(|said| said.starts_with("CRÍTICO") && said.contains("Clínica Vale")),
+        "that one is over: {said:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_channel_with_a_new_address_tells_of_what_is_still_open() {
+    let mut scene = Scene::start().await;
+    scene.breaker(1, "open", Some("errors")).await;
+    scene.slack.fail_with(SlackFault::Status {
+        status: 410,
+        body: "channel_is_archived".into(),
+        retry_after: None,
+    });
+    scene.monitor().run_once().await.unwrap();
+    scene.minutes(3).await;
+    assert!(scene.said().is_empty());
+    scene.config.notify.slack.channel = "other".into();
+    scene.minutes(3).await;
+    let said = scene.said();
+    assert_eq!(said.len(), 1, "once: {said:#?}");
+    assert!(said[0].contains("Meta fora do ar para Loja Aurora"), "{said:#?}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_answered_4xx_gets_its_mail_later_and_the_others_get_it_once() {
+    let mut scene = Scene::start().await;
+    scene.config.notify.email.to = [
+        "refused@exemplo.com.br",
+        "first-later@exemplo.com.br",
+        "ana@exemplo.com.br",
+    ]
+    .map(String::from)
+    .to_vec();
+    scene.breaker(1, "open", Some("errors")).await;
+    let report = scene.monitor().run_once().await.unwrap();
+    assert!(report.run.error.unwrap_or_default().contains("try again later"));
+    let mails = scene.mails.mails(1).await;
+    assert_eq!(mails[0].to, ["ana@exemplo.com.br"]);
+    // What comes meanwhile is for everybody.
+    scene.dataset(2, "Clínica Vale").await;
+    scene.breaker(2, "open", Some("blocked")).await;
+    scene.minutes(2).await;
+    let mails = scene.mails.mails(4).await;
+    let to = |name: &str| {
+        let of: Vec<&str> = mails
+            .iter()
+            .filter(|mail| mail.to[0].starts_with(name))
+            .map(|mail| mail.text.as_str())
+            .collect();
+        [
+            of.iter().filter(|text| text.contains("Loja Aurora")).count(),
+            of.iter().filter(|text| text.contains("Clínica Vale")).count(),
+        ]
+    };
+    assert_eq!(to("ana"), [1, 1], "{mails:#?}");
+    assert_eq!(to("first-later"), [1, 1], "{mails:#?}");
+    assert_eq!(mails.len(), 4);
+    let left = "SELECT count(*) FROM alert_messages WHERE channel = 'email' AND state <> 'sent'";
+    assert_eq!(scene.value(left).await, "0");
+}
+
+#[tokio::test]
 async fn smtp_4xx_is_tried_again_and_5xx_is_not() {
     let mut scene = Scene::start().await;
     scene.config.notify.email.to = vec!["later@exemplo.com.br".into()];

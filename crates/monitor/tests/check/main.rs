@@ -10,5 +10,6 @@ mod channels;
 mod crashes;
 mod heartbeat;
 mod quality;
+mod revenue_rules;
 mod rules;
 mod support;

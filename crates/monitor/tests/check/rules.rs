@@ -10,7 +10,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 impl Scene {
     /// What a rule finds, with its default window and minimum.
-    async fn finds(&self, rule: Rule) -> Vec<Measurement> {
+    pub(crate) async fn finds(&self, rule: Rule) -> Vec<Measurement> {
         let thresholds = self.config.alerts.of(rule);
         let (window, minimum) = (thresholds.window_seconds, thresholds.minimum);
         self.store
@@ -20,7 +20,7 @@ impl Scene {
             .unwrap()
     }
 
-    async fn finds_one(&self, rule: Rule) -> Measurement {
+    pub(crate) async fn finds_one(&self, rule: Rule) -> Measurement {
         let [one] = self
             .finds(rule)
             .await
@@ -30,7 +30,7 @@ impl Scene {
     }
 
     /// An event of this name, so many seconds ago, numbered.
-    async fn event(&self, number: i64, name: &str, seconds_ago: i64, value: Option<&str>) {
+    pub(crate) async fn event(&self, number: i64, name: &str, seconds_ago: i64, value: Option<&str>) {
         let value = value.map_or("NULL, NULL".to_owned(), |value| format!("{value}, 'BRL'"));
         self.execute(&format!(
             "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,

@@ -10,8 +10,10 @@ use monitor::check::{Monitor, Report};
 use monitor::config::Config;
 use rastro_sandbox::slack::SlackSandbox;
 use rastro_sandbox::{Sandbox, SandboxConfig};
+use rastro_service::config::ExposeSecret as _;
 use rastro_service::metrics::Metrics;
 use rastro_store::{Dataset, DatasetSettings, Store};
+use rastro_test_support::process::Process;
 use rastro_test_support::{TestDatabase, eventually};
 use serde::Deserialize;
 
@@ -124,6 +126,31 @@ impl Scene {
         let store = Store::new(&self.database.config(), "monitor").unwrap();
         let (_, metrics) = Metrics::new("monitor", "test", MonitorMetrics::register);
         Monitor::with(&self.config, store, metrics).unwrap()
+    }
+
+    /// `monitor` as a process, configured as this scene's.
+    pub(crate) fn process(&self, arguments: &[&str]) -> Process {
+        let notify = &self.config.notify;
+        let to = notify.email.to.join(",");
+        let variables = [
+            (
+                "RASTRO__NOTIFY__SLACK__WEBHOOK_URL",
+                notify.slack.webhook_url.expose_secret(),
+            ),
+            (
+                "RASTRO__NOTIFY__EMAIL__SMTP_URL",
+                notify.email.smtp_url.expose_secret(),
+            ),
+            ("RASTRO__NOTIFY__EMAIL__FROM", &notify.email.from),
+            ("RASTRO__NOTIFY__EMAIL__TO", &to),
+            (
+                "RASTRO__NOTIFY__DAILY_MAIL",
+                if notify.daily_mail { "true" } else { "false" },
+            ),
+            ("RASTRO__DASHBOARD__PUBLIC_URL", &self.config.dashboard.public_url),
+            ("RASTRO__GRAPH_API__URL", &self.config.graph_api.url),
+        ];
+        Process::monitor(&self.database, arguments, &variables)
     }
 
     /// One run that goes well.

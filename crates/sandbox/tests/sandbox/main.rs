@@ -11,6 +11,7 @@ mod edge;
 mod encodings;
 mod faults;
 mod inspect;
+mod objects;
 mod python_sdk;
 mod rules;
 mod samples;

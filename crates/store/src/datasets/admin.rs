@@ -18,6 +18,9 @@ use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::schema::datasets;
 
+/// Who orders what a configuration is written over, in the log.
+const RESEED: &str = "reseed";
+
 /// A dataset as people see it. The access token is for nobody to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownDataset {
@@ -45,6 +48,7 @@ pub struct DatasetChange {
     /// One that [`Store::knows_time_zone`].
     pub time_zone: Option<String>,
     pub lead_events: Option<LeadEvents>,
+    pub remember_clicks: Option<bool>,
 }
 
 impl DatasetChange {
@@ -61,6 +65,7 @@ impl DatasetChange {
             purchase_source,
             time_zone,
             lead_events,
+            remember_clicks,
         } = self.clone();
         set(&mut settings.name, name);
         set(&mut settings.defaults.country, default_country);
@@ -71,6 +76,7 @@ impl DatasetChange {
         set(&mut settings.purchase_source, purchase_source);
         set(&mut settings.time_zone, time_zone);
         set(&mut settings.lead_events, lead_events);
+        set(&mut settings.remember_clicks, remember_clicks);
         settings
     }
 }
@@ -280,6 +286,71 @@ impl Store {
             .await
     }
 
+    /// Creates the dataset or brings it to these settings and this token, by order of the configuration. Of one that exists, stays
+    /// what no seed knows: the purchase source, the time zone, the events of leads and whether clicks are remembered. What is not the same is logged; what Meta
+    /// said of the old token is not said of the new one.
+    pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
+        let id = dataset.id;
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                let created = diesel::insert_into(datasets::table)
+                    .values(self.row(dataset))
+                    .on_conflict_do_nothing()
+                    .execute(connection)
+                    .await?;
+                let before = find_to_change(connection, id).await?;
+                let Some(before) = before.filter(|_| created == 0) else {
+                    return Ok(());
+                };
+                self.put_token(connection, dataset).await?;
+                let after = DatasetSettings {
+                    purchase_source: before.settings.purchase_source,
+                    time_zone: before.settings.time_zone.clone(),
+                    lead_events: before.settings.lead_events.clone(),
+                    remember_clicks: before.settings.remember_clicks,
+                    ..dataset.settings.clone()
+                };
+                if after != before.settings {
+                    write(connection, id, &after).await?;
+                    let detail = difference(&before.settings, &after);
+                    log(connection, RESEED, "dataset.change", id, Value::Object(detail)).await?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Seals the token over another one. One that opens and is the same stays.
+    async fn put_token(
+        &self,
+        connection: &mut AsyncPgConnection,
+        dataset: &Dataset,
+    ) -> Result<(), StoreError> {
+        let token = dataset.access_token.expose_secret();
+        let row = datasets::table.find(dataset.id.as_i64());
+        let sealed: Vec<u8> = row
+            .select(datasets::access_token_sealed)
+            .first(connection)
+            .await?;
+        let stored = self.sealer.open(&sealed, &token_of(dataset.id));
+        if stored.is_some_and(|stored| stored.expose_secret() == token) {
+            return Ok(());
+        }
+        diesel::update(row)
+            .set((
+                datasets::access_token_sealed.eq(self.sealer.seal(token, &token_of(dataset.id))),
+                datasets::meta_name.eq(None::<String>),
+                datasets::token_checked_at.eq(None::<DateTime<Utc>>),
+                datasets::updated_at.eq(rastro_now()),
+            ))
+            .execute(connection)
+            .await?;
+        let detail = json!({ "meta_name": null });
+        log(connection, RESEED, "dataset.token", dataset.id, detail).await
+    }
+
     /// Ends a dataset, by order of `who`: from now on its keys open nothing. What was accepted is still sent. `None`: there is no
     /// such dataset. One that is retired stays so.
     pub async fn retire_dataset(&self, id: DatasetId, who: &str) -> Result<Option<KnownDataset>, StoreError> {
@@ -382,6 +453,7 @@ async fn write(
             datasets::purchase_source.eq(settings.purchase_source.as_str()),
             datasets::time_zone.eq(&settings.time_zone),
             datasets::lead_events.eq(super::lead_events_json(&settings.lead_events)),
+            datasets::remember_clicks.eq(settings.remember_clicks),
             datasets::updated_at.eq(rastro_now()),
         ))
         .execute(connection)

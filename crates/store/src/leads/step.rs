@@ -21,8 +21,8 @@ use crate::statement::Prepare;
 #[derive(Clone)]
 pub struct StoredLead {
     pub status: LeadStatus,
-    /// The form's fields as JSON.
-    pub contact: SecretString,
+    /// The form's fields as JSON. `None`: the person was erased.
+    pub contact: Option<SecretString>,
     pub fbp: Option<String>,
     pub fbc: Option<String>,
     pub ads_refused: bool,
@@ -49,7 +49,8 @@ pub struct LeadStep {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepped {
-    /// `None`: nothing was to be sent, or it was offered before. Not changed: the lead was there already.
+    /// `None`: nothing was to be sent, or it was offered before, or the person was erased meanwhile. Not changed: the lead was
+    /// there already.
     Now {
         changed: bool,
         acceptance: Option<Acceptance>,
@@ -86,6 +87,18 @@ struct Place {
     status: String,
     #[diesel(sql_type = Array<Text>)]
     events_of: Vec<String>,
+    #[diesel(sql_type = Bool)]
+    is_erased: bool,
+    #[diesel(sql_type = Bool)]
+    ads_refused: bool,
+}
+
+impl Place {
+    /// Whether the event may still be stored. It was made of what the lead was before this transaction: the person may have been
+    /// erased meanwhile, or be about to be, which [`crate::erasures`] says by `ads_refused` before it looks for events.
+    fn still_allows(&self, event: &NewEvent) -> bool {
+        !self.is_erased && (event.withheld || !self.ads_refused)
+    }
 }
 
 fn status_of(word: &str) -> Result<LeadStatus, StoreError> {
@@ -120,14 +133,20 @@ impl Store {
             .await
             .optional()?;
         let Some(row) = row else { return Ok(None) };
-        let contact = self
-            .sealer
-            .open(&row.contact, &contact_of(dataset, &row.event_id));
+        let contact = match row.contact.is_empty() {
+            true => None,
+            false => {
+                let opened = self
+                    .sealer
+                    .open(&row.contact, &contact_of(dataset, &row.event_id));
+                Some(opened.ok_or(StoreError::Invalid {
+                    what: "contact of a lead",
+                })?)
+            }
+        };
         Ok(Some(StoredLead {
             status: status_of(&row.status)?,
-            contact: contact.ok_or(StoreError::Invalid {
-                what: "contact of a lead",
-            })?,
+            contact,
             fbp: row.fbp,
             fbc: row.fbc,
             ads_refused: row.ads_refused,
@@ -182,7 +201,8 @@ async fn moved(
             .events_of
             .iter()
             .any(|before| before == step.status.as_str());
-        let event = step.event.as_ref().filter(|_| is_first);
+        let event = step.event.as_ref();
+        let event = event.filter(|event| is_first && place.still_allows(event));
         sql_query(include_str!("../sql/move_lead.sql"))
             .bind::<BigInt, _>(step.dataset_id.as_i64())
             .bind::<BigInt, _>(step.lead_id)

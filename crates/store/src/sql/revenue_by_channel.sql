@@ -1,4 +1,5 @@
--- revenue::by_channel. $1 dataset, $2 currency, $3 model, $4 first day, $5 last day
+-- revenue::by_channel.
+-- $1 dataset, $2 currency, $3 model, $4 first day, $5 last day, $6 channel or NULL, $7 campaign or NULL
 SELECT channel, bool_or(paid) AS paid, sum(spend_micros)::bigint AS spend_micros, sum(clicks)::bigint AS clicks,
     sum(leads_millionths)::bigint AS leads_millionths, sum(qualified_millionths)::bigint AS qualified_millionths,
     sum(orders_millionths)::bigint AS orders_millionths, sum(new_customers_millionths)::bigint AS new_customers_millionths,
@@ -6,5 +7,6 @@ SELECT channel, bool_or(paid) AS paid, sum(spend_micros)::bigint AS spend_micros
     sum(claimed_micros)::bigint AS claimed_micros
 FROM campaign_daily
 WHERE dataset_id = $1 AND currency = $2 AND model = $3 AND day BETWEEN $4 AND $5
+    AND ($6::text IS NULL OR channel = $6) AND ($7::text IS NULL OR campaign_key = $7)
 GROUP BY channel
 ORDER BY sum(net_minor) DESC, channel

@@ -100,18 +100,19 @@ impl Panel {
     }
 }
 
-/// A picture, where a Chromium and the page's checks are installed. Nothing depends on it.
+/// A picture, where a Chromium and what drives it are installed, as for the tests. Nothing depends on it.
 fn picture(address: SocketAddr, key: &str) -> Option<PathBuf> {
-    let checks = rastro_test_support::cluster::checkout().join("crates/monitor/web");
-    if !checks.join("node_modules").exists() {
-        say("no picture: `npm ci` in crates/monitor/web installs what takes it");
+    let checkout = rastro_test_support::cluster::checkout();
+    let packages = checkout.join("crates/ingest-gateway/web/node_modules");
+    if !packages.join("axe-core").exists() {
+        say("no picture: `scripts/install.sh node-tests chromium` installs what takes it");
         return None;
     }
     let taken = Command::new("node")
         .arg("check.mjs")
         .arg(folder())
         .arg("geral")
-        .current_dir(&checks)
+        .current_dir(checkout.join("crates/monitor/web"))
         .env("DASHBOARD_URL", format!("http://{address}"))
         .env("DASHBOARD_KEY", key)
         .stdin(Stdio::null())

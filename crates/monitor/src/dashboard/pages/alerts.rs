@@ -553,12 +553,31 @@ pub fn render_one(frame: &Frame, alert: &AlertRow, messages: &[MessageRow]) -> M
                 ul.feed { @for message in messages { li {
                     (badge(match message.state.as_str() { "sent" => Tone::Good, "failed" => Tone::Bad, _ => Tone::Neutral }))
                     span { (kind_words(lang, &message.kind)) ", " (cut(&message.channel, 20))
-                        small { @match message.state.as_str() { "sent" => { (lang.t("enviada", "sent")) }, "failed" => { (lang.t("não saiu: ", "did not leave: ")) (cut(message.last_error.as_deref().unwrap_or(""), 160)) }, _ => { (lang.t("na fila", "queued")) } } } }
+                        small { (how_it_went(lang, &message.state, message.last_error.as_deref())) } }
                     time { (frame.zone.short(lang, message.sent_at.unwrap_or(message.created_at), frame.now)) }
                 } } }
             }))
         }
         p { a.btn href=(frame.link("/alertas", "")) { (lang.t("Todos os alertas", "All alerts")) } }
+    }
+}
+
+/// Of a message: whether it left, and why not to everybody.
+fn how_it_went(lang: Lang, state: &str, error: Option<&str>) -> String {
+    let error = error.map(|error| cut(error, 160));
+    match (state, error) {
+        ("sent", None) => lang.t("enviada", "sent").to_owned(),
+        ("sent", Some(error)) => format!(
+            "{} {error}",
+            lang.t("enviada, não a todos:", "sent, not to everybody:")
+        ),
+        ("failed", error) => format!(
+            "{} {}",
+            lang.t("não saiu:", "did not leave:"),
+            error.unwrap_or_default()
+        ),
+        (_, None) => lang.t("na fila", "queued").to_owned(),
+        (_, Some(error)) => format!("{} {error}", lang.t("tenta de novo:", "trying again:")),
     }
 }
 

@@ -9,12 +9,13 @@ use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
 use rastro_core::origin;
 use rastro_service::config::{ExposeSecret as _, SecretString};
-use rastro_store::dashboard::EventFinding;
+use rastro_service::telemetry::trace_context;
+use rastro_store::dashboard::{EventFinding, RefusedAtDoor};
 use rastro_store::{
     Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent, Origin,
     TokenCheck,
 };
-use tracing::info;
+use tracing::{Instrument as _, info};
 use uuid::Uuid;
 
 use crate::dashboard::layout::{self, Frame, Page, Tone, card, pill};
@@ -42,6 +43,8 @@ pub struct DatasetData {
     pub dataset: KnownDataset,
     pub keys: Vec<KnownApiKey>,
     pub events: Vec<EventFinding>,
+    /// At the door, within a week.
+    pub refusals: Vec<RefusedAtDoor>,
     /// Keys that were made just now: role and key. Never again.
     pub fresh: Vec<(KeyRole, String)>,
     pub gateway_url: String,
@@ -70,15 +73,17 @@ fn id_at(cx: &Cx<'_>) -> Result<DatasetId, Failed> {
 async fn load(cx: &Cx<'_>, id: DatasetId) -> Result<DatasetData, Failed> {
     let store = &cx.app.store;
     let ids = [id.as_i64()];
-    let (dataset, keys, events) = join!(
+    let (dataset, keys, events, refusals) = join!(
         store.dataset(id),
         store.api_keys(Some(id)),
-        store.newest_events(&ids, cx.frame.now - TimeDelta::hours(24), 8)
+        store.newest_events(&ids, cx.frame.now - TimeDelta::hours(24), 8),
+        store.refused_at_door(&ids, cx.frame.now - TimeDelta::days(7), None, 8)
     );
     Ok(DatasetData {
         dataset: dataset?.ok_or(Failed::NotFound)?,
         keys: part("keys", keys).unwrap_or_default(),
         events: part("events", events).unwrap_or_default(),
+        refusals: part("refusals", refusals).unwrap_or_default(),
         fresh: Vec::new(),
         gateway_url: cx.app.config.gateway_url.clone(),
         wrong: None,
@@ -351,12 +356,21 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
     };
     let (event, _) =
         Event::read(json, &intake).map_err(|findings| Failed::Invalid(format!("{findings:?}")))?;
+    let request_id = Uuid::now_v7();
+    let span = tracing::info_span!(
+        "test_event",
+        otel.kind = "server",
+        otel.name = "POST /conjuntos/{id}/teste",
+        http.request.method = "POST",
+        http.route = "/conjuntos/{id}/teste",
+        request.id = %request_id,
+    );
     let origin = Origin {
         dataset_id: id,
         test_event_code: code,
         key_id: None,
-        request_id: Uuid::now_v7(),
-        traceparent: None,
+        request_id,
+        traceparent: trace_context::traceparent(&span),
         withheld: false,
     };
     let stored = NewEvent::new(&event, origin);
@@ -365,6 +379,7 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
         .event_writer()
         .await?
         .accept(&[&stored], &[])
+        .instrument(span)
         .await?;
     to(cx, id, &format!("teste={event_id}"))
 }
@@ -539,6 +554,10 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
     html! {
         (layout::verdict(if has_events { Tone::Good } else { Tone::Neutral }, &html! { (cut(&settings.name, 60)) }, &more, &html! {}))
         @if let Some(wrong) = &data.wrong { div.banner.err role="alert" { (layout::icon("bang", 18)) p { (wrong) } } }
+        @if let Some(at) = dataset.retired_at { div.banner role="status" { (layout::icon("pause", 18)) p {
+            (lang.t("Aposentado desde ", "Retired since ")) (frame.zone.full(lang, at)) ". "
+            (lang.t("As chaves dele não abrem mais nada: quem ainda envia recebe 401. O que já foi aceito segue para a Meta.",
+                "Its keys open nothing any more: whoever still sends is answered 401. What was accepted still goes to Meta.")) } } }
         div.grid {
             (card("c7", "steps", lang.t("Do zero ao primeiro evento", "From nothing to the first event"), "", &html! {
                 ol.steps {
@@ -586,6 +605,8 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                         time { (frame.zone.exact(lang, event.received_at)) }
                     } } }
                 }))
+                @if !data.refusals.is_empty() { (card("", "refused", lang.t("Recusados na entrada", "Refused at the door"),
+                    lang.t("respondidos 422, últimos 7 dias", "answered 422, last 7 days"), &super::refusals::list(frame, &data.refusals))) }
                 (card("", "origins", lang.t("Páginas que podem enviar", "Pages that may send"), "", &html! {
                     @if settings.allowed_origins.is_empty() { p.empty { (lang.t("Nenhuma: só páginas do próprio gateway.", "None: only pages of the gateway itself.")) } }
                     @if frame.is_operator() { form.form method="post" action={ "/conjuntos/" (dataset.id) "/origens" } { (frame.form_fields())

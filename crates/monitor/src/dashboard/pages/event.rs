@@ -1,9 +1,9 @@
 //! Um evento: the event's passport. Found by any id it goes by; told as a trail from receipt to delivery, with what Meta said each
 //! time and the ids by which others find it. Payloads are for operators, and never with a whole fingerprint.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use rastro_store::dashboard::{Attempt, EventFinding, EventStory, Search};
+use rastro_store::dashboard::{Attempt, EventFinding, EventStory, RefusedAtDoor, Search};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -78,7 +78,54 @@ pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
                 .ok_or(Failed::NotFound)?;
             Reply::live(title, render(&cx.frame, &cx.app.config.jaeger_url, query, &story))
         }
+        [] => Reply::page(
+            title,
+            render_nothing(&cx.frame, query, &refused(cx, query).await?),
+        ),
         events => Reply::page(title, render_search(&cx.frame, query, Some(events))),
+    }
+}
+
+/// What was refused at the door of the request of this id.
+async fn refused(cx: &Cx<'_>, query: &str) -> Result<Vec<RefusedAtDoor>, Failed> {
+    let request = searches(query).into_iter().find_map(|search| match search {
+        Search::Request(id, at) => Some((id, at)),
+        _ => None,
+    });
+    let Some((id, at)) = request else {
+        return Ok(Vec::new());
+    };
+    let datasets: Vec<i64> = match cx.frame.dataset {
+        Some(dataset) => vec![dataset],
+        None => cx.frame.datasets.iter().map(|(id, _)| *id).collect(),
+    };
+    // Its id says when the request began.
+    let since = at - TimeDelta::minutes(5);
+    Ok(cx
+        .app
+        .store
+        .refused_at_door(&datasets, since, Some(id), 20)
+        .await?)
+}
+
+/// No event goes by that name; what of its request was refused.
+fn render_nothing(frame: &Frame, query: &str, refusals: &[RefusedAtDoor]) -> Markup {
+    let lang = frame.lang;
+    if refusals.is_empty() {
+        return render_search(frame, query, Some(&[]));
+    }
+    let events = refusals.iter().map(|refused| refused.events).sum();
+    let count = lang.plural(
+        events,
+        ("evento recusado", "event refused"),
+        ("eventos recusados", "events refused"),
+    );
+    html! {
+        (layout::verdict(Tone::Bad, &html! { (count) " " (lang.t("na entrada", "at the door")) },
+            &html! { (lang.t("Respondido 422 a quem enviou, com o campo. O evento não foi guardado nem enviado à Meta.",
+                "Answered 422 to the sender, with the field. The event was neither stored nor sent to Meta.")) }, &html! {}))
+        (search_form(frame, query))
+        section.card.after { (super::refusals::list(frame, refusals)) }
     }
 }
 
@@ -115,8 +162,8 @@ pub fn render_search(frame: &Frame, query: &str, found: Option<&[EventFinding]>)
         Some([]) => (
             Tone::Watch,
             lang.t("Nenhum evento com esse nome", "No event goes by that name").to_owned(),
-            lang.t("Confira se é inteiro. Um evento recusado na entrada (422) não fica guardado: só se sabe que houve.",
-                "Check that it is complete. An event refused at the door (422) is not stored: it is only known that there was one."),
+            lang.t("Confira se é inteiro. Um evento recusado na entrada (422) não fica guardado: procure pelo request_id da resposta, ou veja a página do conjunto.",
+                "Check that it is complete. An event refused at the door (422) is not stored: search for the answer's request_id, or see the dataset's page."),
         ),
         Some(events) => (
             Tone::Good,

@@ -97,7 +97,7 @@ pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
 }
 
 pub async fn sign_out(cx: &Cx<'_>) -> Result<Reply, Failed> {
-    if let Some(cookie) = visitor::cookie_of(cx.request, SESSION_COOKIE) {
+    if let Some(cookie) = visitor::cookie_of(&cx.app.config, cx.request, SESSION_COOKIE) {
         let hash = visitor::session_hash(&cookie);
         cx.app.door().forget(&hash);
         cx.app.store.end_session(&hash).await?;

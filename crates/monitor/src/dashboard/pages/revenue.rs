@@ -1,57 +1,67 @@
-//! Receita: empty until there is revenue data; then the attribution service's numbers belong here.
+//! Receita: what each real of advertising brought back, from lead to books. Until there is revenue or spend it says what to set up.
+//!
+//! [`request`] reads the address, [`data`] the store; every other file draws one part of the page.
 
-use maud::html;
+mod books;
+mod channels;
+mod cohorts;
+mod data;
+mod empty;
+mod export;
+mod forecast;
+mod payback;
+mod request;
+mod terms;
+mod totals;
+mod trends;
+mod view;
 
-use crate::dashboard::layout::{self, Tone};
+use rastro_core::dataset::DatasetId;
+
+use crate::dashboard::layout::Page;
 use crate::dashboard::server::{Cx, Failed, Reply};
+use request::Request;
 
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
-    let (frame, lang) = (&cx.frame, cx.lang());
-    let since = frame.now - chrono::TimeDelta::days(30);
-    let known = cx.app.store.calculator(frame.dataset, since).await?;
-    let answer = lang.t(
-        "Ainda não dá para dizer o que cada real trouxe",
-        "What each real brought cannot be said yet",
-    );
-    let more = html! {
-        (lang.t("Faltam os gastos com anúncios e os pagamentos conferidos no Mercado Pago. Até lá, nada aqui é adivinhado.",
-            "Ad spend and payments verified at Mercado Pago are missing. Until then nothing is guessed here."))
+    let title = Page::Revenue.title(cx.lang());
+    let Some(request) = asked(cx).await? else {
+        return Reply::page(title, empty::render(cx).await?);
     };
-    let body = html! {
-        (layout::verdict(Tone::Neutral, &html! { (answer) }, &more, &html! {}))
-        div.grid {
-            (layout::card("c7", "steps", lang.t("O que falta", "What is missing"), "", &html! {
-                ol.steps {
-                    li.done[known.leads > 0] {
-                        h3 { (lang.t("Leads", "Leads")) }
-                        p { @if known.leads > 0 { (lang.plural(known.leads, ("lead", "lead"), ("leads", "leads"))) " " (lang.t("em 30 dias.", "in 30 days.")) }
-                            @else { (lang.t("Nenhum em 30 dias. ", "None within 30 days. ")) code { "POST /api/leads/capture" } } }
-                    }
-                    li.done[known.orders > 0] {
-                        h3 { (lang.t("Compras aprovadas", "Approved orders")) }
-                        p { @if known.orders > 0 { (lang.plural(known.orders, ("pedido", "order"), ("pedidos", "orders"))) " " (lang.t("em 30 dias.", "in 30 days.")) }
-                            @else { (lang.t("Nenhuma em 30 dias. ", "None within 30 days. ")) code { "POST /api/purchases/record" } } }
-                    }
-                    li {
-                        h3 { (lang.t("Pagamentos do Mercado Pago e gastos com anúncios", "Payments of Mercado Pago and ad spend")) }
-                        p { (lang.t("Vêm com o serviço attribution: ele lê os pagamentos e os gastos, e dá a cada anúncio a sua parte.",
-                            "They come with the attribution service: it reads payments and spend, and gives each ad its share.")) }
-                    }
-                }
-            }))
-            (layout::card("c5", "will", lang.t("O que haverá aqui", "What will be here"), "", &html! {
-                ul.chips {
-                    @for (pt, en) in [
-                        ("do lead à receita", "from lead to revenue"), ("retorno por canal", "return by channel"),
-                        ("custo por cliente e campanha", "cost per customer and campaign"), ("em quantos meses se paga", "payback in months"),
-                        ("cohorts por mês", "cohorts by month"), ("previsão do mês", "forecast of the month"),
-                    ] { li { (lang.t(pt, en)) } }
-                }
-                p.note { (lang.t("Enquanto isso, a calculadora da visão geral faz a conta com os seus números.",
-                    "Meanwhile the calculator on the overview does the sum with your numbers.")) }
-                p { a.btn href=(format!("{}#calc", frame.link("/", ""))) { (lang.t("Abrir a calculadora", "Open the calculator")) } }
-            }))
+    let data = data::load(&cx.app.store, &request).await;
+    Reply::page(title, view::render(&cx.frame, &request, &data))
+}
+
+/// The campaigns of what is shown, as a file.
+pub async fn export(cx: &Cx<'_>) -> Result<Reply, Failed> {
+    let request = asked(cx).await?;
+    let file = match &request {
+        Some(request) => export::file(&cx.app.store, cx.lang(), request).await?,
+        None => export::nothing(cx.lang()),
+    };
+    Ok(Reply::File(file))
+}
+
+/// What is asked for; `None`: there is nothing to ask. Of several datasets one is shown at a time: money of two businesses is no
+/// sum that anybody wants, and each has days of its own.
+async fn asked(cx: &Cx<'_>) -> Result<Option<Request>, Failed> {
+    let (store, frame) = (&cx.app.store, &cx.frame);
+    let chosen = match frame.dataset {
+        Some(dataset) => Some(dataset),
+        None => {
+            let full = store.datasets_with_revenue().await?;
+            frame
+                .datasets
+                .iter()
+                .map(|(id, _)| *id)
+                .find(|id| full.contains(id))
         }
     };
-    Reply::page(layout::Page::Revenue.title(lang), body)
+    let Some(dataset) = chosen.and_then(|id| DatasetId::try_from(id).ok()) else {
+        return Ok(None);
+    };
+    let Some(scope) = store.revenue_scope(dataset).await? else {
+        return Ok(None);
+    };
+    let read = || Request::read(cx.lang(), dataset, &scope, &|name| cx.asked(name).to_owned());
+    Ok((!scope.currencies.is_empty()).then(read))
 }

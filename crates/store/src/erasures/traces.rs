@@ -1,0 +1,228 @@
+//! By what a person stands in the tables, found from by what one is named.
+
+use std::collections::BTreeSet;
+
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rastro_core::dataset::DatasetId;
+use rastro_core::lead_status::LeadStatus;
+use rastro_core::match_keys::{CountryCode, HashedKeys, MatchKey, Reading};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::PersonSought;
+use crate::connection::Store;
+use crate::error::StoreError;
+use crate::leads::contact_of;
+
+/// By what a person stands in the tables.
+#[derive(Default)]
+pub(super) struct Traces {
+    pub(super) leads: Vec<i64>,
+    pub(super) emails: Vec<Vec<u8>>,
+    pub(super) phones: Vec<Vec<u8>>,
+    pub(super) cpfs: Vec<Vec<u8>>,
+    pub(super) visitors: Vec<Vec<u8>>,
+    pub(super) payments: Vec<String>,
+    pub(super) orders: Vec<String>,
+    /// Events of the leads and of the orders.
+    pub(super) events: Vec<i64>,
+    /// Ids of the events that the leads may have become.
+    pub(super) event_ids: Vec<String>,
+    /// What the person's other events hold, for LIKE.
+    pub(super) patterns: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct LeadRow {
+    #[diesel(sql_type = BigInt)]
+    lead_id: i64,
+    #[diesel(sql_type = Nullable<Binary>)]
+    email_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    phone_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    cpf_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    visitor_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    external_id_hmac: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    fbp: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    fbc: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    external_id: Option<String>,
+    #[diesel(sql_type = Binary)]
+    contact: Vec<u8>,
+    #[diesel(sql_type = Text)]
+    event_id: String,
+}
+
+#[derive(QueryableByName)]
+struct OrderRow {
+    #[diesel(sql_type = Text)]
+    order_id: String,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    event_number: Option<i64>,
+}
+
+/// The leads of whoever is named, and those that name the same person: by an e-mail or a CPF that one of them says. A phone may be a
+/// household's, and leads on only where it was given, or is of the lead that was.
+async fn leads_of(
+    mut connection: &AsyncPgConnection,
+    dataset: DatasetId,
+    sought: &PersonSought,
+) -> Result<Vec<LeadRow>, StoreError> {
+    let given = &sought.lookups;
+    let mut emails: BTreeSet<Vec<u8>> = given.email.iter().cloned().collect();
+    let mut phones: BTreeSet<Vec<u8>> = given.phone.iter().cloned().collect();
+    let mut cpfs: BTreeSet<Vec<u8>> = given.cpf.iter().cloned().collect();
+    loop {
+        let leads: Vec<LeadRow> = sql_query(include_str!("../sql/leads_of_person.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<Nullable<BigInt>, _>(sought.lead_id)
+            .bind::<Array<Binary>, _>(emails.iter().collect::<Vec<_>>())
+            .bind::<Array<Binary>, _>(phones.iter().collect::<Vec<_>>())
+            .bind::<Array<Binary>, _>(cpfs.iter().collect::<Vec<_>>())
+            .load(&mut connection)
+            .await?;
+        let known = emails.len() + phones.len() + cpfs.len();
+        for lead in &leads {
+            emails.extend(lead.email_hmac.clone());
+            cpfs.extend(lead.cpf_hmac.clone());
+            if Some(lead.lead_id) == sought.lead_id {
+                phones.extend(lead.phone_hmac.clone());
+            }
+        }
+        if emails.len() + phones.len() + cpfs.len() == known {
+            return Ok(leads);
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct OrderAndPayment {
+    #[diesel(sql_type = Text)]
+    payment_id: String,
+    #[diesel(sql_type = Text)]
+    order_id: String,
+}
+
+impl Store {
+    pub(super) async fn traces(
+        &self,
+        mut connection: &AsyncPgConnection,
+        dataset: DatasetId,
+        sought: &PersonSought,
+    ) -> Result<Traces, StoreError> {
+        let given = &sought.lookups;
+        let mut traces = Traces {
+            emails: given.email.iter().cloned().collect(),
+            phones: given.phone.iter().cloned().collect(),
+            cpfs: given.cpf.iter().cloned().collect(),
+            patterns: sought.hashes.iter().map(|hash| like(hash)).collect(),
+            ..Traces::default()
+        };
+        let leads = leads_of(connection, dataset, sought).await?;
+        let country = self
+            .dataset_settings(dataset)
+            .await?
+            .and_then(|settings| settings.defaults.country);
+        for lead in leads {
+            let hashes = self.hashes_of(dataset, &lead, country, sought.lead_id);
+            traces.patterns.extend(hashes.iter().map(|hash| like(hash)));
+            traces
+                .event_ids
+                .extend(LeadStatus::ALL.map(|status| self.step_event_id(dataset, lead.lead_id, status)));
+            // Whoever is named by a lead is the person that this lead names.
+            traces.emails.extend(lead.email_hmac);
+            traces.phones.extend(lead.phone_hmac);
+            traces.cpfs.extend(lead.cpf_hmac);
+            traces
+                .visitors
+                .extend(lead.visitor_hmac.into_iter().chain(lead.external_id_hmac));
+            let browser = [lead.fbp, lead.fbc, lead.external_id].into_iter().flatten();
+            traces
+                .patterns
+                .extend(browser.filter(|id| id.len() >= 8).map(|id| like(&id)));
+            traces.events.push(lead.lead_id);
+            traces.leads.push(lead.lead_id);
+        }
+        let payments: Vec<OrderAndPayment> = sql_query(
+        "SELECT payment_id, order_id FROM payments
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR payer_email_hmac = ANY($3) OR payer_phone_hmac = ANY($4)
+            OR payer_cpf_hmac = ANY($5)) ORDER BY payment_id",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<BigInt>, _>(&traces.leads)
+    .bind::<Array<Binary>, _>(&traces.emails)
+    .bind::<Array<Binary>, _>(&traces.phones)
+    .bind::<Array<Binary>, _>(&traces.cpfs)
+    .load(&mut connection)
+    .await?;
+        let (paid, orders): (Vec<_>, Vec<_>) = payments
+            .into_iter()
+            .map(|row| (row.payment_id, row.order_id))
+            .unzip();
+        traces.payments = paid;
+        let orders: Vec<OrderRow> = sql_query(
+            "SELECT order_id, event_number FROM purchases
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Array<BigInt>, _>(&traces.leads)
+        .bind::<Array<Text>, _>(&orders)
+        .load(&mut connection)
+        .await?;
+        for order in orders {
+            traces.events.extend(order.event_number);
+            traces.orders.push(order.order_id);
+        }
+        Ok(traces)
+    }
+
+    /// Under which hashes whoever left this form stands in events that somebody else sent: the e-mail's, and of the lead
+    /// that was named the phone's. Nothing of a form that does not open: the rest of the person is still to be erased.
+    fn hashes_of(
+        &self,
+        dataset: DatasetId,
+        lead: &LeadRow,
+        country: Option<CountryCode>,
+        named: Option<i64>,
+    ) -> Vec<String> {
+        let contact = self
+            .sealer
+            .open(&lead.contact, &contact_of(dataset, &lead.event_id));
+        let contact = contact.unwrap_or_default();
+        let form: Value = serde_json::from_str(contact.expose_secret()).unwrap_or_default();
+        let reading = Reading {
+            country,
+            current_year: 0,
+            variants: true,
+        };
+        let mut hashed = HashedKeys::new();
+        for (name, key) in [("email", MatchKey::Email), ("phone", MatchKey::Phone)] {
+            let text = match &form[name] {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            if key == MatchKey::Phone && named != Some(lead.lead_id) {
+                continue;
+            }
+            // It was read when it came.
+            let _ = hashed.add(key, &text, &reading);
+        }
+        let keys = [MatchKey::Email, MatchKey::Phone].into_iter();
+        keys.flat_map(|key| hashed.get(key).map(|hash| hash.hash().to_owned()))
+            .collect()
+    }
+}
+
+/// A pattern for texts that hold this one as it is.
+fn like(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%\"{escaped}\"%")
+}
