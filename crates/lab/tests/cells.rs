@@ -1,4 +1,5 @@
-//! Two cells on one PostgreSQL: two schemas of one database with a set of services each. Nothing of one is seen by the other.
+//! Two cells on one PostgreSQL: two schemas of one database with a set of services each. Nothing of one is seen
+//! by the other.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_sandbox::{EventFilter, Sandbox, SandboxConfig};

@@ -33,6 +33,8 @@ pub struct DatasetSettings {
     /// Where the business's days begin and end: a name of the IANA time zones.
     pub time_zone: String,
     pub lead_events: LeadEvents,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    pub remember_clicks: bool,
 }
 
 impl Default for DatasetSettings {
@@ -46,6 +48,7 @@ impl Default for DatasetSettings {
             purchase_source: PurchaseSource::default(),
             time_zone: "America/Sao_Paulo".to_owned(),
             lead_events: LeadEvents::default(),
+            remember_clicks: true,
         }
     }
 }
@@ -70,6 +73,7 @@ pub(crate) type SettingsRow = (
     String,
     String,
     Value,
+    bool,
 );
 
 /// Their names, in the same order.
@@ -84,6 +88,7 @@ type SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 pub(crate) const SETTINGS: SettingsColumns = (
@@ -97,6 +102,7 @@ pub(crate) const SETTINGS: SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 #[derive(Insertable)]
@@ -114,6 +120,7 @@ struct NewDataset {
     purchase_source: &'static str,
     time_zone: String,
     lead_events: Value,
+    remember_clicks: bool,
 }
 
 impl DatasetSettings {
@@ -129,6 +136,7 @@ impl DatasetSettings {
             source,
             zone,
             events,
+            remember_clicks,
         ) = row;
         let country = country
             .map(|code| {
@@ -155,6 +163,7 @@ impl DatasetSettings {
             })?,
             time_zone: zone,
             lead_events: lead_events_of(&events)?,
+            remember_clicks,
         })
     }
 
@@ -177,6 +186,7 @@ impl DatasetSettings {
             "purchase_source": self.purchase_source.as_str(),
             "time_zone": self.time_zone,
             "lead_events": lead_events_json(&self.lead_events),
+            "remember_clicks": self.remember_clicks,
         });
         match settings {
             Value::Object(settings) => settings,
@@ -234,6 +244,7 @@ impl Store {
             purchase_source: settings.purchase_source.as_str(),
             time_zone: settings.time_zone.clone(),
             lead_events: lead_events_json(&settings.lead_events),
+            remember_clicks: settings.remember_clicks,
         }
     }
 

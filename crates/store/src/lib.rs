@@ -41,6 +41,7 @@ mod payment_notifications;
 mod payments;
 mod people;
 mod purchases;
+mod recall;
 mod reconciliation;
 mod replica;
 mod revenue;
@@ -94,6 +95,7 @@ pub use payments::{
 };
 pub use people::{NamedWrongly, PersonExport, PersonNamed};
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use recall::Recall;
 pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
     SliceSums,

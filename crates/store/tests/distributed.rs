@@ -1,10 +1,14 @@
-//! Statements have none of the forms that Citus refuses or takes apart (deploy/citus/README.md), so that the same programs run
-//! where a cell is a distributed schema. This reads the SQL; whether Citus runs it, `make test-citus` asks one.
+//! Statements have none of the forms that Citus refuses or takes apart (deploy/citus/README.md), so that the
+//! same programs run where a cell is a distributed schema. This reads the SQL; whether Citus runs it,
+//! `make test-citus` asks one.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// What is let through: all of its tables are in one schema, and so on one node, to which Citus sends it whole. Nothing else
+/// goes from one source of spend to the next by the primary key, past its rows.
+const EXCEPTION: (&str, &str) = ("sql/rules/spend_stale.sql", "a recursive CTE");
 /// Whatever is not the same each time it is called within a statement, or not known to be.
 const NOT_IMMUTABLE: [&str; 4] = ["NOW(", "CLOCK_TIMESTAMP(", "RANDOM(", "GEN_RANDOM_UUID("];
 
@@ -182,7 +186,9 @@ fn no_statement_has_a_form_that_citus_refuses() {
     );
     let mut wrong = Vec::new();
     for (file, sql) in &statements {
-        let found = forms(sql).into_iter();
+        let found = forms(sql)
+            .into_iter()
+            .filter(|form| (file.as_str(), *form) != EXCEPTION);
         wrong.extend(found.map(|form| {
             format!(
                 "{file}: {form}: {}",

@@ -193,7 +193,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     return batch;
   };
 
-  const run = async () => {
+  const run = async (): Promise<any> => {
     for (let batch: Item[]; (batch = nextBatch())[0];) {
       let asked: string | number | null | undefined;
       try {
@@ -202,11 +202,11 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
           method: 'POST',
           body,
           credentials: 'include',
-          // Every second try of a row without it: a browser may have no more room for such requests.
-          keepalive: !(failures % 2) && light(body),
+          // Every second try of a row without it.
+          keepalive: failures++ % 2 == 0 && light(body),
           signal: AbortSignal.timeout?.(1e4),
         });
-        if (answer.ok || /4(0[0139]|1[35]|22)/.test('' + answer.status)) {
+        if (answer.ok || /4(0[0139]|1[35]|22)/.test(answer.status as any)) {
           const said = await answer.json();
           batch.forEach((item, index) => {
             const result = !answer.ok
@@ -223,13 +223,14 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
         }
         asked = answer.headers.get('retry-after');
       } catch {
-        // Offline, blocked, or too much in flight. After five tries only the visitor's return helps.
-        if (failures > 3) asked = 1e6;
+        // A browser may have no more room for requests that outlive their page: the same at once, without.
+        if (failures & 1) continue;
+        // Offline or blocked. After six tries only the visitor's return helps.
+        asked = (failures > 4 && 1e6) as number;
       }
       // What was tracked meanwhile waits too.
       clearTimeout(timer);
-      timer = setTimeout(pump, retryDelay(failures++, asked, Math.random()));
-      return;
+      return (timer = setTimeout(pump, retryDelay(failures, asked, Math.random())));
     }
   };
   const pump = (): Promise<void> => {
@@ -238,10 +239,10 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   };
 
   const beacon = (batch: Item[]) => {
-    const half = batch.length >> 1;
-    if (!navigator.sendBeacon(addressOf(batch), write(batch)) && half) {
-      beacon(batch.slice(0, half));
-      beacon(batch.slice(half));
+    if (!navigator.sendBeacon(addressOf(batch), write(batch)) && batch[1]) {
+      const rest = batch.splice(batch.length >> 1);
+      beacon(batch);
+      beacon(rest);
     }
   };
   const onLife = ({ type }: Event) => {
@@ -331,7 +332,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       queue[item.name] = item;
       items().slice(100).forEach(withhold);
       // Who sends a form wants an answer, with or without ads.
-      if (allowed != undefined || path == 2) gate(item);
+      if (path == 2 || allowed != undefined) gate(item);
     }
     return tracked;
   };

@@ -48,6 +48,7 @@ pub struct DatasetChange {
     /// One that [`Store::knows_time_zone`].
     pub time_zone: Option<String>,
     pub lead_events: Option<LeadEvents>,
+    pub remember_clicks: Option<bool>,
 }
 
 impl DatasetChange {
@@ -64,6 +65,7 @@ impl DatasetChange {
             purchase_source,
             time_zone,
             lead_events,
+            remember_clicks,
         } = self.clone();
         set(&mut settings.name, name);
         set(&mut settings.defaults.country, default_country);
@@ -74,6 +76,7 @@ impl DatasetChange {
         set(&mut settings.purchase_source, purchase_source);
         set(&mut settings.time_zone, time_zone);
         set(&mut settings.lead_events, lead_events);
+        set(&mut settings.remember_clicks, remember_clicks);
         settings
     }
 }
@@ -284,7 +287,7 @@ impl Store {
     }
 
     /// Creates the dataset or brings it to these settings and this token, by order of the configuration. Of one that exists, stays
-    /// what no seed knows: the purchase source, the time zone and the events of leads. What is not the same is logged; what Meta
+    /// what no seed knows: the purchase source, the time zone, the events of leads and whether clicks are remembered. What is not the same is logged; what Meta
     /// said of the old token is not said of the new one.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         let id = dataset.id;
@@ -306,6 +309,7 @@ impl Store {
                     purchase_source: before.settings.purchase_source,
                     time_zone: before.settings.time_zone.clone(),
                     lead_events: before.settings.lead_events.clone(),
+                    remember_clicks: before.settings.remember_clicks,
                     ..dataset.settings.clone()
                 };
                 if after != before.settings {
@@ -449,6 +453,7 @@ async fn write(
             datasets::purchase_source.eq(settings.purchase_source.as_str()),
             datasets::time_zone.eq(&settings.time_zone),
             datasets::lead_events.eq(super::lead_events_json(&settings.lead_events)),
+            datasets::remember_clicks.eq(settings.remember_clicks),
             datasets::updated_at.eq(rastro_now()),
         ))
         .execute(connection)

@@ -293,7 +293,7 @@ test('delivery', { skip }, async (t) => {
   });
 
   await world.scene(
-    'a request that cannot be answered stops after five tries until the visitor is back',
+    'a request that cannot be answered stops after six tries, each second one without keepalive, until the visitor is back',
     async (t) => {
       proxy.fault = ({ path }) => (path == collect ? 'cut' : undefined);
       const page = await open(await world.visitor(t, { quiet: false }));
@@ -309,10 +309,10 @@ test('delivery', { skip }, async (t) => {
         };
         rastro.track('Blocked');
       });
-      await page.waitForFunction(() => tries.length == 5);
+      await page.waitForFunction(() => tries.length == 6);
       await page.evaluate(() => void rastro.track('Blocked too'));
       await page.evaluate(() => new Promise((done) => setTimeout(done, 100)));
-      assert.deepEqual(await page.evaluate(() => tries), [true, false, true, false, true]);
+      assert.deepEqual(await page.evaluate(() => tries), [true, false, true, false, true, false]);
       proxy.fault = () => undefined;
       await page.evaluate(() => dispatchEvent(new Event('online')));
       await until(() => stored('Blocked')[0] && stored('Blocked too')[0]);

@@ -23,7 +23,8 @@ export const skip = !browserPath && !env.CI && 'no Chromium: set CHROME_PATH or 
 export const real = env.RASTRO_GATEWAY_URL;
 export const key = env.RASTRO_KEY ?? publishableKey;
 
-export async function startWorld(t) {
+/** `browser: false`: none is started, for a test that brings its own. */
+export async function startWorld(t, { browser: wanted = true } = {}) {
   const pages = new Map();
   const server = createServer(async (request, response) => {
     const { pathname, search } = new URL(request.url, 'http://page');
@@ -45,7 +46,7 @@ export async function startWorld(t) {
       });
   const proxy = await startProxy({ target: gateway.url });
   const track = `http://track.example.com.br:${proxy.port}`;
-  const browser = await chromium.launch({
+  const browser = wanted && (await chromium.launch({
     executablePath: browserPath,
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
     args: [
@@ -58,7 +59,7 @@ export async function startWorld(t) {
       '--disable-sync',
       '--host-resolver-rules=MAP *.example.com.br 127.0.0.1',
     ],
-  });
+  }));
 
   const world = {
     host,
@@ -176,7 +177,7 @@ export async function startWorld(t) {
       await action(t);
     });
   t.after(async () => {
-    await browser.close();
+    if (browser) await browser.close();
     server.closeAllConnections();
     server.close();
     proxy.close();

@@ -102,13 +102,13 @@ test("23: fbc in Meta's form, with its case", () => {
 });
 
 test('the next try: what the gateway asks for, else jitter that grows to a minute', () => {
-  assert.equal(retryDelay(0, '7', 0.5), 7000);
-  assert.equal(retryDelay(0, null, 0.5), 500);
-  assert.equal(retryDelay(3, null, 1), 8000);
+  assert.equal(retryDelay(1, '7', 0.5), 7000);
+  assert.equal(retryDelay(1, null, 0.5), 500);
+  assert.equal(retryDelay(4, null, 1), 8000);
   assert.equal(retryDelay(40, null, 1), 60000);
   assert.equal(retryDelay(2, undefined, 0), 0);
   assert.equal(
-    retryDelay(1, 'Fri, 27 Nov 2026 23:59:59 GMT', 0.5),
+    retryDelay(2, 'Fri, 27 Nov 2026 23:59:59 GMT', 0.5),
     1000,
     'a date is not read: the jitter holds',
   );
