@@ -55,8 +55,14 @@ fn is_base64url(text: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
+/// When the browser or click id was made, in milliseconds since 1970. `None`: it is not a valid one.
+pub fn time_ms(value: &str) -> Option<i64> {
+    let created = value.split('.').nth(2)?.parse().ok()?;
+    is_valid(value).then_some(created)
+}
+
 /// The id of the click inside a valid `fbc`.
-pub(crate) fn click_of(fbc: &str) -> Option<&str> {
+pub fn click_of(fbc: &str) -> Option<&str> {
     fbc.split('.').nth(3)
 }
 

@@ -10,6 +10,7 @@ mod draft;
 mod facts;
 mod fields;
 pub mod names;
+mod remembered;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,7 @@ use crate::user_data::{UserData, Visitor};
 
 pub(crate) use draft::Draft;
 pub use facts::Facts;
+pub use remembered::with_browser_ids;
 
 const DAY: i64 = 24 * 60 * 60;
 /// The longest finished event taken, in bytes of JSON. Meta documents no limit; a request carries up to a thousand.

@@ -58,6 +58,8 @@ pub struct UserData<'a> {
     pub client_user_agent: Option<Cow<'a, str>>,
     pub fbc: Option<Cow<'a, str>>,
     pub fbp: Option<Cow<'a, str>>,
+    /// Of the first phone number, how a person is found again by it.
+    short_phone: Option<HashedKey>,
     /// Identifiers that are sent as they came: `lead_id`, `page_id`, ...
     plain: Vec<(&'static str, Json<'a>)>,
 }
@@ -160,6 +162,8 @@ impl<'a> UserData<'a> {
                         at,
                         "is an MD5 hash: it was passed on, but Meta finds people by SHA-256",
                     );
+                } else if key == MatchKey::Phone && self.short_phone.is_none() {
+                    self.short_phone = match_keys::phone_without_ninth_digit(&text, reading.country);
                 }
             }
             Err(other) => findings.left_out_kind(at, "a string or a list of strings", &other),
@@ -261,6 +265,14 @@ impl<'a> UserData<'a> {
                 .add(MatchKey::Country, country.as_str(), reading)
                 .expect("a country code is a country that can be hashed");
         }
+    }
+
+    /// The hash of the phone number by which a person is found again: in Brazil without its ninth digit, as in
+    /// [`crate::person::PersonKeys`]. One that came hashed is taken as it is, and finds who was written the same way.
+    pub fn phone_to_find_by(&self) -> Option<&HashedKey> {
+        self.short_phone
+            .as_ref()
+            .or_else(|| self.hashed.get(MatchKey::Phone).next())
     }
 
     /// Whether an identifier is there, by its name on the wire.

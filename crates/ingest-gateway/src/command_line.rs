@@ -33,6 +33,7 @@ usage: ingest-gateway dataset list
 settings (an empty value takes one away):
        --name NAME --default-country br --default-currency BRL --time-zone America/Sao_Paulo --purchase-source recorded|verified
        --allowed-origins ORIGIN,ORIGIN --cookie-domain DOMAIN --lead-events scheduled=Schedule,customer=Subscribe
+       --remember-clicks true|false
        --test-event-code CODE --test-event-code-until 2026-12-31T23:59:59Z
 with all: --json (what the API answers), --as NAME (for the log; by default your user name)";
 
@@ -128,6 +129,9 @@ fn field(name: &str, value: &str) -> anyhow::Result<Value> {
             .map(pair)
             .collect::<anyhow::Result<Map<_, _>>>()
             .map(Value::Object);
+    }
+    if name == "remember_clicks" {
+        return Ok(value.parse().map_or_else(|_| Value::from(value), Value::Bool));
     }
     if LISTS.contains(&name) {
         return Ok(value
@@ -413,6 +417,7 @@ mod tests {
             "--cookie-domain",
             "",
             "--lead-events=scheduled=Schedule,customer=Subscribe",
+            "--remember-clicks=false",
             "--json",
             "--as",
             "ana",
@@ -427,6 +432,7 @@ mod tests {
             "allowed_origins": ["https://a.example", "https://b.example"],
             "cookie_domain": null,
             "lead_events": {"scheduled": "Schedule", "customer": "Subscribe"},
+            "remember_clicks": false,
         });
         assert_eq!(Value::Object(typed.fields), expected);
         assert!(Typed::read(&["dataset", "--name"]).is_err());

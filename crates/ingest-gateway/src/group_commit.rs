@@ -354,6 +354,7 @@ mod tests {
             traceparent: None,
             withheld: false,
             payload: String::new(),
+            recall: None,
         };
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let waiting = Waiting {

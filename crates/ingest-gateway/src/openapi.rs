@@ -442,6 +442,8 @@ pub(crate) struct DatasetBody {
     /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map is the whole map.
     #[schema(value_type = Option<std::collections::HashMap<String, String>>, example = json!({"scheduled": "Schedule"}))]
     lead_events: Option<()>,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    remember_clicks: Option<bool>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -34,6 +34,8 @@ pub struct DatasetSettings {
     /// Where the business's days begin and end: a name of the IANA time zones.
     pub time_zone: String,
     pub lead_events: LeadEvents,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    pub remember_clicks: bool,
 }
 
 impl Default for DatasetSettings {
@@ -47,6 +49,7 @@ impl Default for DatasetSettings {
             purchase_source: PurchaseSource::default(),
             time_zone: "America/Sao_Paulo".to_owned(),
             lead_events: LeadEvents::default(),
+            remember_clicks: true,
         }
     }
 }
@@ -71,6 +74,7 @@ pub(crate) type SettingsRow = (
     String,
     String,
     Value,
+    bool,
 );
 
 /// Their names, in the same order.
@@ -85,6 +89,7 @@ type SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 pub(crate) const SETTINGS: SettingsColumns = (
@@ -98,6 +103,7 @@ pub(crate) const SETTINGS: SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::remember_clicks,
 );
 
 #[derive(Insertable)]
@@ -115,6 +121,7 @@ struct NewDataset {
     purchase_source: &'static str,
     time_zone: String,
     lead_events: Value,
+    remember_clicks: bool,
 }
 
 impl DatasetSettings {
@@ -130,6 +137,7 @@ impl DatasetSettings {
             source,
             zone,
             events,
+            remember_clicks,
         ) = row;
         let country = country
             .map(|code| {
@@ -156,6 +164,7 @@ impl DatasetSettings {
             })?,
             time_zone: zone,
             lead_events: lead_events_of(&events)?,
+            remember_clicks,
         })
     }
 
@@ -178,6 +187,7 @@ impl DatasetSettings {
             "purchase_source": self.purchase_source.as_str(),
             "time_zone": self.time_zone,
             "lead_events": lead_events_json(&self.lead_events),
+            "remember_clicks": self.remember_clicks,
         });
         match settings {
             Value::Object(settings) => settings,
@@ -212,7 +222,7 @@ impl Store {
     }
 
     /// Creates the dataset or brings it to these settings and this token. Of one that exists, stays what no seed knows: the
-    /// purchase source, the time zone and the events of leads.
+    /// purchase source, the time zone, the events of leads and whether clicks are remembered.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         diesel::insert_into(datasets::table)
             .values(self.row(dataset))
@@ -258,6 +268,7 @@ impl Store {
             purchase_source: settings.purchase_source.as_str(),
             time_zone: settings.time_zone.clone(),
             lead_events: lead_events_json(&settings.lead_events),
+            remember_clicks: settings.remember_clicks,
         }
     }
 

@@ -20,6 +20,7 @@ use crate::event_outcomes::{self, EventOutcome, Outcome, Refusal};
 use crate::idempotency_keys::{self, IdempotencyKey};
 use crate::leads::{self, NewLead};
 use crate::purchases::{self, MadeEvent, NewPurchase, PurchaseChange};
+use crate::recall::{self, Recall};
 use crate::schema::events;
 use crate::send_queue::{self, ReadyEvent};
 use crate::statement::Prepare;
@@ -56,6 +57,8 @@ pub struct NewEvent {
     pub withheld: bool,
     /// The finished server event as JSON.
     pub payload: String,
+    /// By what its browser is looked up, if it comes without one. `None`: it is stored as it is.
+    pub recall: Option<Recall>,
 }
 
 /// Where an event comes from: the same for all events of a request.
@@ -90,6 +93,7 @@ impl NewEvent {
             traceparent: origin.traceparent,
             withheld: origin.withheld,
             payload: event.to_json(),
+            recall: None,
         }
     }
 }
@@ -384,10 +388,20 @@ pub(crate) async fn accept(
     // What is left of the numbers that an earlier commit took is forgotten: numbers grow with time, and those of one commit are
     // consecutive.
     let (mut first, mut second) = (connection, connection);
-    let (_, claimed): (_, Vec<ClaimedKey>) = tokio::try_join!(
-        sql_query("DISCARD SEQUENCES").prepared().execute(&mut first),
-        claim.load(&mut second),
-    )?;
+    let claiming = async {
+        let ((), claimed) = tokio::try_join!(
+            async {
+                sql_query("DISCARD SEQUENCES")
+                    .prepared()
+                    .execute(&mut first)
+                    .await
+                    .map(drop)
+            },
+            claim.load(&mut second),
+        )?;
+        Ok::<Vec<ClaimedKey>, StoreError>(claimed)
+    };
+    let (claimed, recalled) = tokio::try_join!(claiming, recall::look_up(connection, &by_key))?;
     let mut claimed: HashMap<Uuid, ClaimedKey> = claimed
         .into_iter()
         .map(|claim| (claim.event_key, claim))
@@ -407,6 +421,10 @@ pub(crate) async fn accept(
                 duplicates.push(event);
             }
         }
+    }
+    let completed: Vec<Option<NewEvent>> = fresh.iter().map(|(event, _)| recalled.complete(event)).collect();
+    for ((event, _), completed) in fresh.iter_mut().zip(&completed) {
+        *event = completed.as_ref().unwrap_or(event);
     }
     // One after another on the wire, and each without waiting for the one before it.
     let sent = fresh.iter().filter(|(event, _)| !event.withheld);

@@ -40,6 +40,7 @@ mod payment_accounts;
 mod payment_notifications;
 mod payments;
 mod purchases;
+mod recall;
 mod reconciliation;
 mod revenue;
 mod revenue_forecasts;
@@ -91,6 +92,7 @@ pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
 };
 pub use purchases::{NewPurchase, PurchaseChange};
+pub use recall::Recall;
 pub use reconciliation::{
     Comparison, ComparisonKind, Finding, FindingAction, FindingKind, Ledger, LocalPayment, NewComparison,
     SliceSums,

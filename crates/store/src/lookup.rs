@@ -23,7 +23,7 @@ impl Pepper {
     }
 
     /// One kind of identifier of one dataset: the same person in two datasets are two look-ups.
-    fn of(&self, dataset: DatasetId, kind: &str, hashed: &HashedKey) -> Vec<u8> {
+    pub(crate) fn of(&self, dataset: DatasetId, kind: &str, hashed: &HashedKey) -> Vec<u8> {
         let mut mac = self.0.clone();
         mac.update(&dataset.as_i64().to_be_bytes());
         mac.update(kind.as_bytes());

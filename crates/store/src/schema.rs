@@ -34,6 +34,7 @@ diesel::table! {
         meta_name -> Nullable<Text>,
         token_checked_at -> Nullable<Timestamptz>,
         retired_at -> Nullable<Timestamptz>,
+        remember_clicks -> Bool,
     }
 }
 

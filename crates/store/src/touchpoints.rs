@@ -5,6 +5,7 @@ use std::fmt;
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rastro_core::click_id;
 use rastro_core::dataset::DatasetId;
 use rastro_core::page::Page;
 use rastro_core::touchpoint::Touchpoint;
@@ -66,6 +67,12 @@ impl fmt::Debug for LastClicks {
 }
 
 impl LastClicks {
+    /// The last click at Meta as an `fbc`, with the time at which it was first heard of.
+    pub fn fbc(&self) -> Option<String> {
+        let fbc = click_id::fbc_from_click(self.fbclid.as_deref()?, self.fbclid_at_ms?);
+        click_id::is_valid(&fbc).then_some(fbc)
+    }
+
     /// Puts the clicks where an event's own page names none of their network.
     pub fn complete(&self, page: &mut Page) {
         for (name, id) in [

@@ -68,6 +68,7 @@ fn hot(count: i64) -> Vec<Hot> {
     let stored = list(count, "bigint", |index| (index * 100 + 1).to_string());
     let keys = list(count, "uuid", |index| format!("md5('{}')", index * 100));
     let new_keys = list(count, "uuid", |index| format!("md5('new {index}')"));
+    let lookups = list(count, "bytea", |index| format!("sha256('{index}')"));
     let days = of("current_date", "date", count);
     let texts = of("'a'", "text", count);
     let no_texts = of("NULL", "text", count);
@@ -98,6 +99,12 @@ fn hot(count: i64) -> Vec<Hot> {
              text[], text[], text[], timestamptz, date",
             "{datasets}, {numbers}, {texts}, {texts}, {seconds}, {seconds}, {texts}, {facts}, {texts}, {no_numbers},
              {uuids}, {no_texts}, {no_texts}, {texts}, now(), current_date"
+        ),
+        hot!(
+            Kept,
+            "recall",
+            "bigint[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[]",
+            "ARRAY[1, 2]::bigint[], {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}"
         ),
         hot!(Kept, "insert_ready", ready_types, "{ready}"),
         hot!(ForEachCall, "insert_ready", ready_types, "{ready}"),
@@ -198,6 +205,14 @@ const FILL: &str = "
     FROM generate_series(1, 200000) AS n;
     INSERT INTO event_outcomes (dataset_id, day, outcome, event_number, event_name, event_id, created_at)
     SELECT n % 100 + 1, current_date - 1 + (n / 100 % 100)::integer, 'duplicate', n, 'Lead', 'e' || n, now()
+    FROM generate_series(1, 200000) AS n;
+    INSERT INTO leads (dataset_id, lead_id, contact, email_hmac, phone_hmac, external_id_hmac, visitor_hmac, ads_refused, event_day,
+        event_id, request_id, created_at, updated_at)
+    SELECT n % 100 + 1, n, '', sha256(n::text::bytea), sha256(n::text::bytea), sha256(n::text::bytea), sha256(n::text::bytea), false,
+        current_date, 'e' || n, gen_random_uuid(), now() - n * interval '10 seconds', now()
+    FROM generate_series(1, 200000) AS n;
+    INSERT INTO touchpoints (dataset_id, visitor_hmac, touched_at, channel, fbclid, created_at)
+    SELECT n % 100 + 1, sha256((n / 2)::text::bytea), now() - n * interval '10 seconds', 'paid_social', 'IwAR' || n, now()
     FROM generate_series(1, 200000) AS n;
     INSERT INTO send_batches (dataset_id, test_event_code, event_numbers, retries, first_day, last_day, lease_expires_at,
         owner, claimed_at)

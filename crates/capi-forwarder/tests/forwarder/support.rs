@@ -50,6 +50,7 @@ pub(crate) async fn accept_for(world: &World, dataset_id: DatasetId, ids: &[&str
             key_id: None,
             withheld: false,
             payload: lead(id, world.now()).to_string(),
+            recall: None,
             request_id: Uuid::nil(),
             traceparent: None,
         };

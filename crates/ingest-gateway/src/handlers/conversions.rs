@@ -297,7 +297,13 @@ impl<'r> Reader<'r> {
             traceparent: self.traceparent.clone(),
             withheld: self.intake.consent_refused,
         };
-        NewEvent::new(event, origin)
+        let mut new_event = NewEvent::new(event, origin);
+        let caller = &self.key.caller;
+        if caller.settings.remember_clicks && !self.intake.consent_refused {
+            let is_browser = caller.kind == ApiKeyKind::Publishable;
+            new_event.recall = self.app.store.recall(caller.dataset_id, event, is_browser);
+        }
+        new_event
     }
 
     /// Logs and counts a single event that is refused.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use rastro_core::click_id;
 use rastro_core::event::Intake;
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, Object};
@@ -202,13 +201,8 @@ async fn last_clicks(
 
 /// What the buyer's browser had, by Meta's names: as the lead has it, else the last click with its own time.
 fn remembered<'a>(lead: Option<&KnownLead>, clicks: Option<&LastClicks>) -> Object<'a> {
-    let fbc_of_click = || {
-        let clicks = clicks?;
-        let fbc = click_id::fbc_from_click(clicks.fbclid.as_deref()?, clicks.fbclid_at_ms?);
-        click_id::is_valid(&fbc).then_some(fbc)
-    };
     let fbp = lead.and_then(|lead| lead.fbp.clone());
-    let fbc = lead.and_then(|lead| lead.fbc.clone()).or_else(fbc_of_click);
+    let fbc = lead.and_then(|lead| lead.fbc.clone()).or_else(|| clicks?.fbc());
     [("fbp", fbp), ("fbc", fbc)]
         .into_iter()
         .filter_map(|(name, id)| Some((Cow::Borrowed(name), Json::String(id?.into()))))

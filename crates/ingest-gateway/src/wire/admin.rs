@@ -27,7 +27,13 @@ const DATASET_ID: &str = "the number that Events Manager shows, as text, such as
 
 /// Reads the settings that a body names. Whether a time zone is known, only the database can tell.
 pub(crate) fn change(fields: &mut Fields<'_>, now: DateTime<Utc>) -> DatasetChange {
-    for name in ["name", "purchase_source", "time_zone", "lead_events"] {
+    for name in [
+        "name",
+        "purchase_source",
+        "time_zone",
+        "lead_events",
+        "remember_clicks",
+    ] {
         if fields.is_null(name) {
             fields.wrong(name, "cannot be null");
         }
@@ -92,6 +98,10 @@ pub(crate) fn change(fields: &mut Fields<'_>, now: DateTime<Utc>) -> DatasetChan
         purchase_source,
         time_zone,
         lead_events: lead_events(fields),
+        remember_clicks: fields.take("remember_clicks", "true or false", |choice| match choice {
+            Json::Bool(choice) => Some(choice),
+            _ => None,
+        }),
     }
 }
 
@@ -257,6 +267,8 @@ pub(crate) struct DatasetView {
     pub(crate) purchase_source: &'static str,
     /// Which event a lead becomes when it comes to a status.
     pub(crate) lead_events: BTreeMap<String, String>,
+    /// Whether an event that comes without a click id gets the one that is remembered of its person.
+    pub(crate) remember_clicks: bool,
     /// What Meta calls it, and when Meta last said so of the stored access token; null: it has not.
     pub(crate) meta_name: Option<String>,
     pub(crate) token_checked_at: Option<DateTime<Utc>>,
@@ -292,6 +304,7 @@ impl From<KnownDataset> for DatasetView {
                 .iter()
                 .map(|(status, name)| (status.as_str().to_owned(), name.to_owned()))
                 .collect(),
+            remember_clicks: settings.remember_clicks,
             meta_name: dataset.meta_name,
             token_checked_at: dataset.token_checked_at,
             retired_at: dataset.retired_at,
@@ -464,7 +477,7 @@ mod tests {
     fn every_wrong_setting_is_named_at_once() {
         let wrong = r#"{"name":"","default_country":"Brasil","default_currency":"XXX","cookie_domain":"br",
             "allowed_origins":["https://a.example/"],"purchase_source":"x","time_zone":7,"lead_events":{"won":"X"},
-            "test_event_code":"T1","acess_token":"EAA"}"#;
+            "remember_clicks":"yes","test_event_code":"T1","acess_token":"EAA"}"#;
         let named = read(wrong).unwrap_err();
         let expected = [
             "/name",
@@ -476,6 +489,7 @@ mod tests {
             "/time_zone",
             "/test_event_code_until",
             "/lead_events/won",
+            "/remember_clicks",
             "/acess_token",
         ];
         assert_eq!(named, expected);

@@ -45,6 +45,7 @@ pub struct DatasetChange {
     /// One that [`Store::knows_time_zone`].
     pub time_zone: Option<String>,
     pub lead_events: Option<LeadEvents>,
+    pub remember_clicks: Option<bool>,
 }
 
 impl DatasetChange {
@@ -61,6 +62,7 @@ impl DatasetChange {
             purchase_source,
             time_zone,
             lead_events,
+            remember_clicks,
         } = self.clone();
         set(&mut settings.name, name);
         set(&mut settings.defaults.country, default_country);
@@ -71,6 +73,7 @@ impl DatasetChange {
         set(&mut settings.purchase_source, purchase_source);
         set(&mut settings.time_zone, time_zone);
         set(&mut settings.lead_events, lead_events);
+        set(&mut settings.remember_clicks, remember_clicks);
         settings
     }
 }
@@ -382,6 +385,7 @@ async fn write(
             datasets::purchase_source.eq(settings.purchase_source.as_str()),
             datasets::time_zone.eq(&settings.time_zone),
             datasets::lead_events.eq(super::lead_events_json(&settings.lead_events)),
+            datasets::remember_clicks.eq(settings.remember_clicks),
             datasets::updated_at.eq(rastro_now()),
         ))
         .execute(connection)

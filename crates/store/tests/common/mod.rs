@@ -41,6 +41,7 @@ pub(crate) fn event(dataset: i64, code: &str, id: &str) -> NewEvent {
         traceparent: None,
         withheld: false,
         payload: format!(r#"{{"event_name":"Lead","event_id":"{id}"}}"#),
+        recall: None,
     }
 }
 
