@@ -6,6 +6,8 @@ mod client;
 mod dataset_quality;
 mod datasets;
 mod events;
+#[cfg(test)]
+mod fuzz;
 mod insights;
 mod lenient;
 mod outcome;

@@ -14,6 +14,8 @@ mod auth;
 mod body;
 mod browser;
 mod cors;
+#[cfg(test)]
+mod fuzz;
 mod group_commit;
 mod handlers;
 mod idempotency;
