@@ -1,7 +1,7 @@
 //! What `make bench` sends through the other ways in is what a gateway takes, and a browser can be asked what the script costs it.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
-use rastro_lab::bench::doors::templates;
+use rastro_lab::bench::doors::{everything, templates};
 use rastro_lab::sample::lead;
 use rastro_service::clock::Clock;
 use rastro_test_support::http::Connection;
@@ -24,17 +24,24 @@ async fn every_way_in_that_is_measured_takes_what_is_sent_there() {
     let address = gateway.address_after("\"listening on ").await;
     let event = lead("doors", Clock::system().now());
     let keys = (Key::Secret.as_str(), Key::Publishable.as_str());
-    for (number, (name, template)) in templates(&event, keys.0, keys.1).into_iter().enumerate() {
+    let doors = templates(&event, keys.0, keys.1);
+    let all = ("everything", everything(&event, keys.1));
+    for (number, (name, template)) in doors.into_iter().chain([all]).enumerate() {
         let mut connection = Connection::open(address.parse().unwrap()).await.unwrap();
         let request = template.filled(number as u64).unwrap();
         let answer = connection.exchange(request.as_bytes()).await.unwrap();
         let said = String::from_utf8_lossy(answer.body);
         assert_eq!(answer.status, 202, "{name}: {said}");
     }
-    assert_eq!(world.census().await.accepted, 4);
-    for table in ["leads", "purchases", "idempotency_keys"] {
+    assert_eq!(world.census().await.accepted, 7);
+    for (table, rows) in [
+        ("leads", "2"),
+        ("purchases", "1"),
+        ("idempotency_keys", "2"),
+        ("touchpoints", "1"),
+    ] {
         let count = format!("SELECT count(*) FROM {table}");
-        assert_eq!(world.database.value(&count).await, "1", "{table}");
+        assert_eq!(world.database.value(&count).await, rows, "{table}");
     }
 
     let script = concat!(

@@ -20,9 +20,11 @@ pub const PAGE: &str = "page";
 pub const IDEMPOTENT: &str = "idempotent";
 pub const LEADS: &str = "leads";
 pub const PURCHASES: &str = "purchases";
+pub const REMEMBERING: &str = "remembering";
+pub const WITH_CLICK: &str = "with_click";
 
 /// The requests of one event each, by the name of their door.
-pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'static str, Template); 4] {
+pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'static str, Template); 6] {
     let bearer = format!("Bearer {secret_key}");
     let server = [
         ("Authorization", bearer.as_str()),
@@ -41,6 +43,10 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
     );
     let order = "{\"purchase\":{\"order_id\":\"bench-############\",\"value\":129.9,\"currency\":\"BRL\",\
         \"email\":\"ana.souza.############@example.com\",\"service_type\":\"clareamento\"}}";
+    let with_click = event.replace(
+        "\"user_data\":{",
+        "\"user_data\":{\"fbc\":\"fb.1.1700000000000.IwAR############\",",
+    );
     [
         (
             PAGE,
@@ -49,7 +55,30 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
         (IDEMPOTENT, Template::post(conversions, &with_key, event)),
         (LEADS, Template::post("/api/leads/capture", &server, &lead)),
         (PURCHASES, Template::post("/api/purchases/record", &server, order)),
+        // By now there are leads by which each person is looked up, unless the event brings its own click.
+        (REMEMBERING, Template::post(conversions, &server, event)),
+        (WITH_CLICK, Template::post(conversions, &server, &with_click)),
     ]
+}
+
+/// A lead as a page sends it, with all that a capture may bring: consent, the contacts with ads, an idempotency key.
+pub fn everything(event: &str, publishable_key: &str) -> Template {
+    let page = [
+        ("Origin", "http://127.0.0.1"),
+        ("Content-Type", "text/plain;charset=UTF-8"),
+    ];
+    let seconds = event.split("\"event_time\":").nth(1).unwrap_or_default();
+    let seconds: String = seconds.chars().take_while(char::is_ascii_digit).collect();
+    let touch = format!(
+        "{{\"fbclid\":\"IwAR############\",\"utm_source\":\"ig\",\"landing\":\"/\",\"at\":{seconds}000}}"
+    );
+    let body = format!(
+        "{{\"consent\":{{\"ad_storage\":\"granted\",\"ad_user_data\":\"granted\"}},\
+         \"attribution\":{{\"first\":{touch},\"last\":{touch}}},\"idempotency_key\":\"all-############\",\
+         \"lead\":{{\"name\":\"Ana ### de Souza\",\"email\":\"ana.souza.############@example.com\",\
+         \"phone\":\"+55 (11) 9########\",\"message\":\"Quero agendar\"}},\"event\":{event}}}"
+    );
+    Template::post(&format!("/api/leads/capture?key={publishable_key}"), &page, &body)
 }
 
 /// What the script costs a page.
@@ -90,7 +119,7 @@ impl Bench {
             warm_up: Duration::from_secs(1),
             measured: length,
         };
-        let [_, _, (_, leads), _] = system.doors();
+        let leads = system.lead_with_everything();
         let load = system.load_of(Arc::new(leads), 4, Pace::PerSecond(THOUSAND_A_MINUTE), window);
         let processes = [
             ("meta", self.sandbox.pid()),

@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::bench::claims::{Claims, Expiry};
-use crate::bench::doors::{IDEMPOTENT, LEADS, PAGE, PURCHASES, Script};
+use crate::bench::doors::{IDEMPOTENT, LEADS, PAGE, PURCHASES, REMEMBERING, Script, WITH_CLICK};
 use crate::bench::measure::{Measurement, median};
 use crate::bench::{BATCH, COPY, DRAIN, NAIVE, Round, SINGLE, STATEMENT, THROUGH, THROUGH_OTHER};
 use crate::books::{AtMeta, Books, Tables};
 
 /// The configurations in the order of a round, and what each is.
-const CONFIGURATIONS: [(&str, &str); 12] = [
+const CONFIGURATIONS: [(&str, &str); 14] = [
     (NAIVE, "naive: 3 statements each, pool of 16, 256 conns"),
     (STATEMENT, "1 accept transaction each, pool of 16, 256 conns"),
     (SINGLE, "gateway, 1 event a request, 256 conns"),
@@ -22,6 +22,8 @@ const CONFIGURATIONS: [(&str, &str); 12] = [
     (IDEMPOTENT, "the same with an idempotency key each"),
     (LEADS, "leads captured, each with its event"),
     (PURCHASES, "purchases recorded, each with its event"),
+    (REMEMBERING, "plain events without a click, beside those leads"),
+    (WITH_CLICK, "the same with a click each: nobody is looked up"),
     (COPY, "COPY into the same three tables"),
     (DRAIN, "forwarder: claim + send + finish, alone"),
     (THROUGH, "in and out at once, 1 event a request"),
@@ -29,7 +31,7 @@ const CONFIGURATIONS: [(&str, &str); 12] = [
 ];
 
 /// The ratios of events per second, by key: this configuration against that one, and what is aimed at.
-const RATIOS: [(&str, &str, &str, f64); 10] = [
+const RATIOS: [(&str, &str, &str, f64); 11] = [
     ("ratio_single_vs_naive", SINGLE, NAIVE, 5.0),
     ("ratio_single_vs_statement", SINGLE, STATEMENT, 0.0),
     ("ratio_batch_vs_naive", BATCH, NAIVE, 8.0),
@@ -39,6 +41,8 @@ const RATIOS: [(&str, &str, &str, f64); 10] = [
     ("ratio_idempotent_vs_single", IDEMPOTENT, SINGLE, 0.77),
     ("ratio_leads_vs_single", LEADS, SINGLE, 0.5),
     ("ratio_purchases_vs_single", PURCHASES, SINGLE, 0.5),
+    // What it costs to look for the click of an event that comes without one.
+    ("ratio_remembering_vs_with_click", REMEMBERING, WITH_CLICK, 0.8),
     ("ratio_through_vs_other_build", THROUGH, THROUGH_OTHER, 0.85),
     ("ratio_drain_vs_single", DRAIN, SINGLE, 0.0),
 ];

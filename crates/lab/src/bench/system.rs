@@ -125,8 +125,13 @@ impl System {
     }
 
     /// The other ways in, by their names.
-    pub fn doors(&self) -> [(&'static str, Template); 4] {
+    pub fn doors(&self) -> [(&'static str, Template); 6] {
         doors::templates(&self.event, SECRET_KEY, PUBLISHABLE_KEY)
+    }
+
+    /// A lead with all that a capture may bring.
+    pub fn lead_with_everything(&self) -> Template {
+        doors::everything(&self.event, PUBLISHABLE_KEY)
     }
 
     /// Where pages send to, and their key.
