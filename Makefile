@@ -2,7 +2,7 @@
 # One at a time even under `make -j`: they share the checkout's build, clusters and processes.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-clients check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi \
+.PHONY: help demo down test test-clients test-browsers fuzz check bench lookup chaos drill-failover drill-upgrade audit coverage migrate openapi \
 	images compose test-deploy clean-local
 
 help: ## list these targets
@@ -19,6 +19,12 @@ test: ## formatting, clippy and all tests, on a scratch PostgreSQL of their own 
 
 test-clients: ## the clients that are too large for `make test`: Segment's destinations (102 MB from npm)
 	@scripts/test-clients.sh
+
+test-browsers: ## the browser's side in Firefox and WebKitGTK too, installed on Debian; Chromium is part of `make test`
+	@scripts/test-browsers.sh
+
+fuzz: ## the parsers against ever new wrong input (SECONDS=n for each, 60; SEED=text tries the same again)
+	@scripts/fuzz.sh "$(SECONDS)" "$(SEED)"
 
 check: ## formatting and clippy only, warnings are errors
 	@cargo fmt --all --check

