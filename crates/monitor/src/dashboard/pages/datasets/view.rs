@@ -123,8 +123,8 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
         @if let Some(wrong) = &data.wrong { div.banner.err role="alert" { (layout::icon("bang", 18)) p { (wrong) } } }
         @if let Some(at) = dataset.retired_at { div.banner role="status" { (layout::icon("pause", 18)) p {
             (lang.t("Aposentado desde ", "Retired since ")) (frame.zone.full(lang, at)) ". "
-            (lang.t("As chaves dele não abrem mais nada: quem ainda envia recebe 401. O que já foi aceito segue para a Meta.",
-                "Its keys open nothing any more: whoever still sends is answered 401. What was accepted still goes to Meta.")) } } }
+            (lang.t("As chaves dele não abrem mais nada: quem ainda envia recebe 403. O que já foi aceito segue para a Meta.",
+                "Its keys open nothing any more: whoever still sends is answered 403. What was accepted still goes to Meta.")) } } }
         div.grid {
             (card("c7", "steps", lang.t("Do zero ao primeiro evento", "From nothing to the first event"), "", &html! {
                 ol.steps {
