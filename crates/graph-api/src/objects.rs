@@ -131,7 +131,9 @@ impl GraphApi {
     ) -> Result<(), Failure> {
         let url = format!("{}/{id}", self.base());
         let (json, _) = answer(self.client().post(url).json(parameters), access_token).await?;
-        done(&json)
+        is_done(&json)
+            .then_some(())
+            .ok_or_else(|| misread("that it was done"))
     }
 
     /// Deletes an object for good.
@@ -141,13 +143,12 @@ impl GraphApi {
     pub async fn delete_object(&self, id: &str, access_token: &SecretString) -> Result<(), Failure> {
         let url = format!("{}/{id}", self.base());
         let (json, _) = answer(self.client().delete(url), access_token).await?;
-        done(&json)
+        is_done(&json)
+            .then_some(())
+            .ok_or_else(|| misread("that it was done"))
     }
 }
 
-fn done(json: &Value) -> Result<(), Failure> {
-    match json["success"] == false {
-        true => Err(misread("that it was done")),
-        false => Ok(()),
-    }
+fn is_done(json: &Value) -> bool {
+    json["success"] != false
 }

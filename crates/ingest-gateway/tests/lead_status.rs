@@ -372,6 +372,7 @@ async fn whoever_moves_a_lead_while_its_person_is_erased_brings_nothing_of_the_p
         request_id: Uuid::now_v7(),
         traceparent: None,
         withheld: false,
+        recall: None,
         payload: format!(r#"{{"event_name":"{name}","user_data":{{"em":"{EMAIL_SHA256}"}}}}"#),
     };
     let late = LeadStep {

@@ -166,7 +166,15 @@ async fn who_refused_ads_or_asked_to_be_forgotten_is_not_remembered() {
         named_by: vec!["email"],
         ..PersonSought::default()
     };
-    assert_eq!(world.store.erase_person(dataset, &sought).await.unwrap().leads, 1);
+    assert_eq!(
+        world
+            .store
+            .erase_person(dataset, &sought, "bia")
+            .await
+            .unwrap()
+            .leads,
+        1
+    );
     world.advance(Duration::from_secs(3 * 86_400)).await;
 
     let person =

@@ -718,7 +718,7 @@ async fn going_back_opens_no_door_that_was_closed_and_forgets_no_step_of_a_lead(
         "revoked before 2026-10-01",
     ];
     migrate(&queue.database, |migrator| {
-        revert(migrator, since(BEFORE_ADMINISTRATION))
+        revert(migrator, since(BEFORE_ADMINISTRATION));
     })
     .await;
     assert_eq!(queue.rows(keys).await, expected);

@@ -32,7 +32,7 @@ pub(super) fn buckets(request: &Request, days: &[RevenueDay]) -> Vec<Bucket> {
     let (first, last) = (request.filter.from, request.filter.until);
     let next = |day: NaiveDate| match request.days() {
         ..=31 => day + TimeDelta::days(1),
-        ..=186 => day + TimeDelta::days(7 - i64::from(day.weekday().num_days_from_monday())),
+        32..=186 => day + TimeDelta::days(7 - i64::from(day.weekday().num_days_from_monday())),
         _ => month_of(month_of(day) + TimeDelta::days(32)),
     };
     let mut buckets = Vec::new();
