@@ -1,10 +1,11 @@
 //! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
 //! account of what became of them. Everything is left running.
 //!
-//! [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page with a form, [`account`] compares what each
+//! [`failures`] are to practise on. [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page with a form, [`account`] compares what each
 //! witness says, and [`services`] keeps the processes.
 
 pub mod account;
+pub mod failures;
 pub mod landing;
 pub mod people;
 pub mod services;
@@ -23,7 +24,7 @@ use crate::demo::landing::Form;
 use crate::demo::stream::{Origin, Request, expected, stream};
 use crate::demo::visitors::{Keys, PATIENCE, Site};
 use crate::load::{Load, Pace};
-use crate::{Progress, heading, print};
+use crate::{Progress, heading, print, variable};
 
 /// How many visitors are on the site at the same time.
 const VISITORS: usize = 16;
@@ -57,6 +58,17 @@ pub async fn demo() -> anyhow::Result<bool> {
     services.write(&account)?;
     print(&services.report(&account));
     print(&services.start_panel().await?.report());
+    if variable("FAILURES").is_some() {
+        let around = failures::Surroundings {
+            gateway: services.gateway,
+            sandbox: services.sandbox,
+            store: &services.store()?,
+            dataset_id: services.secrets.dataset_id.parse()?,
+            secret_key: &services.secrets.secret_key,
+            now: Clock::system().now().timestamp(),
+        };
+        print(&failures::prepare(&around).await?.report());
+    }
     Ok(account.problems().is_empty())
 }
 

@@ -12,7 +12,7 @@ const USAGE: &str = "\
 Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-restore|drill-upgrade
 
   demo      sends events through the real services, prints the account, and leaves everything running. DATABASE_URL: uses that
-            database instead of a private one
+            database instead of a private one. FAILURES=1: also makes five failures, to find their causes in the dashboard
   down      stops the demo; its data stays
   migrate   brings the demo's database, or DATABASE_URL's, to the newest schema
   bench     measures the services against baselines. QUICK=1: two to three minutes. BASELINE_BIN_DIR=folder: compares with

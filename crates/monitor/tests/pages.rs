@@ -50,7 +50,7 @@ async fn filled() -> TestDatabase {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::disallowed_methods, reason = "`make test` says here where Node.js is")]
+#[allow(clippy::disallowed_methods, reason = "`make test` says here where Node.js is")]
 async fn every_page_is_accessible_in_light_and_dark_on_a_desk_and_on_a_phone() {
     let node = std::env::var("RASTRO_TEST_NODE")
         .expect("RASTRO_TEST_NODE must name a Node.js: run through `make test`");
