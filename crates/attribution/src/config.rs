@@ -13,6 +13,7 @@ use rastro_store::{PaymentAccount, Store, Unsigned};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::google_ads::GoogleAdsConfig;
 use crate::mercado_pago::MercadoPagoConfig;
 use crate::meta_spend::MetaSpend;
 
@@ -27,6 +28,7 @@ pub struct Config {
     pub crediting: CreditingConfig,
     pub graph_api: GraphApiConfig,
     pub meta_spend: MetaSpendConfig,
+    pub google_ads: GoogleAdsConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -193,6 +195,7 @@ impl ServiceConfig for Config {
         );
         self.crediting.check()?;
         self.meta_spend.read()?;
+        self.google_ads.read()?;
         GraphApi::new(&self.graph_api)?;
         self.account.read().map(drop)
     }
@@ -281,6 +284,42 @@ mod tests {
             !shown.contains("first-secret") && !shown.contains("APP_USR"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_google_account_needs_all_its_secrets_and_none_is_shown() {
+        let account = [
+            ("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "123-456-7890"),
+            ("RASTRO__GOOGLE_ADS__DATASET_ID", "123456789012345"),
+            ("RASTRO__GOOGLE_ADS__DEVELOPER_TOKEN", "developer-secret"),
+            ("RASTRO__GOOGLE_ADS__CLIENT_ID", "1.apps.googleusercontent.com"),
+            ("RASTRO__GOOGLE_ADS__CLIENT_SECRET", "client-secret"),
+            ("RASTRO__GOOGLE_ADS__REFRESH_TOKEN", "refresh-secret"),
+        ];
+        assert!(load(&[]).unwrap().google_ads.read().unwrap().is_none());
+        for missing in 1..account.len() {
+            let mut rest = account.to_vec();
+            let (name, _) = rest.remove(missing);
+            assert!(load(&rest).is_err(), "without {name}");
+        }
+        let config = load(&account).unwrap();
+        assert!(config.google_ads.read().unwrap().is_some());
+        let shown = format!("{config:?}");
+        for secret in ["developer-secret", "client-secret", "refresh-secret"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        for (name, wrong) in [
+            ("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "abc"),
+            ("RASTRO__GOOGLE_ADS__LOGIN_CUSTOMER_ID", "me"),
+            ("RASTRO__GOOGLE_ADS__VERSION", "26"),
+            ("RASTRO__GOOGLE_ADS__TOKEN_URL", "http://example.com/token"),
+            ("RASTRO__GOOGLE_ADS__URL", "https://u:p@example.com"),
+        ] {
+            let mut variables = account.to_vec();
+            variables.retain(|(other, _)| *other != name);
+            variables.push((name, wrong));
+            assert!(load(&variables).is_err(), "{name}={wrong}");
+        }
     }
 
     #[test]
