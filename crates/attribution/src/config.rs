@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::attribution::Lookback;
 use rastro_core::dataset::{Currency, DatasetId};
-use rastro_core::payment::ConversionValue;
+use rastro_core::payment::{ConversionValue, Margin};
 use rastro_graph_api::{AdAccount, GraphApi, GraphApiConfig};
 use rastro_store::{PaymentAccount, Store, Unsigned};
 use secrecy::{ExposeSecret, SecretString};
@@ -155,6 +155,7 @@ pub struct AccountConfig {
     live_mode: bool,
     currency: String,
     conversion_value: String,
+    margin_percent: f64,
 }
 
 impl ServiceConfig for Config {
@@ -238,9 +239,20 @@ impl AccountConfig {
             was_blocked: false,
             currency: Currency::parse(&self.currency)
                 .context("account.currency must be an ISO code, such as \"BRL\"")?,
-            conversion_value: ConversionValue::parse(&self.conversion_value)
-                .context("account.conversion_value must be gross or net")?,
+            conversion_value: self.conversion_value()?,
         }))
+    }
+
+    fn conversion_value(&self) -> anyhow::Result<ConversionValue> {
+        let margin = if self.margin_percent == 0.0 {
+            None
+        } else {
+            let margin = Margin::from_percent(self.margin_percent);
+            Some(margin.context("account.margin_percent must be 1 to 100, or 0 where there is none")?)
+        };
+        ConversionValue::parse(&self.conversion_value, margin).context(
+            "account.conversion_value must be gross, net or margin, and account.margin_percent goes with margin only",
+        )
     }
 }
 
@@ -319,6 +331,33 @@ mod tests {
             variables.retain(|(other, _)| *other != name);
             variables.push((name, wrong));
             assert!(load(&variables).is_err(), "{name}={wrong}");
+        }
+    }
+
+    #[test]
+    fn a_margin_needs_its_share_and_nothing_else_has_one() {
+        let value = |word, percent| {
+            let account = [
+                ("RASTRO__ACCOUNT__ACCOUNT_ID", "44444"),
+                ("RASTRO__ACCOUNT__DATASET_ID", "123456789012345"),
+                ("RASTRO__ACCOUNT__ACCESS_TOKEN", "APP_USR-secret"),
+                ("RASTRO__ACCOUNT__CONVERSION_VALUE", word),
+                ("RASTRO__ACCOUNT__MARGIN_PERCENT", percent),
+            ];
+            let account = load(&account).ok()?.account.read().ok()??;
+            Some(account.conversion_value)
+        };
+        let margin = value("margin", "35.5").unwrap().margin().unwrap();
+        assert_eq!(margin.millionths(), 355_000);
+        assert_eq!(value("net", "0"), Some(ConversionValue::Net));
+        for (word, percent) in [
+            ("margin", "0"),
+            ("margin", "101"),
+            ("margin", "-5"),
+            ("gross", "35"),
+            ("half", "0"),
+        ] {
+            assert_eq!(value(word, percent), None, "{word} {percent}");
         }
     }
 
