@@ -7,12 +7,13 @@ use anyhow::{Context, ensure};
 use rastro_boot::{CommonConfig, ServiceConfig};
 use rastro_core::attribution::Lookback;
 use rastro_core::dataset::{Currency, DatasetId};
-use rastro_core::payment::ConversionValue;
+use rastro_core::payment::{ConversionValue, Margin};
 use rastro_graph_api::{AdAccount, GraphApi, GraphApiConfig};
 use rastro_store::{PaymentAccount, Store, Unsigned};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use crate::google_ads::GoogleAdsConfig;
 use crate::mercado_pago::MercadoPagoConfig;
 use crate::meta_spend::MetaSpend;
 use crate::sync::SyncConfig;
@@ -29,6 +30,7 @@ pub struct Config {
     pub graph_api: GraphApiConfig,
     pub meta_spend: MetaSpendConfig,
     pub sync: SyncConfig,
+    pub google_ads: GoogleAdsConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -155,6 +157,7 @@ pub struct AccountConfig {
     live_mode: bool,
     currency: String,
     conversion_value: String,
+    margin_percent: f64,
 }
 
 impl ServiceConfig for Config {
@@ -196,6 +199,7 @@ impl ServiceConfig for Config {
         self.crediting.check()?;
         self.meta_spend.read()?;
         self.sync.read()?;
+        self.google_ads.read()?;
         GraphApi::new(&self.graph_api)?;
         self.account.read().map(drop)
     }
@@ -238,9 +242,20 @@ impl AccountConfig {
             was_blocked: false,
             currency: Currency::parse(&self.currency)
                 .context("account.currency must be an ISO code, such as \"BRL\"")?,
-            conversion_value: ConversionValue::parse(&self.conversion_value)
-                .context("account.conversion_value must be gross or net")?,
+            conversion_value: self.conversion_value()?,
         }))
+    }
+
+    fn conversion_value(&self) -> anyhow::Result<ConversionValue> {
+        let margin = if self.margin_percent == 0.0 {
+            None
+        } else {
+            let margin = Margin::from_percent(self.margin_percent);
+            Some(margin.context("account.margin_percent must be 1 to 100, or 0 where there is none")?)
+        };
+        ConversionValue::parse(&self.conversion_value, margin).context(
+            "account.conversion_value must be gross, net or margin, and account.margin_percent goes with margin only",
+        )
     }
 }
 
@@ -284,6 +299,69 @@ mod tests {
             !shown.contains("first-secret") && !shown.contains("APP_USR"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_google_account_needs_all_its_secrets_and_none_is_shown() {
+        let account = [
+            ("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "123-456-7890"),
+            ("RASTRO__GOOGLE_ADS__DATASET_ID", "123456789012345"),
+            ("RASTRO__GOOGLE_ADS__DEVELOPER_TOKEN", "developer-secret"),
+            ("RASTRO__GOOGLE_ADS__CLIENT_ID", "1.apps.googleusercontent.com"),
+            ("RASTRO__GOOGLE_ADS__CLIENT_SECRET", "client-secret"),
+            ("RASTRO__GOOGLE_ADS__REFRESH_TOKEN", "refresh-secret"),
+        ];
+        assert!(load(&[]).unwrap().google_ads.read().unwrap().is_none());
+        for missing in 1..account.len() {
+            let mut rest = account.to_vec();
+            let (name, _) = rest.remove(missing);
+            assert!(load(&rest).is_err(), "without {name}");
+        }
+        let config = load(&account).unwrap();
+        assert!(config.google_ads.read().unwrap().is_some());
+        let shown = format!("{config:?}");
+        for secret in ["developer-secret", "client-secret", "refresh-secret"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        for (name, wrong) in [
+            ("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "abc"),
+            ("RASTRO__GOOGLE_ADS__LOGIN_CUSTOMER_ID", "me"),
+            ("RASTRO__GOOGLE_ADS__VERSION", "26"),
+            ("RASTRO__GOOGLE_ADS__TOKEN_URL", "http://example.com/token"),
+            ("RASTRO__GOOGLE_ADS__URL", "https://u:p@example.com"),
+        ] {
+            let mut variables = account.to_vec();
+            variables.retain(|(other, _)| *other != name);
+            variables.push((name, wrong));
+            assert!(load(&variables).is_err(), "{name}={wrong}");
+        }
+    }
+
+    #[test]
+    fn a_margin_needs_its_share_and_nothing_else_has_one() {
+        let value = |word, percent| {
+            let account = [
+                ("RASTRO__ACCOUNT__ACCOUNT_ID", "44444"),
+                ("RASTRO__ACCOUNT__DATASET_ID", "123456789012345"),
+                ("RASTRO__ACCOUNT__ACCESS_TOKEN", "APP_USR-secret"),
+                ("RASTRO__ACCOUNT__CONVERSION_VALUE", word),
+                ("RASTRO__ACCOUNT__MARGIN_PERCENT", percent),
+            ];
+            let account = load(&account).ok()?.account.read().ok()??;
+            Some(account.conversion_value)
+        };
+        let margin = value("margin", "35.5").unwrap().margin().unwrap();
+        assert_eq!(margin.millionths(), 355_000);
+        assert_eq!(value("net", "0"), Some(ConversionValue::Net));
+        for (word, percent) in [
+            ("margin", "0"),
+            ("margin", "101"),
+            ("margin", "-5"),
+            ("gross", "35"),
+            ("half", "0"),
+        ] {
+            assert_eq!(value(word, percent), None, "{word} {percent}");
+        }
     }
 
     #[test]

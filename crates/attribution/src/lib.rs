@@ -4,12 +4,14 @@
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
 //! accounts with the books and shows every difference. [`crediting`] keeps what orders are
 //! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
-//! [`meta_spend`] from Meta; [`privacy`] forgets a person, and shows what is kept of one; [`sync`] brings custom
-//! conversions and audiences at Meta to what is declared. Any number of them may run.
+//! [`meta_spend`] from Meta, [`google_spend`] from Google; [`privacy`] forgets a person, and shows what is kept of one; [`sync`]
+//! brings custom conversions and audiences at Meta to what is declared. Any number of them may run.
 
 pub mod config;
 pub mod crediting;
 pub mod forecasts;
+pub mod google_ads;
+pub mod google_spend;
 pub mod mercado_pago;
 pub mod meta_spend;
 pub mod payments;
@@ -55,7 +57,7 @@ pub async fn run(
     done
 }
 
-/// Keeps credits up to date, and reads what the configured ad account spent, until shutdown.
+/// Keeps credits up to date, and reads what the configured ad accounts spent, until shutdown.
 async fn credits_and_spend(store: &Store, config: &Config, shutdown: &Shutdown) -> anyhow::Result<()> {
     let crediting = async {
         if config.crediting.enabled {
@@ -72,5 +74,14 @@ async fn credits_and_spend(store: &Store, config: &Config, shutdown: &Shutdown) 
         }
         anyhow::Ok(())
     };
-    tokio::try_join!(crediting, spending).map(drop)
+    let google = async {
+        if let Some(spend) = config.google_ads.reader(store)? {
+            let interval = Duration::from_secs(config.google_ads.interval_seconds);
+            spend
+                .run(interval, config.google_ads.first_days, shutdown.clone())
+                .await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::try_join!(crediting, spending, google).map(drop)
 }

@@ -294,21 +294,25 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, ReadEr
     Ok(body)
 }
 
-/// Not the error's own text, which begins with the URL: only its causes.
 fn unanswered(error: reqwest::Error) -> ReadError {
+    ReadError::Unavailable(cause(&error))
+}
+
+/// Not the error's own text, which begins with the URL: only its causes.
+pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut message = match (error.is_timeout(), error.is_connect()) {
         (true, _) => "no answer in time",
         (_, true) => "could not connect",
         _ => "the connection broke before the answer was complete",
     }
     .to_owned();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         message.push_str(": ");
         message.push_str(&error.to_string());
         cause = error.source();
     }
-    ReadError::Unavailable(message.chars().take(LONGEST_CAUSE).collect())
+    message.chars().take(LONGEST_CAUSE).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ mod common;
 use std::time::Duration;
 
 use common::{DAY, FBC, HOUR, OTHER_SELLER, SELLER, Shop, USER_AGENT};
-use rastro_core::payment::ConversionValue;
+use rastro_core::payment::{ConversionValue, Margin};
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::telemetry::{self, LogFormat, TelemetryConfig};
 use rastro_service::testing::OtlpReceiver;
@@ -137,6 +137,29 @@ async fn the_value_is_the_net_one_where_the_account_says_so() {
     assert_eq!(
         shop.value("SELECT amount_minor::text FROM purchases").await,
         "10000"
+    );
+}
+
+#[tokio::test]
+async fn the_value_is_the_margin_where_the_account_says_so_and_the_books_have_the_price() {
+    let margin = ConversionValue::Margin(Margin::from_percent(35.5).unwrap());
+    let mut shop = Shop::with(|account| account.conversion_value = margin).await;
+    let charge = Charge::new(Method::Pix, 19_990)
+        .reference("9")
+        .by("ana@example.com");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    let purchases = shop.purchases_at_meta().await;
+    // 199.90 * 0.355 = 70.9645
+    let data = &purchases[0]["custom_data"];
+    assert_eq!(
+        (&data["value"], &data["currency"]),
+        (&json!(70.96), &json!("BRL"))
+    );
+    assert_eq!(
+        shop.value("SELECT amount_minor::text FROM purchases").await,
+        "19990"
     );
 }
 

@@ -20,6 +20,43 @@ pub enum ConversionValue {
     Gross,
     /// What the seller is credited, after the provider's fees.
     Net,
+    /// A share of the price.
+    Margin(Margin),
+}
+
+/// A seller's margin: a share of the price, from a hundredth to all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Margin {
+    millionths: u32,
+}
+
+impl Margin {
+    /// `None`: less than a hundredth, or more than all.
+    pub fn from_millionths(millionths: i64) -> Option<Self> {
+        let millionths = u32::try_from(millionths).ok()?;
+        (10_000..=1_000_000)
+            .contains(&millionths)
+            .then_some(Margin { millionths })
+    }
+
+    /// From hundredths, as people say it: 35.5. Digits beyond the fourth are rounded.
+    pub fn from_percent(percent: f64) -> Option<Self> {
+        let millionths = (percent * 10_000.0).round();
+        (10_000.0..=1_000_000.0).contains(&millionths).then(|| Margin {
+            millionths: millionths as u32,
+        })
+    }
+
+    pub fn millionths(self) -> i64 {
+        i64::from(self.millionths)
+    }
+
+    /// The share of an amount that is not negative, half a unit rounded up.
+    fn of(self, minor: i64) -> i64 {
+        let share = (i128::from(minor.max(0)) * i128::from(self.millionths) + 500_000) / 1_000_000;
+        // A share of an amount is no more than it.
+        i64::try_from(share).unwrap_or(minor)
+    }
 }
 
 impl ConversionValue {
@@ -28,14 +65,24 @@ impl ConversionValue {
         match self {
             ConversionValue::Gross => "gross",
             ConversionValue::Net => "net",
+            ConversionValue::Margin(_) => "margin",
         }
     }
 
-    /// From the word that is stored.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "gross" => Some(ConversionValue::Gross),
-            "net" => Some(ConversionValue::Net),
+    /// Of a margin, and only of one.
+    pub fn margin(self) -> Option<Margin> {
+        match self {
+            ConversionValue::Margin(margin) => Some(margin),
+            ConversionValue::Gross | ConversionValue::Net => None,
+        }
+    }
+
+    /// From the word that is stored, and the margin beside it.
+    pub fn parse(word: &str, margin: Option<Margin>) -> Option<Self> {
+        match (word, margin) {
+            ("gross", None) => Some(ConversionValue::Gross),
+            ("net", None) => Some(ConversionValue::Net),
+            ("margin", Some(margin)) => Some(ConversionValue::Margin(margin)),
             _ => None,
         }
     }
@@ -149,6 +196,7 @@ impl Payment {
     pub fn conversion_minor(&self, value: ConversionValue) -> i64 {
         match (value, self.net_minor) {
             (ConversionValue::Net, Some(net)) if net > 0 => net,
+            (ConversionValue::Margin(margin), _) => margin.of(self.amount_minor),
             _ => self.amount_minor,
         }
     }
@@ -236,6 +284,24 @@ mod tests {
 
     fn brl() -> Currency {
         Currency::parse("BRL").unwrap()
+    }
+
+    #[test]
+    fn a_margin_is_a_share_of_the_price_rounded_to_the_smallest_unit() {
+        // By hand: 199.90 * 35.5 % = 70.9645, 0.01 * 50 % = half a cent, 3 * 33.3333 % = 0.999999.
+        let margin = |percent| Margin::from_percent(percent).unwrap();
+        assert_eq!(margin(35.5).of(19_990), 7_096);
+        assert_eq!(margin(50.0).of(1), 1);
+        assert_eq!(margin(33.3333).of(3), 1);
+        assert_eq!(margin(1.0).of(49), 0);
+        assert_eq!(margin(100.0).of(i64::MAX), i64::MAX);
+        assert_eq!(margin(35.0).of(-100), 0);
+        for wrong in [0.0, 0.99, 100.01, -35.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(Margin::from_percent(wrong), None, "{wrong}");
+        }
+        assert_eq!(Margin::from_millionths(355_000), Margin::from_percent(35.5));
+        assert_eq!(ConversionValue::parse("margin", None), None);
+        assert_eq!(ConversionValue::parse("gross", Margin::from_percent(35.0)), None);
     }
 
     #[test]

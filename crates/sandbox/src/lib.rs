@@ -21,6 +21,7 @@ mod config;
 mod connection;
 mod dataset;
 mod faults;
+pub mod google_ads;
 mod graph;
 mod inspect;
 mod json;

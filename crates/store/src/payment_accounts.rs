@@ -5,7 +5,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Ti
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetId};
-use rastro_core::payment::ConversionValue;
+use rastro_core::payment::{ConversionValue, Margin};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::connection::Store;
@@ -99,12 +99,14 @@ struct Row {
     currency: String,
     #[diesel(sql_type = Text)]
     conversion_value: String,
+    #[diesel(sql_type = Nullable<Integer>)]
+    margin_millionths: Option<i32>,
     #[diesel(sql_type = Bool)]
     was_blocked: bool,
 }
 
 const COLUMNS: &str = "dataset_id, account_id, label, access_token_sealed, webhook_secrets_sealed, unsigned, \
-     signature_max_age_seconds, live_mode, currency, conversion_value, blocked_reason IS NOT NULL AS was_blocked";
+     signature_max_age_seconds, live_mode, currency, conversion_value, margin_millionths, blocked_reason IS NOT NULL AS was_blocked";
 
 impl Store {
     /// Creates the account, and says whether it did: one that exists stays as it is.
@@ -140,6 +142,7 @@ impl Store {
             .bind::<Bool, _>(account.live_mode)
             .bind::<Text, _>(account.currency.as_str())
             .bind::<Text, _>(account.conversion_value.as_str())
+            .bind::<Nullable<BigInt>, _>(account.conversion_value.margin().map(Margin::millionths))
             .execute(&mut self.connection().await?)
             .await?;
         Ok(())
@@ -260,7 +263,12 @@ impl Store {
             live_mode: row.live_mode,
             was_blocked: row.was_blocked,
             currency: Currency::parse(&row.currency).ok_or(StoreError::Invalid { what: "currency" })?,
-            conversion_value: ConversionValue::parse(&row.conversion_value).ok_or(StoreError::Invalid {
+            conversion_value: ConversionValue::parse(
+                &row.conversion_value,
+                row.margin_millionths
+                    .and_then(|millionths| Margin::from_millionths(millionths.into())),
+            )
+            .ok_or(StoreError::Invalid {
                 what: "conversion_value",
             })?,
         })
