@@ -27,7 +27,7 @@ release=()
 if [ "$profile" = release ]; then release=(--release); fi
 # Without the lock (9): nothing that outlives this script may hold it.
 cargo build ${release[@]+"${release[@]}"} --locked -p ingest-gateway -p capi-forwarder -p retry-worker \
-    -p monitor -p rastro-sandbox -p rastro-lab 9>&-
+    -p attribution -p monitor -p rastro-sandbox -p rastro-lab 9>&-
 
 if [ "$command" = drill-upgrade ] && [ -z "${PREVIOUS_BIN_DIR:-}" ]; then
     # The last release, unless PREVIOUS=commit says otherwise.

@@ -52,6 +52,8 @@ pub struct ReconcileConfig {
     pub sweep_lag_seconds: i64,
     pub nightly_days: i64,
     pub weekly_days: i64,
+    /// For one slice of a comparison.
+    pub lease_seconds: i64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -191,6 +193,10 @@ impl ServiceConfig for Config {
         ensure!(
             reconcile.sweep_overlap_seconds >= 900 && reconcile.sweep_lag_seconds >= 0,
             "reconcile.sweep_overlap_seconds must be at least 900: payments move while they are listed"
+        );
+        ensure!(
+            reconcile.lease_seconds >= 5,
+            "reconcile.lease_seconds must be at least 5: a slice takes as long as its payments are read"
         );
         ensure!(
             (1..365).contains(&reconcile.nightly_days) && (1..365).contains(&reconcile.weekly_days),

@@ -2,7 +2,7 @@
 //!
 //! Source: Mercado Pago, "Payments API", "Orders API"; time-outs and retries as in its own libraries.
 
-mod orders;
+pub(crate) mod orders;
 pub(crate) mod payments;
 mod wire;
 

@@ -19,6 +19,7 @@ use tracing::{Instrument as _, error, info, warn};
 
 use crate::config::PaymentsConfig;
 use crate::conversion::{self, Surroundings};
+use crate::mercado_pago::orders::OrderPayment;
 use crate::mercado_pago::payments::is_id;
 use crate::mercado_pago::{MercadoPago, ReadError};
 use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome, ReadLabels, ReadOutcome};
@@ -226,13 +227,7 @@ impl Payments {
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
                 for part in order.payments {
-                    // Both are the same money, and the Payments API knows its fees. One that it does not know yet is asked for
-                    // again: booked under both ids it would count twice.
-                    let counted = match &part.reference_id {
-                        Some(reference) => self.read(&account, reference).await?,
-                        None => part.payment,
-                    };
-                    self.apply(&account, &counted, by, None, Vec::new()).await?;
+                    self.follow_part(&account, part, by).await?;
                 }
                 Vec::new()
             }
@@ -257,13 +252,53 @@ impl Payments {
         Ok(None)
     }
 
-    /// Reads a payment as it is now.
+    /// Books a payment of an order once, whatever number tells of it.
+    async fn follow_part(
+        &self,
+        account: &PaymentAccount,
+        part: OrderPayment,
+        by: Discovery,
+    ) -> Result<(), FollowError> {
+        // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet is asked for again.
+        let Some(reference) = &part.reference_id else {
+            self.apply(account, &part.payment, by, None, Vec::new()).await?;
+            return Ok(());
+        };
+        let own = &part.payment.id;
+        let are_both_booked = self
+            .store
+            .link_payment(account.dataset_id, reference, own)
+            .await?;
+        let payment = self.read(account, reference).await?;
+        if are_both_booked {
+            // The other one was told of before anybody told that they are one.
+            warn!(payment.id = %own, "payment {own} is payment {reference}, too: its own books are taken back");
+            let taken_back = Payment {
+                status: "cancelled".to_owned(),
+                status_detail: "same_as_another".to_owned(),
+                refunds: Vec::new(),
+                refunded_minor: 0,
+                ..part.payment
+            };
+            self.apply(account, &taken_back, by, None, Vec::new()).await?;
+        }
+        self.apply(account, &payment, by, None, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Reads a payment as it is now, by the number that the Payments API has of it; returns it under the one it is booked under.
     ///
     /// # Errors
     /// Also when it is another account's: a notification may name any payment.
     pub(crate) async fn read(&self, account: &PaymentAccount, id: &str) -> Result<Payment, FollowError> {
-        let payment = self.mercado_pago.payment(account, id).await;
-        let payment = self.check(account, payment).await?;
+        let aliases = self.store.payment_aliases(account.dataset_id, &[id]).await?;
+        let alias = aliases.first();
+        let remote_id = alias.map_or(id, |alias| alias.payment_id.as_str());
+        let payment = self.mercado_pago.payment(account, remote_id).await;
+        let mut payment = self.check(account, payment).await?;
+        if let Some(alias) = alias {
+            payment.id.clone_from(&alias.booked_as);
+        }
         match payment.account_id == account.account_id {
             true => Ok(payment),
             false => Err(FollowError::OtherAccount),

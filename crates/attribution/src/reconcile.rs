@@ -24,7 +24,7 @@ const MOST_IN_SLICE: u64 = 1_000;
 const SHORTEST_SLICE_MS: i64 = 1_000;
 /// How often a slice is listed whose payments move meanwhile.
 const PASSES: u32 = 3;
-/// How long a comparison is held for one slice; then another process may go on with it.
+/// How long a comparison on demand is held for one slice; then another process may go on with it.
 const LEASE_SECONDS: i64 = 900;
 
 /// Why a comparison did not come to its end.
@@ -106,15 +106,16 @@ async fn compare_if_due(
 ) -> Result<(), CompareError> {
     let store = &payments.store;
     let (dataset, id) = (account.dataset_id, account.account_id);
-    let mut comparison = store.resume_comparison(dataset, id, kind, LEASE_SECONDS).await?;
+    let lease = config.lease_seconds;
+    let mut comparison = store.resume_comparison(dataset, id, kind, lease).await?;
     if comparison.is_none() {
         let until = store.compared_until(dataset, id, kind).await?;
         if let Some(new) = due(config, account, kind, until, store.now().await?) {
-            comparison = store.begin_comparison(&new, LEASE_SECONDS).await?;
+            comparison = store.begin_comparison(&new, lease).await?;
         }
     }
     match comparison {
-        Some(comparison) => compare_all(payments, account, comparison, shutdown).await,
+        Some(comparison) => compare_all(payments, account, (comparison, lease), shutdown).await,
         None => Ok(()),
     }
 }
@@ -188,7 +189,7 @@ pub async fn compare_now(
         }
     };
     match comparison {
-        Some(comparison) => compare_all(payments, account, comparison, shutdown).await,
+        Some(comparison) => compare_all(payments, account, (comparison, LEASE_SECONDS), shutdown).await,
         None => Err(CompareError::Lost),
     }
 }
@@ -197,7 +198,7 @@ pub async fn compare_now(
 async fn compare_all(
     payments: &Payments,
     account: &PaymentAccount,
-    mut comparison: Comparison,
+    (mut comparison, lease): (Comparison, i64),
     shutdown: &Shutdown,
 ) -> Result<(), CompareError> {
     let of = match comparison.window_of.as_str() {
@@ -214,7 +215,7 @@ async fn compare_all(
         let sums = compare::slice(payments, account, &comparison, of, until, listed).await?;
         let counted = payments
             .store
-            .count_slice(&mut comparison, until, &sums, LEASE_SECONDS)
+            .count_slice(&mut comparison, until, &sums, lease)
             .await?;
         if !counted {
             return Err(CompareError::Lost);

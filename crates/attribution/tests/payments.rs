@@ -664,3 +664,109 @@ async fn the_purchase_of_a_payment_reaches_meta_in_the_trace_of_the_payment() {
     let stored = "SELECT trace_id FROM events WHERE event_name = 'Purchase'";
     assert_eq!(shop.value(stored).await, sent.trace_id);
 }
+
+#[tokio::test]
+async fn an_orders_payment_that_gets_its_number_later_is_booked_once() {
+    let mut shop = Shop::with(|account| account.unsigned = Unsigned::Hint).await;
+    // Who paid is only known by the lead: an order of this API tells no payer.
+    let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+    let id = "ORD01JQ4S4KY8HWQ6NA5PXB65B3D3";
+    let own = "PAY01JQ4S4KY8HWQ6NA5PXB65B3D4";
+    let put = |reference: Option<&str>| {
+        let now = chrono::DateTime::from_timestamp(shop.world.now(), 0)
+            .unwrap()
+            .to_rfc3339();
+        shop.mercado_pago.put_order(
+            SELLER,
+            id,
+            json!({ "id": id, "user_id": SELLER.to_string(), "currency": "BRL", "external_reference": lead,
+                "created_date": now, "last_updated_date": now, "transactions": { "payments": [{ "id": own, "reference_id": reference,
+                "amount": "50.00", "paid_amount": "50.00", "status": "processed", "status_detail": "accredited",
+                "payment_method": { "id": "visa", "type": "credit_card", "installments": 1 } }] } }),
+        );
+    };
+    put(None);
+    shop.mercado_pago.send_ipn(SELLER, "order", id).await.unwrap();
+    shop.follow().await;
+    assert_eq!(shop.book(own).await, ["approval 5000 0"]);
+
+    // The Payments API knows it by now, and its own webhook is lost. The order tells both numbers.
+    shop.advance(HOUR).await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 2);
+    let known = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Card, 5_000).reference(&lead));
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    put(Some(&known));
+    let again = "UPDATE payment_notifications SET state = 'pending', finished_at = NULL, due_at = now()";
+    shop.world.database.execute(again).await;
+    shop.follow().await;
+    // Under the number that it is booked under, with the fee that is known now.
+    assert_eq!(shop.book(own).await, ["approval 5000 0", "fee:1 0 249"]);
+    assert_eq!(shop.book(&known).await, Vec::<String>::new());
+
+    // Whatever tells of it later, by either number.
+    shop.advance(HOUR).await;
+    shop.mercado_pago.refund(&known, 1_000);
+    shop.deliver().await;
+    attribution::reconcile::compare_now(
+        &shop.payments,
+        &shop.account,
+        35,
+        &rastro_service::shutdown::Shutdown::new(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        shop.book(own).await,
+        ["approval 5000 0", "fee:1 0 249", "refund -1000 0"]
+    );
+    assert_eq!(shop.book(&known).await, Vec::<String>::new());
+    let sums =
+        "SELECT concat_ws(' ', state, remote_minor, local_minor, after_minor) FROM reconciliation_runs";
+    assert_eq!(shop.value(sums).await, "complete 4000 4000 4000");
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_of_a_retired_dataset_is_sent_and_what_was_told_of_it_waits() {
+    let mut shop = Shop::start().await;
+    let pix = |cents: i64, order: &str| {
+        Charge::new(Method::Pix, cents)
+            .reference(order)
+            .by("ana@example.com")
+    };
+    let before = shop.mercado_pago.create(SELLER, &pix(1_000, "before"));
+    shop.mercado_pago.pay(&before);
+    shop.deliver().await;
+    let retire = "UPDATE datasets SET retired_at = now()";
+    shop.world.database.execute(retire).await;
+    let after = shop.mercado_pago.create(SELLER, &pix(2_000, "after"));
+    shop.mercado_pago.pay(&after);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    // The gateway takes none of it any more, or it waits; a comparison does not look either.
+    shop.follow().await;
+    assert!(shop.world.store.open_payment_accounts().await.unwrap().is_empty());
+    let row = "INSERT INTO payment_notifications (dataset_id, account_id, delivery_key, source, topic, resource_id, due_at,
+            received_at, last_received_at)
+        SELECT dataset_id, account_id, sha256('late'), 'webhook', 'payment', '";
+    let row = format!("{row}{after}', now(), now(), now() FROM payment_accounts");
+    shop.world.database.execute(&row).await;
+    shop.follow().await;
+    assert_eq!(shop.book(&after).await, Vec::<String>::new());
+    assert_eq!(shop.book(&before).await, ["approval 1000 10"]);
+    let waiting = "SELECT count(*) FROM payment_notifications WHERE state = 'pending' AND attempts = 0";
+    assert_ne!(shop.value(waiting).await, "0");
+    assert_eq!(
+        shop.value("SELECT string_agg(event_id, ' ') FROM events").await,
+        "before"
+    );
+
+    shop.world
+        .database
+        .execute("UPDATE datasets SET retired_at = NULL")
+        .await;
+    shop.follow().await;
+    assert_eq!(shop.book(&after).await, ["approval 2000 20"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), 2);
+}

@@ -296,3 +296,33 @@ async fn the_hourly_sweep_brings_in_what_no_webhook_told_and_goes_on_from_where_
     );
     assert_eq!(shop.purchases_at_meta().await.len(), 1);
 }
+
+#[tokio::test]
+async fn an_order_paid_in_two_currencies_is_credited_in_the_accounts_own_and_the_other_is_named() {
+    let shop = Shop::start().await;
+    let pay = |cents: i64, currency: &'static str| {
+        let charge = Charge {
+            currency,
+            ..pix(cents, "both")
+        };
+        let id = shop.mercado_pago.create(SELLER, &charge);
+        shop.mercado_pago.pay(&id);
+        id
+    };
+    // In the alphabet ARS comes before BRL.
+    let (reais, pesos) = (pay(7_000, "BRL"), pay(900_000, "ARS"));
+    shop.deliver().await;
+    compare(&shop).await;
+    let found = "SELECT payment_id || ' ' || detail FROM reconciliation_findings WHERE finding = 'currency'";
+    assert_eq!(
+        shop.value(found).await,
+        format!("{pesos} ARS; its order is paid in BRL, too, and credited in one currency alone")
+    );
+    assert_eq!(shop.book(&reais).await, ["approval 7000 69"]);
+
+    let crediting =
+        attribution::crediting::Crediting::new(shop.world.store.clone(), &shop.config.crediting).unwrap();
+    crediting.round(&Shutdown::new()).await.unwrap();
+    let credited = "SELECT currency || ' ' || gross_minor FROM credited_orders";
+    assert_eq!(shop.value(credited).await, "BRL 7000");
+}

@@ -1,6 +1,7 @@
 //! The bookkeeper: what the gateway said it accepted, what the database holds, and what Meta counted. All SQL
 //! of the lab is here, and everything else that knows a table.
 
+pub mod money;
 mod server;
 mod tables;
 

@@ -4,7 +4,8 @@
 //! [`plan`] draws from a seed what breaks when. A run brings up a durable PostgreSQL of its own, a stand-in
 //! for Meta and the services ([`fleet`]), sends ([`clients`]), breaks ([`faults`]), waits until all is quiet,
 //! and audits ([`audit`]): what the clients were told against what is stored, what was stored against what
-//! Meta counted.
+//! Meta counted. Meanwhile [`payments`] are made at a stand-in for Mercado Pago, and what was paid is held
+//! against the books and against Meta's Purchases.
 //!
 //! The plan is the same for the same seed, and so are the events. What the scheduler of the machine makes of
 //! it is not.
@@ -13,10 +14,12 @@ pub mod audit;
 pub mod clients;
 pub mod faults;
 pub mod fleet;
+pub mod payments;
 pub mod plan;
 pub mod report;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +38,7 @@ use crate::books::{self, Census, SEALING_KEY};
 use crate::chaos::clients::{Book, PATIENCE, SECRET_KEY};
 use crate::chaos::faults::{Scene, distance, poison};
 use crate::chaos::fleet::{Fleet, RETRIES};
+use crate::chaos::payments::Shop;
 use crate::chaos::plan::{Plan, Timing};
 use crate::chaos::report::Report;
 use crate::load::{Load, Pace};
@@ -107,7 +111,8 @@ pub async fn chaos() -> anyhow::Result<bool> {
 /// whether the promises were kept, the report says.
 pub async fn run(options: &Options) -> anyhow::Result<Report> {
     let plan = Plan::draw(options.seed, options.duration, &options.timing);
-    let scene = Arc::new(set_up(options).await?);
+    let (scene, shop) = set_up(options).await?;
+    let scene = Arc::new(scene);
     let mut report = Report {
         seed: options.seed,
         ..Report::default()
@@ -127,9 +132,12 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
         patience: PATIENCE,
     };
     let load = load.start().await?;
+    let buying = tokio::spawn(shop.clone().buy(options.seed));
+    let telling = tokio::spawn(shop.clone().tell(options.seed, stop.clone()));
     break_things(&scene, &plan, &mut report).await?;
     tokio::time::sleep(options.duration.saturating_sub(began.elapsed())).await;
     scene.book.end();
+    shop.close();
     report.load_seconds = began.elapsed().as_secs_f64();
 
     let began = Instant::now();
@@ -139,7 +147,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
             .violations
             .push("liveness: a client still has no answer".to_owned()),
     }
+    buying.await?;
     let sql = books::connect_within(scene.cluster.url(), DRAIN).await?;
+    shop.settle(&sql, DRAIN).await?;
     let mut census = drain(&store).await?;
     // Before anything is retried by hand.
     let wrong = books::wrong_retries(&sql, RETRIES).await?;
@@ -154,6 +164,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     report.drain_seconds = began.elapsed().as_secs_f64();
 
     stop.store(true, Ordering::Relaxed);
+    telling.await??;
     let (balances, violations) = balancing.await?;
     report.balances = balances;
     report.violations.extend(violations);
@@ -164,17 +175,39 @@ pub async fn run(options: &Options) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-async fn set_up(options: &Options) -> anyhow::Result<Scene> {
+async fn set_up(options: &Options) -> anyhow::Result<(Scene, Arc<Shop>)> {
     let folder = options.folder.join("postgres");
     let cluster = spawn_blocking(move || Cluster::fresh(&folder, "--durable")).await??;
     let services = Services::beside_this_program(cluster.url(), SEALING_KEY);
-    stage(cluster, &services, &options.timing, &options.folder).await
+    let gateways = fleet::gateway_addresses()?;
+    let shop = Shop::open(&gateways).await?;
+    let scene = stage_with(
+        (cluster, gateways, Some(shop.clone())),
+        &services,
+        &options.timing,
+        &options.folder,
+    )
+    .await?;
+    let sql = books::connect_within(scene.cluster.url(), DRAIN).await?;
+    books::money::await_dataset(&sql, SEED.dataset_id.parse()?, DRAIN).await?;
+    Ok((scene, shop))
 }
 
 /// These services, two of each, between clients and a stand-in for Meta; nothing is broken yet. `cluster` is
 /// the one that is asked in the end.
 pub(crate) async fn stage(
     cluster: Cluster,
+    services: &Services,
+    timing: &Timing,
+    folder: &Path,
+) -> anyhow::Result<Scene> {
+    let gateways = fleet::gateway_addresses()?;
+    stage_with((cluster, gateways, None), services, timing, folder).await
+}
+
+/// The same with gateways at these addresses, and payments if there is a shop.
+async fn stage_with(
+    (cluster, gateways, shop): (Cluster, Vec<SocketAddr>, Option<Arc<Shop>>),
     services: &Services,
     timing: &Timing,
     folder: &Path,
@@ -191,14 +224,16 @@ pub(crate) async fn stage(
     }
     let logs = folder.join("logs");
     let _ = fs::remove_dir_all(&logs); // of an earlier run, if there was one
-    let gateways = fleet::gateway_addresses()?;
-    let fleet = Fleet::start(services, &SEED, &gateways, &sandbox.url(), timing, &logs)?;
+    let mercado_pago = shop.as_ref().map(|shop| shop.mercado_pago.url());
+    let (meta, mercado_pago) = (sandbox.url(), mercado_pago.as_deref());
+    let fleet = Fleet::start(services, &SEED, &gateways, (&meta, mercado_pago), timing, &logs)?;
     Ok(Scene {
         cluster: Arc::new(cluster),
         sandbox,
         fleet,
         book: Arc::new(Book::default()),
         gateways,
+        shop,
         downtime: Mutex::default(),
     })
 }

@@ -1,13 +1,15 @@
 //! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
 //! account of what became of them. Everything is left running.
 //!
-//! [`failures`] are to practise on. [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page with a form, [`account`] compares what each
-//! witness says, and [`services`] keeps the processes.
+//! [`failures`] are to practise on. [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page
+//! with a form, [`account`] compares what each witness says, [`revenue`] does the same for money, and [`services`] keeps the
+//! processes.
 
 pub mod account;
 pub mod failures;
 pub mod landing;
 pub mod people;
+pub mod revenue;
 pub mod services;
 pub mod stream;
 pub mod visitors;
@@ -37,13 +39,17 @@ const STALLED_LEFTOVERS: Duration = Duration::from_secs(5);
 /// The whole demo. Whether every event is accounted for.
 pub async fn demo() -> anyhow::Result<bool> {
     let services = services::start().await?;
-    heading("events");
     let name = format!("{:012x}", rand::random::<u64>() >> 16);
+    let now = Clock::system().now();
+    heading("payments of half a year (invented)");
+    let mut story = services.begin_revenue(&name, now.timestamp_millis()).await?;
+    heading("events");
     let origin = Origin {
         seed: 1,
         run: &name,
         now: Clock::system().now().timestamp(),
     };
+    let forms = landing::forms(&origin);
     let run = Run {
         gateway: services.gateway,
         sandbox: services.sandbox,
@@ -52,11 +58,15 @@ pub async fn demo() -> anyhow::Result<bool> {
         keys: services.secrets.keys(),
         page: Some(services.landing),
     };
-    let account = run
-        .account_for(&stream(&origin), &landing::forms(&origin))
-        .await?;
-    services.write(&account)?;
-    print(&services.report(&account));
+    let account = run.account_for(&stream(&origin), &forms).await?;
+    heading("payments of today");
+    let forms: Vec<String> = forms.into_iter().map(|form| form.event_id).collect();
+    story.today(&forms).await?;
+    run.settle("Purchases on the way to Meta", STALLED).await?;
+    services.end_revenue(&story).await?;
+    let money = story.account().await?;
+    services.write(&account, &money)?;
+    print(&services.report(&account, &money, &story.pages().await?));
     print(&services.start_panel().await?.report());
     if variable("FAILURES").is_some() {
         let around = failures::Surroundings {
@@ -69,7 +79,7 @@ pub async fn demo() -> anyhow::Result<bool> {
         };
         print(&failures::prepare(&around).await?.report());
     }
-    Ok(account.problems().is_empty())
+        Ok(account.problems().is_empty() && money.problems().is_empty())
 }
 
 /// One run through services that are there.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::faults::{Fault, FaultId};
+use crate::marketing::AdAccount;
 use crate::records::EventFilter;
 use crate::server::State;
 
@@ -37,6 +38,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 .route("/faults", web::post().to(set_fault))
                 .route("/faults", web::delete().to(clear_faults))
                 .route("/faults/{id}", web::delete().to(clear_fault))
+                .route("/ad-accounts/{id}", web::put().to(put_ad_account))
                 .default_service(web::to(not_found)),
         );
 }
@@ -117,6 +119,12 @@ async fn set_fault(state: Data<State>, fault: Json<Fault>) -> Result<HttpRespons
 
 async fn clear_faults(state: Data<State>) -> impl Responder {
     state.faults.clear_all();
+    HttpResponse::NoContent()
+}
+
+/// An ad account with what it spent, in place of what was known of it.
+async fn put_ad_account(state: Data<State>, id: Path<String>, account: Json<AdAccount>) -> impl Responder {
+    state.marketing.put_account(&id, account.into_inner());
     HttpResponse::NoContent()
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -30,6 +31,7 @@ Usage: rastro-sandbox --token DATASET=TOKEN [options]
   --seller ID=TOKEN      a user who is paid, and the access token; may be repeated
   --webhook ID=URL       where this seller's webhooks go
   --webhook-secret TEXT  what webhooks are signed with (default sandbox-webhook-secret)
+  --books FILE           keeps Mercado Pago's payments there over restarts
 
 It prints its URL. GET / there is a page that shows what arrives; /sandbox/counts, /sandbox/events and
 /sandbox/requests say the same in JSON; POST /sandbox/faults, /sandbox/clock and /sandbox/reset steer it.
@@ -74,19 +76,32 @@ async fn run() -> anyhow::Result<()> {
     let sandbox = Sandbox::start(config).await?;
     println!("{}", sandbox.url());
     let mercado_pago = match payments {
-        Some(Payments { listen, sellers }) => {
+        Some(Payments {
+            listen,
+            sellers,
+            books,
+        }) => {
             let mercado_pago = MercadoPago::start_on(listen, clock, sellers).await?;
+            if let Some(file) = &books {
+                mercado_pago.restore(file)?;
+            }
             println!("{}", mercado_pago.url());
-            Some(mercado_pago)
+            Some((mercado_pago, books))
         }
         None => None,
     };
     let delivering = async {
-        let Some(mercado_pago) = &mercado_pago else {
+        let Some((mercado_pago, books)) = &mercado_pago else {
             return std::future::pending().await;
         };
+        let mut kept = 0;
         loop {
             mercado_pago.deliver_due(false).await?;
+            let last = mercado_pago.last_id();
+            if let Some(file) = books.as_ref().filter(|_| last != kept) {
+                mercado_pago.keep(file)?;
+                kept = last;
+            }
             tokio::time::sleep(WEBHOOKS_EVERY).await;
         }
     };
@@ -94,6 +109,9 @@ async fn run() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
         failed = delivering => return failed,
+    }
+    if let Some((mercado_pago, Some(file))) = &mercado_pago {
+        mercado_pago.keep(file)?;
     }
     sandbox.stop().await;
     Ok(())
@@ -119,12 +137,14 @@ struct Arguments {
 struct Payments {
     listen: SocketAddr,
     sellers: Vec<Seller>,
+    books: Option<PathBuf>,
 }
 
 /// `None` when help was asked for.
 fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<Arguments>> {
     let mut config = SandboxConfig::default();
     let (mut listen, mut sellers, mut webhooks) = (None, Vec::<Seller>::new(), Vec::new());
+    let mut books = None;
     let mut webhook_secret = "sandbox-webhook-secret".to_owned();
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{flag} needs a value"));
@@ -145,6 +165,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<A
             }
             "--mercado-pago" => listen = Some(parsed(&flag, &value()?)?),
             "--webhook-secret" => webhook_secret = value()?,
+            "--books" => books = Some(PathBuf::from(value()?)),
             "--seller" => {
                 let (user_id, access_token) = of_seller(&flag, &value()?)?;
                 sellers.push(Seller {
@@ -174,12 +195,16 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<A
             .with_context(|| format!("--webhook {user_id}: there is no such --seller"))?
             .webhook_url = Some(url);
     }
-    if listen.is_none() && !sellers.is_empty() {
-        bail!("--seller needs --mercado-pago; see --help");
+    if listen.is_none() && (!sellers.is_empty() || books.is_some()) {
+        bail!("--seller and --books need --mercado-pago; see --help");
     }
     Ok(Some(Arguments {
         config,
-        payments: listen.map(|listen| Payments { listen, sellers }),
+        payments: listen.map(|listen| Payments {
+            listen,
+            sellers,
+            books,
+        }),
     }))
 }
 
@@ -250,6 +275,7 @@ mod tests {
             "--token 1=A --listen here",
             "--token 1=A --workers 0",
             "--token 1=A --seller 4=T",
+            "--token 1=A --books b.json",
             "--token 1=A --mercado-pago 127.0.0.1:0 --webhook 4=http://x",
             "--token 1=A --mercado-pago 127.0.0.1:0 --seller x=T",
         ];

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web::{self, Bytes, Data, Path, Query, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::refusal::{Envelope, Refusal};
@@ -39,7 +40,8 @@ const OLDEST_DAYS: i64 = 1_126;
 const POLLS: u32 = 2;
 
 /// An ad account and what it spent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AdAccount {
     pub access_token: String,
     pub currency: String,

@@ -13,7 +13,9 @@ mod search;
 mod server;
 mod webhooks;
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
 
@@ -25,7 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::SandboxClock;
 use book::Book;
-pub use book::{Charge, Method};
+pub use book::{Charge, Method, Told};
 pub use webhooks::{Delivered, WebhookFault};
 
 /// A user who is paid.
@@ -223,6 +225,48 @@ impl MercadoPago {
         self.state.book().payment(id).cloned()
     }
 
+    /// Every payment by the stand-in's own books, oldest first.
+    pub fn told(&self) -> Vec<Told> {
+        self.state.book().told()
+    }
+
+    /// The number given out last: whatever changes a payment takes one.
+    pub fn last_id(&self) -> u64 {
+        self.state.book().last_id()
+    }
+
+    /// Reads the books of an earlier process from a file; without one, numbers go on from the clock, so that no payment has the
+    /// number of an earlier one.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn restore(&self, file: &Path) -> anyhow::Result<()> {
+        let text = match std::fs::read(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let now = self.now().unsigned_abs();
+                self.state.book().number_from(now);
+                return Ok(());
+            }
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", file.display())),
+        };
+        let kept = serde_json::from_slice(&text);
+        let kept = kept.with_context(|| format!("{} holds no books", file.display()))?;
+        self.state.book().restore(kept);
+        Ok(())
+    }
+
+    /// Writes the books to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn keep(&self, file: &Path) -> anyhow::Result<()> {
+        let text = serde_json::to_vec(&self.state.book().kept()).context("the books are JSON")?;
+        let new = file.with_extension("new");
+        let write = || std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file));
+        write().with_context(|| format!("{} cannot be written", file.display()))
+    }
+
     /// What the API answers instead, so many times.
     pub fn fail_with(&self, fault: ApiFault, times: u32) {
         self.state.book().faults.push((fault, times));
@@ -256,5 +300,56 @@ impl Drop for MercadoPago {
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn start() -> MercadoPago {
+        let seller = Seller {
+            user_id: 7,
+            access_token: "APP_USR-1".to_owned(),
+            webhook_secret: "secret".to_owned(),
+            webhook_url: None,
+            live_mode: true,
+        };
+        MercadoPago::start(SandboxClock::system(), vec![seller])
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_paid_outlives_the_process_and_no_number_is_given_out_twice() {
+        let folder = std::env::temp_dir().join(format!("rastro-sandbox-{:016x}", rand::random::<u64>()));
+        std::fs::create_dir(&folder).unwrap();
+        let file = folder.join("books.json");
+        let first = start().await;
+        first.restore(&file).unwrap();
+        let pix = first.create(7, &Charge::new(Method::Pix, 12_990).reference("1042"));
+        first.pay(&pix);
+        first.refund(&pix, 2_990);
+        first.keep(&file).unwrap();
+        let told = first.told();
+        assert_eq!(
+            (told.len(), told[0].cents, told[0].refunded_cents),
+            (1, 12_990, 2_990)
+        );
+        assert!(told[0].approved_ms.is_some() && told[0].status == "approved");
+        drop(first);
+
+        let second = start().await;
+        second.restore(&file).unwrap();
+        assert_eq!(second.told(), told);
+        let next = second.create(7, &Charge::new(Method::Pix, 1));
+        assert!(next.len() == pix.len() && next > pix, "{next} after {pix}");
+        // Without a file, as after it was deleted.
+        let third = start().await;
+        third.restore(&folder.join("none.json")).unwrap();
+        assert!(third.create(7, &Charge::new(Method::Pix, 1)) > pix);
+        std::fs::write(&file, "{").unwrap();
+        assert!(third.restore(&file).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

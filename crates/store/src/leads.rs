@@ -77,12 +77,15 @@ pub(crate) fn contact_of(dataset: DatasetId, event_id: &str) -> String {
 }
 
 impl Store {
+    /// The form's fields as JSON, sealed for the lead of this event.
+    pub fn sealed_contact(&self, dataset: DatasetId, event_id: &str, contact: &str) -> Vec<u8> {
+        self.sealer.seal(contact, &contact_of(dataset, event_id))
+    }
+
     /// A lead that comes with this event. `contact`: the form's fields as JSON.
     pub fn new_lead(&self, event: &NewEvent, contact: &str, lookups: PersonLookups) -> NewLead {
         NewLead {
-            contact: self
-                .sealer
-                .seal(contact, &contact_of(event.dataset_id, &event.id)),
+            contact: self.sealed_contact(event.dataset_id, &event.id, contact),
             lookups,
             fbp: None,
             fbc: None,

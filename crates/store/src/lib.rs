@@ -37,6 +37,7 @@ mod meta_retry_queue;
 mod migrations;
 mod monitor_runs;
 mod payment_accounts;
+mod payment_aliases;
 mod payment_notifications;
 mod payments;
 mod people;
@@ -89,6 +90,7 @@ pub use meta_retry_queue::{
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
+pub use payment_aliases::PaymentAlias;
 pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
 pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,

@@ -174,10 +174,12 @@ impl Store {
         Ok(accounts.collect())
     }
 
-    /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come.
+    /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come. None of a retired
+    /// dataset: its payments would become events.
     pub async fn open_payment_accounts(&self) -> Result<Vec<PaymentAccount>, StoreError> {
         let rows: Vec<Row> = sql_query(format!(
-            "SELECT {COLUMNS} FROM payment_accounts WHERE retry_at IS NULL OR retry_at <= rastro_now()
+            "SELECT {COLUMNS} FROM payment_accounts AS a WHERE (retry_at IS NULL OR retry_at <= rastro_now())
+                 AND EXISTS (SELECT FROM datasets AS d WHERE d.dataset_id = a.dataset_id AND d.retired_at IS NULL)
              ORDER BY dataset_id, account_id"
         ))
         .load(&mut self.connection().await?)

@@ -172,6 +172,9 @@ pub struct LocalPayment {
     pub conversion: String,
     #[diesel(sql_type = Bool)]
     pub has_lead: bool,
+    /// In which its order was paid, too, if there are any.
+    #[diesel(sql_type = Nullable<Text>)]
+    pub other_currencies: Option<String>,
     /// The sum of its movements.
     #[diesel(sql_type = BigInt)]
     pub booked_minor: i64,

@@ -179,6 +179,32 @@ impl Process {
         )
     }
 
+    /// Starts an attribution service that reads payments and spend at these addresses.
+    pub fn attribution(
+        database: &TestDatabase,
+        mercado_pago: &str,
+        graph_api: &str,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        started(
+            services(database)
+                .attribution(mercado_pago, graph_api)
+                .with(variables),
+        )
+    }
+
+    /// Starts one command of the attribution service.
+    pub fn attribution_command(
+        database: &TestDatabase,
+        mercado_pago: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        // It asks nothing of Meta.
+        let program = services(database).attribution(mercado_pago, "http://127.0.0.1:9");
+        started(program.with(variables).arguments(arguments))
+    }
+
     /// Starts a retry-worker that looks often.
     pub fn retry_worker(database: &TestDatabase, variables: &[(&str, &str)]) -> Self {
         let often = [

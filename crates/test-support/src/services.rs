@@ -63,6 +63,14 @@ impl Services {
         self.service("retry-worker")
     }
 
+    /// Follows payments at this address in Mercado Pago's place, and reads spend from the one in Meta's.
+    pub fn attribution(&self, mercado_pago: &str, graph_api: &str) -> Program {
+        self.service("attribution").with(&[
+            ("RASTRO__MERCADO_PAGO__URL", mercado_pago),
+            ("RASTRO__GRAPH_API__URL", graph_api),
+        ])
+    }
+
     /// Whoever starts it says what it does: `check` or `dashboard`.
     pub fn monitor(&self) -> Program {
         self.service("monitor")

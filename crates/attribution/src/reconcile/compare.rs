@@ -34,6 +34,15 @@ pub(super) async fn slice(
         .into_iter()
         .filter(|payment| payment.account_id == account.account_id)
         .collect();
+    // Under the numbers that ours are booked under.
+    let listed_ids: Vec<&str> = remote.iter().map(|payment| payment.id.as_str()).collect();
+    let aliases = store.payment_aliases(dataset, &listed_ids).await?.into_iter();
+    let aliases: HashMap<String, String> = aliases.map(|alias| (alias.payment_id, alias.booked_as)).collect();
+    for payment in &mut remote {
+        if let Some(booked_as) = aliases.get(&payment.id) {
+            payment.id.clone_from(booked_as);
+        }
+    }
     let mut slice = Slice::new(payments, account, comparison);
     for id in &listed.unreadable {
         slice.list(
@@ -278,7 +287,16 @@ impl<'s> Slice<'s> {
                 continue;
             }
             if local.currency != self.account.currency.as_str() {
-                self.list(id, FindingKind::Currency, (0, 0), &local.currency);
+                let own = &local.currency;
+                let detail = match &local.other_currencies {
+                    Some(others) => {
+                        format!(
+                            "{own}; its order is paid in {others}, too, and credited in one currency alone"
+                        )
+                    }
+                    None => own.clone(),
+                };
+                self.list(id, FindingKind::Currency, (0, 0), &detail);
             }
             if !was_paid(local) {
                 continue;

@@ -12,6 +12,7 @@ use crate::books::{self, Census, Ledger, Told};
 use crate::chaos::clients::POISON;
 use crate::chaos::faults::Scene;
 use crate::chaos::fleet::Interruption;
+use crate::chaos::payments::ORDER;
 use crate::chaos::plan::Timing;
 use crate::chaos::report::Report;
 
@@ -146,8 +147,23 @@ pub async fn complete(
     timing: &Timing,
 ) -> anyhow::Result<()> {
     let ledger = Ledger::read(sql).await?;
-    let told = scene.book.told();
+    let mut told = scene.book.told();
     let at_meta = AtMeta::look(scene, &ledger, timing);
+    if let Some(shop) = &scene.shop {
+        let (payments, broken) = shop.account(sql, &purchases(scene)).await?;
+        report.payments = payments;
+        report.violations.extend(broken);
+        // A paid order is an event that is promised, too.
+        let promised = Told {
+            accepted: 1,
+            duplicate: 0,
+        };
+        let orders = shop
+            .paid()
+            .into_iter()
+            .filter_map(|payment| payment.external_reference);
+        told.extend(orders.map(|order| (order, promised)));
+    }
     let (counted, dead) = (&at_meta.counted, &ledger.dead);
 
     let mut broken = Vec::new();
@@ -235,6 +251,22 @@ pub async fn complete(
         report.repeated_at_meta - report.repeats_caused_by_us - report.repeats_answer_withheld;
     report.requests_to_meta = scene.sandbox.counts().requests;
     Ok(())
+}
+
+/// The values in cents of the Purchases of payments that Meta counts, by their orders.
+fn purchases(scene: &Scene) -> HashMap<String, Vec<i64>> {
+    let mut purchases: HashMap<String, Vec<i64>> = HashMap::new();
+    for event in scene.sandbox.events(&EventFilter::default()) {
+        let id = event.event_id.as_deref().unwrap_or_default();
+        if event.repeated || !id.starts_with(ORDER) {
+            continue;
+        }
+        let value = event.json()["custom_data"]["value"].as_f64().unwrap_or_default();
+        // Two decimals survive in a double.
+        let cents = (value * 100.0).round() as i64;
+        purchases.entry(id.to_owned()).or_default().push(cents);
+    }
+    purchases
 }
 
 fn missing<'i>(ids: impl Iterator<Item = &'i String>, from: &HashSet<String>) -> Vec<&'i String> {

@@ -16,6 +16,7 @@ use tokio::task::spawn_blocking;
 use crate::books::{self, connect_within};
 use crate::chaos::clients::{Book, POISON};
 use crate::chaos::fleet::Fleet;
+use crate::chaos::payments::Shop;
 use crate::chaos::plan::{FaultKind, PlannedFault};
 
 /// How long a fault looks for PostgreSQL, which may be down for other faults' sake.
@@ -28,6 +29,8 @@ pub struct Scene {
     pub fleet: Fleet,
     pub book: Arc<Book>,
     pub gateways: Vec<SocketAddr>,
+    /// Where payments are made, if any are.
+    pub shop: Option<Arc<Shop>>,
     /// When PostgreSQL was away, from and to in Unix milliseconds. Locked while it is: it is away once at a
     /// time.
     pub downtime: Mutex<Vec<(i64, i64)>>,
@@ -47,6 +50,24 @@ impl Scene {
         match kind {
             FaultKind::GatewayKilled => self.fleet.gateways[target].lock().await.kill(lasts).await,
             FaultKind::RetryWorkerKilled => self.fleet.retry_workers[target].lock().await.kill(lasts).await,
+            FaultKind::AttributionKilled => match self.fleet.attributions.get(target) {
+                Some(service) => service.lock().await.kill(lasts).await,
+                None => Ok(()),
+            },
+            FaultKind::MercadoPagoFails => {
+                if let Some(shop) = &self.shop {
+                    shop.spoil_answers(seed);
+                    tokio::time::sleep(lasts).await;
+                    shop.mercado_pago.clear_faults();
+                }
+                Ok(())
+            }
+            FaultKind::WebhooksSpoilt => {
+                if let Some(shop) = &self.shop {
+                    shop.spoil_webhooks(seed);
+                }
+                Ok(())
+            }
             FaultKind::ForwarderKilled => self.fleet.forwarders[target].lock().await.kill(lasts).await,
             FaultKind::ForwarderFrozen => self.fleet.forwarders[target].lock().await.freeze(lasts).await,
             FaultKind::PostgresCrashed => self.stop_postgres(Cluster::crash, lasts).await,

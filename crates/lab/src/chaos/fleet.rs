@@ -11,6 +11,7 @@ use rastro_test_support::process::{Process, Program, free_address};
 use rastro_test_support::services::{Seed, Services};
 use tokio::sync::Mutex;
 
+use crate::chaos::payments::{SELLER, TOKEN, WEBHOOK_SECRET};
 use crate::chaos::plan::Timing;
 
 /// How often an event is tried again; as many as `RASTRO__RETRY__DELAYS_MS` has delays.
@@ -99,17 +100,19 @@ pub struct Fleet {
     pub gateways: Vec<Mutex<Service>>,
     pub forwarders: Vec<Mutex<Service>>,
     pub retry_workers: Vec<Mutex<Service>>,
+    /// Where payments are part of it.
+    pub attributions: Vec<Mutex<Service>>,
     interruptions: Arc<std::sync::Mutex<Vec<Interruption>>>,
 }
 
 impl Fleet {
     /// Starts everything in front of this Meta, with the gateways at these addresses, whatever happens to
-    /// them.
+    /// them. Where there is a Mercado Pago, its payments are followed.
     pub fn start(
         services: &Services,
         seed: &Seed<'_>,
         gateways: &[SocketAddr],
-        meta: &str,
+        (meta, mercado_pago): (&str, Option<&str>),
         timing: &Timing,
         logs: &Path,
     ) -> anyhow::Result<Self> {
@@ -153,7 +156,19 @@ impl Fleet {
             let program = services.retry_worker().with(&RETRY_WORKER).with(&BREAKER);
             start("retry-worker", number, program)
         };
+        let attribution = |number: usize| {
+            let program = services.attribution(mercado_pago.unwrap_or_default(), meta);
+            let account = [
+                ("RASTRO__ACCOUNT__DATASET_ID", seed.dataset_id),
+                ("RASTRO__ACCOUNT__ACCOUNT_ID", &SELLER.to_string()),
+                ("RASTRO__ACCOUNT__ACCESS_TOKEN", TOKEN),
+                ("RASTRO__ACCOUNT__WEBHOOK_SECRETS", WEBHOOK_SECRET),
+            ];
+            start("attribution", number, program.with(&ATTRIBUTION).with(&account))
+        };
+        let attributions = if mercado_pago.is_some() { 0..2 } else { 0..0 };
         Ok(Fleet {
+            attributions: attributions.map(attribution).collect::<Result<_, _>>()?,
             gateways: (0..2).map(gateway).collect::<Result<_, _>>()?,
             forwarders: (0..2).map(forwarder).collect::<Result<_, _>>()?,
             retry_workers: (0..2).map(worker).collect::<Result<_, _>>()?,
@@ -172,7 +187,7 @@ impl Fleet {
     /// Every service, each kind's two one after the other.
     pub fn all(&self) -> impl Iterator<Item = &Mutex<Service>> {
         let workers = self.forwarders.iter().chain(&self.retry_workers);
-        self.gateways.iter().chain(workers)
+        self.gateways.iter().chain(workers).chain(&self.attributions)
     }
 
     pub fn interruptions(&self) -> Vec<Interruption> {
@@ -196,6 +211,21 @@ const RETRY_WORKER: [(&str, &str); 4] = [
     ("RASTRO__SWEEP__SPREAD_AFTER_OUTAGE_SECONDS", "1"),
     ("RASTRO__MAINTENANCE__PARTITIONS_EVERY_SECONDS", "5"),
     ("RASTRO__MAINTENANCE__TIDY_EVERY_SECONDS", "2"),
+];
+
+const ATTRIBUTION: [(&str, &str); 10] = [
+    ("RASTRO__MERCADO_PAGO__CONNECT_TIMEOUT_SECONDS", "1"),
+    ("RASTRO__MERCADO_PAGO__REQUEST_TIMEOUT_SECONDS", "2"),
+    ("RASTRO__MERCADO_PAGO__RETRY_MILLISECONDS", "50"),
+    ("RASTRO__MERCADO_PAGO__REQUESTS_PER_SECOND", "1000"),
+    ("RASTRO__PAYMENTS__IDLE_POLL_MILLISECONDS", "100"),
+    // More than the longest read takes, with its retries.
+    ("RASTRO__PAYMENTS__LEASE_SECONDS", "60"),
+    // What a webhook did not tell is found within seconds, although whoever compares may be killed.
+    ("RASTRO__RECONCILE__INTERVAL_SECONDS", "1"),
+    ("RASTRO__RECONCILE__SWEEP_EVERY_SECONDS", "2"),
+    ("RASTRO__RECONCILE__SWEEP_LAG_SECONDS", "0"),
+    ("RASTRO__RECONCILE__LEASE_SECONDS", "10"),
 ];
 
 // Patient enough that events spend retries before it opens.

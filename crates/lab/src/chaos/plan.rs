@@ -31,6 +31,7 @@ fault_kinds! {
     GatewayKilled: "a gateway was killed",
     ForwarderKilled: "a forwarder was killed",
     RetryWorkerKilled: "a retry-worker was killed",
+    AttributionKilled: "an attribution service was killed",
     /// SIGSTOP for longer than its leases last, then SIGCONT.
     ForwarderFrozen: "a forwarder slept past its leases",
     /// `pg_ctl stop -m immediate`, and a new start soon after.
@@ -52,13 +53,20 @@ fault_kinds! {
     TokenRevoked: "the access token was revoked",
     /// Some of the events sent now are such as Meta never takes.
     EventsPoisoned: "events came that Meta refuses",
+    /// Mercado Pago answers 500, 429, 404, with what was before, or not at all.
+    MercadoPagoFails: "Mercado Pago answered wrongly or not at all",
+    /// Webhooks are lost, come twice, or are signed by somebody else.
+    WebhooksSpoilt: "webhooks were lost, doubled and forged",
 }
 
 impl FaultKind {
     /// How long it lasts at the least and at the most, in milliseconds.
     fn lasts_ms(self, timing: &Timing) -> (u64, u64) {
         match self {
-            FaultKind::GatewayKilled | FaultKind::ForwarderKilled | FaultKind::RetryWorkerKilled => (0, 600),
+            FaultKind::GatewayKilled
+            | FaultKind::ForwarderKilled
+            | FaultKind::RetryWorkerKilled
+            | FaultKind::AttributionKilled => (0, 600),
             // Leases that ended are looked for every second.
             FaultKind::ForwarderFrozen => {
                 let lease = timing.lease_seconds * 1_000;
@@ -66,7 +74,7 @@ impl FaultKind {
             }
             FaultKind::PostgresCrashed => (100, 1_000),
             FaultKind::PostgresRestarted => timing.restart_ms,
-            FaultKind::BackendsTerminated => (0, 0),
+            FaultKind::BackendsTerminated | FaultKind::WebhooksSpoilt => (0, 0),
             FaultKind::TransactionLeftOpen => (2_000, 8_000),
             FaultKind::MetaHangs => (2_500, 4_000),
             _ => (500, 2_500),

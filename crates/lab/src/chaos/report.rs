@@ -46,8 +46,27 @@ pub struct Report {
     pub lost: u64,
     /// Events that count twice: accepted twice, confirmed twice, or kept twice by Meta.
     pub doubled: u64,
+    pub payments: Payments,
     /// Promises that were not kept, by name.
     pub violations: Vec<String>,
+}
+
+/// What became of what was paid. Counts are payments, sums cents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Payments {
+    /// At Mercado Pago, by its own books.
+    pub paid: u64,
+    pub paid_cents: i64,
+    /// In our books.
+    pub booked: u64,
+    pub booked_cents: i64,
+    /// Purchases that Meta counts.
+    pub at_meta: u64,
+    pub at_meta_cents: i64,
+    /// Webhooks that were lost, or that nobody took.
+    pub webhooks_lost: u64,
+    /// Payments that no webhook told of first.
+    pub found_by_comparing: u64,
 }
 
 impl Report {
@@ -95,6 +114,31 @@ impl Display for Report {
         writeln!(f, "The account, in events:")?;
         for (count, what) in found {
             writeln!(f, "  {count:>8}  {what}")?;
+        }
+        let payments = self.payments;
+        if payments.paid > 0 {
+            writeln!(f, "The account of the money, in payments and cents:")?;
+            for (count, cents, what) in [
+                (
+                    payments.paid,
+                    payments.paid_cents,
+                    "paid at Mercado Pago, by its own books",
+                ),
+                (payments.booked, payments.booked_cents, "in our books"),
+                (
+                    payments.at_meta,
+                    payments.at_meta_cents,
+                    "Purchases that Meta counts",
+                ),
+            ] {
+                writeln!(f, "  {count:>8} {cents:>14}  {what}")?;
+            }
+            let (lost, found) = (payments.webhooks_lost, payments.found_by_comparing);
+            writeln!(f, "  {lost:>8}  webhooks were lost, forged or not taken")?;
+            writeln!(
+                f,
+                "  {found:>8}  payments that no webhook told of were found by comparing"
+            )?;
         }
         let drain = self.drain_seconds;
         writeln!(

@@ -1,6 +1,7 @@
 //! The demo's processes, its secrets and what is left of a run: all in `.local/demo`.
 
 mod panel;
+mod revenue;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -20,14 +21,16 @@ use serde_json::json;
 
 use crate::demo::account::Account;
 use crate::demo::landing;
+use crate::demo::revenue::money::Money;
 use crate::demo::visitors::Keys;
 use crate::{books, heading, local, say, variable};
 
 /// In the order of an event's way, so that nothing is accepted any more while the rest drains.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     // The landing page.
     "rastro-lab",
     "ingest-gateway",
+    "attribution",
     "capi-forwarder",
     "retry-worker",
     "rastro-sandbox",
@@ -47,7 +50,9 @@ pub struct Running {
     pub gateway: SocketAddr,
     pub sandbox: SocketAddr,
     pub landing: SocketAddr,
-    health: [(&'static str, SocketAddr); 3],
+    /// The stand-in's second address.
+    mercado_pago: SocketAddr,
+    health: [(&'static str, SocketAddr); 4],
     database_url: String,
 }
 
@@ -61,15 +66,19 @@ pub async fn start() -> anyhow::Result<Running> {
     let services = services(&database_url, &secrets);
     services.migrate().await?;
     let (gateway, sandbox, landing) = (free_address(8080)?, free_address(8090)?, free_address(8070)?);
+    let mercado_pago = free_address(8091)?;
     let health = [
         ("gateway", free_address(9101)?),
         ("forwarder", free_address(9102)?),
         ("retry_worker", free_address(9103)?),
+        ("attribution", free_address(9105)?),
     ];
-    let [gateway_health, forwarder_health, worker_health] = health.map(|(_, address)| address);
+    let [gateway_health, forwarder_health, worker_health, _] = health.map(|(_, address)| address);
     let token = format!("{}={}", secrets.dataset_id, secrets.access_token);
-    let meta = Program::new(&services.programs, NAMES[4]);
+    let meta = Program::new(&services.programs, "rastro-sandbox");
     let meta = meta.arguments(&["--listen", &sandbox.to_string(), "--token", &token]);
+    let payments = revenue::at_mercado_pago(&secrets, mercado_pago);
+    let meta = meta.arguments(&payments.each_ref().map(String::as_str));
     keep(meta, sandbox, "/healthz").await?;
     let at = |program: Program, health: SocketAddr| {
         program.with(&[("RASTRO__HEALTH__LISTEN", &health.to_string())])
@@ -96,7 +105,7 @@ pub async fn start() -> anyhow::Result<Running> {
     keep(at(seed, gateway_health), gateway_health, "/readyz").await?;
     let forwarder = services.forwarder(&format!("http://{sandbox}"));
     keep(at(forwarder, forwarder_health), forwarder_health, "/readyz").await?;
-    let page = Program::new(&services.programs, NAMES[0]);
+    let page = Program::new(&services.programs, "rastro-lab");
     let endpoint = format!("http://{gateway}");
     let page = page.arguments(&[
         "landing",
@@ -110,6 +119,7 @@ pub async fn start() -> anyhow::Result<Running> {
         gateway,
         sandbox,
         landing,
+        mercado_pago,
         health,
         database_url,
     })
@@ -298,21 +308,34 @@ impl Running {
     }
 
     /// The account, whether it adds up, and where to look next.
-    pub fn report(&self, account: &Account) -> String {
+    pub fn report(&self, account: &Account, money: &Money, campaigns: &str) -> String {
         // A database of one's own may have a password that should not be left on the screen.
         let psql = match variable("DATABASE_URL") {
             Some(_) => "$DATABASE_URL",
             None => &self.database_url,
         };
-        let problems = account.problems();
         let mut text = format!("\nWhat became of the events\n{}\n", account.to_text());
-        match problems.is_empty() {
-            true => text.push_str("Every accepted event reached Meta, each of them once.\n"),
-            false => text.push_str("This is not as it has to be:\n"),
-        }
-        for problem in &problems {
-            writeln!(text, "  - {problem}").expect("writing to memory cannot fail");
-        }
+        judge(
+            &mut text,
+            &account.problems(),
+            "Every accepted event reached Meta, each of them once.",
+        );
+        write!(
+            text,
+            "\nWhat became of the money (invented; order numbers begin with demo-)\n{}\n",
+            money.to_text()
+        )
+        .expect("writing to memory cannot fail");
+        judge(
+            &mut text,
+            &money.problems(),
+            "Every payment is in the books, each of them once.",
+        );
+        write!(
+            text,
+            "\nWhat the ads of the last thirty days brought, by linear credit\n{campaigns}"
+        )
+        .expect("writing to memory cannot fail");
         text.push_str("\nLook further\n");
         let by_hand = landing::by_hand(self.gateway, self.landing, &self.secrets.publishable_key);
         let mut lines = vec![
@@ -344,10 +367,12 @@ impl Running {
     }
 
     /// Writes the account as JSON, with what a program needs to go on from here.
-    pub fn write(&self, account: &Account) -> anyhow::Result<()> {
+    pub fn write(&self, account: &Account, money: &Money) -> anyhow::Result<()> {
         let mut json = account.to_json();
+        json["money"] = money.to_json();
         let mut urls = json!({
             "sandbox": format!("http://{}", self.sandbox),
+            "mercado_pago": format!("http://{}", self.mercado_pago),
             "gateway": format!("http://{}", self.gateway),
             "landing": format!("http://{}", self.landing),
             "conversions": format!("http://{}/api/meta/conversions", self.gateway),
@@ -361,6 +386,18 @@ impl Running {
         json["demo_secret_key"] = json!(self.secrets.secret_key);
         json["dataset_id"] = json!(self.secrets.dataset_id);
         write_privately(&folder().join("account.json"), &format!("{json:#}\n"))
+    }
+}
+
+/// The verdict on an account.
+fn judge(text: &mut String, problems: &[String], well: &str) {
+    text.push_str(match problems.is_empty() {
+        true => well,
+        false => "This is not as it has to be:",
+    });
+    text.push('\n');
+    for problem in problems {
+        text.push_str(&format!("  - {problem}\n"));
     }
 }
 

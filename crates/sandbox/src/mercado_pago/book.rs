@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::webhooks::{Delivery, WebhookFault};
@@ -69,6 +69,30 @@ impl Charge {
         self.email = Some(email.to_owned());
         self
     }
+}
+
+/// A payment in the stand-in's own books. Amounts are in cents, times in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub id: String,
+    pub user_id: i64,
+    pub status: String,
+    pub method: String,
+    pub external_reference: Option<String>,
+    pub currency: String,
+    pub cents: i64,
+    pub refunded_cents: i64,
+    pub created_ms: i64,
+    pub approved_ms: Option<i64>,
+}
+
+/// What outlives the process.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    payments: BTreeMap<String, Value>,
+    merchant_orders: BTreeMap<String, Value>,
+    chargebacks: BTreeMap<String, Value>,
+    last_id: u64,
 }
 
 #[derive(Default)]
@@ -150,6 +174,51 @@ impl Book {
 
     pub(crate) fn payments(&self) -> impl Iterator<Item = &Value> {
         self.payments.values()
+    }
+
+    /// Every payment as people who balance books want it.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let told = |payment: &Value| Told {
+            id: payment["id"].to_string(),
+            user_id: payment["collector_id"].as_i64().unwrap_or_default(),
+            status: text(&payment["status"]).unwrap_or_default(),
+            method: text(&payment["payment_method_id"]).unwrap_or_default(),
+            external_reference: text(&payment["external_reference"]),
+            currency: text(&payment["currency_id"]).unwrap_or_default(),
+            cents: cents(&payment["transaction_amount"]),
+            refunded_cents: cents(&payment["transaction_amount_refunded"]),
+            created_ms: milliseconds(&payment["date_created"]).unwrap_or_default(),
+            approved_ms: milliseconds(&payment["date_approved"]),
+        };
+        self.payments.values().map(told).collect()
+    }
+
+    /// All that was ever paid, to be kept in a file.
+    pub(crate) fn kept(&self) -> Kept {
+        Kept {
+            payments: self.payments.clone(),
+            merchant_orders: self.merchant_orders.clone(),
+            chargebacks: self.chargebacks.clone(),
+            last_id: self.last_id,
+        }
+    }
+
+    pub(crate) fn restore(&mut self, kept: Kept) {
+        self.payments = kept.payments;
+        self.merchant_orders = kept.merchant_orders;
+        self.chargebacks = kept.chargebacks;
+        self.last_id = kept.last_id;
+    }
+
+    /// Numbers of payments go on after this one.
+    pub(crate) fn number_from(&mut self, last_id: u64) {
+        self.last_id = last_id;
+    }
+
+    /// The number given out last: it grows with every change.
+    pub(crate) fn last_id(&self) -> u64 {
+        self.last_id
     }
 
     /// The fault that strikes now, if any.

@@ -20,7 +20,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(
         web::scope("/sandbox")
             .app_data(json)
+            .route("/payments", web::get().to(list))
             .route("/payments", web::post().to(create))
+            .route("/webhooks", web::put().to(register))
             .route("/payments/{id}/{step}", web::post().to(step)),
     );
 }
@@ -76,6 +78,27 @@ async fn create(state: Data<State>, new: Json<NewCharge>) -> Result<HttpResponse
     };
     let id = state.book().create(state.clock.now_ms(), &seller, &charge);
     Ok(HttpResponse::Created().json(json!({ "id": id })))
+}
+
+/// All payments, oldest first, with their money in cents.
+async fn list(state: Data<State>) -> HttpResponse {
+    HttpResponse::Ok().json(state.book().told())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhook {
+    user_id: i64,
+    url: String,
+}
+
+/// Where a seller's webhooks go from now on.
+async fn register(state: Data<State>, webhook: Json<Webhook>) -> Result<HttpResponse, Error> {
+    let Webhook { user_id, url } = webhook.into_inner();
+    let mut sellers = state.sellers();
+    let seller = sellers.iter_mut().find(|seller| seller.user_id == user_id);
+    seller.ok_or_else(|| not_found("no such seller"))?.webhook_url = Some(url);
+    Ok(HttpResponse::NoContent().finish())
 }
 
 /// pay, refund, chargeback.

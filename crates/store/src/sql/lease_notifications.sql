@@ -1,9 +1,11 @@
--- payment_notifications::lease: takes due ones of accounts that may be asked.
+-- payment_notifications::lease: takes due ones of accounts that may be asked. Those of a retired dataset wait: nothing of it is
+-- sent, and it may come back.
 -- $1 at most so many, $2 for how many seconds
 WITH due AS (
     SELECT n.dataset_id, n.notification_id FROM payment_notifications AS n
     JOIN payment_accounts AS a ON a.dataset_id = n.dataset_id AND a.account_id = n.account_id
         AND (a.retry_at IS NULL OR a.retry_at <= rastro_now())
+    JOIN datasets AS d ON d.dataset_id = n.dataset_id AND d.retired_at IS NULL
     WHERE n.state = 'pending' AND n.due_at <= rastro_now()
     ORDER BY n.due_at LIMIT $1
     FOR UPDATE OF n SKIP LOCKED

@@ -9,6 +9,10 @@ SELECT p.payment_id, p.status, p.status_detail, p.books, p.currency, p.amount_mi
     (SELECT count(*) FROM payments AS o
         WHERE o.dataset_id = p.dataset_id AND o.order_id = p.order_id AND o.books = 'counted'
             AND o.status IN ('approved', 'in_mediation')) AS paid_of_order,
+    (SELECT string_agg(DISTINCT o.currency, ', ' ORDER BY o.currency) FROM payments AS o
+        JOIN purchase_movements AS m ON m.dataset_id = o.dataset_id AND m.payment_id = o.payment_id
+        WHERE o.dataset_id = p.dataset_id AND o.order_id = p.order_id AND o.books = 'counted'
+            AND o.currency <> p.currency) AS other_currencies,
     q.reason AS dead_letter
 FROM payments AS p
 LEFT JOIN purchases AS o ON o.dataset_id = p.dataset_id AND o.order_id = p.order_id

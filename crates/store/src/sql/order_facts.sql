@@ -1,13 +1,16 @@
 -- attribution_credits::order_facts: the money of orders and who placed them. Where money moved the movements are it (a card that
--- was declined moves none); elsewhere it is what the business recorded, unless only payments count for the dataset.
+-- was declined moves none); elsewhere it is what the business recorded, unless only payments count for the dataset. An order that
+-- was paid in several currencies is credited in its account's own; comparisons name the others.
 -- $1 dataset, $2 order numbers, $3 time zone
 WITH paid AS (
-    SELECT p.order_id, min(p.created_at) AS placed_at, min(p.currency) AS currency,
+    SELECT p.order_id, min(p.created_at) AS placed_at,
+        coalesce(min(p.currency) FILTER (WHERE p.currency = account.currency), min(p.currency)) AS currency,
         (array_agg(p.lead_id ORDER BY p.match_confidence DESC, p.payment_id) FILTER (WHERE p.lead_id IS NOT NULL))[1] AS lead_id,
         (array_agg(p.payer_email_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_email_hmac IS NOT NULL))[1] AS email,
         (array_agg(p.payer_cpf_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_cpf_hmac IS NOT NULL))[1] AS cpf,
         (array_agg(p.payer_phone_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_phone_hmac IS NOT NULL))[1] AS phone
     FROM payments p
+    LEFT JOIN payment_accounts account ON account.dataset_id = p.dataset_id AND account.account_id = p.account_id
     WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
     GROUP BY p.order_id
 ), money AS (
