@@ -1,5 +1,7 @@
 SET LOCAL lock_timeout = '5s';
 
+DROP INDEX ad_spend_by_currency, campaign_daily_spent;
+
 CREATE FUNCTION provisional_from() RETURNS date LANGUAGE sql STABLE PARALLEL SAFE RETURN
     (rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date - 4;
 

@@ -79,3 +79,9 @@ $views$, ' bi.', format(' %I.', CASE current_schema() WHEN 'public' THEN 'bi' EL
 END $bi$;
 
 DROP FUNCTION provisional_from();
+
+-- For the revenue page: the currencies of spend and its months, and what a campaign ever cost, without reading every day of every
+-- campaign under every model.
+CREATE INDEX ad_spend_by_currency ON ad_spend (dataset_id, currency, day) INCLUDE (cost_micros);
+CREATE INDEX campaign_daily_spent ON campaign_daily (dataset_id, currency, channel, campaign_key) INCLUDE (spend_micros)
+    WHERE model = 'linear' AND spend_micros > 0;

@@ -171,6 +171,8 @@ impl<'a> Event<'a> {
             event.user_data = UserData::default();
         }
         event.enrich(intake, &mut findings);
+        // An address of which nothing is left, tells nothing.
+        event.referrer_url = event.referrer_url.take().filter(|url| !url.is_empty());
         check::check(&event, intake.consent_refused, &mut findings);
         if may_be_too_long && findings.errors.is_empty() && event.to_json().len() > LONGEST_EVENT {
             findings.error(

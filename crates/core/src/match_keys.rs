@@ -314,10 +314,6 @@ impl HashedKeys {
     }
 
     fn insert(&mut self, key: MatchKey, hashed: HashedKey) -> Result<(), DroppedValue> {
-        // `N.a.N` as a city: only what is left of a value says that it is a word for nothing.
-        if hashed.is_of_nothing() {
-            return Err(DroppedValue::Placeholder);
-        }
         let start = self.entries.partition_point(|(present, _)| *present < key);
         let end = self.entries.partition_point(|(present, _)| *present <= key);
         let of_key = &self.entries[start..end];

@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use rastro_core::click_id;
 use rastro_core::dataset::Currency;
 use rastro_core::json::{Json, without_half_characters};
-use rastro_core::match_keys::{CountryCode, HashedKeys, MatchKey, Reading};
+use rastro_core::match_keys::{CountryCode, DroppedValue, HashedKeys, MatchKey, Reading};
 use rastro_core::page::Page;
 use rastro_core::payment::{major_units, minor_units};
 use rastro_core::person::PersonKeys;
@@ -133,8 +133,10 @@ fn fuzzed_identifiers_are_hashed_once_and_mean_the_same_with_space_around_them()
                     );
                     // What is hashed already is itself.
                     let (again, same) = hashed(hash);
+                    // Somebody may be called Nan; as a hash that is a word for nothing.
+                    let is_word_for_nothing = again == Err(DroppedValue::Empty);
                     assert!(
-                        again.is_ok() && same == [hash.clone()],
+                        same == [hash.clone()] || is_word_for_nothing,
                         "{key:?} {hash} became {same:?}"
                     );
                 }

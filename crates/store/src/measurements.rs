@@ -10,6 +10,7 @@ use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::alert::{Facts, Measurement, Rule, Severity, Subject};
+use rastro_core::circuit_breaker::Reason;
 use rastro_core::dataset::DatasetId;
 
 use crate::connection::Store;
@@ -120,9 +121,9 @@ struct DeliveryTallyRow {
 fn statement(rule: Rule) -> Option<&'static str> {
     Some(match rule {
         Rule::Duplicates => include_str!("sql/rules/duplicates.sql"),
-        Rule::BreakerErrors => include_str!("sql/rules/breaker_errors.sql"),
-        Rule::BreakerBlocked => include_str!("sql/rules/breaker_blocked.sql"),
-        Rule::BreakerRefused => include_str!("sql/rules/breaker_refused.sql"),
+        Rule::BreakerErrors | Rule::BreakerBlocked | Rule::BreakerRefused => {
+            include_str!("sql/rules/breaker_stopped.sql")
+        }
         Rule::BreakerThrottled => include_str!("sql/rules/breaker_throttled.sql"),
         Rule::BreakerForced => include_str!("sql/rules/breaker_forced.sql"),
         Rule::DeadLetters => include_str!("sql/rules/dead_letters.sql"),
@@ -142,6 +143,16 @@ fn statement(rule: Rule) -> Option<&'static str> {
         Rule::CheckFailing => include_str!("sql/rules/check_failing.sql"),
         _ => return None,
     })
+}
+
+/// Of a rule about breakers that are not closed for a reason: which.
+fn stopped_for(rule: Rule) -> Option<Reason> {
+    match rule {
+        Rule::BreakerErrors => Some(Reason::Errors),
+        Rule::BreakerBlocked => Some(Reason::Blocked),
+        Rule::BreakerRefused => Some(Reason::Refused),
+        _ => None,
+    }
 }
 
 impl Store {
@@ -165,6 +176,7 @@ impl Store {
                 let rows = sql_query(statement)
                     .bind::<Integer, _>(i32::try_from(window_seconds).unwrap_or(i32::MAX))
                     .bind::<Integer, _>(i32::try_from(minimum).unwrap_or(i32::MAX))
+                    .bind::<Nullable<Text>, _>(stopped_for(rule).map(Reason::as_str))
                     .prepared()
                     .load(connection)
                     .await?;

@@ -331,6 +331,29 @@ async fn the_account_of_a_day_finds_an_event_that_is_nowhere() {
     );
 }
 
+/// Each looked up among all that were delivered, these took minutes, and a million a day took hours.
+#[tokio::test]
+async fn the_account_of_a_day_of_many_events_is_made_within_its_limit() {
+    let scene = Scene::start().await;
+    scene
+        .execute(
+            "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by, action_source,
+                test_event_code, request_id, payload)
+             SELECT 1, (t.at AT TIME ZONE 'UTC')::date, n, 'Lead', 'e' || n, t.at, t.at, t.at + interval '7 days', 'website', '',
+                gen_random_uuid(), '{}'
+             FROM (SELECT rastro_now() - interval '1 day' AS at) AS t CROSS JOIN generate_series(1, 80000) AS n;
+             INSERT INTO send_attempts (dataset_id, day, batch_id, attempt, test_event_code, attempted_at, outcome, event_count,
+                event_numbers, first_number, last_number, first_day, last_day)
+             SELECT 1, day, 1, 1, '', received_at, 'delivered', count(*), array_agg(event_number), min(event_number),
+                max(event_number), day, day
+             FROM events WHERE event_number <> 4000 GROUP BY event_number / 1000, day, received_at",
+        )
+        .await;
+    let day = scene.store.day_to_account().await.unwrap().unwrap();
+    let limit = Duration::from_secs(20);
+    assert_eq!(scene.store.account_day(day, limit).await.unwrap(), 1);
+}
+
 /// A request of two that was refused and split says nothing about its events; the one that is refused alone
 /// does.
 #[tokio::test]

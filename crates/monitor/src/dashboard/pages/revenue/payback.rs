@@ -28,11 +28,17 @@ pub(super) struct Campaign<'a> {
 }
 
 impl Campaign<'_> {
-    /// The share of its cost that had come back until the end of an age.
+    /// The share of its cost that had come back until the end of each age, from 0. An age at which nobody bought has no row: nothing
+    /// came back in it.
     pub(super) fn shares(&self, cash: Cash<'_>) -> Vec<f64> {
-        self.ages
-            .iter()
-            .map(|age| cash.major(age.profit_minor) / cash.major(cash.of_micros(age.spend_micros)))
+        let oldest = self.ages.last().map_or(-1, |age| age.age_months);
+        (0..=oldest)
+            .map(|age| {
+                let until = self.ages.iter().rev().find(|row| row.age_months <= age);
+                until.map_or(0.0, |row| {
+                    cash.major(row.profit_minor) / cash.major(cash.of_micros(row.spend_micros))
+                })
+            })
             .collect()
     }
 }
@@ -175,6 +181,8 @@ mod tests {
             age("b", 0, 29, 900, 1_000),
             age("c", 0, 40, 500, 499),
             age("d", 0, 40, 0, 499),
+            age("e", 0, 40, 10, 1),
+            age("e", 3, 40, 10, 4),
         ];
         let found: Vec<(&str, Payback)> = campaigns(&rows, CASH)
             .iter()
@@ -185,9 +193,12 @@ mod tests {
             [
                 ("b", Payback::TooFew),
                 ("c", Payback::NotYet),
-                ("a", Payback::Month(1))
+                ("a", Payback::Month(1)),
+                ("e", Payback::NotYet)
             ]
         );
         assert_eq!(campaigns(&rows, CASH)[2].shares(CASH), [0.6, 1.0]);
+        // Nobody of theirs bought in months 1 and 2.
+        assert_eq!(campaigns(&rows, CASH)[3].shares(CASH), [0.1, 0.1, 0.1, 0.4]);
     }
 }

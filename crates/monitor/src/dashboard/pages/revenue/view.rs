@@ -242,9 +242,9 @@ fn tiles(drawn: &Drawn<'_>) -> Markup {
                 (lang.t("o que as contas cobraram", "what the accounts charged")) }))
             (tile("ROAS", &times(lang, totals.roas(cash)), &html! {
                 (lang.t("líquida dos anúncios ÷ gasto; com o resto (MER)", "net of ads ÷ spend; with the rest (MER)")) " " (times(lang, totals.mer(cash))) }))
-            (tile(lang.t("Custo por cliente novo", "Cost per new customer"),
+            (tile(lang.t("Custo por cliente", "Cost per customer"),
                 &totals.cost_per_customer(cash).map_or_else(|| NONE.to_owned(), amount), &html! {
-                    (shared(lang, totals.paid_customers)) " " (lang.t("por anúncios", "from ads"))
+                    (shared(lang, totals.paid_customers)) " " (lang.t("novos por anúncios", "new ones from ads"))
                     @match totals.blended_cost(cash) {
                         Some(all) => { "; " (lang.t("de todos", "of all")) " " (amount(all)) },
                         None => { "; " (lang.t("poucos para dizer", "too few to say")) },

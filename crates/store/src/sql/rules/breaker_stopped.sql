@@ -1,4 +1,6 @@
--- alert rule breaker_blocked: the breaker is not closed, for this reason. Waiting events are counted up to a million.
+-- alert rules breaker_errors, breaker_blocked and breaker_refused: the breaker is not closed, for this reason. Waiting events are
+-- counted up to a million.
+-- $3 reason
 SELECT c.dataset_id, '' AS group_key, 1::double precision AS value, 'critical' AS severity,
     jsonb_build_object('dataset_name', d.name, 'count', w.events, 'deadline', w.deadline,
         'seconds', extract(epoch FROM rastro_now() - coalesce(c.outage_since, c.since))::bigint,
@@ -18,4 +20,4 @@ LEFT JOIN LATERAL (
         AND a.attempted_at > rastro_now() - interval '1 day'
     ORDER BY a.attempted_at DESC LIMIT 1
 ) AS last ON true
-WHERE c.state <> 'closed' AND c.reason = 'blocked'
+WHERE c.state <> 'closed' AND c.reason = $3
