@@ -255,7 +255,7 @@ pub const SYNCHRONOUS_STANDBYS: &str =
 /// Ids of events that this database does not know to be delivered.
 pub const WITHOUT_A_DELIVERY: &str = "SELECT event_id FROM events e WHERE NOT EXISTS (
     SELECT FROM meta_events_log l WHERE l.dataset_id = e.dataset_id AND l.event_number = e.event_number
-        AND l.outcome = 'delivered')";
+        AND l.outcome = 'success')";
 
 /// Ends the current file of the write-ahead log, and names it.
 pub const END_OF_LOG_FILE: &str = "SELECT pg_walfile_name(pg_switch_wal())";

@@ -6,9 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is let through: all of its tables are in one schema, and so on one node, to which Citus sends it whole. Nothing else
-/// goes from one source of spend to the next by the primary key, past its rows.
-const EXCEPTION: (&str, &str) = ("sql/rules/spend_stale.sql", "a recursive CTE");
+/// What is let through, as all of its tables are in one schema, and so on one node, to which Citus sends it whole. Nothing
+/// else goes from one source or currency of spend to the next by an index, past its rows.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("sql/revenue_scope.sql", "a recursive CTE"),
+    ("sql/rules/spend_stale.sql", "a recursive CTE"),
+];
 /// Whatever is not the same each time it is called within a statement, or not known to be.
 const NOT_IMMUTABLE: [&str; 4] = ["NOW(", "CLOCK_TIMESTAMP(", "RANDOM(", "GEN_RANDOM_UUID("];
 
@@ -188,7 +191,7 @@ fn no_statement_has_a_form_that_citus_refuses() {
     for (file, sql) in &statements {
         let found = forms(sql)
             .into_iter()
-            .filter(|form| (file.as_str(), *form) != EXCEPTION);
+            .filter(|form| !EXCEPTIONS.contains(&(file.as_str(), *form)));
         wrong.extend(found.map(|form| {
             format!(
                 "{file}: {form}: {}",

@@ -77,6 +77,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
     };
     let stored = texts("SELECT event_id FROM events").await?;
     let forgotten = texts(books::WITHOUT_A_DELIVERY).await?;
+    // Else everything that Meta gets again would look explained.
+    ensure!(
+        forgotten.len() < stored.len(),
+        "nothing that was archived is known to be delivered"
+    );
     let gone: Vec<String> = promised.difference(&stored).cloned().collect();
     let to_come_again: HashSet<String> = forgotten.intersection(&at_meta).cloned().collect();
     let gone_unsent = gone.iter().filter(|id| !at_meta.contains(*id)).count();

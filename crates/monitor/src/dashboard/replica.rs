@@ -222,7 +222,7 @@ mod tests {
             banner(lag.source(at(20)), Lang::En)
                 .unwrap()
                 .text
-                .contains("20 s")
+                .contains("20\u{a0}s")
         );
         assert_eq!(
             lag.source(at(121)),
