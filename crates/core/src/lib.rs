@@ -3,7 +3,7 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`purchase`],
+//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`lead_value`], [`purchase`],
 //! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
 //! [`circuit_breaker`], [`alert`], [`match_quality`].
 
@@ -22,6 +22,7 @@ pub mod forecast;
 pub mod json;
 pub mod lead;
 pub mod lead_status;
+pub mod lead_value;
 pub mod match_keys;
 pub mod match_quality;
 pub mod metrics;

@@ -33,6 +33,7 @@ usage: ingest-gateway dataset list
 settings (an empty value takes one away):
        --name NAME --default-country br --default-currency BRL --time-zone America/Sao_Paulo --purchase-source recorded|verified
        --allowed-origins ORIGIN,ORIGIN --cookie-domain DOMAIN --lead-events scheduled=Schedule,customer=Subscribe
+       --lead-value none|predicted --lead-value-minimum-orders 30
        --test-event-code CODE --test-event-code-until 2026-12-31T23:59:59Z
 with all: --json (what the API answers), --as NAME (for the log; by default your user name)";
 
@@ -128,6 +129,12 @@ fn field(name: &str, value: &str) -> anyhow::Result<Value> {
             .map(pair)
             .collect::<anyhow::Result<Map<_, _>>>()
             .map(Value::Object);
+    }
+    if name == "lead_value_minimum_orders" {
+        let orders: u32 = value
+            .parse()
+            .context("--lead-value-minimum-orders is a whole number")?;
+        return Ok(Value::from(orders));
     }
     if LISTS.contains(&name) {
         return Ok(value
@@ -413,6 +420,7 @@ mod tests {
             "--cookie-domain",
             "",
             "--lead-events=scheduled=Schedule,customer=Subscribe",
+            "--lead-value-minimum-orders=50",
             "--json",
             "--as",
             "ana",
@@ -427,6 +435,7 @@ mod tests {
             "allowed_origins": ["https://a.example", "https://b.example"],
             "cookie_domain": null,
             "lead_events": {"scheduled": "Schedule", "customer": "Subscribe"},
+            "lead_value_minimum_orders": 50,
         });
         assert_eq!(Value::Object(typed.fields), expected);
         assert!(Typed::read(&["dataset", "--name"]).is_err());

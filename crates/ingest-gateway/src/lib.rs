@@ -17,6 +17,7 @@ mod cors;
 mod group_commit;
 mod handlers;
 mod idempotency;
+mod lead_values;
 mod memory;
 mod metrics;
 mod problem;

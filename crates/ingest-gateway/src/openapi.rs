@@ -442,6 +442,12 @@ pub(crate) struct DatasetBody {
     /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map is the whole map.
     #[schema(value_type = Option<std::collections::HashMap<String, String>>, example = json!({"scheduled": "Schedule"}))]
     lead_events: Option<()>,
+    /// none, or predicted: a Lead without a value gets conversion rate times mean net order of its campaign.
+    #[schema(example = "none")]
+    lead_value: Option<String>,
+    /// A campaign with fewer orders predicts nothing.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 30)]
+    lead_value_minimum_orders: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]

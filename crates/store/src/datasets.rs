@@ -8,6 +8,7 @@ use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::lead_status::LeadEvents;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
@@ -34,7 +35,15 @@ pub struct DatasetSettings {
     /// Where the business's days begin and end: a name of the IANA time zones.
     pub time_zone: String,
     pub lead_events: LeadEvents,
+    pub lead_value: LeadValue,
+    /// A campaign with fewer orders predicts nothing. 1 to [`MOST_MINIMUM_ORDERS`].
+    pub lead_value_minimum_orders: u32,
 }
+
+/// More is a mistake.
+pub const MOST_MINIMUM_ORDERS: u32 = 1_000_000;
+/// Of datasets of which nothing is said: with fewer, the mean order is chance.
+const MINIMUM_ORDERS: u32 = 30;
 
 impl Default for DatasetSettings {
     fn default() -> Self {
@@ -47,6 +56,8 @@ impl Default for DatasetSettings {
             purchase_source: PurchaseSource::default(),
             time_zone: "America/Sao_Paulo".to_owned(),
             lead_events: LeadEvents::default(),
+            lead_value: LeadValue::default(),
+            lead_value_minimum_orders: MINIMUM_ORDERS,
         }
     }
 }
@@ -71,6 +82,8 @@ pub(crate) type SettingsRow = (
     String,
     String,
     Value,
+    String,
+    i32,
 );
 
 /// Their names, in the same order.
@@ -85,6 +98,8 @@ type SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::lead_value,
+    datasets::lead_value_minimum_orders,
 );
 
 pub(crate) const SETTINGS: SettingsColumns = (
@@ -98,6 +113,8 @@ pub(crate) const SETTINGS: SettingsColumns = (
     datasets::purchase_source,
     datasets::time_zone,
     datasets::lead_events,
+    datasets::lead_value,
+    datasets::lead_value_minimum_orders,
 );
 
 #[derive(Insertable)]
@@ -115,6 +132,8 @@ struct NewDataset {
     purchase_source: &'static str,
     time_zone: String,
     lead_events: Value,
+    lead_value: &'static str,
+    lead_value_minimum_orders: i32,
 }
 
 impl DatasetSettings {
@@ -130,6 +149,8 @@ impl DatasetSettings {
             source,
             zone,
             events,
+            lead_value,
+            minimum_orders,
         ) = row;
         let country = country
             .map(|code| {
@@ -156,6 +177,10 @@ impl DatasetSettings {
             })?,
             time_zone: zone,
             lead_events: lead_events_of(&events)?,
+            lead_value: LeadValue::parse(&lead_value).ok_or(StoreError::Invalid { what: "lead_value" })?,
+            lead_value_minimum_orders: u32::try_from(minimum_orders).map_err(|_| StoreError::Invalid {
+                what: "lead_value_minimum_orders",
+            })?,
         })
     }
 
@@ -178,6 +203,8 @@ impl DatasetSettings {
             "purchase_source": self.purchase_source.as_str(),
             "time_zone": self.time_zone,
             "lead_events": lead_events_json(&self.lead_events),
+            "lead_value": self.lead_value.as_str(),
+            "lead_value_minimum_orders": self.lead_value_minimum_orders,
         });
         match settings {
             Value::Object(settings) => settings,
@@ -191,6 +218,12 @@ fn lead_events_of(stored: &Value) -> Result<LeadEvents, StoreError> {
     let pairs = stored.as_object().into_iter().flatten();
     LeadEvents::read(pairs.map(|(status, name)| (status.as_str(), name.as_str().unwrap_or_default())))
         .map_err(|_| invalid)
+}
+
+/// As it is stored.
+fn minimum_orders(settings: &DatasetSettings) -> i32 {
+    let orders = settings.lead_value_minimum_orders.clamp(1, MOST_MINIMUM_ORDERS);
+    i32::try_from(orders).unwrap_or(i32::MAX)
 }
 
 fn lead_events_json(events: &LeadEvents) -> Value {
@@ -212,7 +245,7 @@ impl Store {
     }
 
     /// Creates the dataset or brings it to these settings and this token. Of one that exists, stays what no seed knows: the
-    /// purchase source, the time zone and the events of leads.
+    /// purchase source, the time zone, the events of leads and their value.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         diesel::insert_into(datasets::table)
             .values(self.row(dataset))
@@ -258,6 +291,8 @@ impl Store {
             purchase_source: settings.purchase_source.as_str(),
             time_zone: settings.time_zone.clone(),
             lead_events: lead_events_json(&settings.lead_events),
+            lead_value: settings.lead_value.as_str(),
+            lead_value_minimum_orders: minimum_orders(settings),
         }
     }
 

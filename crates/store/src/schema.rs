@@ -34,6 +34,8 @@ diesel::table! {
         meta_name -> Nullable<Text>,
         token_checked_at -> Nullable<Timestamptz>,
         retired_at -> Nullable<Timestamptz>,
+        lead_value -> Text,
+        lead_value_minimum_orders -> Int4,
     }
 }
 

@@ -7,6 +7,7 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::{Currency, DatasetId};
 use rastro_core::lead_status::LeadEvents;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
@@ -45,6 +46,8 @@ pub struct DatasetChange {
     /// One that [`Store::knows_time_zone`].
     pub time_zone: Option<String>,
     pub lead_events: Option<LeadEvents>,
+    pub lead_value: Option<LeadValue>,
+    pub lead_value_minimum_orders: Option<u32>,
 }
 
 impl DatasetChange {
@@ -61,6 +64,8 @@ impl DatasetChange {
             purchase_source,
             time_zone,
             lead_events,
+            lead_value,
+            lead_value_minimum_orders,
         } = self.clone();
         set(&mut settings.name, name);
         set(&mut settings.defaults.country, default_country);
@@ -71,6 +76,8 @@ impl DatasetChange {
         set(&mut settings.purchase_source, purchase_source);
         set(&mut settings.time_zone, time_zone);
         set(&mut settings.lead_events, lead_events);
+        set(&mut settings.lead_value, lead_value);
+        set(&mut settings.lead_value_minimum_orders, lead_value_minimum_orders);
         settings
     }
 }
@@ -382,6 +389,8 @@ async fn write(
             datasets::purchase_source.eq(settings.purchase_source.as_str()),
             datasets::time_zone.eq(&settings.time_zone),
             datasets::lead_events.eq(super::lead_events_json(&settings.lead_events)),
+            datasets::lead_value.eq(settings.lead_value.as_str()),
+            datasets::lead_value_minimum_orders.eq(super::minimum_orders(settings)),
             datasets::updated_at.eq(rastro_now()),
         ))
         .execute(connection)
