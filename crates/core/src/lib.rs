@@ -4,7 +4,7 @@
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
 //! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`lead_value`], [`purchase`],
-//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
+//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`settlement`], [`spend`], [`retry`],
 //! [`circuit_breaker`], [`alert`], [`match_quality`].
 
 pub mod alert;
@@ -34,6 +34,7 @@ mod personal_data;
 mod placeholder;
 pub mod purchase;
 pub mod retry;
+pub mod settlement;
 pub mod spend;
 pub mod touchpoint;
 pub mod user_data;

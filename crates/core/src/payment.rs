@@ -10,7 +10,7 @@ use crate::dataset::Currency;
 use crate::person::PersonKeys;
 use crate::personal_data;
 
-pub use movements::{Booked, Movement, MovementKind, movements_due};
+pub use movements::{Booked, Movement, MovementKind, SETTLED, movements_due};
 
 /// The value of a conversion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
