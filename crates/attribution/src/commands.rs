@@ -1,6 +1,7 @@
 //! What the program does beside serving: one answer on standard output.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use attribution::AttributionMetrics;
@@ -8,7 +9,7 @@ use attribution::config::Config;
 use attribution::mercado_pago::MercadoPago;
 use attribution::payments::Payments;
 use attribution::sync::Orders;
-use attribution::{privacy, reconcile};
+use attribution::{privacy, reconcile, reports};
 use rastro_core::payment::major_units;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
@@ -59,6 +60,20 @@ pub(crate) async fn books() -> anyhow::Result<()> {
         print(&shown(&store, &account, 10).await?)?;
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn report(file: &str, account: &str) -> anyhow::Result<()> {
+    let account_id: i64 = account.parse().context("--account is a number")?;
+    let store = store_of_commands()?;
+    let account = store.payment_account(account_id).await?;
+    let account = account.with_context(|| format!("there is no payment account {account_id}"))?;
+    let bytes = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
+    let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+    match reports::import(&store, &account, &name, &bytes).await? {
+        Some(settled) => print(&reports::summary(&account, &settled)),
+        None => print("this report was imported before; nothing is changed"),
+    }
 }
 
 /// The newest comparisons of an account: both sums, and what lies between them.

@@ -26,6 +26,7 @@ pub struct Config {
     pub payments: PaymentsConfig,
     pub reconcile: ReconcileConfig,
     pub account: AccountConfig,
+    pub reports: ReportsConfig,
     pub crediting: CreditingConfig,
     pub graph_api: GraphApiConfig,
     pub meta_spend: MetaSpendConfig,
@@ -90,6 +91,25 @@ impl CreditingConfig {
             "crediting.time_zone must be an IANA name, such as America/Sao_Paulo: an offset is not one all year"
         );
         self.lookback().map(drop)
+    }
+}
+
+/// Reports of what Mercado Pago really credited.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportsConfig {
+    pub enabled: bool,
+    pub interval_seconds: u64,
+    pub first_days: i64,
+}
+
+impl ReportsConfig {
+    fn check(&self) -> anyhow::Result<()> {
+        ensure!(
+            self.interval_seconds >= 60 && (1..=60).contains(&self.first_days),
+            "reports.interval_seconds must be at least 60, and reports.first_days 1 to 60: Mercado Pago makes no longer report"
+        );
+        Ok(())
     }
 }
 
@@ -203,6 +223,7 @@ impl ServiceConfig for Config {
             "reconcile.nightly_days and reconcile.weekly_days must be 1 to 364: Mercado Pago lists a year"
         );
         self.crediting.check()?;
+        self.reports.check()?;
         self.meta_spend.read()?;
         self.sync.read()?;
         self.google_ads.read()?;

@@ -100,6 +100,9 @@ impl Crediting {
             if shutdown.is_requested() {
                 return Ok(());
             }
+            if let Some(campaigns) = self.store.make_due_lead_values(dataset).await? {
+                info!("know what leads of {campaigns} campaigns of dataset {dataset} became");
+            }
             if changed > 0 || days > 2 {
                 self.store.make_cohorts(dataset, today).await?;
             }

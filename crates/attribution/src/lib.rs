@@ -2,7 +2,7 @@
 //!
 //! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was notified, reads
 //! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
-//! accounts with the books and shows every difference. [`crediting`] keeps what orders are
+//! accounts with the books and shows every difference; [`reports`] reads what was really credited, which settles fees. [`crediting`] keeps what orders are
 //! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
 //! [`meta_spend`] from Meta, [`google_spend`] from Google; [`privacy`] forgets a person, and shows what is kept of one; [`sync`]
 //! brings custom conversions and audiences at Meta to what is declared. Any number of them may run.
@@ -17,6 +17,7 @@ pub mod meta_spend;
 pub mod payments;
 pub mod privacy;
 pub mod reconcile;
+pub mod reports;
 pub mod spend_import;
 pub mod sync;
 
@@ -49,10 +50,11 @@ pub async fn run(
     let mercado_pago = MercadoPago::new(&config.mercado_pago)?;
     seed_account(&store, config, &shutdown).await?;
     let payments = Payments::new(store.clone(), mercado_pago, metrics);
-    let (done, (), ()) = tokio::join!(
+    let (done, (), (), ()) = tokio::join!(
         credits_and_spend(&store, config, &shutdown),
         payments.run(&config.payments, &shutdown),
         reconcile::run(&payments, &config.reconcile, &shutdown),
+        reports::run(&payments, &config.reports, &shutdown),
     );
     done
 }

@@ -13,6 +13,8 @@ const USAGE: &str = "usage: attribution                    serve
        attribution account            write the configured Mercado Pago account over the stored one
        attribution reconcile [DAYS]   compare the payments of the last days (35) with the books, and show both
        attribution books              show the last comparisons of every account
+       attribution report FILE --account NUMBER
+                                      import a settlement or release report: final fees, all of it or nothing
        attribution recompute [--dataset ID] [--days 365]
                                       credit all orders again; stopped, it goes on where it was
        attribution spend FILE --dataset ID [--format rastro|google-ads] [--dry-run]
@@ -40,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         ["reconcile"] => commands::reconcile("35"),
         ["reconcile", days] => commands::reconcile(days),
         ["books"] => commands::books(),
+        ["report", file, "--account", account] => commands::report(file, account),
         ["recompute", options @ ..] => credit_commands::recompute(options),
         ["spend", file, options @ ..] => credit_commands::spend(file, options),
         ["sync", options @ ..] => commands::sync(options),

@@ -1,9 +1,10 @@
-//! Mercado Pago's API, read only: what it answers, as facts. Nothing a notification says is taken for one.
+//! Mercado Pago's API, read only but for the orders of reports: what it answers, as facts. Nothing a notification says is taken for one.
 //!
 //! Source: Mercado Pago, "Payments API", "Orders API"; time-outs and retries as in its own libraries.
 
 pub(crate) mod orders;
 pub(crate) mod payments;
+pub(crate) mod reports;
 mod wire;
 
 use std::collections::HashMap;
@@ -16,17 +17,21 @@ use chrono::{DateTime, Utc};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::RngExt as _;
 use rastro_store::PaymentAccount;
-use reqwest::Url;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Method, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 pub use orders::Order;
 pub use payments::SearchPage;
+pub use reports::{ListedReport, ReportConfig};
 
 /// The longest answer read. A page of a hundred payments is some hundred thousand bytes.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// The longest report read: a hundred thousand rows, some hundred bytes each.
+const LONGEST_REPORT: usize = 64 * 1024 * 1024;
 /// The longest wait between two tries, also where the answer asks for more.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The longest description of a failure, in characters.
@@ -137,6 +142,17 @@ impl WindowOf {
     }
 }
 
+/// What is asked of it.
+struct Question<'q> {
+    method: Method,
+    /// The parts of its path.
+    segments: &'q [&'q str],
+    query: &'q [(&'q str, &'q str)],
+    body: Option<Value>,
+    /// The longest answer read, in bytes.
+    longest: usize,
+}
+
 /// Mercado Pago. Cheap to clone; clones share their connections and limits.
 #[derive(Clone)]
 pub struct MercadoPago {
@@ -180,23 +196,34 @@ impl MercadoPago {
         segments: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, ReadError> {
+        let question = Question {
+            method: Method::GET,
+            segments,
+            query,
+            body: None,
+            longest: LONGEST_ANSWER,
+        };
+        let body = self.fetch(account, &question).await?;
+        // The error quotes nothing of the body.
+        serde_json::from_slice(&body).map_err(|_| ReadError::Invalid("the JSON"))
+    }
+
+    /// The body of the answer, tried again where that may help.
+    async fn fetch(&self, account: &PaymentAccount, question: &Question<'_>) -> Result<Vec<u8>, ReadError> {
         let mut url = self.base.clone();
         url.path_segments_mut()
             .map_err(|()| ReadError::Invalid("the address"))?
             .pop_if_empty()
-            .extend(segments);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+            .extend(question.segments);
+        if !question.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(question.query);
         }
         let limiter = self.limiter(account.account_id);
         let mut retry = 0;
         loop {
             limiter.until_ready().await;
-            let error = match self.ask(account, url.clone()).await {
-                Ok(body) => {
-                    // The error quotes nothing of the body.
-                    return serde_json::from_slice(&body).map_err(|_| ReadError::Invalid("the JSON"));
-                }
+            let error = match self.ask(account, url.clone(), question).await {
+                Ok(body) => return Ok(body),
                 Err(error) => error,
             };
             if !error.is_worth_a_retry() || retry >= self.config.retries {
@@ -214,21 +241,30 @@ impl MercadoPago {
         }
     }
 
-    async fn ask(&self, account: &PaymentAccount, url: Url) -> Result<Vec<u8>, ReadError> {
+    async fn ask(
+        &self,
+        account: &PaymentAccount,
+        url: Url,
+        question: &Question<'_>,
+    ) -> Result<Vec<u8>, ReadError> {
         // The token goes into a header: URLs end up in the logs of everything on the way.
-        let sending = self
+        let mut sending = self
             .client
-            .get(url)
-            .bearer_auth(account.access_token.expose_secret())
-            .send();
-        let response = sending.await.map_err(unanswered)?;
+            .request(question.method.clone(), url)
+            .bearer_auth(account.access_token.expose_secret());
+        if let Some(body) = &question.body {
+            sending = sending
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let response = sending.send().await.map_err(unanswered)?;
         let status = response.status().as_u16();
         let wait = response
             .headers()
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok()?.trim().parse().ok())
             .map(Duration::from_secs);
-        let body = read_bounded(response).await?;
+        let body = read_bounded(response, question.longest).await?;
         match status {
             200..=299 => Ok(body),
             404 => Err(ReadError::NotFound),
@@ -283,10 +319,10 @@ fn is_loopback(host: &str) -> bool {
     address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
-async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, ReadError> {
+async fn read_bounded(mut response: reqwest::Response, longest: usize) -> Result<Vec<u8>, ReadError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+        if body.len() + chunk.len() > longest {
             return Err(ReadError::Invalid("an answer of this length"));
         }
         body.extend_from_slice(&chunk);

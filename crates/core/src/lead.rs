@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::event::{Draft, Event, Intake};
 use crate::finding::{At, Finding, Findings};
 use crate::json::{Json, Object, repeated_names};
+use crate::lead_value::Worth;
 use crate::match_keys::{HashedKeys, MatchKey};
 use crate::person::PersonKeys;
 
@@ -17,6 +18,8 @@ pub struct Lead<'a> {
     /// All of its fields as JSON. Personal data: only to be stored sealed.
     pub contact: String,
     pub keys: PersonKeys,
+    /// What it is likely worth, for an event that says nothing of it.
+    pub predicted: Option<Worth>,
     /// What Meta may find the person by, by its names.
     user_data: Object<'a>,
 }
@@ -48,6 +51,7 @@ impl<'a> Lead<'a> {
         let mut lead = Lead {
             contact: String::new(),
             keys: PersonKeys::default(),
+            predicted: None,
             user_data: Object::new(),
         };
         for (name, value) in &object {
@@ -150,6 +154,9 @@ impl<'a> Lead<'a> {
         let mut draft = Draft::of(event, "Lead", intake)?;
         draft.default("event_id", Json::String(Cow::Borrowed(own_id)));
         draft.add_person(&self.user_data);
+        if let Some(worth) = self.predicted {
+            draft.default_value(worth);
+        }
         draft.finish(intake)
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`purchase`],
-//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`spend`], [`retry`],
+//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`lead_value`], [`purchase`],
+//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`settlement`], [`spend`], [`retry`],
 //! [`circuit_breaker`], [`alert`], [`match_quality`].
 
 pub mod alert;
@@ -22,6 +22,7 @@ pub mod forecast;
 pub mod json;
 pub mod lead;
 pub mod lead_status;
+pub mod lead_value;
 pub mod match_keys;
 pub mod match_quality;
 pub mod metrics;
@@ -33,6 +34,7 @@ mod personal_data;
 mod placeholder;
 pub mod purchase;
 pub mod retry;
+pub mod settlement;
 pub mod spend;
 pub mod touchpoint;
 pub mod user_data;

@@ -10,7 +10,7 @@ use crate::dataset::Currency;
 use crate::person::PersonKeys;
 use crate::personal_data;
 
-pub use movements::{Booked, Movement, MovementKind, movements_due};
+pub use movements::{Booked, Movement, MovementKind, SETTLED, movements_due};
 
 /// The value of a conversion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Margin {
     /// From hundredths, as people say it: 35.5. Digits beyond the fourth are rounded.
     pub fn from_percent(percent: f64) -> Option<Self> {
         let millionths = (percent * 10_000.0).round();
-        (10_000.0..=1_000_000.0).contains(&millionths).then(|| Margin {
+        (10_000.0..=1_000_000.0).contains(&millionths).then_some(Margin {
             millionths: millionths as u32,
         })
     }

@@ -6,7 +6,7 @@
 mod decimal;
 mod google;
 mod ours;
-mod table;
+pub(crate) mod table;
 
 use chrono::NaiveDate;
 
@@ -97,7 +97,7 @@ pub struct FileError {
 }
 
 impl FileError {
-    fn new(line: u64, column: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(line: u64, column: &str, detail: impl Into<String>) -> Self {
         FileError {
             line,
             column: column.to_owned(),

@@ -30,6 +30,7 @@ use crate::handlers::{
     admin, breaker, conversions, dead_letters, graph, lead_status, leads, people, purchases, webhooks,
 };
 use crate::idempotency::InFlight;
+use crate::lead_values::LeadValues;
 use crate::memory::Memory;
 use crate::metrics::GatewayMetrics;
 use crate::problem::Problem;
@@ -55,6 +56,7 @@ pub(crate) struct App {
     /// Whose cookies were refreshed today.
     pub(crate) visitors: Visitors,
     pub(crate) webhook_accounts: WebhookAccounts,
+    pub(crate) lead_values: LeadValues,
     /// Whether requests are traced at all.
     pub(crate) traces: bool,
 }
@@ -156,6 +158,8 @@ impl Gateway {
         let address = listener.local_addr()?;
         let refresh = Duration::from_secs(config.key_refresh_seconds);
         tokio::spawn(desk.keyring.clone().keep_fresh(refresh, shutdown.clone()));
+        let lead_values = LeadValues::new(desk.store.clone());
+        tokio::spawn(lead_values.clone().keep_fresh(refresh, shutdown.clone()));
 
         let settings = config.clone();
         let turns = Turns::new(config.workers);
@@ -184,6 +188,7 @@ impl Gateway {
                 max_publishable_body_bytes: settings.max_publishable_body_bytes,
                 visitors: visitors.clone(),
                 webhook_accounts: webhook_accounts.clone(),
+                lead_values: lead_values.clone(),
                 traces,
             };
             let app = actix_web::App::new()

@@ -34,6 +34,7 @@ settings (an empty value takes one away):
        --name NAME --default-country br --default-currency BRL --time-zone America/Sao_Paulo --purchase-source recorded|verified
        --allowed-origins ORIGIN,ORIGIN --cookie-domain DOMAIN --lead-events scheduled=Schedule,customer=Subscribe
        --remember-clicks true|false
+       --lead-value none|predicted --lead-value-minimum-orders 30
        --test-event-code CODE --test-event-code-until 2026-12-31T23:59:59Z
 with all: --json (what the API answers), --as NAME (for the log; by default your user name)";
 
@@ -132,6 +133,12 @@ fn field(name: &str, value: &str) -> anyhow::Result<Value> {
     }
     if name == "remember_clicks" {
         return Ok(value.parse().map_or_else(|_| Value::from(value), Value::Bool));
+    }
+    if name == "lead_value_minimum_orders" {
+        let orders: u32 = value
+            .parse()
+            .context("--lead-value-minimum-orders is a whole number")?;
+        return Ok(Value::from(orders));
     }
     if LISTS.contains(&name) {
         return Ok(value
@@ -418,6 +425,7 @@ mod tests {
             "",
             "--lead-events=scheduled=Schedule,customer=Subscribe",
             "--remember-clicks=false",
+            "--lead-value-minimum-orders=50",
             "--json",
             "--as",
             "ana",
@@ -433,6 +441,7 @@ mod tests {
             "cookie_domain": null,
             "lead_events": {"scheduled": "Schedule", "customer": "Subscribe"},
             "remember_clicks": false,
+            "lead_value_minimum_orders": 50,
         });
         assert_eq!(Value::Object(typed.fields), expected);
         assert!(Typed::read(&["dataset", "--name"]).is_err());

@@ -19,6 +19,7 @@ mod fuzz;
 mod group_commit;
 mod handlers;
 mod idempotency;
+mod lead_values;
 mod memory;
 mod metrics;
 mod problem;

@@ -452,6 +452,12 @@ pub(crate) struct DatasetBody {
     lead_events: Option<()>,
     /// Whether an event that comes without a click id gets the one that is remembered of its person.
     remember_clicks: Option<bool>,
+    /// none, or predicted: a Lead without a value gets conversion rate times mean net order of its campaign.
+    #[schema(example = "none")]
+    lead_value: Option<String>,
+    /// A campaign with fewer orders predicts nothing.
+    #[schema(minimum = 1, maximum = 1_000_000, example = 30)]
+    lead_value_minimum_orders: Option<u32>,
 }
 
 #[derive(Serialize, ToSchema)]

@@ -386,6 +386,9 @@ async fn the_commands_do_the_same_and_log_who_typed_them() {
         "--name",
         "Clínica",
         "--lead-events=lost=Perdido",
+        "--lead-value=predicted",
+        "--lead-value-minimum-orders",
+        "50",
         "--as",
         "ana",
     ];
@@ -418,6 +421,10 @@ async fn the_commands_do_the_same_and_log_who_typed_them() {
     assert!(
         done && shown["lead_events"] == json!({"lost": "Perdido"}),
         "{said}"
+    );
+    assert_eq!(
+        (&shown["lead_value"], &shown["lead_value_minimum_orders"]),
+        (&json!("predicted"), &json!(50))
     );
 
     let create = [

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rastro_core::dataset::{Currency, DatasetDefaults};
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use rastro_store::{DatasetSettings, Store};
-use rastro_test_support::{Answer, Key, World};
+use rastro_test_support::{Answer, DATASET_ID, Key, World};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -113,7 +114,7 @@ async fn a_lead_is_sealed_found_again_and_its_event_has_the_pixels_id() {
         let hex = word.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
         assert!(!row.contains(&hex), "{word} in hex");
     }
-    let dataset = rastro_test_support::DATASET_ID.parse().unwrap();
+    let dataset = DATASET_ID.parse().unwrap();
     let contact = world.store.lead_contact(dataset, id).await.unwrap().unwrap();
     let contact: Value = serde_json::from_str(contact.expose_secret()).unwrap();
     assert_eq!(
@@ -522,6 +523,79 @@ async fn the_contacts_that_a_page_tells_of_are_stored_once() {
             ],
         ]
     );
+}
+
+/// The custom data of the event of a lead that came by an ad of Google's campaign.
+async fn custom_data(world: &World, id: &str, campaign: &str, own: Value) -> Value {
+    let mut body = lead(world, id);
+    body["attribution"] = json!({
+        "first": {"utm_source": "google", "utm_id": campaign, "gclid": "Cj0K", "at": world.now() * 1_000 - 60_000},
+        "last": {"utm_source": "news", "utm_medium": "email", "at": world.now() * 1_000}
+    });
+    body["event"]["custom_data"] = own;
+    let answer = post(world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let payloads = world.database.payloads().await;
+    let (_, payload) = payloads.into_iter().find(|(known, _)| known == id).unwrap();
+    serde_json::from_str::<Value>(&payload).unwrap()["custom_data"].clone()
+}
+
+#[tokio::test]
+async fn a_lead_carries_what_its_campaign_predicts_and_nothing_is_made_up() {
+    let settings = DatasetSettings {
+        name: "test".into(),
+        lead_value: LeadValue::Predicted,
+        lead_value_minimum_orders: 40,
+        ..DatasetSettings::default()
+    };
+    let world = World::with(settings, |gateway| gateway.key_refresh_seconds = 1).await;
+    let nothing = async |id: &str, campaign: &str| custom_data(&world, id, campaign, Value::Null).await;
+    assert_eq!(nothing("before", "777").await, Value::Null);
+    world
+        .database
+        .execute(&format!(
+            "INSERT INTO campaign_lead_values VALUES
+                ({DATASET_ID}, 'google', '777', 'BRL', 200, 30, 40, 1234567, rastro_now()),
+                ({DATASET_ID}, 'google', '888', 'BRL', 200, 30, 39, 1234567, rastro_now())"
+        ))
+        .await;
+    let mut tries = 0..200;
+    let mut told = Value::Null;
+    while told.is_null() {
+        let id = format!(
+            "try-{}",
+            tries.next().expect("the gateway reads them every second")
+        );
+        told = nothing(&id, "777").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // 30/200 x 12,345.67/40 = 46.296...
+    assert_eq!(told, json!({"value": 46.3, "currency": "BRL"}));
+    assert_eq!(nothing("below the minimum", "888").await, Value::Null);
+    assert_eq!(nothing("another campaign", "999").await, Value::Null);
+    let own = custom_data(
+        &world,
+        "own value",
+        "777",
+        json!({"value": 7.5, "currency": "USD"}),
+    )
+    .await;
+    assert_eq!(own, json!({"value": 7.5, "currency": "USD"}));
+    let other = custom_data(&world, "other fields", "777", json!({"plano": "ouro"})).await;
+    assert_eq!(other, json!({"plano": "ouro", "value": 46.3, "currency": "BRL"}));
+    world
+        .database
+        .execute("UPDATE datasets SET lead_value = 'none'")
+        .await;
+    let mut tries = 0..200;
+    while !told.is_null() {
+        let id = format!(
+            "off-{}",
+            tries.next().expect("the gateway reads settings every second")
+        );
+        told = nothing(&id, "777").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Whatever statement it is at which the transaction ends: all of it is there, or nothing.

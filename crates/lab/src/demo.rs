@@ -79,7 +79,7 @@ pub async fn demo() -> anyhow::Result<bool> {
         };
         print(&failures::prepare(&around).await?.report());
     }
-        Ok(account.problems().is_empty() && money.problems().is_empty())
+    Ok(account.problems().is_empty() && money.problems().is_empty())
 }
 
 /// One run through services that are there.

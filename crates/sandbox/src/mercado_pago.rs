@@ -9,6 +9,7 @@
 
 mod book;
 mod control;
+mod reports;
 mod search;
 mod server;
 mod webhooks;
@@ -265,6 +266,27 @@ impl MercadoPago {
         let new = file.with_extension("new");
         let write = || std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, file));
         write().with_context(|| format!("{} cannot be written", file.display()))
+    }
+
+    /// What a payment costs the seller in the end, in cents: settlement reports say so, the payment itself does not.
+    pub fn settle_fee(&self, id: &str, cents: i64) {
+        self.state.book().reports.final_fees.insert(id.to_owned(), cents);
+    }
+
+    /// Puts a report there as it is, as if it had just been made.
+    pub fn put_report(&self, user_id: i64, name: &str, body: &[u8]) {
+        let now = self.now();
+        self.state.book().reports.put(user_id, name, now, body);
+    }
+
+    /// How the seller's reports are made, as if its owner had said so.
+    pub fn configure_reports(&self, user_id: i64, config: Value) {
+        self.state.book().reports.configs.insert(user_id, config);
+    }
+
+    /// How many reports were ordered.
+    pub fn reports_ordered(&self) -> u64 {
+        self.state.book().reports.ordered
     }
 
     /// What the API answers instead, so many times.

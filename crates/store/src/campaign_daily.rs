@@ -213,7 +213,10 @@ async fn make_day(
 }
 
 /// The dataset's own currency, under which leads, which have none, are listed.
-async fn currency_of(connection: &mut AsyncPgConnection, dataset: i64) -> Result<String, StoreError> {
+pub(crate) async fn currency_of(
+    connection: &mut AsyncPgConnection,
+    dataset: i64,
+) -> Result<String, StoreError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]

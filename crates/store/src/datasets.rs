@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetDefaults, DatasetId};
 use rastro_core::lead_status::LeadEvents;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
@@ -35,7 +36,15 @@ pub struct DatasetSettings {
     pub lead_events: LeadEvents,
     /// Whether an event that comes without a click id gets the one that is remembered of its person.
     pub remember_clicks: bool,
+    pub lead_value: LeadValue,
+    /// A campaign with fewer orders predicts nothing. 1 to [`MOST_MINIMUM_ORDERS`].
+    pub lead_value_minimum_orders: u32,
 }
+
+/// More is a mistake.
+pub const MOST_MINIMUM_ORDERS: u32 = 1_000_000;
+/// Of datasets of which nothing is said: with fewer, the mean order is chance.
+const MINIMUM_ORDERS: u32 = 30;
 
 impl Default for DatasetSettings {
     fn default() -> Self {
@@ -49,6 +58,8 @@ impl Default for DatasetSettings {
             time_zone: "America/Sao_Paulo".to_owned(),
             lead_events: LeadEvents::default(),
             remember_clicks: true,
+            lead_value: LeadValue::default(),
+            lead_value_minimum_orders: MINIMUM_ORDERS,
         }
     }
 }
@@ -74,6 +85,8 @@ pub(crate) type SettingsRow = (
     String,
     Value,
     bool,
+    String,
+    i32,
 );
 
 /// Their names, in the same order.
@@ -89,6 +102,8 @@ type SettingsColumns = (
     datasets::time_zone,
     datasets::lead_events,
     datasets::remember_clicks,
+    datasets::lead_value,
+    datasets::lead_value_minimum_orders,
 );
 
 pub(crate) const SETTINGS: SettingsColumns = (
@@ -103,6 +118,8 @@ pub(crate) const SETTINGS: SettingsColumns = (
     datasets::time_zone,
     datasets::lead_events,
     datasets::remember_clicks,
+    datasets::lead_value,
+    datasets::lead_value_minimum_orders,
 );
 
 #[derive(Insertable)]
@@ -121,6 +138,8 @@ struct NewDataset {
     time_zone: String,
     lead_events: Value,
     remember_clicks: bool,
+    lead_value: &'static str,
+    lead_value_minimum_orders: i32,
 }
 
 impl DatasetSettings {
@@ -137,6 +156,8 @@ impl DatasetSettings {
             zone,
             events,
             remember_clicks,
+            lead_value,
+            minimum_orders,
         ) = row;
         let country = country
             .map(|code| {
@@ -164,6 +185,10 @@ impl DatasetSettings {
             time_zone: zone,
             lead_events: lead_events_of(&events)?,
             remember_clicks,
+            lead_value: LeadValue::parse(&lead_value).ok_or(StoreError::Invalid { what: "lead_value" })?,
+            lead_value_minimum_orders: u32::try_from(minimum_orders).map_err(|_| StoreError::Invalid {
+                what: "lead_value_minimum_orders",
+            })?,
         })
     }
 
@@ -187,6 +212,8 @@ impl DatasetSettings {
             "time_zone": self.time_zone,
             "lead_events": lead_events_json(&self.lead_events),
             "remember_clicks": self.remember_clicks,
+            "lead_value": self.lead_value.as_str(),
+            "lead_value_minimum_orders": self.lead_value_minimum_orders,
         });
         match settings {
             Value::Object(settings) => settings,
@@ -200,6 +227,12 @@ fn lead_events_of(stored: &Value) -> Result<LeadEvents, StoreError> {
     let pairs = stored.as_object().into_iter().flatten();
     LeadEvents::read(pairs.map(|(status, name)| (status.as_str(), name.as_str().unwrap_or_default())))
         .map_err(|_| invalid)
+}
+
+/// As it is stored.
+fn minimum_orders(settings: &DatasetSettings) -> i32 {
+    let orders = settings.lead_value_minimum_orders.clamp(1, MOST_MINIMUM_ORDERS);
+    i32::try_from(orders).unwrap_or(i32::MAX)
 }
 
 fn lead_events_json(events: &LeadEvents) -> Value {
@@ -245,6 +278,8 @@ impl Store {
             time_zone: settings.time_zone.clone(),
             lead_events: lead_events_json(&settings.lead_events),
             remember_clicks: settings.remember_clicks,
+            lead_value: settings.lead_value.as_str(),
+            lead_value_minimum_orders: minimum_orders(settings),
         }
     }
 

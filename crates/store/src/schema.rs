@@ -35,6 +35,8 @@ diesel::table! {
         token_checked_at -> Nullable<Timestamptz>,
         retired_at -> Nullable<Timestamptz>,
         remember_clicks -> Bool,
+        lead_value -> Text,
+        lead_value_minimum_orders -> Int4,
     }
 }
 

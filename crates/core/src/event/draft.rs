@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::{Event, Intake};
 use crate::finding::Finding;
 use crate::json::{Json, Object};
+use crate::lead_value::Worth;
 
 /// An event that is not complete yet.
 pub(crate) struct Draft<'a> {
@@ -74,6 +75,31 @@ impl<'a> Draft<'a> {
                 user_data.push((name.clone(), value.clone()));
             }
         }
+    }
+
+    /// The value of a Lead whose sender says neither a value nor a currency.
+    pub(crate) fn default_value(&mut self, worth: Worth) {
+        if self.get("event_name").and_then(Json::as_str) != Some("Lead") {
+            return;
+        }
+        self.default("custom_data", Json::Object(Object::new()));
+        let custom_data = self.fields.iter_mut().find(|(name, _)| name == "custom_data");
+        let Some((_, Json::Object(custom_data))) = custom_data else {
+            return;
+        };
+        let is_said = |(name, value): &(Cow<'_, str>, Json<'_>)| {
+            (name == "value" || name == "currency") && !value.is_nothing()
+        };
+        if custom_data.iter().any(is_said) {
+            return;
+        }
+        custom_data.retain(|(name, _)| name != "value" && name != "currency");
+        let text = |text: String| Json::String(Cow::Owned(text));
+        custom_data.push((Cow::Borrowed("value"), text(worth.major_units())));
+        custom_data.push((
+            Cow::Borrowed("currency"),
+            text(worth.currency.as_str().to_owned()),
+        ));
     }
 
     /// The event.

@@ -70,6 +70,10 @@ pub struct Movement {
     pub occurred_at: DateTime<Utc>,
 }
 
+/// How the keys of movements begin by which a provider's report settled the fee: it is final, and what the payment itself tells of
+/// it, then and later, an estimate.
+pub const SETTLED: &str = "settled:";
+
 /// What the books lack of this payment. With it, their sum is what of the payment is revenue.
 pub fn movements_due(payment: &Payment, booked: &[Booked]) -> Vec<Movement> {
     let mut due = Vec::new();
@@ -124,7 +128,8 @@ pub fn movements_due(payment: &Payment, booked: &[Booked]) -> Vec<Movement> {
             occurred_at: payment.updated_at,
         });
     }
-    if let Some(fee) = payment.fee_minor {
+    let is_settled = booked.iter().any(|known| known.key.starts_with(SETTLED));
+    if let Some(fee) = payment.fee_minor.filter(|_| !is_settled) {
         let known = sum(|known| known.fee_minor) + due.iter().map(|new| new.fee_minor).sum::<i64>();
         if fee != known {
             due.push(Movement {
@@ -147,6 +152,21 @@ mod tests {
     use super::*;
     use crate::dataset::Currency;
     use crate::person::PersonKeys;
+
+    #[test]
+    fn a_settled_fee_is_no_longer_what_the_payment_tells() {
+        let booked = |key: &str, amount_minor, fee_minor| Booked {
+            kind: MovementKind::Fee,
+            key: key.to_owned(),
+            amount_minor,
+            fee_minor,
+        };
+        let mut books = vec![booked("approval", 1_234, 60)];
+        let due = movements_due(&payment("approved", "accredited"), &books);
+        assert_eq!((due.len(), due[0].fee_minor), (1, 2));
+        books.push(booked("settled:1", 0, 9));
+        assert_eq!(movements_due(&payment("approved", "accredited"), &books), []);
+    }
 
     fn at(day: u32) -> DateTime<Utc> {
         DateTime::from_timestamp(1_790_000_000 + i64::from(day) * 86_400, 0).unwrap()

@@ -6,13 +6,13 @@ use super::FileError;
 const MOST_COLUMNS: usize = 200;
 
 /// A row, by the line on which it begins.
-pub(super) struct Line {
-    pub(super) number: u64,
-    pub(super) cells: Vec<String>,
+pub(crate) struct Line {
+    pub(crate) number: u64,
+    pub(crate) cells: Vec<String>,
 }
 
 /// UTF-8, or UTF-16 that begins with its mark, as spreadsheets and Google write it.
-pub(super) fn decode(bytes: &[u8]) -> Result<String, Vec<FileError>> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<String, Vec<FileError>> {
     let wrong = |detail: &str| Err(vec![FileError::new(1, "-", detail)]);
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (units, rest) = bytes.as_chunks::<2>();
@@ -34,7 +34,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, Vec<FileError>> {
 }
 
 /// The lines of a file with this delimiter.
-pub(super) fn lines(text: &str, delimiter: u8) -> Result<Vec<Line>, FileError> {
+pub(crate) fn lines(text: &str, delimiter: u8) -> Result<Vec<Line>, FileError> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
@@ -60,7 +60,7 @@ pub(super) fn lines(text: &str, delimiter: u8) -> Result<Vec<Line>, FileError> {
 }
 
 /// Where a column stands in a header; names are compared in lower case.
-pub(super) fn place(header: &Line, names: &[&str]) -> Option<usize> {
+pub(crate) fn place(header: &Line, names: &[&str]) -> Option<usize> {
     header
         .cells
         .iter()
@@ -68,7 +68,7 @@ pub(super) fn place(header: &Line, names: &[&str]) -> Option<usize> {
 }
 
 impl Line {
-    pub(super) fn cell(&self, place: Option<usize>) -> &str {
+    pub(crate) fn cell(&self, place: Option<usize>) -> &str {
         place
             .and_then(|place| self.cells.get(place))
             .map_or("", String::as_str)

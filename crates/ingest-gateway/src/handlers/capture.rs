@@ -7,6 +7,7 @@ use rastro_core::consent;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::Json;
+use rastro_core::lead_value::Worth;
 use rastro_core::page::CLICKS;
 use rastro_core::person::PersonKeys;
 use rastro_core::touchpoint::Touchpoint;
@@ -253,6 +254,21 @@ impl Capture<'_> {
     /// What the visitor said about the use of the data, as JSON.
     pub(super) fn consent_record(&self) -> Option<String> {
         self.envelope.consent_record.as_ref().map(consent::record)
+    }
+
+    /// What a lead is likely worth that comes by the contacts that the page told of.
+    pub(super) fn predicted_value(&self) -> Option<Worth> {
+        let attribution = self.envelope.attribution.clone();
+        let attribution = attribution.filter(|_| !self.intake.consent_refused)?;
+        // What is wrong with them is said where they are stored.
+        let touches = Touchpoint::read_all(
+            Json::Object(attribution),
+            self.intake.now_ms,
+            &mut Findings::default(),
+        );
+        let caller = &self.key.caller;
+        let values = &self.app.lead_values;
+        values.of(caller.dataset_id, &caller.settings, &touches, self.intake.now_ms)
     }
 
     /// The contacts that the page told of. None of a visitor who refused, or who is not known.

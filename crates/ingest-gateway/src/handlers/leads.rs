@@ -48,9 +48,10 @@ impl Subject for Leads {
         event: Option<Json<'r>>,
     ) -> Result<Ready, Refused> {
         let mut findings = Findings::default();
-        let Some(lead) = Lead::read(subject, &capture.intake, &mut findings) else {
+        let Some(mut lead) = Lead::read(subject, &capture.intake, &mut findings) else {
             return Err(Refused::Invalid(findings.errors));
         };
+        lead.predicted = capture.predicted_value();
         let (event, warnings) = lead
             .event(event, capture.own_id, &capture.intake)
             .map_err(Refused::Invalid)?;

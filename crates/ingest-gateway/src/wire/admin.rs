@@ -6,10 +6,13 @@ use chrono::{DateTime, Utc};
 use rastro_core::dataset::{Currency, DatasetId};
 use rastro_core::json::Json;
 use rastro_core::lead_status::LeadEvents;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::origin;
 use rastro_core::purchase::PurchaseSource;
-use rastro_store::{AdminLogEntry, DatasetChange, KeyOrder, KeyRole, KnownApiKey, KnownDataset};
+use rastro_store::{
+    AdminLogEntry, DatasetChange, KeyOrder, KeyRole, KnownApiKey, KnownDataset, MOST_MINIMUM_ORDERS,
+};
 use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -33,6 +36,8 @@ pub(crate) fn change(fields: &mut Fields<'_>, now: DateTime<Utc>) -> DatasetChan
         "time_zone",
         "lead_events",
         "remember_clicks",
+        "lead_value",
+        "lead_value_minimum_orders",
     ] {
         if fields.is_null(name) {
             fields.wrong(name, "cannot be null");
@@ -88,6 +93,20 @@ pub(crate) fn change(fields: &mut Fields<'_>, now: DateTime<Utc>) -> DatasetChan
         "a time zone, such as \"America/Sao_Paulo\"",
         |zone| line(zone.as_str()?, LONGEST_NAME).map(str::to_owned),
     );
+    let lead_value = fields.take("lead_value", "none or predicted", |value| {
+        LeadValue::parse(value.as_str()?)
+    });
+    let lead_value_minimum_orders = fields.take(
+        "lead_value_minimum_orders",
+        &format!("a whole number from 1 to {MOST_MINIMUM_ORDERS}"),
+        |orders| match orders {
+            Json::Unsigned(orders) => {
+                let orders = u32::try_from(orders).ok()?;
+                (1..=MOST_MINIMUM_ORDERS).contains(&orders).then_some(orders)
+            }
+            _ => None,
+        },
+    );
     DatasetChange {
         name,
         default_country: country.map(Some).or(no_country.then_some(None)),
@@ -102,6 +121,8 @@ pub(crate) fn change(fields: &mut Fields<'_>, now: DateTime<Utc>) -> DatasetChan
             Json::Bool(choice) => Some(choice),
             _ => None,
         }),
+        lead_value,
+        lead_value_minimum_orders,
     }
 }
 
@@ -269,6 +290,11 @@ pub(crate) struct DatasetView {
     pub(crate) lead_events: BTreeMap<String, String>,
     /// Whether an event that comes without a click id gets the one that is remembered of its person.
     pub(crate) remember_clicks: bool,
+    /// none, or predicted: a Lead without a value gets conversion rate times mean net order of its campaign.
+    #[schema(example = "none")]
+    pub(crate) lead_value: &'static str,
+    /// A campaign with fewer orders predicts nothing.
+    pub(crate) lead_value_minimum_orders: u32,
     /// What Meta calls it, and when Meta last said so of the stored access token; null: it has not.
     pub(crate) meta_name: Option<String>,
     pub(crate) token_checked_at: Option<DateTime<Utc>>,
@@ -305,6 +331,8 @@ impl From<KnownDataset> for DatasetView {
                 .map(|(status, name)| (status.as_str().to_owned(), name.to_owned()))
                 .collect(),
             remember_clicks: settings.remember_clicks,
+            lead_value: settings.lead_value.as_str(),
+            lead_value_minimum_orders: settings.lead_value_minimum_orders,
             meta_name: dataset.meta_name,
             token_checked_at: dataset.token_checked_at,
             retired_at: dataset.retired_at,
@@ -477,7 +505,8 @@ mod tests {
     fn every_wrong_setting_is_named_at_once() {
         let wrong = r#"{"name":"","default_country":"Brasil","default_currency":"XXX","cookie_domain":"br",
             "allowed_origins":["https://a.example/"],"purchase_source":"x","time_zone":7,"lead_events":{"won":"X"},
-            "remember_clicks":"yes","test_event_code":"T1","acess_token":"EAA"}"#;
+             "lead_value":"guessed","lead_value_minimum_orders":0,
+             "remember_clicks":"yes","test_event_code":"T1","acess_token":"EAA"}"#;
         let named = read(wrong).unwrap_err();
         let expected = [
             "/name",
@@ -487,6 +516,8 @@ mod tests {
             "/allowed_origins",
             "/purchase_source",
             "/time_zone",
+            "/lead_value",
+            "/lead_value_minimum_orders",
             "/test_event_code_until",
             "/lead_events/won",
             "/remember_clicks",

@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::reports::Reports;
 use super::webhooks::{Delivery, WebhookFault};
 use super::{ApiFault, Seller};
 
@@ -106,6 +107,7 @@ pub(crate) struct Book {
     pub(crate) webhook_faults: Vec<(WebhookFault, u32)>,
     pub(crate) faults: Vec<(ApiFault, u32)>,
     pub(crate) requests: u64,
+    pub(crate) reports: Reports,
     last_id: u64,
 }
 
@@ -150,7 +152,7 @@ fn fee(method_type: &str, cents: i64) -> i64 {
     }
 }
 
-fn cents(value: &Value) -> i64 {
+pub(crate) fn cents(value: &Value) -> i64 {
     let text = value.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let fraction: i64 = format!("{fraction:0<2}").parse().expect("two digits");

@@ -11,7 +11,7 @@ use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
 use super::book::shown;
-use super::{ApiFault, State, control, search};
+use super::{ApiFault, State, control, reports, search};
 use crate::connection;
 
 pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Result<Server> {
@@ -24,6 +24,7 @@ pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Resul
             .route("/v1/orders/{id}", web::get().to(order))
             .route("/merchant_orders/{id}", web::get().to(merchant_order))
             .configure(control::routes)
+            .configure(reports::routes)
             .default_service(web::to(async || refusal(404, 0, "resource not found")))
     });
     let server = server
@@ -36,7 +37,7 @@ pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Resul
 }
 
 /// As Mercado Pago refuses.
-fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
+pub(super) fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
     let status_code = StatusCode::from_u16(status).expect("a status");
     let error = match status {
         404 => "not_found",
@@ -50,7 +51,7 @@ fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
 }
 
 /// The seller whose token it is, unless a fault strikes first. A token in the query is none: it would be in every log.
-fn seller(state: &State, request: &HttpRequest) -> Result<i64, Box<HttpResponse>> {
+pub(super) fn seller(state: &State, request: &HttpRequest) -> Result<i64, Box<HttpResponse>> {
     let fault = state.book().draw();
     match fault {
         Some(ApiFault::Status { status, retry_after }) => {

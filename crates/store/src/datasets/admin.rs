@@ -7,6 +7,7 @@ use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::{Currency, DatasetId};
 use rastro_core::lead_status::LeadEvents;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::match_keys::CountryCode;
 use rastro_core::purchase::PurchaseSource;
 use secrecy::{ExposeSecret, SecretString};
@@ -49,6 +50,8 @@ pub struct DatasetChange {
     pub time_zone: Option<String>,
     pub lead_events: Option<LeadEvents>,
     pub remember_clicks: Option<bool>,
+    pub lead_value: Option<LeadValue>,
+    pub lead_value_minimum_orders: Option<u32>,
 }
 
 impl DatasetChange {
@@ -66,6 +69,8 @@ impl DatasetChange {
             time_zone,
             lead_events,
             remember_clicks,
+            lead_value,
+            lead_value_minimum_orders,
         } = self.clone();
         set(&mut settings.name, name);
         set(&mut settings.defaults.country, default_country);
@@ -77,6 +82,8 @@ impl DatasetChange {
         set(&mut settings.time_zone, time_zone);
         set(&mut settings.lead_events, lead_events);
         set(&mut settings.remember_clicks, remember_clicks);
+        set(&mut settings.lead_value, lead_value);
+        set(&mut settings.lead_value_minimum_orders, lead_value_minimum_orders);
         settings
     }
 }
@@ -287,7 +294,8 @@ impl Store {
     }
 
     /// Creates the dataset or brings it to these settings and this token, by order of the configuration. Of one that exists, stays
-    /// what no seed knows: the purchase source, the time zone, the events of leads and whether clicks are remembered. What is not the same is logged; what Meta
+    /// what no seed knows: the purchase source, the time zone, the events of leads, their
+    /// value and whether clicks are remembered. What is not the same is logged; what Meta
     /// said of the old token is not said of the new one.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         let id = dataset.id;
@@ -310,6 +318,8 @@ impl Store {
                     time_zone: before.settings.time_zone.clone(),
                     lead_events: before.settings.lead_events.clone(),
                     remember_clicks: before.settings.remember_clicks,
+                    lead_value: before.settings.lead_value,
+                    lead_value_minimum_orders: before.settings.lead_value_minimum_orders,
                     ..dataset.settings.clone()
                 };
                 if after != before.settings {
@@ -454,6 +464,8 @@ async fn write(
             datasets::time_zone.eq(&settings.time_zone),
             datasets::lead_events.eq(super::lead_events_json(&settings.lead_events)),
             datasets::remember_clicks.eq(settings.remember_clicks),
+            datasets::lead_value.eq(settings.lead_value.as_str()),
+            datasets::lead_value_minimum_orders.eq(super::minimum_orders(settings)),
             datasets::updated_at.eq(rastro_now()),
         ))
         .execute(connection)
