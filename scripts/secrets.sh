@@ -8,7 +8,8 @@
 #   dataset_id, access_token                yours to fill in, from Events Manager; until then a dataset of the sandbox
 #   grafana_password                        of Grafana's user admin
 #   slack_webhook_url, smtp_url, heartbeat_url, mercado_pago_token, mercado_pago_webhook_secrets,
-#   meta_ads_token, replica_url             empty: yours, if any
+#   meta_ads_token, google_ads_developer_token, google_ads_client_secret, google_ads_refresh_token, replica_url
+#                                           empty: yours, if any
 #   sandbox_token                           what opens the stand-in for Meta; no secret
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -46,4 +47,7 @@ printf '' | make heartbeat_url
 printf '' | make mercado_pago_token
 printf '' | make mercado_pago_webhook_secrets
 printf '' | make meta_ads_token
+printf '' | make google_ads_developer_token
+printf '' | make google_ads_client_secret
+printf '' | make google_ads_refresh_token
 printf '' | make replica_url

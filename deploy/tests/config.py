@@ -22,6 +22,7 @@ RARE = {
     "gateway.max_events_per_second_per_key": "no limit",
     "graph_api.partner_agent": "has no meaning in these services",
     "mercado_pago.allow_insecure_http": "for tests",
+    "google_ads.allow_insecure_http": "for tests",
     "crediting.lookback_by_channel": "one window for all channels",
     "sync.account_id": "for `attribution sync`, which somebody runs by hand",
     "sync.dataset_id": "the same",
@@ -36,7 +37,7 @@ RARE = {
     "notify.slack.channel": "a webhook is enough",
 }
 # Ports and hosts of a cluster are its ingress's matter; these are for who runs compose or adds a component.
-ONLY_COMPOSE_OR_COMPONENT = ("seed.", "account.", "meta_spend.", "notify.", "dashboard.replica_url", "check.heartbeat_url",
+ONLY_COMPOSE_OR_COMPONENT = ("seed.", "account.", "meta_spend.", "google_ads.", "reports.", "notify.", "dashboard.replica_url", "check.heartbeat_url",
                              "graph_api.allow_insecure_http")
 
 
