@@ -112,6 +112,8 @@ settings() {
         "timezone = 'UTC'" "log_timezone = 'UTC'" 'shared_buffers = 256MB' 'max_wal_size = 2GB'
     if [ "$mode" = scratch ]; then
         printf '%s\n' 'fsync = off' 'synchronous_commit = off' 'full_page_writes = off' 'max_connections = 300'
+        # A client that a test froze while it logged in would keep every CREATE and DROP DATABASE waiting for a minute.
+        printf '%s\n' 'authentication_timeout = 10s'
     fi
     if [ "$mode" = bench ]; then
         # A sixth of the machine's memory, at most 4 GB: the services and the kernel's cache need the rest.

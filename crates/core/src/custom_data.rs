@@ -244,7 +244,10 @@ fn id<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Json<'
             findings.left_out(at, "it is longer than 5,000 bytes");
             None
         }
-        Ok(id) if id.contains(is_invisible) => Some(Json::String(Cow::Owned(visible(&id).into_owned()))),
+        Ok(id) if id.contains(is_invisible) => {
+            let id = visible(&id).into_owned();
+            (!id.trim().is_empty()).then_some(Json::String(Cow::Owned(id)))
+        }
         Ok(id) => Some(Json::String(id)),
         Err(other) => {
             findings.left_out_kind(at, "a string", &other);
@@ -330,7 +333,10 @@ fn contents<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<
         nothing if nothing.is_nothing() => None,
         Json::Object(fields) => product(fields, at.index(index), findings),
         other => match other.into_identifier() {
-            Ok(id) => Some(Json::Object(vec![(Cow::Borrowed("id"), Json::String(id))])),
+            Ok(text) => {
+                let id = id(Json::String(text), at.index(index), findings)?;
+                Some(Json::Object(vec![(Cow::Borrowed("id"), id)]))
+            }
             Err(other) => {
                 findings.left_out_kind(at.index(index), "an object", &other);
                 None
