@@ -1,5 +1,5 @@
-//! The configured Mercado Pago account. A start only creates it, as the gateway does with its dataset: what is stored may be
-//! newer than this process's configuration.
+//! The configured Mercado Pago account. A start only creates it, as the gateway does with its dataset: what
+//! is stored may be newer than this process's configuration.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What becomes of a payment as a conversion: the Purchase of its order, made when it is first paid, with what the browser of
-//! the claim or of the lead had.
+//! What becomes of a payment as a conversion: the Purchase of its order, made when it is first paid, with
+//! what the browser of the claim or of the lead had.
 
 use std::borrow::Cow;
 
@@ -54,8 +54,8 @@ pub(crate) fn due(payment: &Payment, around: &Surroundings<'_>) -> ConversionDue
     }
     let own = around.settings.defaults.currency.unwrap_or(account.currency);
     if !payment.is_paid() {
-        // A sale that is known to be none is not reported to Meta, which takes nothing back. Nor is its order recorded: it may
-        // still be paid by another payment.
+        // A sale that is known to be none is not reported to Meta, which takes nothing back. Nor is its order
+        // recorded: it may still be paid by another payment.
         return ConversionDue::Not(Conversion::RefundedFirst);
     }
     if payment.currency != account.currency || payment.currency != own {

@@ -1,11 +1,14 @@
-//! The attribution service: what each real of advertising brought back, measured against money that was really paid.
+//! The attribution service: what each real of advertising brought back, measured against money that was
+//! really paid.
 //!
-//! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was notified, reads
-//! the payment again, and writes it, its movements and the Purchase it becomes in one transaction; [`reconcile`] compares
-//! accounts with the books and shows every difference; [`reports`] reads what was really credited, which settles fees. [`crediting`] keeps what orders are
-//! credited to, and the sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
-//! [`meta_spend`] from Meta, [`google_spend`] from Google; [`privacy`] forgets a person, and shows what is kept of one; [`sync`]
-//! brings custom conversions and audiences at Meta to what is declared. Any number of them may run.
+//! [`mercado_pago`] reads payments, with the account's own token, and says facts; [`payments`] takes what was
+//! notified, reads the payment again, and writes it, its movements and the Purchase it becomes in one
+//! transaction; [`reconcile`] compares accounts with the books and shows every difference; [`reports`] reads
+//! what was really credited, which settles fees. [`crediting`] keeps what orders are credited to, and the
+//! sums, cohorts and forecasts made of it; [`spend_import`] reads what was paid for ads from files, and
+//! [`meta_spend`] from Meta, [`google_spend`] from Google; [`privacy`] forgets a person, and shows what is
+//! kept of one; [`sync`] brings custom conversions and audiences at Meta to what is declared. Any number of
+//! them may run.
 
 pub mod config;
 pub mod crediting;

@@ -1,4 +1,5 @@
-//! Mercado Pago's API, read only but for the orders of reports: what it answers, as facts. Nothing a notification says is taken for one.
+//! Mercado Pago's API, read only but for the orders of reports: what it answers, as facts. Nothing a
+//! notification says is taken for one.
 //!
 //! Source: Mercado Pago, "Payments API", "Orders API"; time-outs and retries as in its own libraries.
 

@@ -1,7 +1,8 @@
 //! From a notification to the books: what was told of a payment is only a reason to read it again.
 //!
-//! Where is the payment if the process dies? The notification stays until the commit that puts the payment into the books also
-//! ends it; until then its lease runs out and somebody reads the payment again, which changes nothing twice.
+//! Where is the payment if the process dies? The notification stays until the commit that puts the payment
+//! into the books also ends it; until then its lease runs out and somebody reads the payment again, which
+//! changes nothing twice.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,8 +25,8 @@ use crate::mercado_pago::payments::is_id;
 use crate::mercado_pago::{MercadoPago, ReadError};
 use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome, ReadLabels, ReadOutcome};
 
-/// Waits between the tries to read what a notification points at, in seconds. A read right after a notification may still find
-/// nothing; after the last one the next sweep reads it.
+/// Waits between the tries to read what a notification points at, in seconds. A read right after a
+/// notification may still find nothing; after the last one the next sweep reads it.
 const SCHEDULE: [i64; 5] = [2, 10, 60, 600, 3_600];
 /// A notification that nobody signed may point anywhere: it is not worth as many reads.
 const UNSIGNED_TRIES: usize = 1;
@@ -259,7 +260,8 @@ impl Payments {
         part: OrderPayment,
         by: Discovery,
     ) -> Result<(), FollowError> {
-        // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet is asked for again.
+        // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet
+        // is asked for again.
         let Some(reference) = &part.reference_id else {
             self.apply(account, &part.payment, by, None, Vec::new()).await?;
             return Ok(());
@@ -286,7 +288,8 @@ impl Payments {
         Ok(())
     }
 
-    /// Reads a payment as it is now, by the number that the Payments API has of it; returns it under the one it is booked under.
+    /// Reads a payment as it is now, by the number that the Payments API has of it; returns it under the one
+    /// it is booked under.
     ///
     /// # Errors
     /// Also when it is another account's: a notification may name any payment.

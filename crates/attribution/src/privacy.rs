@@ -8,8 +8,8 @@ use rastro_core::dataset::DatasetId;
 use rastro_store::{NamedWrongly, PersonNamed, PersonSought, Store};
 use serde_json::{Value, json};
 
-/// What is kept of a person: the forms as they were left, contacts with ads, orders, payments, and the events as Meta gets
-/// them, as JSON or (`csv`) a fact a line. It is logged that `who` saw it.
+/// What is kept of a person: the forms as they were left, contacts with ads, orders, payments, and the events
+/// as Meta gets them, as JSON or (`csv`) a fact a line. It is logged that `who` saw it.
 ///
 /// # Errors
 /// When the person is not named rightly, or the database fails.
@@ -45,8 +45,8 @@ pub async fn would_erase(store: &Store, dataset: DatasetId, person: &[&str]) -> 
     }))
 }
 
-/// Forgets a person, and says when and how much. Money stays in the books, and is nobody's. Asked for again it finds nothing. It is
-/// logged that `who` ordered it.
+/// Forgets a person, and says when and how much. Money stays in the books, and is nobody's. Asked for again
+/// it finds nothing. It is logged that `who` ordered it.
 ///
 /// # Errors
 /// As [`export`]. Asked for again it goes on.

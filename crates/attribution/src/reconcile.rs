@@ -1,5 +1,6 @@
-//! Comparisons of an account's payments with the books. What was lost on the way (a webhook, an update, a refund) comes in here,
-//! through the same code as webhooks; what differs is shown, payment by payment, and no difference is smoothed over.
+//! Comparisons of an account's payments with the books. What was lost on the way (a webhook, an update, a
+//! refund) comes in here, through the same code as webhooks; what differs is shown, payment by payment, and
+//! no difference is smoothed over.
 
 mod compare;
 
@@ -234,8 +235,8 @@ pub(crate) struct Listed {
     pub(crate) unreadable: Vec<String>,
 }
 
-/// Lists a slice from `from` on that is short enough to be listed whole; returns where it ends. `length` is what was short
-/// enough last time.
+/// Lists a slice from `from` on that is short enough to be listed whole; returns where it ends. `length` is
+/// what was short enough last time.
 async fn slice(
     payments: &Payments,
     account: &PaymentAccount,

@@ -1,7 +1,8 @@
-//! Reports of what Mercado Pago really credited: ordered once a day, imported as they come, each once. They are the last word on
-//! fees; what a payment told before was an estimate.
+//! Reports of what Mercado Pago really credited: ordered once a day, imported as they come, each once. They
+//! are the last word on fees; what a payment told before was an estimate.
 //!
-//! Nothing is kept of an order: one that was lost is placed again, and a report that came twice changes nothing.
+//! Nothing is kept of an order: one that was lost is placed again, and a report that came twice changes
+//! nothing.
 
 use std::collections::HashMap;
 use std::time::Duration;

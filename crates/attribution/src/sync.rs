@@ -1,9 +1,11 @@
-//! Custom conversions and audiences at Meta, brought to what the configuration declares: first a plan, then what the plan says.
+//! Custom conversions and audiences at Meta, brought to what the configuration declares: first a plan, then
+//! what the plan says.
 //!
-//! What is declared is found at Meta by its mark (`description` is `Rastro: <name>`) or, made by hand, by its name: an answer that was
-//! lost does not make a second one. Meta lets rules, event types and seeds not be changed; where they differ it is said, and another
-//! object takes the name only by order. Nothing is deleted without an order, and then only what bears the mark.
-//! Source: Meta, "Custom Conversions", "Audience Rules", "Lookalike Audiences".
+//! What is declared is found at Meta by its mark (`description` is `Rastro: <name>`) or, made by hand, by its
+//! name: an answer that was lost does not make a second one. Meta lets rules, event types and seeds not be
+//! changed; where they differ it is said, and another object takes the name only by order. Nothing is deleted
+//! without an order, and then only what bears the mark. Source: Meta, "Custom Conversions", "Audience Rules",
+//! "Lookalike Audiences".
 
 mod compare;
 mod config;
@@ -78,7 +80,8 @@ impl Sync {
         Ok(Report::planned(self.account.to_string(), items))
     }
 
-    /// Does what the plan says, and says what became of each. What fails stops nothing else, unless everything would.
+    /// Does what the plan says, and says what became of each. What fails stops nothing else, unless
+    /// everything would.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -133,7 +136,8 @@ impl Sync {
         updated.map_err(|failure| words::of(&failure, Kind::Conversion))
     }
 
-    /// Makes what an item declares. An answer that was lost is looked for: asked a second time, Meta would make a second one.
+    /// Makes what an item declares. An answer that was lost is looked for: asked a second time, Meta would
+    /// make a second one.
     async fn create(&self, item: &Item, remote: &mut Remote) -> Result<(), String> {
         let declared = self
             .declared

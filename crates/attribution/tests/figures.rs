@@ -1,5 +1,6 @@
-//! Figures, printed: `cargo test --release -p attribution --test figures -- --ignored --nocapture`. They are no tests, since a
-//! busy machine would fail them. PAYMENTS=100000 and TOUCHES=1000000 are the sizes that are promised; the defaults are a tenth.
+//! Figures, printed: `cargo test --release -p attribution --test figures -- --ignored --nocapture`. They are
+//! no tests, since a busy machine would fail them. PAYMENTS=100000 and TOUCHES=1000000 are the sizes that are
+//! promised; the defaults are a tenth.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::sync::Arc;

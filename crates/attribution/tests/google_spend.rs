@@ -124,7 +124,8 @@ async fn days_of_campaigns_are_read_in_batches_and_what_google_corrects_is_corre
         reading.database.value(name).await,
         "9007199254740993 Verão \"50%\" ]}"
     );
-    // Invalid clicks were taken back of one campaign, and another is gone; the day of two months ago is final.
+    // Invalid clicks were taken back of one campaign, and another is gone; the day of two months ago is
+    // final.
     days[0].cost_micros = 1_000_000;
     days.remove(1);
     days[44].cost_micros = 1;

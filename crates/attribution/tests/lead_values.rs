@@ -6,9 +6,9 @@ use rastro_test_support::TestDatabase;
 
 const DATASET: i64 = 111;
 
-/// Leads 1 to 100 came by campaign 777 (the newest paid touch; an older one names 888) 30 days ago, 101 to 110 without any touch,
-/// and 201 to 220 by 777 yesterday. Of the first hundred, 20 bought 25 times for 99.99 each, of which one was refunded in full;
-/// those of yesterday have all bought already.
+/// Leads 1 to 100 came by campaign 777 (the newest paid touch; an older one names 888) 30 days ago, 101 to
+/// 110 without any touch, and 201 to 220 by 777 yesterday. Of the first hundred, 20 bought 25 times for 99.99
+/// each, of which one was refunded in full; those of yesterday have all bought already.
 const HISTORY: &str = "
     INSERT INTO datasets (dataset_id, name, access_token_sealed, default_currency, purchase_source)
         VALUES (111, 'shop', '', 'BRL', 'recorded');

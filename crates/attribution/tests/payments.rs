@@ -1,4 +1,5 @@
-//! From a payment at Mercado Pago to the books and to Meta: once, with the right value, whatever happens on the way.
+//! From a payment at Mercado Pago to the books and to Meta: once, with the right value, whatever happens on
+//! the way.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod common;
@@ -570,8 +571,8 @@ async fn commercial_orders_chargebacks_and_orders_lead_to_their_payments() {
         ["approval 1000 10", "chargeback:1 -1000 0"]
     );
 
-    // An order of the other API: one payment that the Payments API knows, which is counted there, and one that
-    // only the order knows.
+    // An order of the other API: one payment that the Payments API knows, which is counted there, and one
+    // that only the order knows.
     let known = shop
         .mercado_pago
         .create(SELLER, &Charge::new(Method::Card, 5_000).reference("2"));

@@ -125,8 +125,8 @@ async fn every_kind_of_difference_is_found_named_and_brought_into_the_books() {
     for unseen in [&transfer, &others] {
         assert_eq!(of(&shop, unseen).await, Vec::<String>::new());
     }
-    // There: 1000 + 0 + 2000 + 4000 + 600 + 700 + 700 + 8000 + 0 of nine payments; here before: 1000 + 2000 + 3000 + 4000 + 5000
-    // + 600 + 700 + 700 of eight; the books keep what vanished.
+    // There: 1000 + 0 + 2000 + 4000 + 600 + 700 + 700 + 8000 + 0 of nine payments; here before: 1000 + 2000 +
+    // 3000 + 4000 + 5000 + 600 + 700 + 700 of eight; the books keep what vanished.
     assert_eq!(sums(&shop).await, "complete 9 17000 8 17000 22000 0");
     assert_eq!(
         shop.book(&drifts).await,

@@ -1,4 +1,5 @@
-//! Custom conversions and audiences, brought to what is declared, at a sandbox that refuses what Meta refuses.
+//! Custom conversions and audiences, brought to what is declared, at a sandbox that refuses what Meta
+//! refuses.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::time::Duration;

@@ -11,8 +11,8 @@ pub const REVISION: &str = match option_env!("RASTRO_REVISION") {
 };
 
 /// Answers `--version`, and for images, which hold no other program, `healthcheck` (the process lives) and
-/// `healthcheck ready` (it can do its work), as its configuration says where it listens. Whether it was one of
-/// these; `main` is then over. `version` is `env!("CARGO_PKG_VERSION")`.
+/// `healthcheck ready` (it can do its work), as its configuration says where it listens. Whether it was one
+/// of these; `main` is then over. `version` is `env!("CARGO_PKG_VERSION")`.
 ///
 /// # Errors
 /// When the configuration cannot be read, or the service is not alive or not ready; the error says why.

@@ -99,9 +99,9 @@ impl<M> Service<M> {
         )
     }
 
-    /// Waits for a database that takes writes and has the schema of this program, and makes sure that our sealing
-    /// keys open the access tokens in it. A service with another key would take every dataset for blocked, for the
-    /// whole fleet.
+    /// Waits for a database that takes writes and has the schema of this program, and makes sure that our
+    /// sealing keys open the access tokens in it. A service with another key would take every dataset for
+    /// blocked, for the whole fleet.
     ///
     /// # Errors
     /// When there are tokens and none of them opens.

@@ -1,5 +1,5 @@
-//! What one event costs: parsed, read (checked, normalised, hashed) and written, on one thread; and, as a yardstick
-//! for the machine, a SHA-256 of one block. `cargo run --release -p rastro-core --example cost`
+//! What one event costs: parsed, read (checked, normalised, hashed) and written, on one thread; and, as a
+//! yardstick for the machine, a SHA-256 of one block. `cargo run --release -p rastro-core --example cost`
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -10,8 +10,8 @@ use rastro_core::json::Json;
 use rastro_core::match_keys::{CountryCode, sha256_hex};
 use rastro_core::user_data::Visitor;
 
-/// A purchase as a Brazilian shop's page sends it. It is written with thirteen hashes: those of nine identifiers (the
-/// country is assumed), four of them in two forms.
+/// A purchase as a Brazilian shop's page sends it. It is written with thirteen hashes: those of nine
+/// identifiers (the country is assumed), four of them in two forms.
 const EVENT: &str = r#"{"event_name":"Purchase","event_time":1699999940,"event_id":"pedido-1042","action_source":"website","event_source_url":"https://loja.example.com.br/obrigado?utm_source=ig&fbclid=IwAR0_aB-c","user_data":{"em":"joao.silva@uol.com.br","ph":"(11) 91234-5678","fn":"João","ln":"da Silva","ct":"São Paulo","st":"SP","zp":"01310-100","external_id":"c-48213"},"custom_data":{"value":129.90,"currency":"BRL","order_id":"1042","content_type":"product","contents":[{"id":"SKU-1","quantity":2,"item_price":64.95}]}}"#;
 const EVENTS: u32 = 2_000;
 const ROUNDS: u32 = 100;

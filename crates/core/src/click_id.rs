@@ -1,6 +1,7 @@
 //! `fbc` and `fbp`: the click and browser identifiers of Meta's cookies.
 //!
-//! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice or hashed.
+//! Source: Meta, "fbp and fbc parameters". An `fbclid` is case-sensitive and is never changed, decoded twice
+//! or hashed.
 
 use std::borrow::Cow;
 
@@ -13,8 +14,8 @@ const LONGEST: usize = 500;
 /// to Meta.
 const MILLISECONDS_DIGITS: usize = 13;
 
-/// Whether this is the value of a `_fbc` or `_fbp` cookie: `fb.{subdomain index}.{milliseconds}.{payload}`, with
-/// the optional fifth part that Meta's parameter builder adds.
+/// Whether this is the value of a `_fbc` or `_fbp` cookie: `fb.{subdomain index}.{milliseconds}.{payload}`,
+/// with the optional fifth part that Meta's parameter builder adds.
 pub fn is_valid(value: &str) -> bool {
     let mut parts = value.split('.');
     let (Some("fb"), Some(index), Some(created), Some(payload)) =
@@ -44,8 +45,8 @@ pub fn of_cookie(sent: &str) -> Option<Cow<'_, str>> {
     Some(unescaped(bare)).filter(|value| is_valid(value))
 }
 
-/// Whether this is what Meta's parameter builder writes, after a dot, behind the values it had in its hands: click
-/// and browser ids, addresses, URLs.
+/// Whether this is what Meta's parameter builder writes, after a dot, behind the values it had in its hands:
+/// click and browser ids, addresses, URLs.
 pub fn is_builder_suffix(text: &str) -> bool {
     matches!(text, "AQ" | "Ag" | "Aw" | "BA" | "BQ" | "Bg") || text.len() == 8 && is_base64url(text)
 }
@@ -66,8 +67,8 @@ pub fn click_of(fbc: &str) -> Option<&str> {
     fbc.split('.').nth(3)
 }
 
-/// The click id in a page's URL, percent-encoding left as it is (real ones have none) and without the suffix that
-/// the parameter builder puts behind a URL.
+/// The click id in a page's URL, percent-encoding left as it is (real ones have none) and without the suffix
+/// that the parameter builder puts behind a URL.
 pub fn fbclid(url: &str) -> Option<&str> {
     let before_fragment = url.split_once('#').map_or(url, |(before, _)| before);
     let query = before_fragment.split_once('?')?.1;

@@ -12,7 +12,8 @@ const SIGNALS: [&str; 4] = [
 ];
 const LONGEST_SOURCE: usize = 100;
 
-/// The signals that have a meaning, when they were given and where, as JSON. Whatever else a page says is left out.
+/// The signals that have a meaning, when they were given and where, as JSON. Whatever else a page says is
+/// left out.
 pub fn record(fields: &Object<'_>) -> String {
     let is_known = |name: &str, value: &Json<'_>| match (name, value) {
         ("at", value) => value.as_i64().is_some(),

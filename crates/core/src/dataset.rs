@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::match_keys::CountryCode;
 
-/// Meta's own number for a dataset (or pixel, which is the same id). It is the tenant: every key begins with it.
+/// Meta's own number for a dataset (or pixel, which is the same id). It is the tenant: every key begins with
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DatasetId(i64);
@@ -67,7 +68,8 @@ impl fmt::Display for DatasetId {
     }
 }
 
-/// What the owner of a dataset chose to be assumed where an event does not say. Nothing is assumed by default.
+/// What the owner of a dataset chose to be assumed where an event does not say. Nothing is assumed by
+/// default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatasetDefaults {
     /// The country of people who give none: how phones, states and dates of birth are read.

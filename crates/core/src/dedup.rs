@@ -1,16 +1,16 @@
 //! When two events are the same event.
 //!
-//! Meta drops a repeat by dataset, event name and event id, and promises it only for a browser event against a
-//! server event. So the sender must claim that triple once, durably, before it sends anything: this is the key it
-//! claims. Nothing else is part of it: with the payload in the key, a corrected resend would look new.
+//! Meta drops a repeat by dataset, event name and event id, and promises it only for a browser event against
+//! a server event. So the sender must claim that triple once, durably, before it sends anything: this is the
+//! key it claims. Nothing else is part of it: with the payload in the key, a corrected resend would look new.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::dataset::DatasetId;
 
-/// The first 16 bytes of SHA-256 over dataset id, event name and event id. Fixed in size, so that the index stays
-/// small; a collision among 10^12 live keys has a chance of about 10^-15.
+/// The first 16 bytes of SHA-256 over dataset id, event name and event id. Fixed in size, so that the index
+/// stays small; a collision among 10^12 live keys has a chance of about 10^-15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventKey(pub Uuid);
 

@@ -1,7 +1,9 @@
-//! An event: something that happened on a site, in an app or at a counter, as Meta's Conversions API takes it.
+//! An event: something that happened on a site, in an app or at a counter, as Meta's Conversions API takes
+//! it.
 //!
-//! [`Event::read`] is the only way to make one, so an `Event` that exists satisfies every rule that Meta documents
-//! for it. That matters more than politeness: Meta refuses a whole request of a thousand events for one bad one.
+//! [`Event::read`] is the only way to make one, so an `Event` that exists satisfies every rule that Meta
+//! documents for it. That matters more than politeness: Meta refuses a whole request of a thousand events for
+//! one bad one.
 //!
 //! Source: Meta, "Server event parameters" and the error subcodes 28040xx.
 
@@ -30,7 +32,8 @@ pub use facts::Facts;
 pub use remembered::with_browser_ids;
 
 const DAY: i64 = 24 * 60 * 60;
-/// The longest finished event taken, in bytes of JSON. Meta documents no limit; a request carries up to a thousand.
+/// The longest finished event taken, in bytes of JSON. Meta documents no limit; a request carries up to a
+/// thousand.
 const LONGEST_EVENT: usize = 64 * 1_024;
 
 /// Where an event happened.
@@ -81,7 +84,8 @@ pub struct Intake<'v> {
     pub visitor: Visitor<'v>,
     /// How far the sender's clock is behind ours, in seconds: added to the event's time.
     pub clock_shift_seconds: i64,
-    /// The person refused advertising: who it is is neither asked for nor kept, and the event is not for Meta.
+    /// The person refused advertising: who it is is neither asked for nor kept, and the event is not for
+    /// Meta.
     pub consent_refused: bool,
 }
 
@@ -192,7 +196,8 @@ impl<'a> Event<'a> {
         EventKey::new(dataset, &self.name, &self.id)
     }
 
-    /// How long the key must be remembered, in seconds: past the last moment at which Meta would take a resend.
+    /// How long the key must be remembered, in seconds: past the last moment at which Meta would take a
+    /// resend.
     pub fn dedup_window_seconds(&self) -> i64 {
         self.action_source.max_age_seconds() + DAY
     }
@@ -225,8 +230,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// Adds the click that brought the visitor, where the page's address tells of a newer one than the cookie. The
-    /// page before it may be older than the cookie, and counts only without one.
+    /// Adds the click that brought the visitor, where the page's address tells of a newer one than the
+    /// cookie. The page before it may be older than the cookie, and counts only without one.
     fn add_click(&mut self, intake: &Intake<'_>) {
         let cookie = self.user_data.fbc.as_deref();
         let page = self.event_source_url.as_deref();
@@ -259,7 +264,8 @@ fn id_from_content(json: &Json<'_>, visitor: &Visitor<'_>) -> String {
     format!("auto-{}", &match_keys::sha256_hex(&content).as_str()[..32])
 }
 
-/// A bound on the finished JSON of an event, so that the usual short one need not be written to know its length.
+/// A bound on the finished JSON of an event, so that the usual short one need not be written to know its
+/// length.
 fn most_written(json: &Json<'_>) -> usize {
     /// What a request can add: a user agent of 2,000 bytes, each escaped, two cookies and the short rest.
     const ADDED: usize = 16 * 1_024;

@@ -1,4 +1,5 @@
-//! What was found wrong with an event: each field by JSON pointer (RFC 6901), with a sentence for whoever sent it.
+//! What was found wrong with an event: each field by JSON pointer (RFC 6901), with a sentence for whoever
+//! sent it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,8 +12,9 @@ use crate::personal_data;
 /// One field and what is wrong with it. The sentence never repeats the value: it may be personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where: a JSON pointer relative to the event, such as `/user_data/em/0`; empty for the event itself. A name of
-    /// more than 64 characters is cut, and one that holds personal data is replaced by `[personal data]`.
+    /// Where: a JSON pointer relative to the event, such as `/user_data/em/0`; empty for the event itself. A
+    /// name of more than 64 characters is cut, and one that holds personal data is replaced by `[personal
+    /// data]`.
     pub pointer: String,
     /// What, as a sentence that continues the field's name: "must be a string, not a number".
     pub detail: Cow<'static, str>,
@@ -20,8 +22,8 @@ pub struct Finding {
 
 /// Everything found in one event. Errors refuse it; warnings say what was left out of it.
 ///
-/// Of each at most a hundred are listed, and then one that says so: an answer must not be many times as long as what
-/// it answers.
+/// Of each at most a hundred are listed, and then one that says so: an answer must not be many times as long
+/// as what it answers.
 #[derive(Debug, Default)]
 pub struct Findings {
     pub errors: Vec<Finding>,

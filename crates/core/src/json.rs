@@ -1,8 +1,9 @@
 //! A JSON value that borrows from the text it was read from.
 //!
-//! Events are read without knowing which fields they carry, so that *every* wrong field can be named in the answer;
-//! a typed `Deserialize` would stop at the first. Borrowing keeps that nearly as cheap as a typed read: strings
-//! without escapes are slices of the request body, and objects are plain lists in the order they were written.
+//! Events are read without knowing which fields they carry, so that *every* wrong field can be named in the
+//! answer; a typed `Deserialize` would stop at the first. Borrowing keeps that nearly as cheap as a typed
+//! read: strings without escapes are slices of the request body, and objects are plain lists in the order
+//! they were written.
 
 pub(crate) mod writer;
 
@@ -18,8 +19,8 @@ pub type Object<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 /// A JSON value borrowing its strings from the text where it can.
 ///
-/// Numbers are integers where they were written as such, else `f64`: exact for every amount of money up to fifteen
-/// digits, and written back in the shortest form that reads as the same number.
+/// Numbers are integers where they were written as such, else `f64`: exact for every amount of money up to
+/// fifteen digits, and written back in the shortest form that reads as the same number.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json<'a> {
     Null,
@@ -98,7 +99,8 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The integer inside, if it is one that fits. `1700000000.0` is one too: some languages write whole floats so.
+    /// The integer inside, if it is one that fits. `1700000000.0` is one too: some languages write whole
+    /// floats so.
     pub fn as_i64(&self) -> Option<i64> {
         /// Beyond 2^53 a float has lost digits, and would be some other number.
         const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -386,7 +388,8 @@ mod tests {
 
     #[test]
     fn a_float_of_any_length_is_written_back_as_the_same_number() {
-        // The second is 0.1 + 0.2 as every language with doubles prints it; the last two need correct rounding.
+        // The second is 0.1 + 0.2 as every language with doubles prints it; the last two need correct
+        // rounding.
         for text in [
             "129.9",
             "0.30000000000000004",

@@ -49,8 +49,8 @@ impl LeadStatus {
         LeadStatus::ALL.into_iter().find(|status| status.as_str() == word)
     }
 
-    /// Whether a lead that stands here may come to `next`. It moves on, not back; one that was lost may be found again; a
-    /// customer stays one. Nothing becomes new.
+    /// Whether a lead that stands here may come to `next`. It moves on, not back; one that was lost may be
+    /// found again; a customer stays one. Nothing becomes new.
     pub fn may_become(self, next: LeadStatus) -> bool {
         match (self, next) {
             (_, LeadStatus::New) | (LeadStatus::Customer, _) => false,
@@ -60,7 +60,8 @@ impl LeadStatus {
     }
 }
 
-/// Which event a lead becomes when it comes to a status. By default it is a `Schedule` when it is scheduled, and nothing else.
+/// Which event a lead becomes when it comes to a status. By default it is a `Schedule` when it is scheduled,
+/// and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeadEvents(BTreeMap<LeadStatus, String>);
 
@@ -119,9 +120,9 @@ fn is_name(name: &str) -> bool {
 /// The longest id that [`step_event_id`] makes, in bytes.
 pub const LONGEST_STEP_EVENT_ID: usize = 5 + 19 + 1 + 9 + 1 + 32;
 
-/// The id of the event that a lead becomes at a status. There is one for ever, so that no repeat is a second event. `proof` is what
-/// nobody else can know: the lead's number can be guessed, and whoever may send the same event under its id first would take the
-/// true one's place.
+/// The id of the event that a lead becomes at a status. There is one for ever, so that no repeat is a second
+/// event. `proof` is what nobody else can know: the lead's number can be guessed, and whoever may send the
+/// same event under its id first would take the true one's place.
 pub fn step_event_id(lead_id: i64, status: LeadStatus, proof: &[u8; 16]) -> String {
     let mut id = format!("lead-{lead_id}-{}-", status.as_str());
     for byte in proof {
@@ -132,13 +133,14 @@ pub fn step_event_id(lead_id: i64, status: LeadStatus, proof: &[u8; 16]) -> Stri
 }
 
 impl<'a> Lead<'a> {
-    /// The event that the stored lead becomes at a status, now, under the name that its dataset gives it and the id that
-    /// [`step_event_id`] gives it. `page` is where the lead was left, by which custom conversions and audiences are told apart;
-    /// `remembered` is what the lead knew of the browser, by Meta's names.
+    /// The event that the stored lead becomes at a status, now, under the name that its dataset gives it and
+    /// the id that [`step_event_id`] gives it. `page` is where the lead was left, by which custom conversions
+    /// and audiences are told apart; `remembered` is what the lead knew of the browser, by Meta's names.
     ///
     /// Returns what [`Event::read`] does.
     ///
-    /// `custom_data` says that a CRM tells it, as Meta asks of the steps of a lead ("Conversion Leads integration").
+    /// `custom_data` says that a CRM tells it, as Meta asks of the steps of a lead ("Conversion Leads
+    /// integration").
     pub fn step(
         &self,
         event_id: String,

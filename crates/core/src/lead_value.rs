@@ -1,5 +1,5 @@
-//! What a lead is likely worth: what the settled leads of its campaign brought, on average. Of a campaign with few orders
-//! nothing is said, and nothing of a lead that no campaign is known to have brought.
+//! What a lead is likely worth: what the settled leads of its campaign brought, on average. Of a campaign
+//! with few orders nothing is said, and nothing of a lead that no campaign is known to have brought.
 
 use crate::attribution::{Origin, TouchWords};
 use crate::dataset::Currency;
@@ -50,8 +50,8 @@ pub struct CampaignSales {
 }
 
 impl CampaignSales {
-    /// The share of leads that bought times the mean net order, rounded half up to the smallest unit. `None`: there are
-    /// fewer orders than `minimum_orders`, or what they brought is nothing.
+    /// The share of leads that bought times the mean net order, rounded half up to the smallest unit. `None`:
+    /// there are fewer orders than `minimum_orders`, or what they brought is nothing.
     pub fn predicted_minor(&self, minimum_orders: u32) -> Option<i64> {
         let has_volume = self.orders >= i64::from(minimum_orders.max(1)) && self.leads > 0;
         if !has_volume || self.net_minor <= 0 {

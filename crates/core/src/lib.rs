@@ -1,11 +1,12 @@
-//! The rules of Rastro, as functions from values to values: what an event is, which identifiers go with it and in
-//! which form, when two events are the same one, and what Meta would refuse.
+//! The rules of Rastro, as functions from values to values: what an event is, which identifiers go with it
+//! and in which form, when two events are the same one, and what Meta would refuse.
 //!
 //! Nothing here does I/O, reads a clock, draws a random number or knows a database: time and chance arrive as
-//! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`], [`user_data`],
-//! [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`], [`lead`], [`lead_status`], [`lead_value`], [`purchase`],
-//! [`payment`], [`touchpoint`], [`attribution`], [`metrics`], [`cohort`], [`forecast`], [`settlement`], [`spend`], [`retry`],
-//! [`circuit_breaker`], [`alert`], [`match_quality`].
+//! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`],
+//! [`user_data`], [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`],
+//! [`lead`], [`lead_status`], [`lead_value`], [`purchase`], [`payment`], [`touchpoint`], [`attribution`],
+//! [`metrics`], [`cohort`], [`forecast`], [`settlement`], [`spend`], [`retry`], [`circuit_breaker`],
+//! [`alert`], [`match_quality`].
 
 pub mod alert;
 pub mod attribution;

@@ -1,10 +1,11 @@
-//! Match keys: the identifiers of a person (e-mail, phone, name, place, ...) in the form in which Meta can compare
-//! them with its own: normalised, then SHA-256 in lower-case hex.
+//! Match keys: the identifiers of a person (e-mail, phone, name, place, ...) in the form in which Meta can
+//! compare them with its own: normalised, then SHA-256 in lower-case hex.
 //!
-//! Meta documents the rules loosely and its own libraries disagree: the Business SDKs lower-case and trim, the
-//! parameter builder also drops blanks and punctuation. [`HashedKeys::add`] sends the form we think best first and,
-//! where [`Reading::variants`] allows it, the other plausible ones beside it. A value that cannot be an identifier
-//! of its kind is dropped alone, with a reason; the SDKs would lose the whole request over it.
+//! Meta documents the rules loosely and its own libraries disagree: the Business SDKs lower-case and trim,
+//! the parameter builder also drops blanks and punctuation. [`HashedKeys::add`] sends the form we think best
+//! first and, where [`Reading::variants`] allows it, the other plausible ones beside it. A value that cannot
+//! be an identifier of its kind is dropped alone, with a reason; the SDKs would lose the whole request over
+//! it.
 //!
 //! Sources: Meta, "Customer information parameters"; the normalisation code of facebook-business 24 and 26,
 //! facebook-nodejs-business-sdk 24, the PHP Business SDK 25 and capi-param-builder-nodejs 1.3.
@@ -152,8 +153,8 @@ impl MatchKey {
     }
 }
 
-/// The hash of a phone number for finding it again: a Brazilian mobile number without the ninth digit that was put before all
-/// of them from 2012 to 2016, and that people still leave out.
+/// The hash of a phone number for finding it again: a Brazilian mobile number without the ninth digit that
+/// was put before all of them from 2012 to 2016, and that people still leave out.
 pub(crate) fn phone_without_ninth_digit(raw: &str, country: Option<CountryCode>) -> Option<HashedKey> {
     let digits = phone::phone(text::trim(raw), country).ok()?;
     let (code, rest) = digits.split_at_checked(4).unwrap_or((&digits, ""));
@@ -167,13 +168,13 @@ pub(crate) fn phone_without_ninth_digit(raw: &str, country: Option<CountryCode>)
 /// How values are read that mean one thing in one country and another elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// The person's own country, or the one the business has its customers in. It completes phone numbers, orders
-    /// day and month, and names states.
+    /// The person's own country, or the one the business has its customers in. It completes phone numbers,
+    /// orders day and month, and names states.
     pub country: Option<CountryCode>,
     /// The year in which the event is read: nobody is born after the next one.
     pub current_year: i32,
-    /// Whether every plausible form of a value is sent (at most four) or only the best. Meta documents neither a
-    /// benefit nor a penalty; the usual setting is `true`.
+    /// Whether every plausible form of a value is sent (at most four) or only the best. Meta documents
+    /// neither a benefit nor a penalty; the usual setting is `true`.
     pub variants: bool,
 }
 
@@ -236,10 +237,10 @@ impl HashedKeys {
         }
     }
 
-    /// Normalises, hashes and adds one raw value, in every form that `reading` asks for. A value that is hashed
-    /// already is kept as it is, with its hex in lower case: 64 digits (SHA-256), the same with the suffix of
-    /// Meta's parameter builder, or 32 digits (MD5, which Meta's SDKs let pass; in an id of the business's own it is
-    /// a UUID without hyphens, and an ordinary value).
+    /// Normalises, hashes and adds one raw value, in every form that `reading` asks for. A value that is
+    /// hashed already is kept as it is, with its hex in lower case: 64 digits (SHA-256), the same with the
+    /// suffix of Meta's parameter builder, or 32 digits (MD5, which Meta's SDKs let pass; in an id of the
+    /// business's own it is a UUID without hyphens, and an ordinary value).
     ///
     /// The same hash is kept once per key, whatever its suffix.
     ///
@@ -277,8 +278,8 @@ impl HashedKeys {
             MatchKey::City => return self.insert_forms(key, &place::city(value), reading),
             MatchKey::State => return self.insert_forms(key, &place::state(value, country), reading),
             MatchKey::Zip => return self.insert_forms(key, &place::zip(value, country), reading),
-            // The business's own ids keep every character: they must equal what the Pixel sends, and `aB1` and `Ab1`
-            // may be two people.
+            // The business's own ids keep every character: they must equal what the Pixel sends, and `aB1`
+            // and `Ab1` may be two people.
             MatchKey::ExternalId | MatchKey::AppUserId => {
                 return self.insert(key, sha256_hex(value.as_bytes()));
             }
@@ -351,8 +352,8 @@ impl HashedKeys {
         self.by_key().map(|(key, _)| key)
     }
 
-    /// Writes the keys into the JSON object under construction: `"em":"<hash>"`, or `"em":["<hash>","<hash>"]`
-    /// when there are several.
+    /// Writes the keys into the JSON object under construction: `"em":"<hash>"`, or
+    /// `"em":["<hash>","<hash>"]` when there are several.
     ///
     /// # Errors
     /// What the serializer says.

@@ -2,9 +2,10 @@
 //!
 //! Source: RFC 6454 (origins), RFC 6265 (cookie domains).
 
-/// Whether this can stand on a list of origins: `https://loja.example.com.br`, with a port that is not the scheme's own
-/// behind it if there is one; `https://*.example.com.br` for all names one label longer; or `null`, which is what pages
-/// in local files and sandboxed frames say. It must be written as browsers write it, or it would never match.
+/// Whether this can stand on a list of origins: `https://loja.example.com.br`, with a port that is not the
+/// scheme's own behind it if there is one; `https://*.example.com.br` for all names one label longer; or
+/// `null`, which is what pages in local files and sandboxed frames say. It must be written as browsers write
+/// it, or it would never match.
 pub fn is_pattern(text: &str) -> bool {
     if text == "null" {
         return true;

@@ -1,4 +1,5 @@
-//! The address of the page on which an event happened, as far as reports ask for it: where it was, and which ad led there.
+//! The address of the page on which an event happened, as far as reports ask for it: where it was, and which
+//! ad led there.
 
 use std::borrow::Cow;
 

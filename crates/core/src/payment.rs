@@ -230,8 +230,8 @@ impl Payment {
             .or_else(|| lead_of_reference(self.external_reference.as_deref()?))
     }
 
-    /// The order it pays for: the merchant's number of it, or one made of the payment's own. A reference to a lead is no order:
-    /// a lead may buy twice.
+    /// The order it pays for: the merchant's number of it, or one made of the payment's own. A reference to a
+    /// lead is no order: a lead may buy twice.
     pub fn order_id(&self) -> String {
         match &self.external_reference {
             Some(reference) if lead_of_reference(reference).is_none() => reference.clone(),
@@ -240,8 +240,8 @@ impl Payment {
     }
 }
 
-/// An amount as a provider writes it, such as `58.8` or `"58.80"`, in the smallest unit. `None`: it is no amount, or has more
-/// decimals than the currency.
+/// An amount as a provider writes it, such as `58.8` or `"58.80"`, in the smallest unit. `None`: it is no
+/// amount, or has more decimals than the currency.
 pub fn minor_units(text: &str, currency: Currency) -> Option<i64> {
     let decimals = currency.decimals() as usize;
     let (digits, sign) = match text.strip_prefix('-') {

@@ -1,6 +1,7 @@
 //! By what a person is found again: from lead to purchase, and from one device to another.
 //!
-//! These are plain hashes as Meta takes them, which whoever has a list of numbers can undo. The store keeps only their HMAC.
+//! These are plain hashes as Meta takes them, which whoever has a list of numbers can undo. The store keeps
+//! only their HMAC.
 
 use crate::match_keys::{self, HashedKey, MatchKey, Reading};
 use crate::user_data::UserData;

@@ -21,8 +21,8 @@ use shape::{Digits, holds_email};
 const LEFT_OUT: &str =
     "was left out: it looks like personal data, which belongs in user_data, where it is hashed";
 
-/// The URL without the personal data in its credentials, path, query and fragment, or `None` if it has none. Names
-/// of parameters stay, their values go: `?email=ana%40example.com&step=2` becomes `?email=&step=2`.
+/// The URL without the personal data in its credentials, path, query and fragment, or `None` if it has none.
+/// Names of parameters stay, their values go: `?email=ana%40example.com&step=2` becomes `?email=&step=2`.
 pub(crate) fn cleaned_url(url: &str) -> Option<String> {
     let is_delimiter = |c: char| matches!(c, '/' | '?' | '#' | '&' | ';');
     let colon = url.as_bytes().windows(3).position(|bytes| bytes == b"://");
@@ -95,9 +95,9 @@ struct Within {
     digits: Digits,
 }
 
-/// The object without its personal data, each with a warning. What is taken out of a list leaves a null, so that the
-/// others keep their place. A name that stands twice, at any depth, is an error: readers would disagree on which
-/// counts.
+/// The object without its personal data, each with a warning. What is taken out of a list leaves a null, so
+/// that the others keep their place. A name that stands twice, at any depth, is an error: readers would
+/// disagree on which counts.
 pub(crate) fn cleaned<'a>(object: Object<'a>, at: At<'_>, findings: &mut Findings) -> Object<'a> {
     cleaned_fields(object, false, at, findings)
 }

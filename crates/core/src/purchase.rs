@@ -230,7 +230,8 @@ impl<'a> Purchase<'a> {
         })
     }
 
-    /// The Purchase that it becomes: its id is the order's. `remembered` is what its lead knew of the browser, by Meta's names.
+    /// The Purchase that it becomes: its id is the order's. `remembered` is what its lead knew of the
+    /// browser, by Meta's names.
     ///
     /// Returns what [`Event::read`] does; pointers begin with `/event`.
     pub fn event(

@@ -81,9 +81,9 @@ impl Default for RetrySchedule {
     }
 }
 
-/// How long an event is parked whose dataset is left alone for `wait`: a little longer, by up to a fifth and at most 10 s,
-/// so that the breaker comes first and the events do not all come back together. Never shorter than `least`, whatever
-/// is left of the breaker's wait.
+/// How long an event is parked whose dataset is left alone for `wait`: a little longer, by up to a fifth and
+/// at most 10 s, so that the breaker comes first and the events do not all come back together. Never shorter
+/// than `least`, whatever is left of the breaker's wait.
 pub fn parked_for(wait: Duration, least: Duration, chance: f64) -> Duration {
     const LONGEST_EXTRA: Duration = Duration::from_secs(10);
     let wait = wait.max(least);

@@ -1,8 +1,10 @@
 //! A provider's report of what it really credited: the final net of each payment, and so its final fee.
 //!
-//! Read whole or not at all. A number is never guessed: one that reads as two amounts is refused, a time needs its offset.
+//! Read whole or not at all. A number is never guessed: one that reads as two amounts is refused, a time
+//! needs its offset.
 //!
-//! Source: Mercado Pago, "Account money report" (settlement) and "Released money report": their columns and transaction types.
+//! Source: Mercado Pago, "Account money report" (settlement) and "Released money report": their columns and
+//! transaction types.
 
 use std::collections::HashMap;
 
@@ -79,8 +81,8 @@ pub struct Report {
     pub others: u64,
 }
 
-/// Where the columns are. Names are Mercado Pago's English ones, which its API writes whatever the account's language is, if its
-/// configuration says so.
+/// Where the columns are. Names are Mercado Pago's English ones, which its API writes whatever the account's
+/// language is, if its configuration says so.
 struct Columns {
     kind: ReportKind,
     source: Option<usize>,

@@ -40,8 +40,8 @@ pub struct Touchpoint {
 }
 
 impl Touchpoint {
-    /// Reads `attribution`: the first touch and the last, each of which may be absent. What is no touch is left out with a
-    /// warning: it costs nobody a lead.
+    /// Reads `attribution`: the first touch and the last, each of which may be absent. What is no touch is
+    /// left out with a warning: it costs nobody a lead.
     pub fn read_all(json: Json<'_>, now_ms: i64, findings: &mut Findings) -> Vec<Self> {
         let root = At::Event;
         let at = root.field("attribution");
@@ -204,7 +204,8 @@ mod tests {
         Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), 1_790_000_000_000)
     }
 
-    /// The rules of Google Analytics' default channels, as far as they are published, with Brazilian additions.
+    /// The rules of Google Analytics' default channels, as far as they are published, with Brazilian
+    /// additions.
     #[test]
     fn the_first_rule_that_fits_names_the_channel() {
         for (fields, channel) in [

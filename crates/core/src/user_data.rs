@@ -267,8 +267,9 @@ impl<'a> UserData<'a> {
         }
     }
 
-    /// The hash of the phone number by which a person is found again: in Brazil without its ninth digit, as in
-    /// [`crate::person::PersonKeys`]. One that came hashed is taken as it is, and finds who was written the same way.
+    /// The hash of the phone number by which a person is found again: in Brazil without its ninth digit, as
+    /// in [`crate::person::PersonKeys`]. One that came hashed is taken as it is, and finds who was written
+    /// the same way.
     pub fn phone_to_find_by(&self) -> Option<&HashedKey> {
         self.short_phone
             .as_ref()
@@ -337,7 +338,8 @@ fn sendable_address(text: Cow<'_, str>) -> Option<Cow<'_, str>> {
             // `::ffff:203.0.113.9` is how a socket open to both families shows an IPv4 visitor.
             return is_public(ip).then(|| ip.to_canonical().to_string());
         }
-        // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of the value.
+        // The builder repeats its suffix for each domain on which it tried to set its cookie; one is part of
+        // the value.
         let (mut ip, suffix) = address.rsplit_once('.')?;
         while let Some((before, last)) = ip.rsplit_once('.')
             && last == suffix
@@ -357,8 +359,8 @@ pub fn address_and_port(text: &str) -> Option<IpAddr> {
         .or_else(|| text.strip_prefix('[')?.strip_suffix(']')?.parse().ok())
 }
 
-/// Whether the address is one of the internet's. Ranges set aside for examples pass: they are nobody's, and every
-/// trial uses them.
+/// Whether the address is one of the internet's. Ranges set aside for examples pass: they are nobody's, and
+/// every trial uses them.
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

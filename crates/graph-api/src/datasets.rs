@@ -12,10 +12,11 @@ use crate::outcome::{self, Failure, GraphError};
 const LONGEST_NAME: usize = 200;
 
 impl GraphApi {
-    /// What Meta calls the dataset, asked with this token. Fails as Meta refuses it, or when there is no answer.
+    /// What Meta calls the dataset, asked with this token. Fails as Meta refuses it, or when there is no
+    /// answer.
     ///
-    /// A token that was made by hand in the dataset's settings may be for sending only: then this is refused for want of a
-    /// permission, and says nothing against the token ([`Failure::is_about_the_token`]).
+    /// A token that was made by hand in the dataset's settings may be for sending only: then this is refused
+    /// for want of a permission, and says nothing against the token ([`Failure::is_about_the_token`]).
     pub async fn dataset_name(
         &self,
         dataset: DatasetId,

@@ -1,5 +1,5 @@
-//! What people make in an ad account: custom conversions and audiences. Source: Meta, "Custom Conversions", "Custom Audiences" and
-//! "Lookalike Audiences".
+//! What people make in an ad account: custom conversions and audiences. Source: Meta, "Custom Conversions",
+//! "Custom Audiences" and "Lookalike Audiences".
 
 use secrecy::SecretString;
 use serde_json::{Map, Value};

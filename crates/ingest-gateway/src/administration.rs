@@ -1,4 +1,5 @@
-//! What people may do to datasets and keys, the same over the admin API and by the commands. Each change is logged with who made it.
+//! What people may do to datasets and keys, the same over the admin API and by the commands. Each change is
+//! logged with who made it.
 
 use rastro_core::dataset::DatasetId;
 use rastro_graph_api::GraphApi;
@@ -36,7 +37,8 @@ impl Administration {
         known(self.store.dataset(id).await)
     }
 
-    /// Creates a dataset from a body: its id, its access token and settings. Without a name it is called as Meta calls it.
+    /// Creates a dataset from a body: its id, its access token and settings. Without a name it is called as
+    /// Meta calls it.
     pub(crate) async fn create_dataset(&self, body: &[u8], who: &str) -> Result<DatasetReceipt, Problem> {
         let mut fields = Fields::of_body(body)?;
         let names_id = fields.names("dataset_id");
@@ -137,8 +139,8 @@ impl Administration {
         })
     }
 
-    /// Asks Meta about a token. One that Meta does not accept at all is refused; one that Meta could not be asked about, or that may
-    /// not read (a token for sending only), is taken.
+    /// Asks Meta about a token. One that Meta does not accept at all is refused; one that Meta could not be
+    /// asked about, or that may not read (a token for sending only), is taken.
     async fn check(&self, id: DatasetId, token: &SecretString) -> Result<(TokenCheck, TokenReport), Problem> {
         let report = match self.graph_api.dataset_name(id, token).await {
             Ok(name) => TokenReport {

@@ -45,8 +45,8 @@ pub(crate) struct App {
     pub(crate) keyring: Keyring,
     pub(crate) group_commit: GroupCommit,
     pub(crate) memory: Memory,
-    /// What bodies may take whose key is in them, and so is not known before they are read: those of Meta's edge. Strangers
-    /// can fill it, and with it nobody else's room.
+    /// What bodies may take whose key is in them, and so is not known before they are read: those of Meta's
+    /// edge. Strangers can fill it, and with it nobody else's room.
     pub(crate) memory_of_strangers: Memory,
     pub(crate) metrics: GatewayMetrics,
     pub(crate) clock: Clock,
@@ -256,7 +256,8 @@ impl Listening {
     }
 }
 
-/// A slash at the end of a path says nothing. (`NormalizePath` of actix searches every path with a regular expression.)
+/// A slash at the end of a path says nothing. (`NormalizePath` of actix searches every path with a regular
+/// expression.)
 fn trim_slash(request: &mut ServiceRequest) {
     let path = request.path().trim_end_matches('/');
     if path.is_empty() || path.len() == request.path().len() {

@@ -1,8 +1,8 @@
 //! Who is calling: the API key in `Authorization: Bearer`, and the dataset or the operator it stands for.
 //!
-//! Keys are looked up by their SHA-256, which is all that is stored of them: how long a look-up takes tells nothing
-//! about a key. All keys are kept in memory and read again every few seconds, so that a request costs no query and a
-//! database that is away costs no caller its identity.
+//! Keys are looked up by their SHA-256, which is all that is stored of them: how long a look-up takes tells
+//! nothing about a key. All keys are kept in memory and read again every few seconds, so that a request costs
+//! no query and a database that is away costs no caller its identity.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;

@@ -1,5 +1,5 @@
-//! The body of a request: JSON in UTF-8, plain or compressed by gzip as the SDKs of event trackers send it, within the
-//! limits of size and time.
+//! The body of a request: JSON in UTF-8, plain or compressed by gzip as the SDKs of event trackers send it,
+//! within the limits of size and time.
 
 use std::io::Read;
 
@@ -12,8 +12,8 @@ use crate::memory::Memory;
 pub(crate) use crate::memory::RequestBody;
 use crate::problem::Problem;
 
-/// Reads the body. `most` is how many bytes it may have, compressed and not. `takes_text`: it may be announced as text, too,
-/// which is how a page sends JSON without being asked for its headers first.
+/// Reads the body. `most` is how many bytes it may have, compressed and not. `takes_text`: it may be
+/// announced as text, too, which is how a page sends JSON without being asked for its headers first.
 pub(crate) async fn read(
     memory: &Memory,
     request: &HttpRequest,
@@ -44,7 +44,8 @@ pub(crate) async fn read_any(
     if !is_compressed {
         return Ok(body);
     }
-    // Each of the server's threads decompresses one body at a time, so what is not counted yet is bounded too.
+    // Each of the server's threads decompresses one body at a time, so what is not counted yet is bounded
+    // too.
     let text = decompressed(&body, most)?;
     drop(body);
     memory.hold(text).map_err(|_| Problem::unavailable())
@@ -72,7 +73,8 @@ fn too_large(most: usize) -> Problem {
     ))
 }
 
-/// Whether a body is announced as JSON. Proxies write the header twice into one; a charset is one that JSON has.
+/// Whether a body is announced as JSON. Proxies write the header twice into one; a charset is one that JSON
+/// has.
 fn is_json_in_utf8(headers: &HeaderMap, takes_text: bool) -> bool {
     let is_json = |media_type: &str| {
         let mut parts = media_type.split(';').map(str::trim);

@@ -1,10 +1,11 @@
 //! What pages do differently from servers. `web/README.md` is the contract with our own script.
 //!
-//! A page sends its key in the query and its JSON as `text/plain`, which spares it a preflight and lets it use beacons; it
-//! says which origin it has; and around what it brings it tells of its clock, of the visitor's consent and of where the visitor
-//! came from: the envelope, none of which reaches Meta.
+//! A page sends its key in the query and its JSON as `text/plain`, which spares it a preflight and lets it
+//! use beacons; it says which origin it has; and around what it brings it tells of its clock, of the
+//! visitor's consent and of where the visitor came from: the envelope, none of which reaches Meta.
 //!
-//! The origin list is no lock: a program can claim any origin. It keeps other sites' pages, and a copied tag, from sending.
+//! The origin list is no lock: a program can claim any origin. It keeps other sites' pages, and a copied tag,
+//! from sending.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -36,8 +37,8 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 /// The year 5138: a time in milliseconds is below, one in microseconds above.
 const LATEST_MS: i64 = 100_000_000_000_000;
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
-/// How many visitors of a day are remembered, at about ten bytes each. Beyond that it begins anew, and some get their cookies
-/// twice that day.
+/// How many visitors of a day are remembered, at about ten bytes each. Beyond that it begins anew, and some
+/// get their cookies twice that day.
 const MOST_VISITORS: usize = 500_000;
 
 /// Who sends, and from where.
@@ -48,8 +49,8 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// Reads the key, in `Authorization` or in the query, and checks that it may be used where the request comes from. A
-    /// refusal for that is logged as such.
+    /// Reads the key, in `Authorization` or in the query, and checks that it may be used where the request
+    /// comes from. A refusal for that is logged as such.
     pub(crate) async fn of(app: &App, request: &HttpRequest, request_id: Uuid) -> Result<Self, Problem> {
         let origin = request.headers().get(ORIGIN);
         let origin = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes()).into_owned());
@@ -115,7 +116,8 @@ impl Caller {
         }
     }
 
-    /// Passes a result on, and logs one that refuses the request as a whole for what it brings: too large, no JSON, too many events.
+    /// Passes a result on, and logs one that refuses the request as a whole for what it brings: too large, no
+    /// JSON, too many events.
     pub(crate) async fn refused<T>(
         &self,
         app: &App,
@@ -268,8 +270,9 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Adds the visitor's cookies to a successful answer to a page, for as long as each lives: browsers forget what a script
-    /// wrote within days. Once a day for each visitor, with consent, and where the dataset has a domain for them.
+    /// Adds the visitor's cookies to a successful answer to a page, for as long as each lives: browsers
+    /// forget what a script wrote within days. Once a day for each visitor, with consent, and where the
+    /// dataset has a domain for them.
     pub(crate) fn refresh_cookies(
         &self,
         caller: &Caller,

@@ -1,8 +1,8 @@
-//! `ingest-gateway dataset|key|log ...`: the admin API's operations for whoever sits at the machine, with the same checks and the
-//! same log.
+//! `ingest-gateway dataset|key|log ...`: the admin API's operations for whoever sits at the machine, with the
+//! same checks and the same log.
 //!
-//! Options are the API's fields with hyphens: `--allowed-origins` is `allowed_origins`. Secrets are read from a file or from
-//! standard input, never from arguments, which everybody on the machine can read.
+//! Options are the API's fields with hyphens: `--allowed-origins` is `allowed_origins`. Secrets are read from
+//! a file or from standard input, never from arguments, which everybody on the machine can read.
 
 use std::io::Read;
 

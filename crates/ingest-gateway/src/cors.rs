@@ -1,8 +1,9 @@
-//! What a browser must read on an answer before it shows it to a page of another origin (CORS), and the request's id.
+//! What a browser must read on an answer before it shows it to a page of another origin (CORS), and the
+//! request's id.
 //!
-//! Every origin may read every answer: what an answer says depends on the key in the request, never on a cookie, so a page
-//! learns nothing that it could not have asked for without a browser. Which pages may *send* is decided by
-//! [`browser`](crate::browser), whose refusal the page must be able to read as well.
+//! Every origin may read every answer: what an answer says depends on the key in the request, never on a
+//! cookie, so a page learns nothing that it could not have asked for without a browser. Which pages may
+//! *send* is decided by [`browser`](crate::browser), whose refusal the page must be able to read as well.
 
 use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -21,8 +22,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Clone, Copy)]
 struct RequestId(Uuid);
 
-/// Around everything that a page may call: `.wrap(from_fn(cors::answer))`. Answers preflights itself, whatever they ask for:
-/// they come without a key, and are about headers only.
+/// Around everything that a page may call: `.wrap(from_fn(cors::answer))`. Answers preflights itself,
+/// whatever they ask for: they come without a key, and are about headers only.
 pub(crate) async fn answer(request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse, Error> {
     let request_id = RequestId(Uuid::now_v7());
     let origin = request.headers().get(ORIGIN).cloned();

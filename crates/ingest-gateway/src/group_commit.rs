@@ -1,12 +1,12 @@
 //! Concurrent requests become one statement and one commit.
 //!
-//! A commit costs about the same for one event as for a thousand, so events are not stored one by one: each request
-//! leaves its events here and waits. A writer takes whatever is waiting, stores all of it in one statement, and only
-//! then answers each request. There is no timer: while one commit is under way the next group gathers. At rest a group
-//! is one event, and nothing is slower for it; under load it is hundreds.
+//! A commit costs about the same for one event as for a thousand, so events are not stored one by one: each
+//! request leaves its events here and waits. A writer takes whatever is waiting, stores all of it in one
+//! statement, and only then answers each request. There is no timer: while one commit is under way the next
+//! group gathers. At rest a group is one event, and nothing is slower for it; under load it is hundreds.
 //!
-//! Each of the server's threads has a writer of its own. Only half of them store small groups at a time, so that these grow
-//! instead of sharing the events between them; a large group waits for nobody.
+//! Each of the server's threads has a writer of its own. Only half of them store small groups at a time, so
+//! that these grow instead of sharing the events between them; a large group waits for nobody.
 //!
 //! What may wait is bounded in bytes, together with the bodies that are being read. Beyond that a request is
 //! refused at once, and nothing of it is kept.
@@ -26,8 +26,8 @@ use crate::readiness::StoreHealth;
 
 /// A writer stops gathering at so many events. A request is never split, so a group may hold more.
 const GROUP_EVENTS: usize = 1_000;
-/// A group of so many events is worth a commit of its own while another is under way: what a statement costs by itself is
-/// then little for each of them.
+/// A group of so many events is worth a commit of its own while another is under way: what a statement costs
+/// by itself is then little for each of them.
 const LARGE_GROUP_EVENTS: usize = 64;
 /// A commit that takes longer than this gives up its turn: the database may hang.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
@@ -102,8 +102,8 @@ impl GroupCommit {
         }
     }
 
-    /// Stores the events, logs what was refused of the same request, and says what became of each event. When this returns
-    /// `Ok`, every accepted one is durable.
+    /// Stores the events, logs what was refused of the same request, and says what became of each event. When
+    /// this returns `Ok`, every accepted one is durable.
     pub(crate) async fn store(
         &self,
         events: Vec<NewEvent>,
@@ -166,8 +166,8 @@ impl Writer {
         }
     }
 
-    /// Connects and prepares the statement by storing nothing, so that the first request need not wait for that. A database
-    /// that is away is asked again by the first group.
+    /// Connects and prepares the statement by storing nothing, so that the first request need not wait for
+    /// that. A database that is away is asked again by the first group.
     async fn warm_up(&mut self) {
         let stored = match self.connection().await {
             Ok(connection) => connection.accept_requests(&[]).await,
@@ -183,8 +183,8 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        // A group that the database refuses at once is cut in half, so that only the request at fault fails. What took long
-        // failed for another reason, and halves would only take as long again.
+        // A group that the database refuses at once is cut in half, so that only the request at fault fails.
+        // What took long failed for another reason, and halves would only take as long again.
         let mut rest = Vec::new();
         loop {
             let started = Instant::now();
@@ -227,7 +227,8 @@ impl Writer {
         }
     }
 
-    /// Stores what is new and logs what is not, in one commit. What became of each event, in the order of the requests.
+    /// Stores what is new and logs what is not, in one commit. What became of each event, in the order of the
+    /// requests.
     async fn accept(&mut self, group: &[Waiting]) -> Result<Vec<Stored>, StoreError> {
         let requests: Vec<&NewRequest> = group.iter().map(|waiting| &waiting.request).collect();
         let started = Instant::now();
@@ -255,8 +256,8 @@ impl Writer {
     }
 }
 
-/// Waits for a request, and for a turn while there are few, and takes everything that waits by then. `None` when there will
-/// be no more.
+/// Waits for a request, and for a turn while there are few, and takes everything that waits by then. `None`
+/// when there will be no more.
 async fn gather<'t>(
     receiver: &mut mpsc::UnboundedReceiver<Waiting>,
     turns: &'t Turns,
@@ -323,7 +324,8 @@ mod tests {
 
     use super::*;
 
-    /// Requests of an event each that wait at the returned receiver, for as long as somebody keeps the way back to their callers.
+    /// Requests of an event each that wait at the returned receiver, for as long as somebody keeps the way
+    /// back to their callers.
     fn requests(
         count: usize,
     ) -> (

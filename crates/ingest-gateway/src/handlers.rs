@@ -58,7 +58,8 @@ async fn operator(desk: &Desk, request: &HttpRequest) -> Result<String, Problem>
     Ok(format!("{name} ({label})"))
 }
 
-/// What an operator is told when the database does not answer. It is logged here: the cause is none of the answer's.
+/// What an operator is told when the database does not answer. It is logged here: the cause is none of the
+/// answer's.
 fn unavailable(error: &StoreError, request_id: Uuid) -> Problem {
     warn!(request.id = %request_id, "an operator's request failed: {}", ErrorChain(error));
     Problem::try_again("the database did not do it just now; asking again is safe")

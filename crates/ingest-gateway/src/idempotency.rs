@@ -1,7 +1,8 @@
-//! `X-Idempotency-Key`: a request that comes again is answered as it was the first time, and nothing is done twice.
+//! `X-Idempotency-Key`: a request that comes again is answered as it was the first time, and nothing is done
+//! twice.
 //!
-//! The answer is stored in the transaction of what it answers for, so that neither exists without the other. Refusals are not
-//! kept: whoever mends a request may send it under the same key.
+//! The answer is stored in the transaction of what it answers for, so that neither exists without the other.
+//! Refusals are not kept: whoever mends a request may send it under the same key.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +28,8 @@ const NOT_HASHED: [&str; 2] = ["sent_at", "idempotency_key"];
 
 type Place = (i64, String);
 
-/// The keys that requests to this process are being answered for. Clones share it. Between processes the database decides,
-/// and the second waits for the first.
+/// The keys that requests to this process are being answered for. Clones share it. Between processes the
+/// database decides, and the second waits for the first.
 #[derive(Clone, Default)]
 pub(crate) struct InFlight(Arc<Mutex<HashSet<Place>>>);
 

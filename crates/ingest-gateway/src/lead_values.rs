@@ -1,5 +1,5 @@
-//! What the leads of each campaign became, kept in memory and read again every few seconds: a lead's predicted value costs no
-//! query, and a database that is away costs no lead its value.
+//! What the leads of each campaign became, kept in memory and read again every few seconds: a lead's
+//! predicted value costs no query, and a database that is away costs no lead its value.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -63,8 +63,8 @@ impl LeadValues {
         Ok(())
     }
 
-    /// What a lead is likely worth that comes now by these touches. `None`: the dataset wants none, no campaign is known to have
-    /// brought it, or too little is known of that campaign.
+    /// What a lead is likely worth that comes now by these touches. `None`: the dataset wants none, no
+    /// campaign is known to have brought it, or too little is known of that campaign.
     pub(crate) fn of(
         &self,
         dataset: DatasetId,

@@ -1,7 +1,7 @@
 //! The OpenAPI document, `proto-docs/openapi.yaml`, printed by `ingest-gateway openapi`.
 //!
-//! Answers describe themselves where they are defined. What clients may send is described here: events are read field
-//! by field (so that every wrong one can be named), which leaves no type to derive a schema from.
+//! Answers describe themselves where they are defined. What clients may send is described here: events are
+//! read field by field (so that every wrong one can be named), which leaves no type to derive a schema from.
 #![allow(dead_code, reason = "the types below are only read by the schema generator")]
 
 use anyhow::Context;
@@ -132,8 +132,8 @@ pub(crate) struct EventBatch {
     /// Shows all of these events in Meta's Test Events.
     #[schema(max_length = 64, example = "TEST12345")]
     test_event_code: Option<String>,
-    /// When this was sent, in milliseconds by the sender's clock. With a publishable key, events' times are corrected by a
-    /// difference of more than a minute.
+    /// When this was sent, in milliseconds by the sender's clock. With a publishable key, events' times are
+    /// corrected by a difference of more than a minute.
     #[schema(example = 1795808043105_i64)]
     sent_at: Option<i64>,
     /// Which script sent it.
@@ -173,8 +173,8 @@ pub(crate) struct GraphForm {
     access_token: Option<String>,
 }
 
-/// What the visitor agreed to. Unless both `ad_storage` and `ad_user_data` are granted, the events are stored without
-/// `user_data`, logged as withheld, and never sent.
+/// What the visitor agreed to. Unless both `ad_storage` and `ad_user_data` are granted, the events are stored
+/// without `user_data`, logged as withheld, and never sent.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ConsentRecord {
     /// granted, denied or pending.
@@ -296,8 +296,8 @@ pub(crate) struct UserData {
     whatsapp_business_account_id: Option<String>,
 }
 
-/// What it was about and worth. Names of your own are passed on as they are; what looks like personal data is left out,
-/// with a warning.
+/// What it was about and worth. Names of your own are passed on as they are; what looks like personal data is
+/// left out, with a warning.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct CustomData {
     /// Required for Purchase, in major units: 129.90 is R$ 129,90.
@@ -334,8 +334,8 @@ pub(crate) struct Content {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LeadBody {
     lead: LeadFields,
-    /// The Lead as the page knows it, with the Pixel's event_id. Where it has no contact data it gets the lead's. Without one, an
-    /// event is made from the lead.
+    /// The Lead as the page knows it, with the Pixel's event_id. Where it has no contact data it gets the
+    /// lead's. Without one, an event is made from the lead.
     #[schema(value_type = Option<Object>)]
     event: Option<()>,
     #[schema(max_length = 255)]
@@ -362,7 +362,8 @@ pub(crate) struct LeadFields {
 /// Where a lead has come.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LeadStepBody {
-    /// qualified, scheduled, customer or lost. A lead moves on, not back; one that was lost may be found again.
+    /// qualified, scheduled, customer or lost. A lead moves on, not back; one that was lost may be found
+    /// again.
     #[schema(example = "scheduled")]
     status: String,
     #[schema(max_length = 255)]
@@ -447,7 +448,8 @@ pub(crate) struct DatasetBody {
     /// recorded: an order recorded as approved becomes a Purchase. verified: only a confirmed payment does.
     #[schema(example = "recorded")]
     purchase_source: Option<String>,
-    /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map is the whole map.
+    /// Which event a lead becomes when it comes to a status (qualified, scheduled, customer, lost). The map
+    /// is the whole map.
     #[schema(value_type = Option<std::collections::HashMap<String, String>>, example = json!({"scheduled": "Schedule"}))]
     lead_events: Option<()>,
     /// Whether an event that comes without a click id gets the one that is remembered of its person.
@@ -469,7 +471,8 @@ pub(crate) struct TokenBody {
 /// A key to be made.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct NewKeyBody {
-    /// publishable (pages), secret (servers), admin (operators, of all datasets) or viewer (the dashboard, of one dataset or all).
+    /// publishable (pages), secret (servers), admin (operators, of all datasets) or viewer (the dashboard, of
+    /// one dataset or all).
     #[schema(example = "secret")]
     kind: String,
     /// Where it is used.

@@ -335,8 +335,8 @@ impl Problem {
         )
     }
 
-    /// How the log names what was wrong with the request: its first wrong field, else the kind of problem. `None`: it was not the
-    /// request's fault.
+    /// How the log names what was wrong with the request: its first wrong field, else the kind of problem.
+    /// `None`: it was not the request's fault.
     pub(crate) fn logged_as(&self) -> Option<String> {
         let is_its_fault = matches!(self.status.as_u16(), 400 | 403 | 413 | 415 | 422);
         let field = self.errors.first().map(|error| error.pointer.clone());
@@ -346,7 +346,8 @@ impl Problem {
         is_its_fault.then_some(named)
     }
 
-    /// For a terminal: what it is, and each wrong field on a line of its own, named by `named` from its pointer.
+    /// For a terminal: what it is, and each wrong field on a line of its own, named by `named` from its
+    /// pointer.
     pub(crate) fn as_text(&self, named: impl Fn(&str) -> String) -> String {
         let mut text = format!("{}: {}", self.title, self.detail);
         for error in &self.errors {

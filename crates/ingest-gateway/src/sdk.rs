@@ -1,5 +1,5 @@
-//! `GET /sdk.js`: the script that pages load, as `web/dist` has it. It is part of the program, so that a gateway and its
-//! script always fit.
+//! `GET /sdk.js`: the script that pages load, as `web/dist` has it. It is part of the program, so that a
+//! gateway and its script always fit.
 
 use actix_web::http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE,

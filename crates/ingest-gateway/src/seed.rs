@@ -19,8 +19,8 @@ use crate::config::{DatasetSeed, Seed};
 
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Seeds as soon as the database lets it: a gateway that starts before its database, or before the first migration,
-/// waits for it.
+/// Seeds as soon as the database lets it: a gateway that starts before its database, or before the first
+/// migration, waits for it.
 ///
 /// # Errors
 /// When a key is known for something else: waiting would not mend that.
@@ -175,7 +175,8 @@ async fn token_state(store: &Store, seed: &DatasetSeed) -> Result<TokenState, St
     }
 }
 
-/// With a new token Meta may take again what it refused: that need not wait until the breaker would have looked by itself.
+/// With a new token Meta may take again what it refused: that need not wait until the breaker would have
+/// looked by itself.
 pub(crate) async fn probe_if_blocked(store: &Store, dataset: DatasetId) -> Result<(), StoreError> {
     let probed = store
         .update_breaker(dataset, None, |breaker, now_ms| {

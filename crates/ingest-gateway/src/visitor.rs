@@ -24,8 +24,8 @@ pub(crate) struct RequestVisitor {
 }
 
 impl RequestVisitor {
-    /// Reads the request. A server's address and user agent are its own, not the visitor's: with a secret key only
-    /// the cookies count, which a server has from the visitor.
+    /// Reads the request. A server's address and user agent are its own, not the visitor's: with a secret key
+    /// only the cookies count, which a server has from the visitor.
     pub(crate) fn of(request: &HttpRequest, kind: ApiKeyKind, trusted_proxies: &[IpNet]) -> Self {
         let is_browser = kind == ApiKeyKind::Publishable;
         let of_request = is_browser.then(|| client_ip(request, trusted_proxies)).flatten();
@@ -51,8 +51,8 @@ impl RequestVisitor {
     }
 }
 
-/// The address that Meta's parameter builder found in the browser, in its cookie `_fbi`, which has its suffix behind it, once for
-/// each domain on which it tried to set it.
+/// The address that Meta's parameter builder found in the browser, in its cookie `_fbi`, which has its suffix
+/// behind it, once for each domain on which it tried to set it.
 fn address_cookie(request: &HttpRequest) -> Option<IpAddr> {
     raw_cookies(request, "_fbi").into_iter().find_map(|value| {
         let pair = format!("ip={value}");
@@ -67,8 +67,8 @@ fn address_cookie(request: &HttpRequest) -> Option<IpAddr> {
     })
 }
 
-/// IPv6 before IPv4, and what the browser found before what the request came from: Meta's own order ("Conversions API
-/// parameter builder"). An address that somebody made up is on that visitor's events only.
+/// IPv6 before IPv4, and what the browser found before what the request came from: Meta's own order
+/// ("Conversions API parameter builder"). An address that somebody made up is on that visitor's events only.
 fn better(of_cookie: Option<IpAddr>, of_request: Option<IpAddr>) -> Option<IpAddr> {
     let is_v6 = |ip: &IpAddr| ip.is_ipv6() && is_public(*ip);
     of_cookie
@@ -111,7 +111,8 @@ fn raw_cookies(request: &HttpRequest, name: &str) -> Vec<String> {
     texts(request, COOKIE).flat_map(of_header).collect()
 }
 
-/// The right-most address that is not one of our own proxies: everything left of it is the client's own claim.
+/// The right-most address that is not one of our own proxies: everything left of it is the client's own
+/// claim.
 fn client_ip(request: &HttpRequest, trusted_proxies: &[IpNet]) -> Option<IpAddr> {
     let is_trusted = |ip: IpAddr| trusted_proxies.iter().any(|net| net.contains(&ip.to_canonical()));
     let peer = request.peer_addr()?.ip().to_canonical();

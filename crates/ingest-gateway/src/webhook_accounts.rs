@@ -1,5 +1,5 @@
-//! The payment accounts that webhooks are for, all of them kept in memory for a few seconds: a webhook costs one statement, the
-//! one that stores it, and a stranger who tries numbers costs none.
+//! The payment accounts that webhooks are for, all of them kept in memory for a few seconds: a webhook costs
+//! one statement, the one that stores it, and a stranger who tries numbers costs none.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -51,10 +51,12 @@ impl WebhookAccounts {
         }
     }
 
-    /// The account of this number, if there is one. Numbers that nobody has cost a statement a second, all together.
+    /// The account of this number, if there is one. Numbers that nobody has cost a statement a second, all
+    /// together.
     ///
     /// # Errors
-    /// When the accounts were never read, or this one cannot be. A database that went away costs no webhook its account.
+    /// When the accounts were never read, or this one cannot be. A database that went away costs no webhook
+    /// its account.
     pub(crate) async fn get(&self, account_id: i64) -> Result<Option<Arc<WebhookAccount>>, StoreError> {
         let (account, age) = self.look(account_id);
         let fresh_for = if account.is_some() {

@@ -1,6 +1,8 @@
-//! Mercado Pago's signature of a webhook: an HMAC over the id in the query, the request's id and a time; the body takes no part.
+//! Mercado Pago's signature of a webhook: an HMAC over the id in the query, the request's id and a time; the
+//! body takes no part.
 //!
-//! Source: Mercado Pago, "Webhooks", "Validate origin of the notification", and the validators of its own libraries.
+//! Source: Mercado Pago, "Webhooks", "Validate origin of the notification", and the validators of its own
+//! libraries.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
@@ -49,8 +51,8 @@ impl Refused {
     }
 }
 
-/// Whether one of these secrets signed it. Age alone refuses nothing unless `max_age_seconds` says so: a retry may carry the
-/// first signature, and doing the same twice does no harm.
+/// Whether one of these secrets signed it. Age alone refuses nothing unless `max_age_seconds` says so: a
+/// retry may carry the first signature, and doing the same twice does no harm.
 pub(crate) fn verify(
     signed: &Signed<'_>,
     secrets: &[SecretString],
@@ -153,8 +155,9 @@ fn is_by(secret: &SecretString, manifest: &str, hash: &[u8; 32]) -> bool {
     hmac.verify_slice(hash).is_ok()
 }
 
-/// The vectors were computed with Python's `hmac`; Mercado Pago's released validators (`mercadopago` 3.6.0 on PyPI, 3.6.1 on
-/// npm) agree on each but V4 and V9, where this one takes what they refuse: ids signed in small letters, and capital hex.
+/// The vectors were computed with Python's `hmac`; Mercado Pago's released validators (`mercadopago` 3.6.0 on
+/// PyPI, 3.6.1 on npm) agree on each but V4 and V9, where this one takes what they refuse: ids signed in
+/// small letters, and capital hex.
 #[cfg(test)]
 mod tests {
     use super::*;

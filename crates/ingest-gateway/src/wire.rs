@@ -48,8 +48,8 @@ pub(crate) struct Item<'a> {
     pub(crate) warnings: Vec<Finding>,
 }
 
-/// A request body: `{"events": [...]}`, or an event itself. In either, optionally, a `test_event_code` and a page's
-/// envelope.
+/// A request body: `{"events": [...]}`, or an event itself. In either, optionally, a `test_event_code` and a
+/// page's envelope.
 pub(crate) struct Body<'a> {
     pub(crate) envelope: Envelope<'a>,
     pub(crate) submission: Submission<'a>,

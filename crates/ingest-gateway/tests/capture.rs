@@ -250,7 +250,8 @@ async fn clicks_of(world: &World, event_id: &str) -> String {
 #[tokio::test]
 async fn a_payment_on_day_four_has_the_clicks_of_day_one_with_their_times() {
     let world = world(PurchaseSource::Recorded).await;
-    // Day 1: two ads lead to the page, the newer one is Meta's; the form is on another page, and cookies are off.
+    // Day 1: two ads lead to the page, the newer one is Meta's; the form is on another page, and cookies are
+    // off.
     let clicked_at = world.now() * 1_000 - 60_000;
     let mut captured = lead(&world, "l-1");
     captured["event"]["user_data"] = json!({ "external_id": "visitor-1" });

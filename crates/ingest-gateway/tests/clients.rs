@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 /// printf 5511912345678 | sha256sum
 const PHONE_SHA256: &str = "eeff2a7b3fdffa242c44700da8293d40c64a070956a3cdac36a4553dd4786704";
 
-/// What both of Meta's SDKs must have made of it: a batch of 20, the same again, 5 at once, and four refusals.
+/// What both of Meta's SDKs must have made of it: a batch of 20, the same again, 5 at once, and four
+/// refusals.
 async fn check(world: &World, seen: &Value, prefix: &str) {
     for name in ["batch", "again"] {
         let answer = &seen[name];

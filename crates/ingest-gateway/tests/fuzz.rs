@@ -1,5 +1,6 @@
-//! The API as its OpenAPI document describes it, against what a fuzzer makes of that: no answer is a 500, and none is one that the
-//! document does not know. On the public listener with a dataset's key, on the private one with an admin key.
+//! The API as its OpenAPI document describes it, against what a fuzzer makes of that: no answer is a 500, and
+//! none is one that the document does not know. On the public listener with a dataset's key, on the private
+//! one with an admin key.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::path::{Path, PathBuf};
@@ -28,7 +29,8 @@ fn fuzzer() -> PathBuf {
     Path::new(&python).with_file_name("st")
 }
 
-/// The dataset and the key that operations are tried on: what is made up exists nowhere, and the admin key must not be revoked.
+/// The dataset and the key that operations are tried on: what is made up exists nowhere, and the admin key
+/// must not be revoked.
 fn known() -> String {
     format!("[parameters]\n\"path.dataset_id\" = \"{DATASET_ID}\"\n\"path.key_id\" = 1\n")
 }
@@ -46,7 +48,8 @@ fn fuzz(document: &Path, url: &str, key: &str, tags: &[&str]) -> String {
     let mut command = Command::new(fuzzer());
     command.arg("run").arg(document).args(["--url", url]);
     command.args(["--max-examples", EXAMPLES, "--max-time", "20"]);
-    // What a well-formed request is refused for, no document can say: an order that is there, a token that Meta refuses.
+    // What a well-formed request is refused for, no document can say: an order that is there, a token that
+    // Meta refuses.
     command.args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"]);
     // A key in the query that differs from the header's is refused before anything is looked at.
     command.args([
@@ -98,7 +101,8 @@ async fn no_answer_is_a_500_or_outside_of_the_document() {
     let document = folder.join("openapi.yaml");
     std::fs::write(&document, ingest_gateway::openapi::document().unwrap()).unwrap();
     fuzz_behind_the_door(&document, &public, Key::Secret.as_str(), &["events", "business"]);
-    // Meta's edge takes keys in the body, too, and those that are made up there open nothing: `graph.rs` goes further.
+    // Meta's edge takes keys in the body, too, and those that are made up there open nothing: `graph.rs` goes
+    // further.
     fuzz(&document, &public, Key::Secret.as_str(), &["drop-in"]);
     fuzz_behind_the_door(
         &document,

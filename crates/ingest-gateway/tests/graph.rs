@@ -330,8 +330,8 @@ async fn without_a_database_the_answer_is_metas_that_makes_clients_try_again() {
     );
 }
 
-/// The shapes that the reference read in the tag managers' and the platforms' own source: GTM's server-side tags by Meta and by Stape,
-/// RudderStack.
+/// The shapes that the reference read in the tag managers' and the platforms' own source: GTM's server-side
+/// tags by Meta and by Stape, RudderStack.
 #[tokio::test]
 async fn server_side_tag_managers_are_understood() {
     let world = World::start().await;

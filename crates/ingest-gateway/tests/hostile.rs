@@ -1,4 +1,5 @@
-//! A page that means harm, and a publishable key that anybody can read: each attempt is refused clearly, and shows in the log.
+//! A page that means harm, and a publishable key that anybody can read: each attempt is refused clearly, and
+//! shows in the log.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_store::DatasetSettings;

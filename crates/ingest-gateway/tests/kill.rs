@@ -1,4 +1,5 @@
-//! A gateway that is killed in the middle of a capture leaves all of it or nothing, and the same sent again completes it.
+//! A gateway that is killed in the middle of a capture leaves all of it or nothing, and the same sent again
+//! completes it.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_test_support::eventually;

@@ -382,7 +382,8 @@ async fn whoever_moves_a_lead_while_its_person_is_erased_brings_nothing_of_the_p
         event: Some(event("Lead Qualificado")),
         idempotency: None,
     };
-    // Erasures are interrupted where they first look for events: what was done before that has been committed.
+    // Erasures are interrupted where they first look for events: what was done before that has been
+    // committed.
     database
         .execute("ALTER TABLE event_outcomes RENAME TO hidden_outcomes")
         .await;

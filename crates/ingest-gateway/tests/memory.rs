@@ -67,8 +67,8 @@ async fn status(mut stream: TcpStream) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_that_are_still_being_sent_count_against_one_bound_for_the_whole_process() {
     let world = start().await;
-    // The gateway reads them in its own time. A third that comes before it has read both whole may take the room of one of
-    // the two, which is then refused itself: so each look begins with two of its own.
+    // The gateway reads them in its own time. A third that comes before it has read both whole may take the
+    // room of one of the two, which is then refused itself: so each look begins with two of its own.
     let held = eventually("a third finds no room", || async {
         let held: Vec<_> = (0..2)
             .map(|_| begin(&world, LARGEST_BODY, LARGEST_BODY - 1))

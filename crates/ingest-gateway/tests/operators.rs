@@ -292,8 +292,9 @@ async fn what_is_too_old_for_meta_is_counted_and_stays() {
     assert_eq!(world.census().await.dead, 1);
 }
 
-/// Gives the forwarder something else to do, and waits until it has done it: whatever was ready before for the dataset of the
-/// test has then been passed over, because its number is the smaller one and comes first in each round.
+/// Gives the forwarder something else to do, and waits until it has done it: whatever was ready before for
+/// the dataset of the test has then been passed over, because its number is the smaller one and comes first
+/// in each round.
 async fn until_the_forwarder_has_looked(world: &World) {
     let other: DatasetId = "223456789012345".parse().unwrap();
     let key = format!("sk_{other}_other_business");

@@ -1,5 +1,5 @@
-//! The browser's side in Chromium, against everything that is real. The tests are those of `web/tests/browser`, which run against a
-//! stand-in, too (`npm test`).
+//! The browser's side in Chromium, against everything that is real. The tests are those of
+//! `web/tests/browser`, which run against a stand-in, too (`npm test`).
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 mod clients_support;

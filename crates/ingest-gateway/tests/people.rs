@@ -104,7 +104,8 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
     let lead = ana(&world).await;
     let bob = capture(&world, json!({ "email": "bob@example.com" })).await;
 
-    // The same person by another form, which is found by what the first one says; and who shares her phone is somebody else.
+    // The same person by another form, which is found by what the first one says; and who shares her phone is
+    // somebody else.
     let again = capture(
         &world,
         json!({ "email": "ana.souza@example.com", "message": "de novo" }),

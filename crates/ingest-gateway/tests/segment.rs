@@ -1,4 +1,5 @@
-//! Segment's Facebook destination against the gateway. Its packages are 102 MB: `make test-clients` installs them and runs this.
+//! Segment's Facebook destination against the gateway. Its packages are 102 MB: `make test-clients` installs
+//! them and runs this.
 #![cfg(feature = "heavy-clients")]
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 

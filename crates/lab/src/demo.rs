@@ -1,9 +1,9 @@
 //! What `make demo` shows: a stream of Brazilian conversion events, sent through the real services, and the
 //! account of what became of them. Everything is left running.
 //!
-//! [`failures`] are to practise on. [`people`] and [`stream`] invent the events, [`visitors`] send them, [`landing`] serves a page
-//! with a form, [`account`] compares what each witness says, [`revenue`] does the same for money, and [`services`] keeps the
-//! processes.
+//! [`failures`] are to practise on. [`people`] and [`stream`] invent the events, [`visitors`] send them,
+//! [`landing`] serves a page with a form, [`account`] compares what each witness says, [`revenue`] does the
+//! same for money, and [`services`] keeps the processes.
 
 pub mod account;
 pub mod failures;

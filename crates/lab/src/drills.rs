@@ -1,5 +1,5 @@
-//! `make drill-...`: what an operator does rarely and under pressure, done here under load, with the account that chaos
-//! gives: what clients were told, against what is stored, against what Meta counted.
+//! `make drill-...`: what an operator does rarely and under pressure, done here under load, with the account
+//! that chaos gives: what clients were told, against what is stored, against what Meta counted.
 
 pub mod failover;
 pub mod restore;
@@ -206,7 +206,8 @@ struct Drained {
     steps: Vec<(f64, String)>,
 }
 
-/// `make drill-upgrade`, as the variables say; its account on the terminal and as JSON. Whether every promise was kept.
+/// `make drill-upgrade`, as the variables say; its account on the terminal and as JSON. Whether every promise
+/// was kept.
 pub async fn upgrade() -> anyhow::Result<bool> {
     let options = options("drill-upgrade", 60)?;
     let previous =
@@ -221,7 +222,8 @@ pub async fn upgrade() -> anyhow::Result<bool> {
     }
 }
 
-/// `make drill-failover`, as the variables say; its account on the terminal and as JSON. Whether every promise was kept.
+/// `make drill-failover`, as the variables say; its account on the terminal and as JSON. Whether every
+/// promise was kept.
 pub async fn failover() -> anyhow::Result<bool> {
     let options = options("drill-failover", 40)?;
     tokio::select! {
@@ -233,7 +235,8 @@ pub async fn failover() -> anyhow::Result<bool> {
     }
 }
 
-/// `make drill-restore`, as the variables say; its account on the terminal and as JSON. Whether every promise was kept.
+/// `make drill-restore`, as the variables say; its account on the terminal and as JSON. Whether every promise
+/// was kept.
 pub async fn restore() -> anyhow::Result<bool> {
     let options = options("drill-restore", 40)?;
     tokio::select! {

@@ -6,8 +6,8 @@
 //! counted. All SQL of the lab is in [`books`]. Programs are started by `rastro_test_support`.
 //!
 //! [`demo`]: a stream of events that tells a story, the account of it, and services that go on running.
-//! [`drills`]: what an operator does once a year, under load, with the same account. [`bench`]: ratios to baselines in one run. [`chaos`]: everything breaks at random, and then every event is
-//! accounted for.
+//! [`drills`]: what an operator does once a year, under load, with the same account. [`bench`]: ratios to
+//! baselines in one run. [`chaos`]: everything breaks at random, and then every event is accounted for.
 
 pub mod bench;
 pub mod books;

@@ -1,5 +1,5 @@
-//! What every service's program says of an installation that is not right, and whether it ends or waits: the table in
-//! `proto-docs/operation.md`, for all of them.
+//! What every service's program says of an installation that is not right, and whether it ends or waits: the
+//! table in `proto-docs/operation.md`, for all of them.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_store::{Dataset, DatasetSettings, Store};
@@ -57,7 +57,8 @@ async fn becomes_ready(name: &str, process: &Process) {
     eventually(&format!("{name} is ready"), is_ready).await;
 }
 
-/// All of them wait, not ready, each with a line in its log and at `/readyz` that says this; and go on once it is mended.
+/// All of them wait, not ready, each with a line in its log and at `/readyz` that says this; and go on once
+/// it is mended.
 async fn wait_and_go_on(database: &TestDatabase, says: &str, mend: impl AsyncFnOnce()) {
     let waiting = SERVICES.map(|service| (service.0, over(service, database, KEY).start().unwrap()));
     for (name, process) in &waiting {

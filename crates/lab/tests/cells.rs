@@ -1,5 +1,5 @@
-//! Two cells on one PostgreSQL: two schemas of one database with a set of services each. Nothing of one is seen
-//! by the other.
+//! Two cells on one PostgreSQL: two schemas of one database with a set of services each. Nothing of one is
+//! seen by the other.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_sandbox::{EventFilter, Sandbox, SandboxConfig};
@@ -130,7 +130,8 @@ async fn two_cells_on_one_postgresql_know_nothing_of_each_other() {
     eventually("each cell's events are at its own Meta", arrived).await;
     assert_eq!(a.count(&database, "events").await, "1");
     assert_eq!(b.count(&database, "events").await, "2");
-    // Each has a leader of its own that makes its partitions: one lock for both would keep one of them waiting.
+    // Each has a leader of its own that makes its partitions: one lock for both would keep one of them
+    // waiting.
     let partitions = "pg_tables WHERE schemaname = 'cell_b' AND tablename LIKE 'events_2%'";
     assert_ne!(
         database

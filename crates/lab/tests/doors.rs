@@ -1,4 +1,5 @@
-//! What `make bench` sends through the other ways in is what a gateway takes, and a browser can be asked what the script costs it.
+//! What `make bench` sends through the other ways in is what a gateway takes, and a browser can be asked what
+//! the script costs it.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_lab::bench::doors::{everything, templates};

@@ -17,7 +17,8 @@ async fn a_primary_that_dies_takes_no_acknowledged_event_with_it() {
     let logs = options.folder.join("logs");
     assert!(account.all_is_well(), "{account}\nlogs: {}", logs.display());
     assert_eq!((account.lost, account.doubled), (0, 0));
-    // What proves nothing must not look like a proof: events on both sides of the failover, and nothing during it.
+    // What proves nothing must not look like a proof: events on both sides of the failover, and nothing
+    // during it.
     assert!(account.accepted > 100, "{account}");
     assert!(account.longest_stall_seconds > 2.0, "{account}");
     assert_eq!(account.delivered, account.accepted, "{account}");

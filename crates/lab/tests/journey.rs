@@ -1,5 +1,6 @@
-//! One person's way through everything: an ad, the landing page in a real browser, a Pix, its webhook, the Purchase at Meta with
-//! the value that was paid and the click that led there, and what the campaign brought for each real.
+//! One person's way through everything: an ad, the landing page in a real browser, a Pix, its webhook, the
+//! Purchase at Meta with the value that was paid and the click that led there, and what the campaign brought
+//! for each real.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_core::dataset::{Currency, DatasetDefaults};

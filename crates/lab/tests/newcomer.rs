@@ -1,5 +1,5 @@
-//! Somebody who has never seen the dashboard finds the causes of the five failures of `FAILURES=1 make demo`, by its pages alone,
-//! with JavaScript off. The ways are those of `proto-docs/guide.md`.
+//! Somebody who has never seen the dashboard finds the causes of the five failures of `FAILURES=1 make demo`,
+//! by its pages alone, with JavaScript off. The ways are those of `proto-docs/guide.md`.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_lab::demo::failures::{Surroundings, prepare};

@@ -1,5 +1,6 @@
 //! The services behind a real PgBouncer in session mode, which is the mode that works
-//! (proto-docs/operation.md): events go through, what each connection sets is its own, and the retry-worker leads.
+//! (proto-docs/operation.md): events go through, what each connection sets is its own, and the retry-worker
+//! leads.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::fs::{self, Permissions};

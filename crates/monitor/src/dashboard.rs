@@ -1,8 +1,10 @@
-//! `monitor dashboard`: the web page. HTML written on the server, one style sheet, one script that is only comfort.
+//! `monitor dashboard`: the web page. HTML written on the server, one style sheet, one script that is only
+//! comfort.
 //!
-//! [`routes`] says who may see and do what; [`server`] asks it, finds out who is asking ([`visitor`]) and puts the frame around
-//! what a page of [`pages`] says. A page reads from the store ([`rastro_store::dashboard`]) and writes sentences, tables and
-//! [`charts`]. Each of its parts may fail alone: the rest of the page stays.
+//! [`routes`] says who may see and do what; [`server`] asks it, finds out who is asking ([`visitor`]) and
+//! puts the frame around what a page of [`pages`] says. A page reads from the store
+//! ([`rastro_store::dashboard`]) and writes sentences, tables and [`charts`]. Each of its parts may fail
+//! alone: the rest of the page stays.
 
 pub mod assets;
 pub mod charts;

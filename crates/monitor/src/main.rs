@@ -55,7 +55,8 @@ async fn run_check(options: &check::Options) -> anyhow::Result<()> {
 async fn serve_dashboard() -> anyhow::Result<()> {
     let (config, service) = start()?;
     let _health = service.serve_health(service.readiness(), Routes::default())?;
-    // The page is there while the database is away; with a wrong sealing key it would seal what nobody can open.
+    // The page is there while the database is away; with a wrong sealing key it would seal what nobody can
+    // open.
     let refused = async {
         match service.database_opens().await {
             Ok(()) => std::future::pending().await,

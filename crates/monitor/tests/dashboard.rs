@@ -1,4 +1,5 @@
-//! The dashboard as a browser meets it, with a real database behind: who may see and do what, and what stays when a part fails.
+//! The dashboard as a browser meets it, with a real database behind: who may see and do what, and what stays
+//! when a part fails.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use monitor::config::Config;

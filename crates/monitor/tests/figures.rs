@@ -1,8 +1,10 @@
-//! Figures, printed and not judged: a machine that does other work would fail them. They are measured by hand:
+//! Figures, printed and not judged: a machine that does other work would fail them. They are measured by
+//! hand:
 //!
-//! `cargo nextest run -p monitor --test figures --run-ignored only --no-capture`, with RASTRO_TEST_DATABASE_URL of a scratch cluster
-//! (`scripts/postgres.sh start FOLDER --scratch`). EVENTS=n: so many real events of the last day instead of a million; each takes
-//! some 1.2 kB. For what users see, add `--release`.
+//! `cargo nextest run -p monitor --test figures --run-ignored only --no-capture`, with
+//! RASTRO_TEST_DATABASE_URL of a scratch cluster (`scripts/postgres.sh start FOLDER --scratch`). EVENTS=n: so
+//! many real events of the last day instead of a million; each takes some 1.2 kB. For what users see, add
+//! `--release`.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 #![allow(
     clippy::disallowed_methods,

@@ -1,4 +1,5 @@
-//! Every page in a real Chromium, over thirty days of invented history: see `web/check.mjs` for what is looked at.
+//! Every page in a real Chromium, over thirty days of invented history: see `web/check.mjs` for what is
+//! looked at.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::process::{Command, Stdio};

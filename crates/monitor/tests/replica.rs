@@ -1,5 +1,5 @@
-//! The dashboard over a real streaming replica: pages are read there, what writes goes to the primary, and a replica that is
-//! late or away is said to be.
+//! The dashboard over a real streaming replica: pages are read there, what writes goes to the primary, and a
+//! replica that is late or away is said to be.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use std::path::PathBuf;

@@ -25,7 +25,8 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
     while backoff.wait(sweep.round().await).await {}
 }
 
-/// That an event is ready again, as a part of its trace, by OpenTelemetry's semantic conventions for messages.
+/// That an event is ready again, as a part of its trace, by OpenTelemetry's semantic conventions for
+/// messages.
 fn trace(event: &TracedEvent) {
     let span = tracing::info_span!(
         parent: None,

@@ -1,7 +1,7 @@
 //! A dataset as a node of the graph: `GET /v{major}.{minor}/{dataset_id}?fields=id,name`.
 //!
-//! As at Meta, a node answers its id and the fields that are asked for, an unknown field refuses the whole request, and a token
-//! that may not see the node cannot tell it from one that does not exist.
+//! As at Meta, a node answers its id and the fields that are asked for, an unknown field refuses the whole
+//! request, and a token that may not see the node cannot tell it from one that does not exist.
 
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};

@@ -1,5 +1,5 @@
-//! A strict stand-in for the Google Ads API: the token endpoint, and `googleAds:searchStream` of campaigns and
-//! of the account. It refuses what Google refuses, answers in batches, and misbehaves on command.
+//! A strict stand-in for the Google Ads API: the token endpoint, and `googleAds:searchStream` of campaigns
+//! and of the account. It refuses what Google refuses, answers in batches, and misbehaves on command.
 //!
 //! Shapes and errors as published: <https://developers.google.com/google-ads/api/rest/common/search>,
 //! <https://developers.google.com/google-ads/api/rest/auth>,

@@ -362,8 +362,8 @@ pub(crate) fn fbtrace_id() -> String {
         .collect()
 }
 
-/// Who may use this dataset; `method` is for the refusal's words. A token may come as Bearer, in the query and in the body; all that come
-/// must agree.
+/// Who may use this dataset; `method` is for the refusal's words. A token may come as Bearer, in the query
+/// and in the body; all that come must agree.
 pub(crate) fn authorise(
     config: &SandboxConfig,
     method: &str,

@@ -1,7 +1,7 @@
-//! The Marketing API as the sandbox knows it: an ad account, asynchronous reports of its insights and their pages, and (in
-//! [`objects`]) what people make in it.
-//! As strict as the documentation is: a token of another account, an unknown field, a span that ends before
-//! it begins or begins too long ago, and a report that is not complete are refused.
+//! The Marketing API as the sandbox knows it: an ad account, asynchronous reports of its insights and their
+//! pages, and (in [`objects`]) what people make in it. As strict as the documentation is: a token of another
+//! account, an unknown field, a span that ends before it begins or begins too long ago, and a report that is
+//! not complete are refused.
 
 mod objects;
 

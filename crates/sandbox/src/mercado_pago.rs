@@ -1,9 +1,10 @@
-//! A stand-in for Mercado Pago: payments, their search with its traps, commercial orders, chargebacks, and signed webhooks that
-//! are retried, lost, doubled and out of order on command. Strict where the documentation is.
+//! A stand-in for Mercado Pago: payments, their search with its traps, commercial orders, chargebacks, and
+//! signed webhooks that are retried, lost, doubled and out of order on command. Strict where the
+//! documentation is.
 //!
-//! A test (or a demo) plays the buyer, the seller and the bank through [`MercadoPago`]; the system under test sees HTTP only.
-//! Over HTTP `POST /sandbox/payments` and `/sandbox/payments/{id}/pay`, `refund` and `chargeback` do the same.
-//! Time is the sandbox's clock: a Pix that nobody pays expires when it is moved.
+//! A test (or a demo) plays the buyer, the seller and the bank through [`MercadoPago`]; the system under test
+//! sees HTTP only. Over HTTP `POST /sandbox/payments` and `/sandbox/payments/{id}/pay`, `refund` and
+//! `chargeback` do the same. Time is the sandbox's clock: a Pix that nobody pays expires when it is moved.
 //!
 //! Source: Mercado Pago, "Payments API", "Webhooks", "Chargebacks"; error codes of `/v1/payments`.
 
@@ -236,8 +237,8 @@ impl MercadoPago {
         self.state.book().last_id()
     }
 
-    /// Reads the books of an earlier process from a file; without one, numbers go on from the clock, so that no payment has the
-    /// number of an earlier one.
+    /// Reads the books of an earlier process from a file; without one, numbers go on from the clock, so that
+    /// no payment has the number of an earlier one.
     ///
     /// # Errors
     /// When the file is there and cannot be read.
@@ -268,7 +269,8 @@ impl MercadoPago {
         write().with_context(|| format!("{} cannot be written", file.display()))
     }
 
-    /// What a payment costs the seller in the end, in cents: settlement reports say so, the payment itself does not.
+    /// What a payment costs the seller in the end, in cents: settlement reports say so, the payment itself
+    /// does not.
     pub fn settle_fee(&self, id: &str, cents: i64) {
         self.state.book().reports.final_fees.insert(id.to_owned(), cents);
     }

@@ -1,7 +1,8 @@
 //! The gateway's rules against the sandbox's, which were written from the same documents by other hands.
 //!
-//! Whatever the gateway accepts the sandbox takes: a 202 that becomes a dead letter is a lost sale. The other way round
-//! the gateway is stricter in a few rules, and each of them stands in [`ONLY_THE_GATEWAY`]; no rule is only the sandbox's.
+//! Whatever the gateway accepts the sandbox takes: a 202 that becomes a dead letter is a lost sale. The other
+//! way round the gateway is stricter in a few rules, and each of them stands in [`ONLY_THE_GATEWAY`]; no rule
+//! is only the sandbox's.
 #![expect(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use proptest::prelude::*;
@@ -20,9 +21,11 @@ const NOW: i64 = 1_700_000_000;
 /// `printf ana@example.com | sha256sum`
 const HASH: &str = "8e43ca37701228e74983efdbd0cff5c16b3b1e5d4e29a7c05626d4d25a018e11";
 
-/// The rules that only the gateway has: what it says, and an event that breaks nothing else. `<x>` stands for a long text.
+/// The rules that only the gateway has: what it says, and an event that breaks nothing else. `<x>` stands for
+/// a long text.
 const ONLY_THE_GATEWAY: [(&str, &str); 17] = [
-    // Meta documents it as required, and its samples and SDKs leave it out. Without it no other rule can be chosen.
+    // Meta documents it as required, and its samples and SDKs leave it out. Without it no other rule can be
+    // chosen.
     (
         "is required: where it happened",
         r#"{"event_name":"Lead","event_time":1700000000,"user_data":{"em":"HASH"}}"#,
@@ -73,7 +76,8 @@ const ONLY_THE_GATEWAY: [(&str, &str); 17] = [
         "is not a customer information parameter",
         r#"{"event_name":"Lead","event_time":1700000000,"action_source":"chat","user_data":{"em":"HASH","instagram_business_account_id":"1"}}"#,
     ),
-    // An identifier that Meta's servers may take, but that finds nobody, is left out; then too little may remain.
+    // An identifier that Meta's servers may take, but that finds nobody, is left out; then too little may
+    // remain.
     (
         "holds too little to find a person by",
         r#"{"event_name":"Lead","event_time":1700000000,"action_source":"chat","user_data":{"fbp":"garbage"}}"#,

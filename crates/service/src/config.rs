@@ -7,9 +7,9 @@
 //!    file contains, less one line break at its end. (So no key's own name may end in `_file`.)
 //!
 //! A variable's text becomes whatever type its field has: `123` is a number for a number and text for a
-//! `String` or a secret. **Lists:** where the embedded TOML has a list, the variable is split at commas; blanks
-//! around items are dropped, one item needs no comma and the empty variable is the empty list. A field that is a
-//! list must therefore be in the embedded TOML, if only as `[]`.
+//! `String` or a secret. **Lists:** where the embedded TOML has a list, the variable is split at commas;
+//! blanks around items are dropped, one item needs no comma and the empty variable is the empty list. A field
+//! that is a list must therefore be in the embedded TOML, if only as `[]`.
 //!
 //! Give every section `#[serde(deny_unknown_fields)]`: a misspelt variable then stops the start with an error
 //! that names it. A value of the wrong type is not quoted, as it may be a secret; a field type that words
@@ -55,7 +55,8 @@ impl<'a> From<&'a str> for Embedded<'a> {
 /// Reads the configuration from the embedded TOML, the file and the variables of this process.
 ///
 /// # Errors
-/// When a file cannot be read or parsed, a key is unknown, missing, of the wrong type, or set by two variables.
+/// When a file cannot be read or parsed, a key is unknown, missing, of the wrong type, or set by two
+/// variables.
 pub fn load<'a, T: DeserializeOwned>(embedded: impl Into<Embedded<'a>>) -> anyhow::Result<T> {
     load_from(embedded, std::env::vars_os())
 }

@@ -24,7 +24,8 @@ use crate::http_thread::HttpThread;
 use crate::metrics::{self, Metrics};
 use crate::shutdown::Shutdown;
 
-/// How long all checks of one `/readyz` may take together. Kubernetes' default probe timeout is one second, too.
+/// How long all checks of one `/readyz` may take together. Kubernetes' default probe timeout is one second,
+/// too.
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 /// A client that has not sent its request, or taken its answer, by then is cut off.
 const CLIENT_LIMIT: Duration = Duration::from_secs(2);

@@ -1,5 +1,5 @@
-//! Asks the health endpoint of a service on this machine, as curl would. An image that holds nothing but the service has
-//! nothing else to ask with.
+//! Asks the health endpoint of a service on this machine, as curl would. An image that holds nothing but the
+//! service has nothing else to ask with.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
-/// For connecting, and for each read and write. `/readyz` answers within a second, even when a check is stuck.
+/// For connecting, and for each read and write. `/readyz` answers within a second, even when a check is
+/// stuck.
 const LIMIT: Duration = Duration::from_secs(3);
 /// The longest answer read, in bytes; those of `/healthz` and `/readyz` are a few hundred.
 const LONGEST_ANSWER: u64 = 64 * 1024;
 
-/// Asks the endpoint that listens at `listen`, which may be `0.0.0.0` or `[::]`, for `path`; the body of its answer.
+/// Asks the endpoint that listens at `listen`, which may be `0.0.0.0` or `[::]`, for `path`; the body of its
+/// answer.
 ///
 /// # Errors
 /// When nothing answers there, or the answer is not 200. The error then holds the answer, which says why.

@@ -1,9 +1,9 @@
 //! Logs and traces.
 //!
 //! Logs go to standard output, one event a line. Traces go to an OTLP collector if one is configured; if none
-//! is, no tracing layer exists and spans cost only what the logs need. A collector that is slow, broken or away
-//! costs traces, never work: spans wait in a bounded queue, and what does not fit or arrive is dropped, with
-//! a warning now and then.
+//! is, no tracing layer exists and spans cost only what the logs need. A collector that is slow, broken or
+//! away costs traces, never work: spans wait in a bounded queue, and what does not fit or arrive is dropped,
+//! with a warning now and then.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -111,7 +111,8 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Sends what waits to be sent and stops. Takes 5 seconds at most, and blocks the calling thread for them.
+    /// Sends what waits to be sent and stops. Takes 5 seconds at most, and blocks the calling thread for
+    /// them.
     pub fn flush(self) {
         if let Some(provider) = self.provider
             && let Err(error) = provider.shutdown_with_timeout(FLUSH_LIMIT)

@@ -1,4 +1,5 @@
-//! `admin_log`: what people changed, and who. An entry is written in the transaction of its change. No secrets.
+//! `admin_log`: what people changed, and who. An entry is written in the transaction of its change. No
+//! secrets.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -19,12 +20,14 @@ pub struct AdminLogEntry {
     pub entry_id: i64,
     pub at: DateTime<Utc>,
     pub who: String,
-    /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`, `key.create`, `key.revoke`,
-    /// `person.find`, `person.export`, `person.erase`, or a word of a newer program.
+    /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`,
+    /// `key.create`, `key.revoke`, `person.find`, `person.export`, `person.erase`, or a word of a newer
+    /// program.
     pub action: String,
     pub dataset_id: Option<DatasetId>,
     pub key_id: Option<i64>,
-    /// An object. Of a change: each setting with its values `from` and `to`. Of a person: by what one was named, never who.
+    /// An object. Of a change: each setting with its values `from` and `to`. Of a person: by what one was
+    /// named, never who.
     pub detail: Value,
 }
 
@@ -64,7 +67,8 @@ pub(crate) async fn insert(
 }
 
 impl Store {
-    /// The newest changes first, of one dataset or of all, at most `limit`. `before`: only entries with a lower number, to read on.
+    /// The newest changes first, of one dataset or of all, at most `limit`. `before`: only entries with a
+    /// lower number, to read on.
     pub async fn admin_log(
         &self,
         dataset: Option<DatasetId>,

@@ -1,4 +1,5 @@
-//! `api_keys`: who may send events, and to which dataset; who operates the whole, and who only looks. Only a key's hash is stored.
+//! `api_keys`: who may send events, and to which dataset; who operates the whole, and who only looks. Only a
+//! key's hash is stored.
 
 mod admin;
 
@@ -39,7 +40,8 @@ impl ApiKeyKind {
 pub enum Identity {
     /// Somebody who sends events.
     Caller(Caller),
-    /// Somebody who sees and steers what becomes of the events of all datasets. The label says whose key it is.
+    /// Somebody who sees and steers what becomes of the events of all datasets. The label says whose key it
+    /// is.
     Operator { label: String },
     /// Somebody who sees the dashboard.
     Viewer,
@@ -175,8 +177,8 @@ impl Store {
         }
     }
 
-    /// Lets this key look at the dashboard: at one dataset, or (`None`) at all. A key that exists keeps its row; a revoked one
-    /// stays revoked.
+    /// Lets this key look at the dashboard: at one dataset, or (`None`) at all. A key that exists keeps its
+    /// row; a revoked one stays revoked.
     ///
     /// # Errors
     /// [`StoreError::KeyTaken`] if the key is known for something else.

@@ -1,5 +1,6 @@
-//! `campaign_daily`, `revenue_daily`, `cohort_monthly` and `campaign_cohorts`: sums that pages and BI tools read. A day is made
-//! again whenever what it sums has changed (`campaign_days_due`), as a whole and in one transaction.
+//! `campaign_daily`, `revenue_daily`, `cohort_monthly` and `campaign_cohorts`: sums that pages and BI tools
+//! read. A day is made again whenever what it sums has changed (`campaign_days_due`), as a whole and in one
+//! transaction.
 
 use std::collections::HashMap;
 
@@ -84,8 +85,8 @@ impl Store {
         Ok(Some(day))
     }
 
-    /// The ways of some people who wrote and did not buy until now: channels, the oldest first. With the last lead that was
-    /// looked at, to go on after it; `None`: there is none.
+    /// The ways of some people who wrote and did not buy until now: channels, the oldest first. With the last
+    /// lead that was looked at, to go on after it; `None`: there is none.
     pub async fn unconverted_paths(
         &self,
         dataset: DatasetId,
@@ -121,8 +122,9 @@ impl Store {
         let mut connection = self.connection().await?;
         connection
             .transaction(async |connection| {
-                // All customers are joined with all of their orders. Estimates of what is grouped before are of one row, and
-                // one row after the other that is quadratic: 10,000 orders took 19 s, and take 0.2 s.
+                // All customers are joined with all of their orders. Estimates of what is grouped before are
+                // of one row, and one row after the other that is quadratic: 10,000 orders took 19 s, and
+                // take 0.2 s.
                 sql_query("SET LOCAL enable_nestloop = off")
                     .execute(connection)
                     .await?;

@@ -306,8 +306,8 @@ impl Connector {
         let settings = own
             .chain([("plan_cache_mode", mode)])
             .chain(others.iter().copied());
-        // After connecting, and not as startup options, which poolers drop or refuse. All of it is ours but the
-        // schema and the mode, and those are plain names.
+        // After connecting, and not as startup options, which poolers drop or refuse. All of it is ours but
+        // the schema and the mode, and those are plain names.
         let values: Vec<String> = settings
             .map(|(name, value)| format!("('{name}', '{value}')"))
             .collect();

@@ -1,5 +1,6 @@
-//! What the pages of the dashboard read: whole sentences' worth of numbers, each by one statement, so that each is one snapshot.
-//! Nothing here counts the rows of a log beyond the hours that `event_counts` does not hold yet.
+//! What the pages of the dashboard read: whole sentences' worth of numbers, each by one statement, so that
+//! each is one snapshot. Nothing here counts the rows of a log beyond the hours that `event_counts` does not
+//! hold yet.
 //!
 //! A dataset of `None` means all of them. Times and days come from the caller, who knows the reporting zone.
 
@@ -38,8 +39,8 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-/// Statements over a stretch of time read a partition by its BRIN index. The pool's connections avoid bitmap scans, which suits
-/// queues and not this.
+/// Statements over a stretch of time read a partition by its BRIN index. The pool's connections avoid bitmap
+/// scans, which suits queues and not this.
 pub(crate) async fn by_time(connection: &mut AsyncPgConnection) -> Result<(), StoreError> {
     connection
         .batch_execute("SET LOCAL enable_bitmapscan = on; SET LOCAL enable_seqscan = on")

@@ -26,7 +26,8 @@ pub struct DatasetSettings {
     pub defaults: DatasetDefaults,
     /// Marks all events for Meta's Test Events until the given moment.
     pub test_event_code: Option<(String, DateTime<Utc>)>,
-    /// Which pages may send with the publishable keys ([`rastro_core::origin`]). Empty: those of the gateway's own host.
+    /// Which pages may send with the publishable keys ([`rastro_core::origin`]). Empty: those of the
+    /// gateway's own host.
     pub allowed_origins: Vec<String>,
     /// The domain for which answers to pages refresh the visitor's cookies.
     pub cookie_domain: Option<String>,
@@ -311,8 +312,8 @@ impl Store {
         }
     }
 
-    /// Seals every access token with the first sealing key, so that the others can be forgotten, and the secrets of payment
-    /// accounts with it; returns how many it opened.
+    /// Seals every access token with the first sealing key, so that the others can be forgotten, and the
+    /// secrets of payment accounts with it; returns how many it opened.
     pub async fn reseal_access_tokens(&self) -> Result<usize, StoreError> {
         let mut connection = self.connection().await?;
         let tokens: Vec<(i64, Vec<u8>)> = datasets::table

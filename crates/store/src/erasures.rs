@@ -1,9 +1,10 @@
 //! Forgetting a person: what is personal goes, what is money stays, and nothing brings the person back.
 //!
-//! The tombstone comes first, and that nothing of the person's leads is for advertising any more: whoever moves a lead on looks at
-//! that under the lead's lock, so that no event is made of it behind the back of what follows. Then come the events, day by day, and
-//! last the rows by which the person is found, contact included: it tells which hashes stand in events. One that is interrupted
-//! finds the person again when it is asked for again.
+//! The tombstone comes first, and that nothing of the person's leads is for advertising any more: whoever
+//! moves a lead on looks at that under the lead's lock, so that no event is made of it behind the back of
+//! what follows. Then come the events, day by day, and last the rows by which the person is found, contact
+//! included: it tells which hashes stand in events. One that is interrupted finds the person again when it is
+//! asked for again.
 
 mod traces;
 
@@ -130,8 +131,9 @@ impl Store {
         })
     }
 
-    /// Forgets a person: contacts, look-ups, contacts with ads, the payloads of events and of claims. Orders, payments and
-    /// movements stay, and are nobody's. Payments made until now never find the person again. It is logged that `who` ordered it.
+    /// Forgets a person: contacts, look-ups, contacts with ads, the payloads of events and of claims. Orders,
+    /// payments and movements stay, and are nobody's. Payments made until now never find the person again. It
+    /// is logged that `who` ordered it.
     pub async fn erase_person(
         &self,
         dataset: DatasetId,
@@ -239,8 +241,8 @@ async fn days(mut connection: &AsyncPgConnection, dataset: DatasetId) -> Result<
     Ok(rows.into_iter().map(|row| row.day).collect())
 }
 
-/// From here on no event of these leads holds anything of the person. Whoever is moving one of them on is waited for; what becomes of
-/// that is found with the other events.
+/// From here on no event of these leads holds anything of the person. Whoever is moving one of them on is
+/// waited for; what becomes of that is found with the other events.
 async fn refuse_ads(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,
@@ -278,7 +280,8 @@ async fn bury(
     Ok(())
 }
 
-/// Empties the person's events of a day. One that is still to be sent is not sent any more: the forwarder finds it empty.
+/// Empties the person's events of a day. One that is still to be sent is not sent any more: the forwarder
+/// finds it empty.
 async fn empty_events(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,

@@ -385,8 +385,8 @@ pub(crate) async fn accept(
         .bind::<Array<sql_types::Uuid>, _>(column(&by_key, |event| event.key.0))
         .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dedup_window_seconds))
         .prepared();
-    // What is left of the numbers that an earlier commit took is forgotten: numbers grow with time, and those of one commit are
-    // consecutive.
+    // What is left of the numbers that an earlier commit took is forgotten: numbers grow with time, and those
+    // of one commit are consecutive.
     let (mut first, mut second) = (connection, connection);
     let claiming = async {
         let ((), claimed) = tokio::try_join!(

@@ -1,5 +1,5 @@
-//! `campaign_lead_values`: what the leads of a campaign became, from which the value of the next one is predicted. Made a few
-//! times a day for the datasets that want it, and read by gateways into their memory.
+//! `campaign_lead_values`: what the leads of a campaign became, from which the value of the next one is
+//! predicted. Made a few times a day for the datasets that want it, and read by gateways into their memory.
 
 use std::collections::BTreeMap;
 
@@ -80,8 +80,8 @@ impl ValueRow {
 }
 
 impl Store {
-    /// Makes what is known of a dataset's campaigns anew, if it wants values and they are hours old. Returns of how many
-    /// campaigns. `None`: it was not due.
+    /// Makes what is known of a dataset's campaigns anew, if it wants values and they are hours old. Returns
+    /// of how many campaigns. `None`: it was not due.
     pub async fn make_due_lead_values(&self, dataset: DatasetId) -> Result<Option<usize>, StoreError> {
         #[derive(QueryableByName)]
         struct Due {
@@ -111,7 +111,8 @@ impl Store {
         Ok(Some(campaigns.len()))
     }
 
-    /// What is known of the campaigns of every dataset that wants values. What is a week old is not known any more.
+    /// What is known of the campaigns of every dataset that wants values. What is a week old is not known any
+    /// more.
     pub async fn lead_values(&self) -> Result<Vec<CampaignValue>, StoreError> {
         let rows: Vec<ValueRow> = sql_query(
             "SELECT v.dataset_id, v.channel, v.campaign_key, v.currency, v.leads, v.buyers, v.orders, v.net_minor

@@ -128,7 +128,8 @@ impl Store {
         }
     }
 
-    /// Deletes leads that nothing happened to for so many days, at most `limit`; returns how many. Their orders stay.
+    /// Deletes leads that nothing happened to for so many days, at most `limit`; returns how many. Their
+    /// orders stay.
     pub async fn forget_leads(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
         let forgotten = sql_query(include_str!("sql/forget_leads.sql"))
             .bind::<sql_types::Integer, _>(days)
@@ -153,8 +154,8 @@ impl Store {
         Ok(row.count)
     }
 
-    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the strongest identifier
-    /// that finds one.
+    /// The lead that became a purchase: the one that is named, or the newest of the last 90 days by the
+    /// strongest identifier that finds one.
     pub async fn find_lead(
         &self,
         dataset: DatasetId,

@@ -1,8 +1,9 @@
 //! The database: one PostgreSQL whose tables are the queues between the services.
 //!
-//! One module per table owns all SQL on it; nobody else writes SQL. What the diesel DSL cannot say is a `.sql` file, run
-//! through [`statement`]. What belongs together is one transaction of plain statements; those that do not need each other's
-//! results are sent together (pipelined). Rows become the types of `rastro-core` here.
+//! One module per table owns all SQL on it; nobody else writes SQL. What the diesel DSL cannot say is a
+//! `.sql` file, run through [`statement`]. What belongs together is one transaction of plain statements;
+//! those that do not need each other's results are sent together (pipelined). Rows become the types of
+//! `rastro-core` here.
 //!
 //! Time is the database's own (`rastro_now()`): workers on machines with different clocks agree about leases.
 

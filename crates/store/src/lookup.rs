@@ -66,10 +66,11 @@ impl PersonLookups {
 }
 
 impl Store {
-    /// The id of the event that a lead becomes at a status: the same each time, and known to nobody who has not the pepper.
+    /// The id of the event that a lead becomes at a status: the same each time, and known to nobody who has
+    /// not the pepper.
     ///
-    /// Under another pepper it is another one. A lead remembers by itself at which statuses it was an event, so that none is sent
-    /// twice for that.
+    /// Under another pepper it is another one. A lead remembers by itself at which statuses it was an event,
+    /// so that none is sent twice for that.
     pub fn step_event_id(&self, dataset: DatasetId, lead_id: i64, status: LeadStatus) -> String {
         step_event_id(lead_id, status, &self.pepper.of_step(dataset, lead_id, status))
     }

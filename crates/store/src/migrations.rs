@@ -91,8 +91,8 @@ impl Migrator {
 }
 
 impl Store {
-    /// Whether the database answers, takes writes, and has every migration that this program knows of. A newer
-    /// schema is fine: migrations are made so that the code before them still runs.
+    /// Whether the database answers, takes writes, and has every migration that this program knows of. A
+    /// newer schema is fine: migrations are made so that the code before them still runs.
     pub async fn check_ready(&self) -> Result<(), StoreError> {
         use diesel_async::RunQueryDsl;
         let newest = MigrationSource::<Pg>::migrations(&MIGRATIONS)

@@ -160,8 +160,8 @@ impl Store {
         row.map(|row| self.account(row)).transpose()
     }
 
-    /// All accounts there are by their number, blocked ones and those of retired datasets too. One that cannot be read, as it
-    /// was sealed with a key that is gone, hides no other.
+    /// All accounts there are by their number, blocked ones and those of retired datasets too. One that
+    /// cannot be read, as it was sealed with a key that is gone, hides no other.
     pub async fn payment_accounts(
         &self,
     ) -> Result<Vec<(i64, Result<PaymentAccount, StoreError>)>, StoreError> {
@@ -174,8 +174,8 @@ impl Store {
         Ok(accounts.collect())
     }
 
-    /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come. None of a retired
-    /// dataset: its payments would become events.
+    /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come.
+    /// None of a retired dataset: its payments would become events.
     pub async fn open_payment_accounts(&self) -> Result<Vec<PaymentAccount>, StoreError> {
         let rows: Vec<Row> = sql_query(format!(
             "SELECT {COLUMNS} FROM payment_accounts AS a WHERE (retry_at IS NULL OR retry_at <= rastro_now())

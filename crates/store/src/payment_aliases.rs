@@ -1,4 +1,5 @@
-//! `payment_aliases`: payments of the Orders API that were booked before the Payments API had a number for them.
+//! `payment_aliases`: payments of the Orders API that were booked before the Payments API had a number for
+//! them.
 
 use diesel::sql_types::{Array, BigInt, Text};
 use diesel::{QueryableByName, sql_query};
@@ -39,8 +40,8 @@ impl Store {
         Ok(aliases)
     }
 
-    /// Notes that a payment which is booked under its order's number has this one in the Payments API. Returns whether both are
-    /// booked, each under its own: then one of them has to be taken back.
+    /// Notes that a payment which is booked under its order's number has this one in the Payments API.
+    /// Returns whether both are booked, each under its own: then one of them has to be taken back.
     pub async fn link_payment(
         &self,
         dataset: DatasetId,

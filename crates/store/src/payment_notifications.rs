@@ -121,8 +121,8 @@ impl From<&LeasedNotification> for Answered {
 }
 
 impl Store {
-    /// Keeps a notification, and says whether it is new. Durable when this returns. One that was parked and is told again is
-    /// followed again.
+    /// Keeps a notification, and says whether it is new. Durable when this returns. One that was parked and
+    /// is told again is followed again.
     pub async fn keep_notification(&self, new: &NewNotification) -> Result<bool, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
@@ -144,7 +144,8 @@ impl Store {
         Ok(row.is_new)
     }
 
-    /// Takes due notifications of accounts that may be asked, the longest due first. Nobody else gets them until the lease ends.
+    /// Takes due notifications of accounts that may be asked, the longest due first. Nobody else gets them
+    /// until the lease ends.
     pub async fn lease_notifications(
         &self,
         limit: i64,

@@ -1,7 +1,8 @@
 //! `payments` and `purchase_movements`: what was last read of a payment, and the books.
 //!
-//! [`Store::apply_payment`] is the one way in, for webhooks, sweeps and operators alike: state forward, movements, the order,
-//! its Purchase, the notification that told of it and the finding that a comparison makes of it are one commit.
+//! [`Store::apply_payment`] is the one way in, for webhooks, sweeps and operators alike: state forward,
+//! movements, the order, its Purchase, the notification that told of it and the finding that a comparison
+//! makes of it are one commit.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
@@ -101,7 +102,8 @@ impl Conversion {
 #[derive(Debug)]
 pub enum ConversionDue {
     Nothing,
-    /// The order is recorded, and its event, if there is one, accepted. `without_event` is what becomes of it if there is none.
+    /// The order is recorded, and its event, if there is one, accepted. `without_event` is what becomes of it
+    /// if there is none.
     Record {
         request: Box<NewRequest>,
         without_event: Conversion,
@@ -150,8 +152,8 @@ pub struct Applied {
 }
 
 impl Store {
-    /// Brings a payment, its movements, its order and its Purchase to what was read, in one commit. A state that is older than
-    /// the stored one changes nothing; the same state again changes nothing either.
+    /// Brings a payment, its movements, its order and its Purchase to what was read, in one commit. A state
+    /// that is older than the stored one changes nothing; the same state again changes nothing either.
     pub async fn apply_payment(&self, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
@@ -170,7 +172,8 @@ struct Known {
     updated_at: DateTime<Utc>,
 }
 
-/// Locks are taken in one order by everybody: the payment, then as [`accept_requests`] does, then notifications.
+/// Locks are taken in one order by everybody: the payment, then as [`accept_requests`] does, then
+/// notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
     let payment = read.payment;
     let is_new = write(connection, include_str!("sql/insert_payment.sql"), read).await? == 1;
@@ -354,8 +357,8 @@ async fn has_event(
     Ok(row.has_event)
 }
 
-/// Records the order and accepts its event. The order decides whether that is still due: it is approved once for good, whoever
-/// says so first.
+/// Records the order and accepts its event. The order decides whether that is still due: it is approved once
+/// for good, whoever says so first.
 async fn convert(
     mut connection: &AsyncPgConnection,
     read: &PaymentRead<'_>,
@@ -443,9 +446,9 @@ impl std::fmt::Debug for PaidLead {
 }
 
 impl Store {
-    /// What a payment's Purchase is made of: the claim of its order, and the lead: the one that is named, that of the claim, or
-    /// the newest of the 90 days before the payment by the strongest identifier that finds one. An identifier that more than
-    /// five people share finds nobody.
+    /// What a payment's Purchase is made of: the claim of its order, and the lead: the one that is named,
+    /// that of the claim, or the newest of the 90 days before the payment by the strongest identifier that
+    /// finds one. An identifier that more than five people share finds nobody.
     pub async fn order_context(
         &self,
         dataset: DatasetId,
@@ -526,7 +529,8 @@ async fn find_lead(
         .await
         .optional()?;
     let Some(row) = row else { return Ok(None) };
-    // What the merchant says is sure. A payer's address may be of whoever's account paid: a spouse, a company.
+    // What the merchant says is sure. A payer's address may be of whoever's account paid: a spouse, a
+    // company.
     let (method, confidence) = match row.rank {
         0 => ("lead_id", 100),
         1 => ("external_reference", 100),

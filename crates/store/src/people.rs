@@ -1,4 +1,5 @@
-//! A person, as somebody who may ask names one: found, shown, and written down who asked. Forgetting is [`crate::erasures`].
+//! A person, as somebody who may ask names one: found, shown, and written down who asked. Forgetting is
+//! [`crate::erasures`].
 
 use diesel_async::AsyncPgConnection;
 use rastro_core::dataset::DatasetId;
@@ -109,8 +110,8 @@ impl Store {
         Ok(sought)
     }
 
-    /// Writes down that somebody looked for a person, or saw what is kept of one: who, when, and by what the person was named.
-    /// Nothing of the person. `action`: `person.find` or `person.export`.
+    /// Writes down that somebody looked for a person, or saw what is kept of one: who, when, and by what the
+    /// person was named. Nothing of the person. `action`: `person.find` or `person.export`.
     pub async fn log_look(
         &self,
         dataset: DatasetId,
@@ -129,8 +130,8 @@ impl Store {
         admin_log::insert(connection, entry).await
     }
 
-    /// What is kept of a person: the forms as they were left, contacts with ads, orders, payments, and the events as Meta gets
-    /// them. Logged as `person.export` before anything is shown.
+    /// What is kept of a person: the forms as they were left, contacts with ads, orders, payments, and the
+    /// events as Meta gets them. Logged as `person.export` before anything is shown.
     pub async fn export_person(
         &self,
         dataset: DatasetId,
@@ -187,8 +188,8 @@ impl PersonExport {
         })
     }
 
-    /// As CSV (RFC 4180), one fact a line: `kind` (lead, contact_with_ad, order, payment, event), `number`, `field`, `value`. A
-    /// value that a spreadsheet would calculate has an apostrophe before it.
+    /// As CSV (RFC 4180), one fact a line: `kind` (lead, contact_with_ad, order, payment, event), `number`,
+    /// `field`, `value`. A value that a spreadsheet would calculate has an apostrophe before it.
     pub fn to_csv(&self) -> String {
         let mut csv = String::from("kind,number,field,value\r\n");
         for (lead, contact) in &self.leads {

@@ -50,7 +50,8 @@ fn order(purchase: &NewPurchase) -> Order<'_> {
     (purchase.dataset_id, &purchase.order_id)
 }
 
-/// Records the orders, and says what that did, in their order. Of one that comes twice the first is recorded first.
+/// Records the orders, and says what that did, in their order. Of one that comes twice the first is recorded
+/// first.
 pub(crate) async fn record(
     connection: &AsyncPgConnection,
     purchases: &[&NewPurchase],
@@ -58,7 +59,8 @@ pub(crate) async fn record(
     let mut changes: Vec<Option<PurchaseChange>> = vec![None; purchases.len()];
     let mut rest: Vec<usize> = (0..purchases.len()).collect();
     while !rest.is_empty() {
-        // A statement may change a row once. Sorted, so that two writers with the same orders never wait for each other.
+        // A statement may change a row once. Sorted, so that two writers with the same orders never wait for
+        // each other.
         let mut round: Vec<usize> = Vec::new();
         let mut later = Vec::new();
         for index in rest {

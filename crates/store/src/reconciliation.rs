@@ -1,8 +1,10 @@
-//! `reconciliation_runs` and `reconciliation_findings`: comparisons of an account's payments with ours, cent by cent.
+//! `reconciliation_runs` and `reconciliation_findings`: comparisons of an account's payments with ours, cent
+//! by cent.
 //!
-//! A comparison goes through its window slice by slice. What a slice holds is counted and the cursor moved in one commit; what
-//! of it is brought into the books is committed payment by payment, with the finding that says what was there before. A
-//! comparison that is killed goes on at its cursor, and its sums are those of one that was not.
+//! A comparison goes through its window slice by slice. What a slice holds is counted and the cursor moved in
+//! one commit; what of it is brought into the books is committed payment by payment, with the finding that
+//! says what was there before. A comparison that is killed goes on at its cursor, and its sums are those of
+//! one that was not.
 
 use std::collections::HashMap;
 
@@ -137,7 +139,8 @@ pub struct Finding {
     pub run_id: i64,
     pub payment_id: String,
     pub kind: FindingKind,
-    /// What of the payment is revenue there and was here. Equal where another finding of the payment carries the difference.
+    /// What of the payment is revenue there and was here. Equal where another finding of the payment carries
+    /// the difference.
     pub remote_minor: i64,
     pub local_minor: i64,
     pub action: FindingAction,
@@ -277,7 +280,8 @@ impl Store {
         Ok(row.until)
     }
 
-    /// Takes over the account's comparison of this kind that nobody goes on with, whatever its window. `None`: there is none.
+    /// Takes over the account's comparison of this kind that nobody goes on with, whatever its window.
+    /// `None`: there is none.
     pub async fn resume_comparison(
         &self,
         dataset: DatasetId,
@@ -316,8 +320,8 @@ impl Store {
         row.map(ComparisonRow::read).transpose()
     }
 
-    /// Counts a slice and moves the cursor behind it, if the comparison is still ours, and says whether it is. At the end of
-    /// the window it is complete.
+    /// Counts a slice and moves the cursor behind it, if the comparison is still ours, and says whether it
+    /// is. At the end of the window it is complete.
     pub async fn count_slice(
         &self,
         comparison: &mut Comparison,
@@ -404,8 +408,8 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.payment_id).collect())
     }
 
-    /// What this comparison has found of these payments before it was interrupted: their revenue there and here, as it was
-    /// then.
+    /// What this comparison has found of these payments before it was interrupted: their revenue there and
+    /// here, as it was then.
     pub async fn differences_found(
         &self,
         comparison: &Comparison,

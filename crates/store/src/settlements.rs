@@ -1,5 +1,5 @@
-//! `settlement_reports` and `payment_settlements`: what the provider's reports say was really credited. The difference to what was
-//! booked is booked as a movement of its own; what was booked stays as it was.
+//! `settlement_reports` and `payment_settlements`: what the provider's reports say was really credited. The
+//! difference to what was booked is booked as a movement of its own; what was booked stays as it was.
 
 use std::collections::BTreeSet;
 
@@ -131,7 +131,8 @@ struct PaymentId {
 }
 
 impl Store {
-    /// Imports a report of an account, as a whole or not at all: its rows, what they correct in the books, and what differs.
+    /// Imports a report of an account, as a whole or not at all: its rows, what they correct in the books,
+    /// and what differs.
     pub async fn import_report(
         &self,
         account: &PaymentAccount,
@@ -144,8 +145,8 @@ impl Store {
             .await
     }
 
-    /// Books what reports said of payments that were not in the books by then, or were booked otherwise since. Returns of how many
-    /// payments.
+    /// Books what reports said of payments that were not in the books by then, or were booked otherwise
+    /// since. Returns of how many payments.
     pub async fn settle_due(&self, account: &PaymentAccount) -> Result<usize, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What is let through, as all of its tables are in one schema, and so on one node, to which Citus sends it whole. Nothing
-/// else goes from one source or currency of spend to the next by an index, past its rows.
+/// What is let through, as all of its tables are in one schema, and so on one node, to which Citus sends it
+/// whole. Nothing else goes from one source or currency of spend to the next by an index, past its rows.
 const EXCEPTIONS: [(&str, &str); 2] = [
     ("sql/revenue_scope.sql", "a recursive CTE"),
     ("sql/rules/spend_stale.sql", "a recursive CTE"),
@@ -137,7 +137,8 @@ fn statements() -> Vec<(String, String)> {
             let first = text.split_whitespace().next().unwrap_or_default();
             ["WITH", "SELECT", "INSERT", "UPDATE", "DELETE"].contains(&first)
         };
-        // Between quotes: every second piece. An escaped quote only moves the border, and is in no statement of ours.
+        // Between quotes: every second piece. An escaped quote only moves the border, and is in no statement
+        // of ours.
         let literals = code.split('"').skip(1).step_by(2).filter(is_sql);
         statements.extend(literals.map(|literal| (name.clone(), literal.to_owned())));
     }

@@ -40,8 +40,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Makes a new cluster in place of one that an earlier run may have left there: a copy of a running one, which
-    /// follows it. It is deleted with the value.
+    /// Makes a new cluster in place of one that an earlier run may have left there: a copy of a running one,
+    /// which follows it. It is deleted with the value.
     pub fn following(dir: &Path, followed: &Cluster) -> anyhow::Result<Self> {
         let mut cluster = Cluster::at(dir, "--durable", true);
         cluster.script("destroy")?;
@@ -50,8 +50,8 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Makes a base backup of a running cluster in place of what an earlier run may have left there. It does not run yet, and
-    /// is deleted with the value.
+    /// Makes a base backup of a running cluster in place of what an earlier run may have left there. It does
+    /// not run yet, and is deleted with the value.
     pub fn backup(dir: &Path, of: &Cluster) -> anyhow::Result<Self> {
         let mut backup = Cluster::at(dir, "--durable", true);
         backup.script("destroy")?;
@@ -60,8 +60,8 @@ impl Cluster {
         Ok(backup)
     }
 
-    /// Starts a base backup at the address of the one that it is of, which is gone, and brings it to the end of the log in
-    /// this folder. It takes writes some moments later.
+    /// Starts a base backup at the address of the one that it is of, which is gone, and brings it to the end
+    /// of the log in this folder. It takes writes some moments later.
     pub fn recover(&self, archive: &Path) -> anyhow::Result<()> {
         let url = self.run("recover", archive)?;
         ensure!(url == self.url, "PostgreSQL's port was taken while it was down");

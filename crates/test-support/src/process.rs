@@ -318,8 +318,8 @@ impl Process {
         Ok(())
     }
 
-    /// Asks it to end, waits until it has, and starts the program of the same name in this folder in its place, with
-    /// the same variables.
+    /// Asks it to end, waits until it has, and starts the program of the same name in this folder in its
+    /// place, with the same variables.
     pub async fn replace(&mut self, programs: &Path) -> anyhow::Result<()> {
         self.check()?;
         self.signal("TERM");

@@ -1,6 +1,6 @@
-//! The services as programs, each with the variables that it must have. Whoever starts one adds its own. An older
-//! build, which the benchmark compares with, refuses to start with a variable that it does not know: so none is here
-//! that is new.
+//! The services as programs, each with the variables that it must have. Whoever starts one adds its own. An
+//! older build, which the benchmark compares with, refuses to start with a variable that it does not know: so
+//! none is here that is new.
 
 use std::path::{Path, PathBuf};
 

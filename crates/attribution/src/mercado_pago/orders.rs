@@ -1,4 +1,5 @@
-//! `GET /v1/orders/{id}`: the Orders API, which nests payments, writes amounts as texts and has other words for the same states.
+//! `GET /v1/orders/{id}`: the Orders API, which nests payments, writes amounts as texts and has other words
+//! for the same states.
 
 use chrono::{DateTime, Utc};
 use rastro_core::dataset::Currency;
@@ -20,8 +21,8 @@ pub struct Order {
 /// A payment as its order tells of it.
 #[derive(Clone, Debug)]
 pub struct OrderPayment {
-    /// The same payment in the Payments API, which knows its fees. Where there is one, that one is counted: both are the same
-    /// money.
+    /// The same payment in the Payments API, which knows its fees. Where there is one, that one is counted:
+    /// both are the same money.
     pub reference_id: Option<String>,
     pub payment: Payment,
 }
@@ -147,7 +148,8 @@ impl WireOrder {
                     refunds,
                     payer: PersonKeys::default(),
                     created_at,
-                    // Not told by every product: the order's last change is the approval when it is first seen as paid.
+                    // Not told by every product: the order's last change is the approval when it is first
+                    // seen as paid.
                     approved_at: moment(wire.date_approved).or_else(|| was_approved.then_some(updated_at)),
                     updated_at,
                     expires_at: None,
@@ -185,8 +187,8 @@ fn refunds_of(
     .collect()
 }
 
-/// The Payments API's words for a state of the Orders API. What is paid is decided by the detail too: a full refund is
-/// `processed/refunded` in one product and `refunded/refunded` in another.
+/// The Payments API's words for a state of the Orders API. What is paid is decided by the detail too: a full
+/// refund is `processed/refunded` in one product and `refunded/refunded` in another.
 fn as_payment(status: &str, detail: &str) -> (String, String) {
     let words = match (status, detail) {
         ("processed" | "refunded", "refunded") | ("refunded", _) => ("refunded", "refunded"),

@@ -1,5 +1,5 @@
-//! `GET /v1/payments/{id}` and `/v1/payments/search`; the commercial order and the chargeback only say which payments they are
-//! about.
+//! `GET /v1/payments/{id}` and `/v1/payments/search`; the commercial order and the chargeback only say which
+//! payments they are about.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rastro_core::dataset::Currency;

@@ -1,4 +1,5 @@
-//! Reports of what was really credited: ordered, made by Mercado Pago in its own time, listed and fetched as files.
+//! Reports of what was really credited: ordered, made by Mercado Pago in its own time, listed and fetched as
+//! files.
 //!
 //! Source: Mercado Pago, "Account money report": configuration, creation by API, list and download.
 
@@ -72,7 +73,8 @@ fn address(kind: ReportKind) -> &'static str {
 }
 
 impl MercadoPago {
-    /// How the account's settlement reports are made. `None`: nobody has said it yet, and none can be ordered.
+    /// How the account's settlement reports are made. `None`: nobody has said it yet, and none can be
+    /// ordered.
     ///
     /// # Errors
     /// See [`ReadError`].
@@ -91,7 +93,8 @@ impl MercadoPago {
     /// See [`ReadError`].
     pub async fn create_report_config(&self, account: &PaymentAccount) -> Result<(), ReadError> {
         let columns: Vec<Value> = COLUMNS.iter().map(|key| json!({ "key": key })).collect();
-        // All of it, or headers and decimals follow the language of the account; the default offset is not Brazil's.
+        // All of it, or headers and decimals follow the language of the account; the default offset is not
+        // Brazil's.
         let config = json!({
             "file_name_prefix": "settlement-report",
             "columns": columns,

@@ -1,5 +1,5 @@
-//! Pieces of Mercado Pago's JSON. It writes ids as numbers or as texts, amounts as numbers or as texts, and leaves out what it
-//! does not know: everything is read leniently, and amounts digit by digit.
+//! Pieces of Mercado Pago's JSON. It writes ids as numbers or as texts, amounts as numbers or as texts, and
+//! leaves out what it does not know: everything is read leniently, and amounts digit by digit.
 
 use chrono::{DateTime, Utc};
 use rastro_core::dataset::Currency;
@@ -27,7 +27,8 @@ impl Word {
     }
 }
 
-/// A text or the digits of a number; `None` for anything else, and where it holds control characters or is too long.
+/// A text or the digits of a number; `None` for anything else, and where it holds control characters or is
+/// too long.
 fn plain(json: &str) -> Option<String> {
     let text = match json.as_bytes().first()? {
         b'"' => serde_json::from_str::<String>(json).ok()?,

@@ -18,7 +18,8 @@ const NET_TOLERANCE: i64 = 1;
 /// Ids of the Orders API's own payments, which the search does not list.
 const ORDERS_PAYMENT: &str = "PAY";
 
-/// Compares a slice: brings the books to what is there, keeps what differed, and returns the sums of both sides.
+/// Compares a slice: brings the books to what is there, keeps what differed, and returns the sums of both
+/// sides.
 pub(super) async fn slice(
     payments: &Payments,
     account: &PaymentAccount,
@@ -246,7 +247,8 @@ impl<'s> Slice<'s> {
         self.sums.local_minor += local_minor;
     }
 
-    /// It stays in the books: a payment does not go away, but whom we ask may be the wrong account, or the time too long ago.
+    /// It stays in the books: a payment does not go away, but whom we ask may be the wrong account, or the
+    /// time too long ago.
     fn count_missing_remote(&mut self, local: &LocalPayment) {
         if local.books != Books::Counted.as_str() || local.currency != self.account.currency.as_str() {
             return;
@@ -324,7 +326,8 @@ fn was_paid(local: &LocalPayment) -> bool {
     matches!(local.status.as_str(), "approved" | "in_mediation")
 }
 
-/// In what a payment differs from ours; `None`: in nothing. An empty list: only in what no finding is made of.
+/// In what a payment differs from ours; `None`: in nothing. An empty list: only in what no finding is made
+/// of.
 fn differences(
     payment: &Payment,
     local: Option<&LocalPayment>,

@@ -1,5 +1,5 @@
-//! The life of an alert: quiet, pending, firing, resolved. A pure function of the alert as it was, what was measured and the
-//! time.
+//! The life of an alert: quiet, pending, firing, resolved. A pure function of the alert as it was, what was
+//! measured and the time.
 //!
 //! ```text
 //!          true               true for `for`            quiet for `clear_for`
@@ -7,8 +7,8 @@
 //!    ^              | not true
 //!    +--------------+
 //! ```
-//! Between the two thresholds nothing changes. A rule that could not be evaluated has no measurement, and changes nothing
-//! either: its alerts are not stepped.
+//! Between the two thresholds nothing changes. A rule that could not be evaluated has no measurement, and
+//! changes nothing either: its alerts are not stepped.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

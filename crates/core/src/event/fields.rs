@@ -237,8 +237,8 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// A page's address without the personal data in it. What a page was reached from need not be a website: mail
-    /// apps say `android-app://com.google.android.gm`.
+    /// A page's address without the personal data in it. What a page was reached from need not be a website:
+    /// mail apps say `android-app://com.google.android.gm`.
     fn url(&mut self, name: &'static str, findings: &mut Findings) -> Option<Cow<'a, str>> {
         let at = At::Event.field(name);
         let mut url = match self.take(name)? {

@@ -1,5 +1,6 @@
-//! Writes what is stored and sent, byte for byte as `serde_json` would, at about a third of its cost: an event is
-//! mostly hashes, which need no escaping, and a whole string is tested for that faster than byte after byte.
+//! Writes what is stored and sent, byte for byte as `serde_json` would, at about a third of its cost: an
+//! event is mostly hashes, which need no escaping, and a whole string is tested for that faster than byte
+//! after byte.
 
 use std::fmt::Display;
 
@@ -8,8 +9,8 @@ use serde::ser::{
     Error as _, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
 };
 
-/// The value as JSON. For objects with text for names, lists, strings, numbers, booleans and null, of which events
-/// consist.
+/// The value as JSON. For objects with text for names, lists, strings, numbers, booleans and null, of which
+/// events consist.
 ///
 /// # Errors
 /// The value holds something else, such as bytes or a variant with fields.

@@ -11,10 +11,10 @@ use super::{DroppedValue, Reading};
 /// Nobody alive was born earlier; an older year is a placeholder (`1800-01-01`) or a slip.
 const FIRST_YEAR: i32 = 1900;
 
-/// A date as `yyyymmdd`, read from three groups of digits or from eight digits in a row. Which group is which is
-/// found as Meta's parameter builder does: the one above 31 is the year, else the last; a first group above 12 is the
-/// day. What remains open (`1/2/2000`) is month first in the USA and where no country is known, day first elsewhere.
-/// Unlike there, the day must exist in its month.
+/// A date as `yyyymmdd`, read from three groups of digits or from eight digits in a row. Which group is which
+/// is found as Meta's parameter builder does: the one above 31 is the year, else the last; a first group
+/// above 12 is the day. What remains open (`1/2/2000`) is month first in the USA and where no country is
+/// known, day first elsewhere. Unlike there, the day must exist in its month.
 pub(super) fn birth_date(value: &str, reading: &Reading) -> Result<Text, DroppedValue> {
     groups(value)
         .and_then(|groups| date(&groups, reading))
@@ -91,8 +91,8 @@ fn part(digits: &str) -> Option<u32> {
     }
 }
 
-/// A year in four digits in which a person alive can have been born. The next year is allowed, as Meta's builder
-/// does: it has begun already in some time zone.
+/// A year in four digits in which a person alive can have been born. The next year is allowed, as Meta's
+/// builder does: it has begun already in some time zone.
 fn year_in(digits: &str, reading: &Reading) -> Option<i32> {
     let year = if digits.len() == 4 {
         digits.parse().ok()?

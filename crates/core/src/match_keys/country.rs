@@ -31,9 +31,10 @@ impl fmt::Debug for CountryCode {
     }
 }
 
-/// The country that a code or a name stands for: alpha-2, alpha-3, or the name in English, Portuguese, Spanish,
-/// French, German, Italian, Dutch or the country's own languages, with or without accents (`Brasil`, `U.S.`,
-/// `United Kingdom`, `uk`, `Côte d'Ivoire`, `日本`). `None` for everything else: half a name may be another country's.
+/// The country that a code or a name stands for: alpha-2, alpha-3, or the name in English, Portuguese,
+/// Spanish, French, German, Italian, Dutch or the country's own languages, with or without accents (`Brasil`,
+/// `U.S.`, `United Kingdom`, `uk`, `Côte d'Ivoire`, `日本`). `None` for everything else: half a name may be
+/// another country's.
 pub fn country_code(raw: &str) -> Option<CountryCode> {
     if let Some(code) = CountryCode::parse(raw) {
         return Some(code); // As our own settings and most sites write it.

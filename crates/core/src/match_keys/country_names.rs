@@ -1,9 +1,9 @@
 //! What countries are called.
 
-/// The assigned codes of ISO 3166-1, each with its alpha-3 code and its names, divided by `;`. A country with more
-/// names than fit stands on several lines. Codes and formal names are those of ISO 3166; the names in English,
-/// Portuguese, Spanish, French, German, Italian, Dutch and each country's own official languages those of the Unicode
-/// CLDR; everyday names (`UK`, `EUA`, `Holanda`) are added by hand.
+/// The assigned codes of ISO 3166-1, each with its alpha-3 code and its names, divided by `;`. A country with
+/// more names than fit stands on several lines. Codes and formal names are those of ISO 3166; the names in
+/// English, Portuguese, Spanish, French, German, Italian, Dutch and each country's own official languages
+/// those of the Unicode CLDR; everyday names (`UK`, `EUA`, `Holanda`) are added by hand.
 pub(super) const COUNTRIES: &str = "
 ad and; Andorra; Principality of Andorra; Andorre
 ae are; United Arab Emirates; UAE; Emirates; EAU; Emirados Árabes Unidos; Emiratos Árabes Unidos

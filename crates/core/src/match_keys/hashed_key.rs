@@ -12,8 +12,9 @@ const MD5_DIGITS: usize = 32;
 /// A hash with the longest suffix: a dot and eight characters.
 const LONGEST: usize = SHA256_DIGITS + 9;
 
-/// The hash of one identifier, on the stack: 64 lower-case hex digits (SHA-256) or, when the client sent MD5, 32. It
-/// may end in the suffix by which Meta's parameter builder marks its work (`.AQQAAQMC`), kept byte for byte.
+/// The hash of one identifier, on the stack: 64 lower-case hex digits (SHA-256) or, when the client sent MD5,
+/// 32. It may end in the suffix by which Meta's parameter builder marks its work (`.AQQAAQMC`), kept byte for
+/// byte.
 ///
 /// Two are equal when their hashes are, whatever the suffix.
 #[derive(Clone, Copy)]
@@ -31,8 +32,8 @@ impl HashedKey {
         &self.0[..self.0.len().min(SHA256_DIGITS)]
     }
 
-    /// Whether it is an MD5 hash. Meta's SDKs let them pass, but its audience guide says that only SHA-256 finds
-    /// anyone: worth a warning.
+    /// Whether it is an MD5 hash. Meta's SDKs let them pass, but its audience guide says that only SHA-256
+    /// finds anyone: worth a warning.
     pub fn is_md5(&self) -> bool {
         self.0.len() == MD5_DIGITS
     }

@@ -3,8 +3,8 @@
 use super::DroppedValue;
 use super::text::{self, Forms, Text};
 
-/// Lower case, if it has the shape that Meta's parameter builder demands (roughly RFC 2822 with an ASCII domain of at
-/// least two labels). Nothing is repaired: an address that was mended may be somebody else's.
+/// Lower case, if it has the shape that Meta's parameter builder demands (roughly RFC 2822 with an ASCII
+/// domain of at least two labels). Nothing is repaired: an address that was mended may be somebody else's.
 pub(super) fn email(value: &str) -> Result<Text, DroppedValue> {
     let text = text::lower(value)?;
     let (local, domain) = text.split_once('@').ok_or(DroppedValue::NotAnEmail)?;
@@ -76,13 +76,14 @@ pub(super) fn without_symbols(value: &str) -> Result<Text, DroppedValue> {
     Ok(lower)
 }
 
-/// What stands between the letters of a name and is typed in many ways: blanks, punctuation, and the apostrophes and
-/// the middle dot (Catalan) that a keyboard replaces by punctuation.
+/// What stands between the letters of a name and is typed in many ways: blanks, punctuation, and the
+/// apostrophes and the middle dot (Catalan) that a keyboard replaces by punctuation.
 pub(super) fn is_separator(c: char) -> bool {
     c.is_whitespace() || c.is_ascii_punctuation() || matches!(c, '\u{2019}' | '\u{2018}' | '\u{b7}')
 }
 
-/// The first `count` characters, for `f5first`, `f5last` and `fi`: characters, as an accent must not be cut in two.
+/// The first `count` characters, for `f5first`, `f5last` and `fi`: characters, as an accent must not be cut
+/// in two.
 pub(super) fn beginning(value: &str, count: usize) -> Result<Text, DroppedValue> {
     let mut text = without_symbols(value)?;
     if !text::has_content(&text) {

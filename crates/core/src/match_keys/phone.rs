@@ -11,9 +11,9 @@ type Digits = ArrayString<32>;
 /// The country code of Brazil.
 const BRAZIL: &str = "55";
 
-/// Countries other than Brazil where every number has as many digits, written nationally without the trunk zero, as
-/// stated here; with the country code it is put behind (ITU-T E.164, national numbering plans). Elsewhere lengths
-/// vary, and a national number stays as it is.
+/// Countries other than Brazil where every number has as many digits, written nationally without the trunk
+/// zero, as stated here; with the country code it is put behind (ITU-T E.164, national numbering plans).
+/// Elsewhere lengths vary, and a national number stays as it is.
 const PLANS: [(&str, &str, usize); 19] = [
     ("us", "1", 10),
     ("ca", "1", 10),
@@ -36,9 +36,9 @@ const PLANS: [(&str, &str, usize); 19] = [
     ("in", "91", 10),
 ];
 
-/// The digits with the country code in front. A leading `+` or `00` says that it is there already; else a number as
-/// long as those of `country` gets that country's. Zeros that are only dialled inside the country, `(0)` included,
-/// are dropped, and so is an extension.
+/// The digits with the country code in front. A leading `+` or `00` says that it is there already; else a
+/// number as long as those of `country` gets that country's. Zeros that are only dialled inside the country,
+/// `(0)` included, are dropped, and so is an extension.
 pub(super) fn phone(value: &str, country: Option<CountryCode>) -> Result<Text, DroppedValue> {
     let plain = from_spreadsheet(value)?;
     let written = read(without_extension(plain.as_deref().unwrap_or(value))?)?;
@@ -133,7 +133,8 @@ struct Written {
     digits: Digits,
 }
 
-/// The digits, without a `(0)` behind the first of them: it marks the zero to leave out when dialling from abroad.
+/// The digits, without a `(0)` behind the first of them: it marks the zero to leave out when dialling from
+/// abroad.
 fn read(value: &str) -> Result<Written, DroppedValue> {
     let mut written = Written {
         has_plus: false,
@@ -158,7 +159,8 @@ fn read(value: &str) -> Result<Written, DroppedValue> {
     Ok(written)
 }
 
-/// An international number without a trunk zero behind its country code, where the plan leaves no room for one.
+/// An international number without a trunk zero behind its country code, where the plan leaves no room for
+/// one.
 fn without_trunk(number: &str) -> Text {
     if let Some(national) = number.strip_prefix(BRAZIL)
         && let Some(complete) = brazilian_with_trunk(national)
@@ -186,12 +188,13 @@ fn of_plan(number: &str, country: &str) -> Text {
     }
 }
 
-/// A number written in Brazil, without its trunk zero. Length decides, not the prefix: 55 is also an area code (DDD).
+/// A number written in Brazil, without its trunk zero. Length decides, not the prefix: 55 is also an area
+/// code (DDD).
 ///
-/// Landlines have ten digits with their area code, mobiles eleven, of which the third is a 9; eleven other digits
-/// are a foreign number whose `+` was lost. An eight-digit mobile number from before the ninth digit came (2012 to
-/// 2016) stays as it is: trunked radio numbers kept eight digits, and a 9 that we guess would turn them into somebody
-/// else's.
+/// Landlines have ten digits with their area code, mobiles eleven, of which the third is a 9; eleven other
+/// digits are a foreign number whose `+` was lost. An eight-digit mobile number from before the ninth digit
+/// came (2012 to 2016) stays as it is: trunked radio numbers kept eight digits, and a 9 that we guess would
+/// turn them into somebody else's.
 fn brazilian(number: &str, has_trunk: bool) -> Result<Text, DroppedValue> {
     let national = if has_trunk {
         without_carrier(number)
@@ -215,8 +218,8 @@ fn brazilian_with_trunk(national: &str) -> Option<Text> {
     (national.len() == 10 || is_mobile(national)).then(|| joined(BRAZIL, national))
 }
 
-/// Behind the trunk zero may stand the two digits of the long-distance carrier: `0 15 11 91234-5678`. They are
-/// dropped if a full number follows; 55 in that place is the country.
+/// Behind the trunk zero may stand the two digits of the long-distance carrier: `0 15 11 91234-5678`. They
+/// are dropped if a full number follows; 55 in that place is the country.
 fn without_carrier(number: &str) -> &str {
     match number.get(2..) {
         Some(national) if !number.starts_with(BRAZIL) && (is_mobile(national) || is_landline(national)) => {

@@ -4,9 +4,9 @@ use super::person::{is_separator, without_symbols};
 use super::text::{self, Forms};
 use super::{CountryCode, DroppedValue};
 
-/// A city: `São José dos Campos` is `sãojosédoscampos`. The other forms are that of Meta's Business SDKs, which keep
-/// apostrophes and commas, and the one without accents. The parameter builder's (`sojosdoscampos`) loses every
-/// accented letter; no person is stored under it, so it is not sent.
+/// A city: `São José dos Campos` is `sãojosédoscampos`. The other forms are that of Meta's Business SDKs,
+/// which keep apostrophes and commas, and the one without accents. The parameter builder's (`sojosdoscampos`)
+/// loses every accented letter; no person is stored under it, so it is not sent.
 pub(super) fn city(value: &str) -> Result<Forms, DroppedValue> {
     let lower = without_symbols(value)?;
     let best = text::without(&lower, |c| c.is_ascii_digit() || is_separator(c));
@@ -28,12 +28,12 @@ fn is_dropped_by_sdks(c: char) -> bool {
     c.is_whitespace() || c.is_ascii_digit() || matches!(c, '.' | '-' | '(' | ')')
 }
 
-/// A state: its two-letter code in Brazil, Canada and the USA, from the code, the name with or without accents, or
-/// the ISO 3166-2 code (`BR-SP`); elsewhere, or where the name is unknown, the same forms as a city. Without a country
-/// a name is looked up in all three: no name stands for two states.
+/// A state: its two-letter code in Brazil, Canada and the USA, from the code, the name with or without
+/// accents, or the ISO 3166-2 code (`BR-SP`); elsewhere, or where the name is unknown, the same forms as a
+/// city. Without a country a name is looked up in all three: no name stands for two states.
 ///
-/// Names must match whole. The parameter builder looks for names inside names and cuts the rest to two letters, which
-/// turns Paraná into Pará.
+/// Names must match whole. The parameter builder looks for names inside names and cuts the rest to two
+/// letters, which turns Paraná into Pará.
 pub(super) fn state(value: &str, country: Option<CountryCode>) -> Result<Forms, DroppedValue> {
     let forms = city(value)?;
     let name = text::without_accents(forms.best()).unwrap_or_else(|| text::of(forms.best()));

@@ -1,6 +1,6 @@
-//! What all identifiers of text share: trimming, lower case, one Unicode form, and the same text without accents.
-//! All on the stack; only text beyond Latin-1 (which has all letters of Portuguese and Spanish) costs an allocation,
-//! for its lower case, and the look-ups of Unicode's composition.
+//! What all identifiers of text share: trimming, lower case, one Unicode form, and the same text without
+//! accents. All on the stack; only text beyond Latin-1 (which has all letters of Portuguese and Spanish)
+//! costs an allocation, for its lower case, and the look-ups of Unicode's composition.
 
 use std::borrow::Cow;
 use std::iter;
@@ -158,8 +158,8 @@ fn is_latin_1(c: char) -> bool {
     c <= '\u{ff}'
 }
 
-/// The same lower-case text in `a-z` and ASCII, if it is Latin: `são` is `sao`. `None` for other scripts, whose
-/// marks are not ornaments, and for a text of nothing but accents.
+/// The same lower-case text in `a-z` and ASCII, if it is Latin: `são` is `sao`. `None` for other scripts,
+/// whose marks are not ornaments, and for a text of nothing but accents.
 pub(super) fn without_accents(text: &str) -> Option<Text> {
     if text.is_ascii() {
         return Text::from(text).ok().filter(|text| !text.is_empty());

@@ -1,5 +1,6 @@
-//! The 102 test vectors of the normalisation rules, with hashes computed by other programs (Python's hashlib, Meta's
-//! libraries; rows 1, 4, 9, 19, 22, 23, 24, 41 and 71 stand in Meta's own documentation), and what else can be sent.
+//! The 102 test vectors of the normalisation rules, with hashes computed by other programs (Python's hashlib,
+//! Meta's libraries; rows 1, 4, 9, 19, 22, 23, 24, 41 and 71 stand in Meta's own documentation), and what
+//! else can be sent.
 
 use serde::Serializer;
 use serde::ser::SerializeMap;
@@ -7,7 +8,8 @@ use serde::ser::SerializeMap;
 use super::MatchKey::{self, *};
 use super::{CountryCode, DroppedValue, HashedKeys, Reading, sha256_hex};
 
-/// Number, key, raw value, country if known, and the hash of the best form, or `None` where the value is dropped.
+/// Number, key, raw value, country if known, and the hash of the best form, or `None` where the value is
+/// dropped.
 #[rustfmt::skip]
 const VECTORS: [(u32, MatchKey, &str, &str, Option<&str>); 102] = [
     (1, Email, " John_Smith@gmail.com ", "", Some("62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f")),
@@ -88,7 +90,8 @@ const VECTORS: [(u32, MatchKey, &str, &str, Option<&str>); 102] = [
     (76, Country, "United Kingdom", "", Some("0b407281768f0e833afef47ed464b6571d01ca4d53c12ce5c51d1462f4ad6677")),
     (77, Country, "Germany", "", Some("959a45d44e6fcf58361ed004681556fe50129f2109e817dec098c00c9e5d2578")),
     (78, ExternalId, "12345", "", Some("5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5")),
-    // The parameter builder would make it `user42`; ids keep every character here: `printf 'User 42' | sha256sum`.
+    // The parameter builder would make it `user42`; ids keep every character here: `printf 'User 42' |
+    // sha256sum`.
     (79, ExternalId, " User 42 ", "", Some("d4e6077439e51c52bfc67ad59a5107cc0b544b0c1b0a5f98103a5706a14f7fd1")),
     (80, FirstNameFive, "George", "", Some("d6e075ad15048c12f2974d121a25c3d9fc5898072c7a4236fe5245d342a41c7d")),
     (81, LastNameFive, "Washington", "", Some("9d2d55c43c373dd682cd3825b74f8de58c3ca0ba011471230d7a5eff939bd544")),
@@ -342,7 +345,8 @@ fn invisible_characters_are_no_part_of_a_value() {
 
 #[test]
 fn words_and_hashes_of_nothing_are_empty() {
-    // `printf '' | sha256sum` and so on for null, undefined, none, n/a, nan and `[object object]`; then `printf '' | md5sum`.
+    // `printf '' | sha256sum` and so on for null, undefined, none, n/a, nan and `[object object]`; then
+    // `printf '' | md5sum`.
     for raw in [
         "",
         "   ",

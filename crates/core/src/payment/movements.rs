@@ -1,5 +1,5 @@
-//! The books: a payment's movements, each once, for ever. What is read of a payment is compared with what was booked of it, and
-//! only the difference is booked, so that a month that was reported never changes.
+//! The books: a payment's movements, each once, for ever. What is read of a payment is compared with what was
+//! booked of it, and only the difference is booked, so that a month that was reported never changes.
 
 use chrono::{DateTime, Utc};
 
@@ -70,8 +70,8 @@ pub struct Movement {
     pub occurred_at: DateTime<Utc>,
 }
 
-/// How the keys of movements begin by which a provider's report settled the fee: it is final, and what the payment itself tells of
-/// it, then and later, an estimate.
+/// How the keys of movements begin by which a provider's report settled the fee: it is final, and what the
+/// payment itself tells of it, then and later, an estimate.
 pub const SETTLED: &str = "settled:";
 
 /// What the books lack of this payment. With it, their sum is what of the payment is revenue.
@@ -310,7 +310,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever order snapshots are read in, the books end at what the last one says, and booking it again changes nothing.
+        /// Whatever order snapshots are read in, the books end at what the last one says, and booking it
+        /// again changes nothing.
         #[test]
         fn the_books_end_at_what_the_last_snapshot_recognises(
             steps in proptest::collection::vec((0_usize..7, 0_i64..=1_234, proptest::option::of(0_i64..100)), 1..12)

@@ -1,4 +1,5 @@
-//! What an event is taken as, refused for, and sent as. Expected hashes are those of `printf <value> | sha256sum`.
+//! What an event is taken as, refused for, and sent as. Expected hashes are those of `printf <value> |
+//! sha256sum`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 

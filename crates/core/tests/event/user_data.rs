@@ -283,7 +283,8 @@ fn an_md5_hash_is_passed_on_with_a_warning() {
         &[("/user_data/em", warning)],
     );
     assert_eq!(sent["user_data"], json!({"em": md5}));
-    // In an id of the business's own it is a UUID without hyphens: printf 5d41402abc4b2a76b9719d911017c592 | sha256sum
+    // In an id of the business's own it is a UUID without hyphens: printf 5d41402abc4b2a76b9719d911017c592 |
+    // sha256sum
     let sent = assert_warned(&about(json!({"external_id": md5})), &[]);
     assert_eq!(
         sent["user_data"],

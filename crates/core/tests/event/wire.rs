@@ -105,8 +105,8 @@ fn what_the_sdks_write_for_nothing_is_nothing() {
 
 #[test]
 fn other_spellings_of_clients_mean_the_same() {
-    // Segment writes booleans as numbers, PHP external ids as numbers; the parameter builder puts a suffix behind
-    // what it touched.
+    // Segment writes booleans as numbers, PHP external ids as numbers; the parameter builder puts a suffix
+    // behind what it touched.
     let event = lead_with("/opt_out", json!(1));
     let event = changed(event, "/user_data/external_id", json!([12345, "12345"]));
     let event = changed(

@@ -1,4 +1,5 @@
-//! `/api/admin/...`: datasets, keys and the log of who changed them. On the private listener, with an admin key.
+//! `/api/admin/...`: datasets, keys and the log of who changed them. On the private listener, with an admin
+//! key.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +109,8 @@ pub(crate) async fn list_datasets(desk: Data<Desk>, request: HttpRequest) -> Htt
     answer(StatusCode::OK, listed.await)
 }
 
-/// Creates a dataset. Its access token is checked against Meta at once: the answer says what Meta calls the dataset, or why not.
+/// Creates a dataset. Its access token is checked against Meta at once: the answer says what Meta calls the
+/// dataset, or why not.
 #[utoipa::path(
     post, path = "/api/admin/datasets", tag = "administration", operation_id = "createDataset", summary = "Create a dataset",
     request_body(content = crate::openapi::NewDatasetBody, content_type = "application/json"),
@@ -144,8 +146,8 @@ pub(crate) async fn show_dataset(
     answer(StatusCode::OK, shown.await)
 }
 
-/// Changes the settings that are named, and no others; null takes a setting away. Running gateways see it within
-/// gateway.key_refresh_seconds.
+/// Changes the settings that are named, and no others; null takes a setting away. Running gateways see it
+/// within gateway.key_refresh_seconds.
 #[utoipa::path(
     patch, path = "/api/admin/datasets/{dataset_id}", tag = "administration", operation_id = "changeDataset",
     summary = "Change a dataset",
@@ -201,8 +203,8 @@ pub(crate) async fn enter_token(
     answer(StatusCode::OK, entered.await)
 }
 
-/// Ends a dataset: its keys open nothing from now on (other gateways: within gateway.key_refresh_seconds). What was accepted is
-/// still sent, and nothing is deleted.
+/// Ends a dataset: its keys open nothing from now on (other gateways: within gateway.key_refresh_seconds).
+/// What was accepted is still sent, and nothing is deleted.
 #[utoipa::path(
     post, path = "/api/admin/datasets/{dataset_id}/retire", tag = "administration", operation_id = "retireDataset",
     summary = "Retire a dataset",

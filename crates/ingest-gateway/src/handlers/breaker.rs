@@ -1,4 +1,5 @@
-//! `/api/meta/breaker/{dataset_id}`: whether a dataset's events are sent just now, and an operator's word on it.
+//! `/api/meta/breaker/{dataset_id}`: whether a dataset's events are sent just now, and an operator's word on
+//! it.
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};

@@ -295,8 +295,8 @@ impl Capture<'_> {
             .collect()
     }
 
-    /// Puts the clicks that the page told of beside an event whose own page names none of their network: the form is rarely on the
-    /// page that the ad led to.
+    /// Puts the clicks that the page told of beside an event whose own page names none of their network: the
+    /// form is rarely on the page that the ad led to.
     pub(super) fn add_clicks(event: &mut NewEvent, touchpoints: &[NewTouchpoint]) {
         let mut newest_first: Vec<&NewTouchpoint> = touchpoints.iter().collect();
         newest_first.sort_by_key(|touchpoint| std::cmp::Reverse(touchpoint.touch().at_ms));

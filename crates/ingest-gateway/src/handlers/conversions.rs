@@ -185,7 +185,8 @@ pub(super) type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 /// How a request is answered by what became of its events, to be kept.
 pub(super) type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
 
-/// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong with it.
+/// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong
+/// with it.
 type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>;
 
 impl<'r> Reader<'r> {

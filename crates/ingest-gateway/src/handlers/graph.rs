@@ -1,9 +1,10 @@
-//! `POST /v{version}/{dataset}/events`: Meta's own edge, for clients that speak to Meta and are given another host.
+//! `POST /v{version}/{dataset}/events`: Meta's own edge, for clients that speak to Meta and are given another
+//! host.
 //!
-//! A request is stored whole or not at all, as it is at Meta: every SDK takes an error to mean that nothing arrived, and sends the
-//! batch again once it is mended. Storing its good events meanwhile would lose nothing either (the repeat is known by its key), but
-//! would answer an error to what was taken; answering success would hide the bad one, for which Meta's answer has no place. What
-//! was refused is in the log.
+//! A request is stored whole or not at all, as it is at Meta: every SDK takes an error to mean that nothing
+//! arrived, and sends the batch again once it is mended. Storing its good events meanwhile would lose nothing
+//! either (the repeat is known by its key), but would answer an error to what was taken; answering success
+//! would hide the bad one, for which Meta's answer has no place. What was refused is in the log.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -74,8 +75,8 @@ pub(crate) async fn receive(
     respond(&app, &request, &path.dataset_id, payload, HttpResponse::Ok).await
 }
 
-/// `POST /capi/{dataset}/events`, as Meta's PHP SDK speaks to Meta's own gateway (`CAPIGatewayEndpoint`): the key is called
-/// accessKey, and success must be 202.
+/// `POST /capi/{dataset}/events`, as Meta's PHP SDK speaks to Meta's own gateway (`CAPIGatewayEndpoint`): the
+/// key is called accessKey, and success must be 202.
 pub(crate) async fn receive_as_gateway(
     app: Data<App>,
     request: HttpRequest,
@@ -131,8 +132,8 @@ async fn answer(
     if let Some(header) = authorization(request) {
         parameters.keys.push(bearer(Some(header))?.into());
     }
-    // A key beside the body is looked at before the body is read. Without one it may be a stranger's, who takes no room of
-    // those with a key.
+    // A key beside the body is looked at before the body is read. Without one it may be a stranger's, who
+    // takes no room of those with a key.
     let memory = match parameters.keys.first() {
         Some(shown) => {
             identify(app, shown).await?;
@@ -308,8 +309,8 @@ impl Refusals {
         self.events.push((index, name, vec![error]));
     }
 
-    /// Logs and counts them, and says what to answer. What is wrong with an event comes before who may send it: it must be
-    /// mended either way.
+    /// Logs and counts them, and says what to answer. What is wrong with an event comes before who may send
+    /// it: it must be mended either way.
     async fn log(self, reader: &Reader<'_>, now: i64) -> Result<GraphError, GraphError> {
         reader.app.metrics.count(EventResult::rejected, self.events.len());
         let alike = self.events.iter();

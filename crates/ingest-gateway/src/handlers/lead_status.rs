@@ -33,8 +33,9 @@ const STATUSES: &str = "qualified, scheduled, customer or lost";
 /// Of the browser that wrote the lead, and not of whoever tells of it now.
 const NOT_REMEMBERED: [&str; 2] = ["client_ip_address", "client_user_agent"];
 
-/// Moves a lead on. Where its dataset says so it becomes an event, once for ever, in the same commit: by default a Schedule when it
-/// is scheduled. A lead whose person was erased moves on, is counted, and becomes no event any more: a warning says so.
+/// Moves a lead on. Where its dataset says so it becomes an event, once for ever, in the same commit: by
+/// default a Schedule when it is scheduled. A lead whose person was erased moves on, is counted, and becomes
+/// no event any more: a warning says so.
 #[utoipa::path(
     patch,
     path = "/api/leads/{lead_id}",
@@ -167,8 +168,8 @@ fn read(text: &[u8]) -> Result<(LeadStatus, Option<String>), Problem> {
     Ok((status.unwrap_or(LeadStatus::New), key))
 }
 
-/// What the lead becomes at this status, if anything, and what was left out of it. A lead that Meta could not find anybody by becomes
-/// nothing, and moves on all the same.
+/// What the lead becomes at this status, if anything, and what was left out of it. A lead that Meta could not
+/// find anybody by becomes nothing, and moves on all the same.
 async fn event(
     app: &App,
     key: &KnownKey,
@@ -246,8 +247,8 @@ fn step_event<'a>(
     read.step(id, name, page, &remembered, intake)
 }
 
-/// Where the lead's first event was, and what it told of the person, hashed as it is stored. Nothing, once that event is not kept any
-/// more.
+/// Where the lead's first event was, and what it told of the person, hashed as it is stored. Nothing, once
+/// that event is not kept any more.
 fn told_before(payload: &str) -> (Option<Cow<'_, str>>, Object<'_>) {
     let Ok(Json::Object(fields)) = Json::parse(payload.as_bytes()) else {
         return (None, Object::new());

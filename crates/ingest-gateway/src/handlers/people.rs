@@ -1,5 +1,6 @@
-//! `/api/admin/datasets/{dataset_id}/people/...`: what the law gives a person (LGPD, articles 18 and 16): to see what is kept, and
-//! to be forgotten. On the private listener, with an admin key. Who the person is stands in bodies only: addresses end up in logs.
+//! `/api/admin/datasets/{dataset_id}/people/...`: what the law gives a person (LGPD, articles 18 and 16): to
+//! see what is kept, and to be forgotten. On the private listener, with an admin key. Who the person is
+//! stands in bodies only: addresses end up in logs.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, HeaderValue};
@@ -101,8 +102,8 @@ async fn asked(
     })
 }
 
-/// Finds what is kept of a person who is named by e-mail, phone, CPF or lead: numbers, nothing of the content. Changes nothing, and is
-/// logged without the person.
+/// Finds what is kept of a person who is named by e-mail, phone, CPF or lead: numbers, nothing of the
+/// content. Changes nothing, and is logged without the person.
 #[utoipa::path(
     post, path = "/api/admin/datasets/{dataset_id}/people/find", tag = "people", operation_id = "findPerson",
     summary = "Find a person",
@@ -134,10 +135,10 @@ pub(crate) async fn find(
     answer(StatusCode::OK, found.await)
 }
 
-/// Forgets a person: contacts, look-ups, contacts with ads, and the content of events. What is still to be sent is not sent. Orders and
-/// payments stay in the books, and are nobody's; payments made until now never find the person again. It is finished even when nobody
-/// waits for the answer; one that is interrupted goes on when it is asked for again. Events that Meta has, Meta keeps: there is no way
-/// to take them back.
+/// Forgets a person: contacts, look-ups, contacts with ads, and the content of events. What is still to be
+/// sent is not sent. Orders and payments stay in the books, and are nobody's; payments made until now never
+/// find the person again. It is finished even when nobody waits for the answer; one that is interrupted goes
+/// on when it is asked for again. Events that Meta has, Meta keeps: there is no way to take them back.
 #[utoipa::path(
     post, path = "/api/admin/datasets/{dataset_id}/people/erase", tag = "people", operation_id = "erasePerson",
     summary = "Forget a person",

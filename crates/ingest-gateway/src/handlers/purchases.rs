@@ -20,8 +20,8 @@ use crate::browser::Consent;
 use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
 
-/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id. Recorded again
-/// with a later status it moves on, never back, and never becomes a second event.
+/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id.
+/// Recorded again with a later status it moves on, never back, and never becomes a second event.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",

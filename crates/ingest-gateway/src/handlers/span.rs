@@ -1,7 +1,7 @@
-//! The span of a request that takes events in, and of its commit, by OpenTelemetry's semantic conventions for HTTP servers and
-//! database clients: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>,
-//! <https://opentelemetry.io/docs/specs/semconv/db/postgresql/>. Neither address nor query of a request are in it: a key may be
-//! there.
+//! The span of a request that takes events in, and of its commit, by OpenTelemetry's semantic conventions for
+//! HTTP servers and database clients: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>,
+//! <https://opentelemetry.io/docs/specs/semconv/db/postgresql/>. Neither address nor query of a request are
+//! in it: a key may be there.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -10,7 +10,8 @@ use tracing::Span;
 use tracing::field::{Empty, display};
 use uuid::Uuid;
 
-/// Begins where the `traceparent` of the request says, if the sender `is_trusted`: a browser must not decide what is traced.
+/// Begins where the `traceparent` of the request says, if the sender `is_trusted`: a browser must not decide
+/// what is traced.
 pub(super) fn of(request: &HttpRequest, request_id: Uuid, is_trusted: bool) -> Span {
     let route = request.match_pattern().unwrap_or_default();
     let span = tracing::info_span!(

@@ -1,4 +1,5 @@
-//! `POST /api/webhooks/mercado-pago/{account}`: stored and answered at once; what it points at is read later, elsewhere.
+//! `POST /api/webhooks/mercado-pago/{account}`: stored and answered at once; what it points at is read later,
+//! elsewhere.
 
 use std::sync::Arc;
 
@@ -21,9 +22,9 @@ use crate::wire::webhook::{Notification, WebhookQuery};
 const MOST_BODY_BYTES: usize = 64 * 1_024;
 const LONGEST_REQUEST_ID: usize = 100;
 
-/// Takes a notification of Mercado Pago. Nothing that it says is believed: the payment is read again with the account's own
-/// token. A signed one is stored before it is answered. One that nobody can sign (IPN, QR codes) is answered and, if the
-/// account says so, a reason to look.
+/// Takes a notification of Mercado Pago. Nothing that it says is believed: the payment is read again with the
+/// account's own token. A signed one is stored before it is answered. One that nobody can sign (IPN, QR
+/// codes) is answered and, if the account says so, a reason to look.
 #[utoipa::path(
     post,
     path = "/api/webhooks/mercado-pago/{account}",

@@ -350,8 +350,9 @@ pub(crate) struct DatasetList {
 /// What Meta said of an access token when it was entered.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenReport {
-    /// confirmed: it opens the dataset. not_readable: Meta does not show the dataset for it; it may be a token for sending only, of
-    /// another dataset, or without a permission. unreachable: Meta could not be asked.
+    /// confirmed: it opens the dataset. not_readable: Meta does not show the dataset for it; it may be a
+    /// token for sending only, of another dataset, or without a permission. unreachable: Meta could not be
+    /// asked.
     #[schema(example = "confirmed")]
     pub(crate) result: &'static str,
     /// What Meta calls the dataset.

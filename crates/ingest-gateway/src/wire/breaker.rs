@@ -66,13 +66,15 @@ impl BreakerOrder {
 pub(crate) struct BreakerStatus {
     #[schema(value_type = String, example = "123456789012345")]
     dataset_id: DatasetId,
-    /// flows: events are sent. probing: a few are, to find out whether Meta answers again. stopped: none are; they wait.
+    /// flows: events are sent. probing: a few are, to find out whether Meta answers again. stopped: none are;
+    /// they wait.
     #[schema(example = "stopped")]
     permission: &'static str,
     /// closed, open or half_open. It goes on being recorded beneath a forced mode.
     #[schema(example = "open")]
     state: &'static str,
-    /// Why it is not closed. throttled: Meta said wait. errors: Meta fails. blocked: Meta refuses the dataset, somebody must act.
+    /// Why it is not closed. throttled: Meta said wait. errors: Meta fails. blocked: Meta refuses the
+    /// dataset, somebody must act.
     #[schema(example = "blocked")]
     reason: Option<&'static str>,
     /// When the state last changed; null: never.

@@ -91,8 +91,9 @@ pub(crate) struct LeadStepReceipt<'a> {
     pub(crate) status: &'static str,
     /// Whether it came there by this request. false: it was there already, and nothing was done.
     pub(crate) changed: bool,
-    /// queued: its event will be sent. withheld: the visitor refused advertising, and nothing is forwarded. duplicate: an event of
-    /// this name and id was received before. none: there is nothing to send, or it was sent before.
+    /// queued: its event will be sent. withheld: the visitor refused advertising, and nothing is forwarded.
+    /// duplicate: an event of this name and id was received before. none: there is nothing to send, or it was
+    /// sent before.
     #[schema(example = "queued")]
     pub(crate) forwarding: &'static str,
     pub(crate) request_id: Uuid,
@@ -109,8 +110,9 @@ pub(crate) struct PurchaseReceipt<'a> {
     pub(crate) purchase_id: i64,
     /// The order's id, which its event has too.
     pub(crate) event_id: &'a str,
-    /// queued: its Purchase will be sent. withheld: the visitor refused advertising, and nothing is forwarded. duplicate: its
-    /// Purchase was received before. none: there is nothing to send (yet): it is a claim, pending, refunded or cancelled.
+    /// queued: its Purchase will be sent. withheld: the visitor refused advertising, and nothing is
+    /// forwarded. duplicate: its Purchase was received before. none: there is nothing to send (yet): it is a
+    /// claim, pending, refunded or cancelled.
     #[schema(example = "queued")]
     pub(crate) forwarding: &'static str,
     pub(crate) request_id: Uuid,

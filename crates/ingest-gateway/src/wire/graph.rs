@@ -1,15 +1,17 @@
-//! What a client of Meta's Graph API sends to `/{dataset}/events`, in every form in which Meta's own SDKs and the common tag
-//! managers send it.
+//! What a client of Meta's Graph API sends to `/{dataset}/events`, in every form in which Meta's own SDKs and
+//! the common tag managers send it.
 //!
-//! JSON, a form, or a multipart form. `data` is a list, or the JSON text of one; its elements are objects, or JSON texts of
-//! objects, which is the edge's formal type; one object alone is taken, too. The Python SDK posts a form whose `data` is a list of
-//! strings, Node posts JSON with explicit nulls and a stray `id`, PHP posts multipart.
+//! JSON, a form, or a multipart form. `data` is a list, or the JSON text of one; its elements are objects, or
+//! JSON texts of objects, which is the edge's formal type; one object alone is taken, too. The Python SDK
+//! posts a form whose `data` is a list of strings, Node posts JSON with explicit nulls and a stray `id`, PHP
+//! posts multipart.
 //!
-//! Parameters that only concern Meta's own upload tools (`namespace_id`, `upload_id`, `upload_tag`, `upload_source`, `trace`,
-//! `platforms`, `progress`), the app's proof (`appsecret_proof`) and `partner_agent` change nothing here: our forwarder speaks to
-//! Meta in its own name.
+//! Parameters that only concern Meta's own upload tools (`namespace_id`, `upload_id`, `upload_tag`,
+//! `upload_source`, `trace`, `platforms`, `progress`), the app's proof (`appsecret_proof`) and
+//! `partner_agent` change nothing here: our forwarder speaks to Meta in its own name.
 //!
-//! Source: Meta, "Conversions API, using the API" and the edge's reference; the SDKs named in proto-docs/clients.md.
+//! Source: Meta, "Conversions API, using the API" and the edge's reference; the SDKs named in
+//! proto-docs/clients.md.
 
 use std::borrow::Cow;
 
@@ -41,8 +43,8 @@ impl Encoding {
     }
 }
 
-/// The parameters that count. Of one that came twice the later counts, but for keys: clients send theirs in up to three
-/// places, and all must agree.
+/// The parameters that count. Of one that came twice the later counts, but for keys: clients send theirs in
+/// up to three places, and all must agree.
 #[derive(Default)]
 pub(crate) struct Parameters<'a> {
     /// Secrets: for comparing only.
@@ -223,8 +225,8 @@ impl Clues {
         }
     }
 
-    /// Meta's subcode for what is wrong and a title. Those of the first four were seen in Meta's own answers; the last is what others
-    /// report for events of the wrong shape.
+    /// Meta's subcode for what is wrong and a title. Those of the first four were seen in Meta's own answers;
+    /// the last is what others report for events of the wrong shape.
     pub(crate) fn subcode(&self, error: &Finding, now: i64) -> (i32, &'static str) {
         const DAY: i64 = 86_400;
         match error.pointer.as_str() {

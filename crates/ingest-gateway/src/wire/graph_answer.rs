@@ -2,7 +2,8 @@
 //!
 //! `fbtrace_id` is the request's id: the log has it beside each event (`meta_events_log.request_id`).
 //!
-//! Source: Meta, "Handling errors"; codes and envelope as in rastro-graph-api, which reads what is written here.
+//! Source: Meta, "Handling errors"; codes and envelope as in rastro-graph-api, which reads what is written
+//! here.
 
 use std::borrow::Cow;
 
@@ -49,7 +50,8 @@ pub(crate) fn messages<'f>(warnings: impl IntoIterator<Item = (Option<usize>, &'
     messages
 }
 
-/// Such as `$['data'][0]['user_data']['ph'] was left out: it has too few digits`: Meta's own way to name a place.
+/// Such as `$['data'][0]['user_data']['ph'] was left out: it has too few digits`: Meta's own way to name a
+/// place.
 fn sentence(index: Option<usize>, finding: &Finding) -> String {
     let mut place = "$".to_owned();
     for step in path(index, finding) {
@@ -95,8 +97,8 @@ pub(crate) struct GraphErrorBody<'a> {
     #[serde(rename = "type")]
     #[schema(example = "OAuthException")]
     kind: &'static str,
-    /// 190: no valid key. 100: a parameter or an event is wrong, with subcode 33 the dataset. 200: the key may not send this. 4:
-    /// too many events. 1 and 2: try again.
+    /// 190: no valid key. 100: a parameter or an event is wrong, with subcode 33 the dataset. 200: the key
+    /// may not send this. 4: too many events. 1 and 2: try again.
     #[schema(example = 100)]
     code: i32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -247,8 +249,8 @@ impl GraphError {
     }
 }
 
-/// What the rest of the gateway says, in Meta's codes: those after which clients try again are kept apart from those
-/// after which they must not.
+/// What the rest of the gateway says, in Meta's codes: those after which clients try again are kept apart
+/// from those after which they must not.
 impl From<Problem> for GraphError {
     fn from(problem: Problem) -> Self {
         let detail = problem.detail().to_owned();

@@ -1,4 +1,5 @@
-//! Reads `multipart/form-data` (RFC 7578) from a body that is already in memory, as Meta's PHP SDK and `curl -F` send it.
+//! Reads `multipart/form-data` (RFC 7578) from a body that is already in memory, as Meta's PHP SDK and `curl
+//! -F` send it.
 
 /// One field of the form.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! A notification of Mercado Pago, in any of the shapes that reach the same address. Of its body only ids are read: what it says
-//! is not believed.
+//! A notification of Mercado Pago, in any of the shapes that reach the same address. Of its body only ids are
+//! read: what it says is not believed.
 
 use std::borrow::Cow;
 
@@ -53,7 +53,8 @@ pub(crate) struct Notification {
     /// Empty: it points at nothing.
     pub(crate) resource_id: String,
     pub(crate) action: Option<String>,
-    /// What makes two deliveries the same one: the topic and its own id. Never the payment's: each of its states comes with it.
+    /// What makes two deliveries the same one: the topic and its own id. Never the payment's: each of its
+    /// states comes with it.
     pub(crate) delivery_key: [u8; 32],
 }
 

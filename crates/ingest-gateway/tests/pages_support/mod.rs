@@ -1,5 +1,5 @@
-//! Runs tests of the browser's side against everything that is real: a gateway as a program, PostgreSQL, a forwarder, and the sandbox
-//! in Meta's place.
+//! Runs tests of the browser's side against everything that is real: a gateway as a program, PostgreSQL, a
+//! forwarder, and the sandbox in Meta's place.
 
 use std::process::Command;
 
@@ -28,7 +28,8 @@ fn event_names() -> String {
     format!("'{}'", names.join("','"))
 }
 
-/// Runs one file of tests, and then looks that nothing that a page was told is stored got lost on the way to Meta.
+/// Runs one file of tests, and then looks that nothing that a page was told is stored got lost on the way to
+/// Meta.
 pub(crate) async fn run(file: &str, more: &[(&str, &str)]) {
     let page = free_address(0).unwrap();
     let settings = DatasetSettings {

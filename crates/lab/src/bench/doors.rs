@@ -1,5 +1,5 @@
-//! What the other ways in cost beside a plain event of a server: a page's, one with an idempotency key, a lead, an order; and what the
-//! script costs a page.
+//! What the other ways in cost beside a plain event of a server: a page's, one with an idempotency key, a
+//! lead, an order; and what the script costs a page.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -61,7 +61,8 @@ pub fn templates(event: &str, secret_key: &str, publishable_key: &str) -> [(&'st
     ]
 }
 
-/// A lead as a page sends it, with all that a capture may bring: consent, the contacts with ads, an idempotency key.
+/// A lead as a page sends it, with all that a capture may bring: consent, the contacts with ads, an
+/// idempotency key.
 pub fn everything(event: &str, publishable_key: &str) -> Template {
     let page = [
         ("Origin", "http://127.0.0.1"),

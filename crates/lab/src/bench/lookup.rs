@@ -28,7 +28,8 @@ pub struct Times {
     pub most_ms: f64,
 }
 
-/// `make lookup`: whether an event is found in the time that is asked. Its story, which is in three tables, is timed beside it.
+/// `make lookup`: whether an event is found in the time that is asked. Its story, which is in three tables,
+/// is timed beside it.
 pub async fn lookup() -> anyhow::Result<bool> {
     let events = match variable("EVENTS") {
         Some(events) => events.parse().context("EVENTS is not a number")?,

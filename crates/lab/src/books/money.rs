@@ -49,8 +49,8 @@ pub async fn leads_of(sql: &Client, dataset: i64, events: &[String]) -> anyhow::
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Writes leads of earlier days with what led to them; returns their numbers. Each is a lead whose event is no longer kept.
-/// `contacts`: sealed, one for each.
+/// Writes leads of earlier days with what led to them; returns their numbers. Each is a lead whose event is
+/// no longer kept. `contacts`: sealed, one for each.
 pub async fn write_leads(
     sql: &mut Client,
     dataset: i64,
@@ -122,7 +122,8 @@ pub async fn write_leads(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// What the revenue page stands on, in rows: days of campaigns, credits, months of customers, forecasts, days of spend.
+/// What the revenue page stands on, in rows: days of campaigns, credits, months of customers, forecasts, days
+/// of spend.
 pub async fn rows_of_revenue(sql: &Client, dataset: i64) -> anyhow::Result<Vec<(String, i64)>> {
     let query = "SELECT 'campaign_daily', count(*) FROM campaign_daily WHERE dataset_id = $1
         UNION ALL SELECT 'attribution_credits', count(*) FROM attribution_credits
@@ -134,7 +135,8 @@ pub async fn rows_of_revenue(sql: &Client, dataset: i64) -> anyhow::Result<Vec<(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Campaigns of the last days with their spend and net revenue by linear credit, in cents: those that spent most first.
+/// Campaigns of the last days with their spend and net revenue by linear credit, in cents: those that spent
+/// most first.
 pub async fn best_campaigns(
     sql: &Client,
     dataset: i64,

@@ -1,6 +1,6 @@
-//! Buyers and a bank while everything breaks: what is paid at Mercado Pago, and whether each payment is in the books once and a
-//! Purchase at Meta once. Webhooks are doubled, lost and out of order; a gateway that is away gets none of its own again within a
-//! run. So whatever is lost has to be found by comparing.
+//! Buyers and a bank while everything breaks: what is paid at Mercado Pago, and whether each payment is in
+//! the books once and a Purchase at Meta once. Webhooks are doubled, lost and out of order; a gateway that is
+//! away gets none of its own again within a run. So whatever is lost has to be found by comparing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -105,8 +105,8 @@ impl Shop {
         }
     }
 
-    /// Sends webhooks, in their order or the reverse, until told to stop. One that nobody takes comes a quarter of an hour later,
-    /// which no run lasts.
+    /// Sends webhooks, in their order or the reverse, until told to stop. One that nobody takes comes a
+    /// quarter of an hour later, which no run lasts.
     pub async fn tell(self: Arc<Self>, seed: u64, stop: Arc<AtomicBool>) -> anyhow::Result<()> {
         let mut chance = StdRng::seed_from_u64(seed);
         while !stop.load(Ordering::Relaxed) {
@@ -176,8 +176,8 @@ impl Shop {
         Ok(())
     }
 
-    /// Holds Mercado Pago's books against ours and Meta's. `purchases`: the values in cents of the Purchases that Meta counts, by
-    /// their orders.
+    /// Holds Mercado Pago's books against ours and Meta's. `purchases`: the values in cents of the Purchases
+    /// that Meta counts, by their orders.
     pub async fn account(
         &self,
         sql: &Client,

@@ -1,5 +1,5 @@
-//! Five failures to practise on: what goes wrong at businesses, each with what its owner would know of it. Where the cause stands
-//! in the dashboard is in `proto-docs/guide.md`, and a test walks there.
+//! Five failures to practise on: what goes wrong at businesses, each with what its owner would know of it.
+//! Where the cause stands in the dashboard is in `proto-docs/guide.md`, and a test walks there.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

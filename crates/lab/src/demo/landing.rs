@@ -1,5 +1,5 @@
-//! The landing page of an invented clinic, served as its owner would serve it: from an address of its own, so that its script speaks to
-//! the gateway across origins; and what its form sends.
+//! The landing page of an invented clinic, served as its owner would serve it: from an address of its own, so
+//! that its script speaks to the gateway across origins; and what its form sends.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -124,7 +124,8 @@ pub fn forms(origin: &Origin<'_>) -> Vec<Form> {
 }
 
 impl Form {
-    /// Sends it across origins, as the page does: JSON announced as text, the key in the address. Whether it is new.
+    /// Sends it across origins, as the page does: JSON announced as text, the key in the address. Whether it
+    /// is new.
     pub async fn submit(
         &self,
         gateway: SocketAddr,

@@ -1,6 +1,7 @@
-//! The revenue story: half a year of invented campaigns, leads and payments, which the first comparison brings into the books;
-//! then the leads of this run's landing page, who pay by Pix in seconds, boletos that were placed two days ago, a refund and a
-//! chargeback. The account holds Mercado Pago's own books, ours and Meta's against each other.
+//! The revenue story: half a year of invented campaigns, leads and payments, which the first comparison
+//! brings into the books; then the leads of this run's landing page, who pay by Pix in seconds, boletos that
+//! were placed two days ago, a refund and a chargeback. The account holds Mercado Pago's own books, ours and
+//! Meta's against each other.
 
 pub mod ads;
 pub mod money;
@@ -40,7 +41,8 @@ pub struct Story {
 }
 
 impl Story {
-    /// Writes the half year before, at Mercado Pago and as leads, if nothing was ever paid there. Returns how many orders it has.
+    /// Writes the half year before, at Mercado Pago and as leads, if nothing was ever paid there. Returns how
+    /// many orders it has.
     pub async fn begin(&mut self) -> anyhow::Result<Option<usize>> {
         if !self.stand.paid("").await?.is_empty() {
             return Ok(None);
@@ -91,8 +93,8 @@ impl Story {
         Ok(payments)
     }
 
-    /// The leads of these events pay by Pix within seconds, boletos of two days ago are paid, a card is charged back and a part
-    /// of a Pix given back. Ends when all of it is in the books.
+    /// The leads of these events pay by Pix within seconds, boletos of two days ago are paid, a card is
+    /// charged back and a part of a Pix given back. Ends when all of it is in the books.
     pub async fn today(&mut self, forms: &[String]) -> anyhow::Result<()> {
         let prefix = format!("demo-{}-today", self.run);
         let paying = books::leads_of(&self.sql, self.dataset, forms).await?;

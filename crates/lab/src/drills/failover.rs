@@ -1,5 +1,6 @@
-//! Two PostgreSQLs, the second of which has every commit before it is answered (synchronous replication). The first dies
-//! under load; the second is promoted; the services find it by themselves, through a URL with both.
+//! Two PostgreSQLs, the second of which has every commit before it is answered (synchronous replication). The
+//! first dies under load; the second is promoted; the services find it by themselves, through a URL with
+//! both.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
-//! A base backup is taken under load, and the log is archived. Then the database is lost with its machine, and restored from
-//! the two, at the same address. What was committed after the last archived log is gone from it; what was delivered after
-//! that is ready once more. The drill does what `proto-docs/operation.md` tells an operator to do, and counts both.
+//! A base backup is taken under load, and the log is archived. Then the database is lost with its machine,
+//! and restored from the two, at the same address. What was committed after the last archived log is gone
+//! from it; what was delivered after that is ready once more. The drill does what `proto-docs/operation.md`
+//! tells an operator to do, and counts both.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

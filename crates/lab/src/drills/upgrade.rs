@@ -1,5 +1,5 @@
-//! The previous version runs under load. The database is brought to the new schema meanwhile; then every process is replaced
-//! in turn, while the others, old and new, go on side by side.
+//! The previous version runs under load. The database is brought to the new schema meanwhile; then every
+//! process is replaced in turn, while the others, old and new, go on side by side.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::say;
 /// How long old and new run side by side before the next one is replaced.
 const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
 
-/// Plays it, from the programs in the folder `previous` to those beside this one. An error means that the drill itself
-/// failed: whether the promises were kept, the account says.
+/// Plays it, from the programs in the folder `previous` to those beside this one. An error means that the
+/// drill itself failed: whether the promises were kept, the account says.
 pub async fn run(options: &Options, previous: &Path) -> anyhow::Result<Account> {
     ensure!(
         previous.join("ingest-gateway").is_file(),

@@ -1,6 +1,6 @@
 //! Empties the outbox. Everything of one channel, one severity and one kind of news goes out as one message.
-//! What is not sent stays and is tried by the next run, for an hour, and that an alert is open for as long as it
-//! is; a crash between sending and noting it repeats one message, under the same name.
+//! What is not sent stays and is tried by the next run, for an hour, and that an alert is open for as long as
+//! it is; a crash between sending and noting it repeats one message, under the same name.
 
 use std::collections::BTreeMap;
 

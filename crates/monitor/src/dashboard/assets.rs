@@ -1,5 +1,5 @@
-//! The files beside the pages, built into the program. Their addresses carry a hash of what is in them, so a browser may
-//! keep them for ever.
+//! The files beside the pages, built into the program. Their addresses carry a hash of what is in them, so a
+//! browser may keep them for ever.
 
 use std::sync::LazyLock;
 

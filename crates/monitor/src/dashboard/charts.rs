@@ -1,6 +1,6 @@
-//! Charts as SVG that our own functions write: horizontal places in percent, vertical ones in pixels, no `viewBox`, so that a
-//! chart is fluid at any width while its text keeps its size. Every chart has a table behind it, every mark a name, and a
-//! shape or pattern beside its colour. Nothing here needs JavaScript.
+//! Charts as SVG that our own functions write: horizontal places in percent, vertical ones in pixels, no
+//! `viewBox`, so that a chart is fluid at any width while its text keeps its size. Every chart has a table
+//! behind it, every mark a name, and a shape or pattern beside its colour. Nothing here needs JavaScript.
 
 mod bars;
 mod columns;

@@ -1,8 +1,8 @@
-//! A streaming replica, from which pages are read where there is one: they cost the primary nothing then. Who asks, and all
-//! that changes something, is the primary's matter.
+//! A streaming replica, from which pages are read where there is one: they cost the primary nothing then. Who
+//! asks, and all that changes something, is the primary's matter.
 //!
-//! How far it is behind is measured from both ends: the primary says where its log ends, and the replica whether it has come
-//! there. A replica that hears nothing any more would take itself for complete.
+//! How far it is behind is measured from both ends: the primary says where its log ends, and the replica
+//! whether it has come there. A replica that hears nothing any more would take itself for complete.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! Every address of the dashboard, who may use it, and nothing else decides that: the server asks this table, and so do the tests
-//! of every route with every role.
+//! Every address of the dashboard, who may use it, and nothing else decides that: the server asks this table,
+//! and so do the tests of every route with every role.
 
 use crate::dashboard::visitor::Role;
 

@@ -83,8 +83,9 @@ pub fn same(one: &str, other: &str) -> bool {
             == 0
 }
 
-/// Whether the browser speaks to its own machine. There a page without HTTPS is as good, and browsers do not keep `__Host-`
-/// cookies of it. Never where the public address is HTTPS: a proxy may say in `Host` where it passes a request on to.
+/// Whether the browser speaks to its own machine. There a page without HTTPS is as good, and browsers do not
+/// keep `__Host-` cookies of it. Never where the public address is HTTPS: a proxy may say in `Host` where it
+/// passes a request on to.
 fn is_local(config: &DashboardConfig, request: &HttpRequest) -> bool {
     if config.public_url.starts_with("https://") {
         return false;
@@ -112,7 +113,8 @@ pub fn cookie_of(config: &DashboardConfig, request: &HttpRequest, name: &str) ->
     Some(request.cookie(name)?.value().to_owned())
 }
 
-/// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out. An empty one ends it.
+/// A cookie that only our pages get, and no script. `Lax`: a link in Slack must not sign anybody out. An
+/// empty one ends it.
 pub fn cookie(
     config: &DashboardConfig,
     request: &HttpRequest,
@@ -291,7 +293,8 @@ fn by_proxy(config: &DashboardConfig, request: &HttpRequest) -> Option<Visitor> 
     })
 }
 
-/// The address that tries a key: the last of `X-Forwarded-For` that is none of our own proxies, which only those may set.
+/// The address that tries a key: the last of `X-Forwarded-For` that is none of our own proxies, which only
+/// those may set.
 pub fn address(config: &DashboardConfig, request: &HttpRequest) -> IpAddr {
     let nobody = IpAddr::from([0, 0, 0, 0]);
     let peer = request.peer_addr().map_or(nobody, |peer| peer.ip());
@@ -311,7 +314,8 @@ pub fn address(config: &DashboardConfig, request: &HttpRequest) -> IpAddr {
         .unwrap_or(peer)
 }
 
-/// Whether a form comes from one of our own pages: as the browser says (`Sec-Fetch-Site`), or, if it says nothing, by `Origin`.
+/// Whether a form comes from one of our own pages: as the browser says (`Sec-Fetch-Site`), or, if it says
+/// nothing, by `Origin`.
 pub fn is_from_our_page(config: &DashboardConfig, request: &HttpRequest) -> bool {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = header("sec-fetch-site") {

@@ -1,5 +1,6 @@
-//! What the check cannot say of itself: that it does not run, and that the database is away. The dashboard stays up, so it says
-//! both, by the same rules and channels. Its state is in memory; of two dashboards each says it.
+//! What the check cannot say of itself: that it does not run, and that the database is away. The dashboard
+//! stays up, so it says both, by the same rules and channels. Its state is in memory; of two dashboards each
+//! says it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,8 +47,8 @@ impl Watchdog {
         }
     }
 
-    /// One look. `unanswered_for`: how long the database has been away. `runs`: what it said of the check; `None`: it said
-    /// nothing, and that rule keeps its state.
+    /// One look. `unanswered_for`: how long the database has been away. `runs`: what it said of the check;
+    /// `None`: it said nothing, and that rule keeps its state.
     pub(super) async fn look(
         &mut self,
         now: DateTime<Utc>,

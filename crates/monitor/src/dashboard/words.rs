@@ -31,7 +31,8 @@ impl Lang {
         self.t("pt-BR", "en")
     }
 
-    /// One text in the page's language. Every text of the dashboard goes through here, so none exists in one language only.
+    /// One text in the page's language. Every text of the dashboard goes through here, so none exists in one
+    /// language only.
     pub fn t<'a>(self, pt: &'a str, en: &'a str) -> &'a str {
         match self {
             Lang::Pt => pt,
@@ -39,7 +40,8 @@ impl Lang {
         }
     }
 
-    /// The noun for so many: `one` for 1 only. French-like rules (0 is singular) hold in neither language here.
+    /// The noun for so many: `one` for 1 only. French-like rules (0 is singular) hold in neither language
+    /// here.
     pub fn plural(self, n: i64, one: (&str, &str), many: (&str, &str)) -> String {
         let (pt, en) = if n == 1 { one } else { many };
         format!("{}{NBSP}{}", self.count(n), self.t(pt, en))

@@ -8,7 +8,8 @@ use rastro_test_support::process::send_signal;
 
 use crate::support::Scene;
 
-/// A statement stays where it is for as long as `held` has a row. Then it goes on, or it is as if it had never reached the server.
+/// A statement stays where it is for as long as `held` has a row. Then it goes on, or it is as if it had
+/// never reached the server.
 const HOLD: &str = "CREATE TABLE held (never_came boolean NOT NULL);
     CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
     DECLARE
@@ -25,7 +26,8 @@ const HOLD: &str = "CREATE TABLE held (never_came boolean NOT NULL);
         RETURN NULL;
     END $$";
 
-/// Where a run is killed: a write to this table, of rows as these; and whether the write itself is lost with it.
+/// Where a run is killed: a write to this table, of rows as these; and whether the write itself is lost with
+/// it.
 struct Point {
     table: &'static str,
     write: &'static str,

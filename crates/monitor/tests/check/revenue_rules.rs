@@ -140,7 +140,8 @@ async fn approved_payments_without_a_purchase_are_told_with_their_money_until_th
         // Two are a gap: nothing was made of one, and the site did not record the other.
         ("1", 2, 10_050, "none"),
         ("2", 3, 949, "not_verified"),
-        // Not yet an hour; too long ago for Meta; has one; the person refused; undone first; the site recorded it.
+        // Not yet an hour; too long ago for Meta; has one; the person refused; undone first; the site
+        // recorded it.
         ("3", 0, 1, "none"),
         ("4", 200, 1, "none"),
         ("5", 2, 1, "sent"),
@@ -207,8 +208,8 @@ async fn a_low_return_is_judged_on_seven_days_that_no_longer_move_and_from_ten_c
     scene.config.alerts.roas_low.enabled = true;
     scene.config.alerts.roas_low.fires = 2.0;
     scene.config.alerts.roas_low.clears = 2.2;
-    // 100 spent and 150 of paid channels a day; what still moves, what is older, what came by itself and other models would be 50
-    // times that.
+    // 100 spent and 150 of paid channels a day; what still moves, what is older, what came by itself and
+    // other models would be 50 times that.
     for day in 1..=7 {
         scene.day(day, 100, 150, 0).await;
     }

@@ -1,8 +1,9 @@
 //! What people make in an ad account: custom conversions, website audiences and lookalikes of them.
 //!
-//! Source: Meta, "Custom Conversions", "Website Custom Audiences", "Audience Rules" and "Lookalike Audiences", and public reports of
-//! refusals. Stricter than Meta in three things, so that a client shows its mistakes here: a parameter that the edge does not know is
-//! refused, two objects of one name are, and bodies are JSON.
+//! Source: Meta, "Custom Conversions", "Website Custom Audiences", "Audience Rules" and "Lookalike
+//! Audiences", and public reports of refusals. Stricter than Meta in three things, so that a client shows its
+//! mistakes here: a parameter that the edge does not know is refused, two objects of one name are, and bodies
+//! are JSON.
 
 mod checks;
 

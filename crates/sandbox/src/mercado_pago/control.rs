@@ -1,4 +1,5 @@
-//! Playing buyer, seller and bank over HTTP, for demos and other people's tests: what [`super::MercadoPago`] does in code.
+//! Playing buyer, seller and bank over HTTP, for demos and other people's tests: what [`super::MercadoPago`]
+//! does in code.
 
 use actix_web::error::InternalError;
 use actix_web::web::{self, Data, Json, JsonConfig, Path, ServiceConfig};

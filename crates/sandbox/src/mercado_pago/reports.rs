@@ -1,5 +1,5 @@
-//! Settlement reports: configured first, ordered, made later, listed, fetched. As strict as the documentation is: without a
-//! configuration none is ordered, and a window that ends before it begins is refused.
+//! Settlement reports: configured first, ordered, made later, listed, fetched. As strict as the documentation
+//! is: without a configuration none is ordered, and a window that ends before it begins is refused.
 
 use std::collections::BTreeMap;
 

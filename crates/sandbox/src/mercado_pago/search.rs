@@ -1,5 +1,5 @@
-//! `GET /v1/payments/search`, with its documented traps: dates that are left out mean three months, windows are shorter than a
-//! year, dates have exactly three digits of milliseconds, and long lists are refused.
+//! `GET /v1/payments/search`, with its documented traps: dates that are left out mean three months, windows
+//! are shorter than a year, dates have exactly three digits of milliseconds, and long lists are refused.
 
 use std::collections::HashMap;
 

@@ -50,7 +50,8 @@ pub(super) fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
     }))
 }
 
-/// The seller whose token it is, unless a fault strikes first. A token in the query is none: it would be in every log.
+/// The seller whose token it is, unless a fault strikes first. A token in the query is none: it would be in
+/// every log.
 pub(super) fn seller(state: &State, request: &HttpRequest) -> Result<i64, Box<HttpResponse>> {
     let fault = state.book().draw();
     match fault {

@@ -1,7 +1,8 @@
-//! Webhooks: signed as documented, sent again while they are not answered with 200 or 201, and misbehaving on command.
+//! Webhooks: signed as documented, sent again while they are not answered with 200 or 201, and misbehaving on
+//! command.
 //!
-//! Source: Mercado Pago, "Webhooks": the manifest `id:...;request-id:...;ts:...;`, 22 seconds for an answer, 15 minutes between
-//! the first tries.
+//! Source: Mercado Pago, "Webhooks": the manifest `id:...;request-id:...;ts:...;`, 22 seconds for an answer,
+//! 15 minutes between the first tries.
 
 use std::time::Duration;
 
@@ -82,8 +83,8 @@ impl MercadoPago {
         self.state.book().deliveries.len()
     }
 
-    /// Sends the webhooks that are due, in this order or the reverse, and says how each was answered. One that is not taken is
-    /// due again 15 minutes later.
+    /// Sends the webhooks that are due, in this order or the reverse, and says how each was answered. One
+    /// that is not taken is due again 15 minutes later.
     ///
     /// # Errors
     /// When no client can be built.

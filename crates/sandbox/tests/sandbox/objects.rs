@@ -1,5 +1,5 @@
-//! Custom conversions and audiences: what Meta takes, and what it refuses, by code. Rules and codes are those of its documentation and
-//! of public reports, not of any client here.
+//! Custom conversions and audiences: what Meta takes, and what it refuses, by code. Rules and codes are those
+//! of its documentation and of public reports, not of any client here.
 
 use rastro_sandbox::{AdAccess, AdAccount, Sandbox, SandboxConfig};
 use reqwest::{Client, Method};

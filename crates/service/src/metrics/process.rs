@@ -62,8 +62,8 @@ fn resident_bytes(status: &str) -> Option<i64> {
     Some(value.trim().strip_suffix(" kB")?.parse::<i64>().ok()? * 1024)
 }
 
-/// `utime` + `stime` of `/proc/<pid>/stat`, its fields 14 and 15 (proc(5)). Field 2 is the command in brackets
-/// and may itself hold blanks and brackets, so counting starts after the last bracket.
+/// `utime` + `stime` of `/proc/<pid>/stat`, its fields 14 and 15 (proc(5)). Field 2 is the command in
+/// brackets and may itself hold blanks and brackets, so counting starts after the last bracket.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, after_command) = stat.rsplit_once(')')?;
     let mut from_field_3 = after_command.split_ascii_whitespace();

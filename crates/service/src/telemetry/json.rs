@@ -52,7 +52,8 @@ where
     }
 }
 
-/// The recorded trace of the span that is entered: the tracing layer makes it OpenTelemetry's current context.
+/// The recorded trace of the span that is entered: the tracing layer makes it OpenTelemetry's current
+/// context.
 fn current_trace_id() -> Option<TraceId> {
     Context::map_current(|context| {
         let span = context.span();

@@ -194,7 +194,8 @@ fn spans_below_info_and_of_the_exporters_own_client_are_not_traced() {
     fn metadata(span: &tracing::Span) -> &'static Metadata<'static> {
         span.metadata().unwrap()
     }
-    // Metadata is there even when nobody listens only if the level is not compiled out, which nothing here does.
+    // Metadata is there even when nobody listens only if the level is not compiled out, which nothing here
+    // does.
     let (dispatch, telemetry) = dispatch("test", &config(LogFormat::Json, "trace"), std::io::sink).unwrap();
     tracing::dispatcher::with_default(&dispatch, || {
         assert!(is_traced(metadata(&info_span!("work"))));

@@ -1,8 +1,9 @@
 //! A trace's thread from one process to the next, as the text of a W3C `traceparent`: it fits in a database
 //! row, so that one trace runs from the request that brought an event to the one that delivers it.
 //!
-//! Take a `traceparent` only from where you trust: a recorded one makes this service record, too, whatever its
-//! `sample_ratio`. `tracestate` is not carried. Source: W3C Trace Context, section 3.2 (traceparent header).
+//! Take a `traceparent` only from where you trust: a recorded one makes this service record, too, whatever
+//! its `sample_ratio`. `tracestate` is not carried. Source: W3C Trace Context, section 3.2 (traceparent
+//! header).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! Keys as people keep them: made here and shown once, listed, revoked; each change with its entry in the log.
+//! Keys as people keep them: made here and shown once, listed, revoked; each change with its entry in the
+//! log.
 
 use std::fmt;
 
@@ -197,8 +198,8 @@ impl fmt::Display for KnownApiKey {
 }
 
 impl Store {
-    /// The keys of one dataset (those for all datasets are not among them), or all keys; the newest first, revoked ones too. One
-    /// that this program cannot read is left out, logged and counted.
+    /// The keys of one dataset (those for all datasets are not among them), or all keys; the newest first,
+    /// revoked ones too. One that this program cannot read is left out, logged and counted.
     pub async fn api_keys(&self, dataset: Option<DatasetId>) -> Result<Vec<KnownApiKey>, StoreError> {
         let mut keys = api_keys::table
             .select(COLUMNS)
@@ -288,7 +289,8 @@ impl Store {
         Ok(made.map(|known| (known, fresh.key)))
     }
 
-    /// Revokes a key, by order of `who`: it opens nothing any more. `None`: there is no such key. One that is revoked stays so.
+    /// Revokes a key, by order of `who`: it opens nothing any more. `None`: there is no such key. One that is
+    /// revoked stays so.
     pub async fn revoke_api_key(&self, key_id: i64, who: &str) -> Result<Option<KnownApiKey>, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;

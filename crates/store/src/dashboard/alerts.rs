@@ -84,7 +84,8 @@ row! {
 }
 
 impl Store {
-    /// Alerts that fired, open ones first and then by time, at most so many. Those of the whole system are everybody's.
+    /// Alerts that fired, open ones first and then by time, at most so many. Those of the whole system are
+    /// everybody's.
     pub async fn fired_alerts(&self, dataset: Option<i64>, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
         let rows = sql_query(include_str!("../sql/dashboard/fired_alerts.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)

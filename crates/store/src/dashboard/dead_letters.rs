@@ -1,5 +1,6 @@
-//! Dead letters as a person decides about them: by cause, with their money and their deadline, and what came of earlier replays.
-//! Sending again is [`Store::retry_failed`], the same as of `POST /api/meta/retry-failed`.
+//! Dead letters as a person decides about them: by cause, with their money and their deadline, and what came
+//! of earlier replays. Sending again is [`Store::retry_failed`], the same as of `POST
+//! /api/meta/retry-failed`.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_query;
@@ -129,8 +130,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// The numbers of one group that Meta may still take, those closest to being too old first: what a replay names, so that it
-    /// replays what was seen.
+    /// The numbers of one group that Meta may still take, those closest to being too old first: what a replay
+    /// names, so that it replays what was seen.
     pub async fn dead_numbers(
         &self,
         group: (i64, &str, Option<i32>, Option<i32>),
@@ -153,7 +154,8 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.event_number).collect())
     }
 
-    /// Whether the cause of a group goes on: attempts of the last hour with the same code, and successes beside them.
+    /// Whether the cause of a group goes on: attempts of the last hour with the same code, and successes
+    /// beside them.
     pub async fn recurrence(&self, group: &DeadGroup) -> Result<Recurrence, StoreError> {
         let row = sql_query(include_str!("../sql/dashboard/recurrence.sql"))
             .bind::<BigInt, _>(group.dataset_id)

@@ -34,8 +34,8 @@ row! {
 }
 
 row! {
-    /// Where the events of today are, in one snapshot. In it: accepted = ready + in flight + waiting + dead + withheld +
-    /// delivered, but for events around midnight.
+    /// Where the events of today are, in one snapshot. In it: accepted = ready + in flight + waiting + dead +
+    /// withheld + delivered, but for events around midnight.
     pub Trail {
         accepted: BigInt => i64,
         duplicates: BigInt => i64,
@@ -301,7 +301,8 @@ impl Store {
             .await
     }
 
-    /// What was delivered from midnight until now, and until this minute of the same weekday one to four weeks ago.
+    /// What was delivered from midnight until now, and until this minute of the same weekday one to four
+    /// weeks ago.
     pub async fn sent_until_now(
         &self,
         dataset: Option<i64>,

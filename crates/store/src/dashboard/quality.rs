@@ -83,7 +83,8 @@ impl Store {
         Ok(rows)
     }
 
-    /// Has the next run of `monitor check` ask Meta, but at most once an hour. `false`: it was asked within the hour.
+    /// Has the next run of `monitor check` ask Meta, but at most once an hour. `false`: it was asked within
+    /// the hour.
     pub async fn ask_quality_again(&self, dataset: i64) -> Result<bool, StoreError> {
         let text = "UPDATE dataset_quality_fetches SET next_at = rastro_now() \
                     WHERE dataset_id = $1 AND asked_at < rastro_now() - interval '1 hour'";

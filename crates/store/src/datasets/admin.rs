@@ -167,7 +167,8 @@ async fn find_to_change(
 }
 
 impl Store {
-    /// Every dataset, retired ones too, by its name. A row that this program cannot read is left out, logged and counted.
+    /// Every dataset, retired ones too, by its name. A row that this program cannot read is left out, logged
+    /// and counted.
     pub async fn datasets(&self) -> Result<Vec<KnownDataset>, StoreError> {
         let rows: Vec<Row> = datasets::table
             .select(COLUMNS)
@@ -227,8 +228,8 @@ impl Store {
             .await
     }
 
-    /// Changes a dataset's settings, by order of `who`, and says how it is now. What stays the same is not logged. `None`: there is
-    /// no such dataset.
+    /// Changes a dataset's settings, by order of `who`, and says how it is now. What stays the same is not
+    /// logged. `None`: there is no such dataset.
     pub async fn change_dataset(
         &self,
         id: DatasetId,
@@ -293,10 +294,10 @@ impl Store {
             .await
     }
 
-    /// Creates the dataset or brings it to these settings and this token, by order of the configuration. Of one that exists, stays
-    /// what no seed knows: the purchase source, the time zone, the events of leads, their
-    /// value and whether clicks are remembered. What is not the same is logged; what Meta
-    /// said of the old token is not said of the new one.
+    /// Creates the dataset or brings it to these settings and this token, by order of the configuration. Of
+    /// one that exists, stays what no seed knows: the purchase source, the time zone, the events of leads,
+    /// their value and whether clicks are remembered. What is not the same is logged; what Meta said of the
+    /// old token is not said of the new one.
     pub async fn put_dataset(&self, dataset: &Dataset) -> Result<(), StoreError> {
         let id = dataset.id;
         let mut connection = self.connection().await?;
@@ -361,13 +362,14 @@ impl Store {
         log(connection, RESEED, "dataset.token", dataset.id, detail).await
     }
 
-    /// Ends a dataset, by order of `who`: from now on its keys open nothing. What was accepted is still sent. `None`: there is no
-    /// such dataset. One that is retired stays so.
+    /// Ends a dataset, by order of `who`: from now on its keys open nothing. What was accepted is still sent.
+    /// `None`: there is no such dataset. One that is retired stays so.
     pub async fn retire_dataset(&self, id: DatasetId, who: &str) -> Result<Option<KnownDataset>, StoreError> {
         self.turn(id, true, who).await
     }
 
-    /// Takes a dataset's end back, by order of `who`: its keys that were not revoked open again. `None`: there is no such dataset.
+    /// Takes a dataset's end back, by order of `who`: its keys that were not revoked open again. `None`:
+    /// there is no such dataset.
     pub async fn restore_dataset(
         &self,
         id: DatasetId,

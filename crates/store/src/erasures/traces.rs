@@ -68,8 +68,8 @@ struct OrderRow {
     event_number: Option<i64>,
 }
 
-/// The leads of whoever is named, and those that name the same person: by an e-mail or a CPF that one of them says. A phone may be a
-/// household's, and leads on only where it was given, or is of the lead that was.
+/// The leads of whoever is named, and those that name the same person: by an e-mail or a CPF that one of them
+/// says. A phone may be a household's, and leads on only where it was given, or is of the lead that was.
 async fn leads_of(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,
@@ -183,8 +183,9 @@ impl Store {
         Ok(traces)
     }
 
-    /// Under which hashes whoever left this form stands in events that somebody else sent: the e-mail's, and of the lead
-    /// that was named the phone's. Nothing of a form that does not open: the rest of the person is still to be erased.
+    /// Under which hashes whoever left this form stands in events that somebody else sent: the e-mail's, and
+    /// of the lead that was named the phone's. Nothing of a form that does not open: the rest of the person
+    /// is still to be erased.
     fn hashes_of(
         &self,
         dataset: DatasetId,

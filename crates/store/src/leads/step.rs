@@ -49,8 +49,8 @@ pub struct LeadStep {
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stepped {
-    /// `None`: nothing was to be sent, or it was offered before, or the person was erased meanwhile. Not changed: the lead was
-    /// there already.
+    /// `None`: nothing was to be sent, or it was offered before, or the person was erased meanwhile. Not
+    /// changed: the lead was there already.
     Now {
         changed: bool,
         acceptance: Option<Acceptance>,
@@ -94,8 +94,9 @@ struct Place {
 }
 
 impl Place {
-    /// Whether the event may still be stored. It was made of what the lead was before this transaction: the person may have been
-    /// erased meanwhile, or be about to be, which [`crate::erasures`] says by `ads_refused` before it looks for events.
+    /// Whether the event may still be stored. It was made of what the lead was before this transaction: the
+    /// person may have been erased meanwhile, or be about to be, which [`crate::erasures`] says by
+    /// `ads_refused` before it looks for events.
     fn still_allows(&self, event: &NewEvent) -> bool {
         !self.is_erased && (event.withheld || !self.ads_refused)
     }
@@ -153,8 +154,9 @@ impl Store {
         }))
     }
 
-    /// Moves a lead on and offers its event, in one commit; `answer` is what is kept under the idempotency key. What is refused
-    /// keeps no key. Whoever moves the same lead meanwhile waits, and then sees where it is.
+    /// Moves a lead on and offers its event, in one commit; `answer` is what is kept under the idempotency
+    /// key. What is refused keeps no key. Whoever moves the same lead meanwhile waits, and then sees where it
+    /// is.
     pub async fn move_lead(
         &self,
         step: &LeadStep,

@@ -1,4 +1,5 @@
-//! The books in the open: where the Purchase of each payment is, and what comparing with the payment provider found.
+//! The books in the open: where the Purchase of each payment is, and what comparing with the payment provider
+//! found.
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz};
@@ -113,7 +114,8 @@ pub struct RecentFinding {
 }
 
 impl Store {
-    /// Payments of a currency that were approved in the period, more than half an hour ago, by where their Purchase is.
+    /// Payments of a currency that were approved in the period, more than half an hour ago, by where their
+    /// Purchase is.
     pub async fn purchase_places(
         &self,
         filter: &RevenueFilter,

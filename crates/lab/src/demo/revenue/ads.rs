@@ -1,5 +1,5 @@
-//! The invented campaigns, how people come by them, and what they cost: at Meta as its Insights tell it, at Google as its
-//! interface exports it. A day's figures are the same whenever they are asked for.
+//! The invented campaigns, how people come by them, and what they cost: at Meta as its Insights tell it, at
+//! Google as its interface exports it. A day's figures are the same whenever they are asked for.
 
 use std::fmt::Write;
 

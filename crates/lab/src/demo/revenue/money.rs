@@ -1,4 +1,5 @@
-//! The account of the money: what was paid at Mercado Pago, by its own books; what is in ours; what Meta was told.
+//! The account of the money: what was paid at Mercado Pago, by its own books; what is in ours; what Meta was
+//! told.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -39,7 +40,8 @@ pub struct Money {
 }
 
 impl Money {
-    /// What Mercado Pago's own books and Meta's say of the same orders. `taken_from_ms`: what was paid earlier is too old for Meta.
+    /// What Mercado Pago's own books and Meta's say of the same orders. `taken_from_ms`: what was paid
+    /// earlier is too old for Meta.
     pub fn of(
         told: &[Told],
         taken_from_ms: i64,

@@ -1,5 +1,5 @@
-//! The invented half year before the demo: who wrote by which campaign, and who paid what and when. The same on every day of the
-//! same seed. Order numbers begin with `demo-`, so nobody takes them for real ones.
+//! The invented half year before the demo: who wrote by which campaign, and who paid what and when. The same
+//! on every day of the same seed. Order numbers begin with `demo-`, so nobody takes them for real ones.
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -12,8 +12,8 @@ const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 /// How far back it goes, in days.
 pub const DAYS: i64 = 182;
-/// Meta takes events for seven days. What is paid so close to that limit is left out, so that the account does not depend on how
-/// long the demo takes.
+/// Meta takes events for seven days. What is paid so close to that limit is left out, so that the account
+/// does not depend on how long the demo takes.
 const TAKEN_DAYS: i64 = 7;
 const MARGIN_MS: i64 = 2 * HOUR_MS;
 /// In cents.

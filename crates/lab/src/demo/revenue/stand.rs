@@ -1,4 +1,5 @@
-//! The stand-ins for Meta and Mercado Pago as the demo plays them: the clock, the ad account, buyers, the seller and the bank.
+//! The stand-ins for Meta and Mercado Pago as the demo plays them: the clock, the ad account, buyers, the
+//! seller and the bank.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -66,7 +67,8 @@ impl Stand {
         Ok(())
     }
 
-    /// The Purchases that came, each once, with their order numbers and values in cents. The second: how many came again.
+    /// The Purchases that came, each once, with their order numbers and values in cents. The second: how many
+    /// came again.
     pub async fn purchases(&mut self, orders: &str) -> anyhow::Result<(Vec<(String, i64)>, u64)> {
         let events = ask(&mut self.meta, "GET", "/sandbox/events", &Value::Null).await?;
         let (mut purchases, mut again) = (Vec::new(), 0);

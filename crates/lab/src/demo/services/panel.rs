@@ -1,4 +1,5 @@
-//! The demo's dashboard: thirty days of invented history, `monitor check` every minute, the page, a key, and a picture of it.
+//! The demo's dashboard: thirty days of invented history, `monitor check` every minute, the page, a key, and
+//! a picture of it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,8 +25,8 @@ pub struct Panel {
 }
 
 impl Running {
-    /// Fills the history where there is none, and starts the pages. After the account: what is invented here is no event of the
-    /// stream.
+    /// Fills the history where there is none, and starts the pages. After the account: what is invented here
+    /// is no event of the stream.
     pub async fn start_panel(&self) -> anyhow::Result<Panel> {
         heading("dashboard");
         let store = self.store()?;

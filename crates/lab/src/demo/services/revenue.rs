@@ -1,4 +1,5 @@
-//! The processes and commands of the revenue story: Mercado Pago's stand-in, the attribution service, and what is done by hand.
+//! The processes and commands of the revenue story: Mercado Pago's stand-in, the attribution service, and
+//! what is done by hand.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -35,8 +36,8 @@ pub(super) fn at_mercado_pago(secrets: &Secrets, listen: SocketAddr) -> [String;
 }
 
 impl Running {
-    /// Plays the half year before, if it was not played yet, connects the account with all that it was paid, imports spend, and
-    /// starts the service.
+    /// Plays the half year before, if it was not played yet, connects the account with all that it was paid,
+    /// imports spend, and starts the service.
     pub async fn begin_revenue(&self, run: &str, now_ms: i64) -> anyhow::Result<Story> {
         let dataset = self.secrets.dataset_id.parse().context("the demo's dataset")?;
         // Letters alone: a reference of many digits would be taken for somebody's number, and not be kept.

@@ -1,4 +1,5 @@
-//! Amounts of days, weeks or months as columns, with what was spent as a stroke, and what is expected as an outline.
+//! Amounts of days, weeks or months as columns, with what was spent as a stroke, and what is expected as an
+//! outline.
 
 use maud::{Markup, html};
 
@@ -16,7 +17,8 @@ pub struct Column {
     pub value: Option<f64>,
     /// A stroke at this height.
     pub mark: Option<f64>,
-    /// What it is expected to be in the end, drawn as an outline above the value, or as a point if there is no value.
+    /// What it is expected to be in the end, drawn as an outline above the value, or as a point if there is
+    /// no value.
     pub expected: Option<f64>,
     /// Between which it is expected.
     pub interval: Option<(f64, f64)>,
@@ -89,8 +91,8 @@ pub fn columns(lang: Lang, chart: Columns<'_>, amount: &dyn Fn(f64) -> String) -
     }
 }
 
-/// What is there for good, and what was spent, as two shapes that are stretched to the chart's width: a column of its own for each
-/// would be most of a page.
+/// What is there for good, and what was spent, as two shapes that are stretched to the chart's width: a
+/// column of its own for each would be most of a page.
 fn bars(columns: &[Column], wide: f64, y: &dyn Fn(f64) -> f64) -> Markup {
     let mut there = String::new();
     let mut spent = String::new();

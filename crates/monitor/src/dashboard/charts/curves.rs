@@ -1,4 +1,5 @@
-//! A few lines in one chart, told apart by the shape of their marks as well as by colour, with what is not over yet dashed.
+//! A few lines in one chart, told apart by the shape of their marks as well as by colour, with what is not
+//! over yet dashed.
 
 use maud::{Markup, html};
 

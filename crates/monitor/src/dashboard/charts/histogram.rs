@@ -1,5 +1,5 @@
-//! How long Meta takes to answer, as a distribution: bars by bucket, percentiles drawn in, unanswered requests counted as
-//! slower than all.
+//! How long Meta takes to answer, as a distribution: bars by bucket, percentiles drawn in, unanswered
+//! requests counted as slower than all.
 
 use maud::{Markup, html};
 
@@ -35,7 +35,8 @@ pub struct Percentile {
     pub ms: f64,
 }
 
-/// The percentile of a share from 0 to 1, interpolated inside its bucket. `None`: it is beyond the last limit, or never came.
+/// The percentile of a share from 0 to 1, interpolated inside its bucket. `None`: it is beyond the last
+/// limit, or never came.
 pub fn percentile(histogram: &Histogram<'_>, share: f64) -> Option<Percentile> {
     let total = histogram.total();
     if total == 0 {

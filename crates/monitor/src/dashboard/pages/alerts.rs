@@ -1,4 +1,5 @@
-//! Alertas: what is open and what to do about it, what was, how each rule behaves, and how often it would fire with another number.
+//! Alertas: what is open and what to do about it, what was, how each rule behaves, and how often it would
+//! fire with another number.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
@@ -110,7 +111,8 @@ pub fn try_thresholds(
         .collect()
 }
 
-/// How many times in a row of hours a share was above the threshold. Hours with too little in them change nothing.
+/// How many times in a row of hours a share was above the threshold. Hours with too little in them change
+/// nothing.
 fn episodes(hours: &[HourRow], threshold: f64, least: i64, share: fn(&HourRow) -> (i64, i64)) -> usize {
     let (mut count, mut above, mut dataset) = (0, false, 0);
     for hour in hours {

@@ -1,5 +1,5 @@
-//! Why something failed, in words that an advertiser understands. Codes are those of Meta's Conversions API; what is not known
-//! here is said by class, with Meta's own words beside it.
+//! Why something failed, in words that an advertiser understands. Codes are those of Meta's Conversions API;
+//! what is not known here is said by class, with Meta's own words beside it.
 
 use rastro_store::dashboard::DeadGroup;
 

@@ -1,5 +1,6 @@
-//! Conjuntos: from nothing to the first event without SQL. Number and token, which Meta is asked about; keys, shown once; the
-//! script tag to copy; a test event, watched as it arrives. Then origins, keys and the test code of what is there.
+//! Conjuntos: from nothing to the first event without SQL. Number and token, which Meta is asked about; keys,
+//! shown once; the script tag to copy; a test event, watched as it arrives. Then origins, keys and the test
+//! code of what is there.
 
 mod view;
 
@@ -328,7 +329,8 @@ pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
     to(cx, id, "")
 }
 
-/// Stores one event under the dataset's test code, as if a server had sent it; a forwarder sends it as any other.
+/// Stores one event under the dataset's test code, as if a server had sent it; a forwarder sends it as any
+/// other.
 pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (id, lang, now) = (id_at(cx)?, cx.lang(), cx.frame.now);
     let dataset = cx.app.store.dataset(id).await?.ok_or(Failed::NotFound)?;

@@ -1,5 +1,5 @@
-//! Eventos parados: by cause in plain words, with money and deadline; a preview before anything is sent; one first, then all.
-//! What sends again is `Store::retry_failed`, the same as of `POST /api/meta/retry-failed`.
+//! Eventos parados: by cause in plain words, with money and deadline; a preview before anything is sent; one
+//! first, then all. What sends again is `Store::retry_failed`, the same as of `POST /api/meta/retry-failed`.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! Um evento: the event's passport. Found by any id it goes by; told as a trail from receipt to delivery, with what Meta said each
-//! time and the ids by which others find it. Payloads are for operators, and never with a whole fingerprint.
+//! Um evento: the event's passport. Found by any id it goes by; told as a trail from receipt to delivery,
+//! with what Meta said each time and the ids by which others find it. Payloads are for operators, and never
+//! with a whole fingerprint.
 
 mod story;
 

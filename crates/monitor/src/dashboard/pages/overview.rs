@@ -1,4 +1,5 @@
-//! Visão geral: one sentence that answers "is everything all right?", the trail of today with its account, and what it comes from.
+//! Visão geral: one sentence that answers "is everything all right?", the trail of today with its account,
+//! and what it comes from.
 
 mod data;
 mod sentence;

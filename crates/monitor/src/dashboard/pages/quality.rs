@@ -1,4 +1,5 @@
-//! Qualidade: Meta's score of each event beside our estimate, which keys events carry, and the one that should help most.
+//! Qualidade: Meta's score of each event beside our estimate, which keys events carry, and the one that
+//! should help most.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What the gateway refused at the door (422): of which events, for which field, and what is usually wrong with it. The events
-//! themselves are not stored.
+//! What the gateway refused at the door (422): of which events, for which field, and what is usually wrong
+//! with it. The events themselves are not stored.
 
 use maud::{Markup, html};
 use rastro_store::dashboard::RefusedAtDoor;

@@ -1,4 +1,5 @@
-//! Receita: what each real of advertising brought back, from lead to books. Until there is revenue or spend it says what to set up.
+//! Receita: what each real of advertising brought back, from lead to books. Until there is revenue or spend
+//! it says what to set up.
 //!
 //! [`request`] reads the address, [`data`] the store; every other file draws one part of the page.
 
@@ -41,8 +42,8 @@ pub async fn export(cx: &Cx<'_>) -> Result<Reply, Failed> {
     Ok(Reply::File(file))
 }
 
-/// What is asked for; `None`: there is nothing to ask. Of several datasets one is shown at a time: money of two businesses is no
-/// sum that anybody wants, and each has days of its own.
+/// What is asked for; `None`: there is nothing to ask. Of several datasets one is shown at a time: money of
+/// two businesses is no sum that anybody wants, and each has days of its own.
 async fn asked(cx: &Cx<'_>) -> Result<Option<Request>, Failed> {
     let (store, frame) = (&cx.app.store, &cx.frame);
     let chosen = match frame.dataset {

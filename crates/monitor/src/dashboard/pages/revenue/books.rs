@@ -1,4 +1,5 @@
-//! The books in the open: which payments Meta knows as a Purchase, and how Mercado Pago's sums and ours compare.
+//! The books in the open: which payments Meta knows as a Purchase, and how Mercado Pago's sums and ours
+//! compare.
 
 use maud::{Markup, html};
 use rastro_store::{FindingTotal, PurchasePlace, RecentFinding, ReconciledAccount};

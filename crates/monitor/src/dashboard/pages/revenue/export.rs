@@ -1,4 +1,5 @@
-//! The campaigns of the page as a file that spreadsheets open: separated and written as the language's spreadsheets expect.
+//! The campaigns of the page as a file that spreadsheets open: separated and written as the language's
+//! spreadsheets expect.
 
 use rastro_core::metrics::ratio;
 use rastro_store::{CampaignRevenue, Store, StoreError};
@@ -152,8 +153,8 @@ fn point(lang: Lang, text: String) -> String {
     }
 }
 
-/// Other people's text, so that no spreadsheet takes it for a formula: those begin with one of these, also behind spaces
-/// (OWASP, CSV injection). The apostrophe makes it text and is not shown.
+/// Other people's text, so that no spreadsheet takes it for a formula: those begin with one of these, also
+/// behind spaces (OWASP, CSV injection). The apostrophe makes it text and is not shown.
 fn harmless(text: &str) -> String {
     let clean: String = text
         .chars()

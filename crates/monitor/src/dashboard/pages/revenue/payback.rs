@@ -28,8 +28,8 @@ pub(super) struct Campaign<'a> {
 }
 
 impl Campaign<'_> {
-    /// The share of its cost that had come back until the end of each age, from 0. An age at which nobody bought has no row: nothing
-    /// came back in it.
+    /// The share of its cost that had come back until the end of each age, from 0. An age at which nobody
+    /// bought has no row: nothing came back in it.
     pub(super) fn shares(&self, cash: Cash<'_>) -> Vec<f64> {
         let oldest = self.ages.last().map_or(-1, |age| age.age_months);
         (0..=oldest)
@@ -78,8 +78,8 @@ fn of_campaign(ages: &[&CampaignAge], cash: Cash<'_>) -> Payback {
     month.map_or(Payback::NotYet, |age| Payback::Month(age.age_months))
 }
 
-/// Of all customers: the first age at which the cohorts that have lived through it had brought what their months cost.
-/// `newest`: the month that is not over.
+/// Of all customers: the first age at which the cohorts that have lived through it had brought what their
+/// months cost. `newest`: the month that is not over.
 pub(super) fn of_cohorts(rows: &[CohortAge], newest: chrono::NaiveDate, cash: Cash<'_>) -> Payback {
     let known: Vec<&CohortAge> = rows.iter().filter(|row| row.spend_micros > 0).collect();
     let customers: i64 = known
@@ -150,7 +150,8 @@ mod tests {
             cohort("10", 1, 20, 1_000, 300),
             cohort("11", 0, 20, 1_000, 5_000),
         ];
-        // Age 0: both, 1,000 of 2,000. Age 1: September alone, 900 of 1,000. Age 2: nobody has lived through it.
+        // Age 0: both, 1,000 of 2,000. Age 1: September alone, 900 of 1,000. Age 2: nobody has lived through
+        // it.
         assert_eq!(of_cohorts(&rows, november, CASH), Payback::NotYet);
         let december = "2026-12-01".parse().unwrap();
         // Age 0: 6,000 of 3,000, as November is over.

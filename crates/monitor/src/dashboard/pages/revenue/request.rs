@@ -1,5 +1,5 @@
-//! What the address asks for. What cannot be is left out and said, never an error page: a link that somebody was sent still shows
-//! something.
+//! What the address asks for. What cannot be is left out and said, never an error page: a link that somebody
+//! was sent still shows something.
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use rastro_core::attribution::Model;

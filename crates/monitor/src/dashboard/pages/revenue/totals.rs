@@ -60,7 +60,8 @@ impl Totals {
         ratio(self.net_minor, cash.of_micros(self.spend_micros))
     }
 
-    /// Spend over new customers that are credited to ads. `None`: nothing was spent, or there are too few of them.
+    /// Spend over new customers that are credited to ads. `None`: nothing was spent, or there are too few of
+    /// them.
     pub(super) fn cost_per_customer(&self, cash: Cash<'_>) -> Option<i64> {
         cost(cash, self.spend_micros, self.paid_customers)
     }

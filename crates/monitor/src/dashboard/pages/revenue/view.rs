@@ -1,4 +1,5 @@
-//! The page as a whole: the sentence that answers, what can be chosen, the six numbers, and the order of the rest.
+//! The page as a whole: the sentence that answers, what can be chosen, the six numbers, and the order of the
+//! rest.
 
 use maud::{Markup, html};
 use rastro_core::attribution::Model;
