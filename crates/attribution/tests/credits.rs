@@ -8,6 +8,7 @@ use std::process::Command;
 use attribution::config::Config;
 use attribution::crediting::Crediting;
 use attribution::spend_import::{Import, import};
+use futures_util::future::join_all;
 use rastro_core::dataset::DatasetId;
 use rastro_core::spend::{Format, Reading};
 use rastro_service::shutdown::Shutdown;
@@ -168,6 +169,10 @@ async fn the_second_implementation_agrees_to_the_cent() {
         shop.agrees("daily", &shop.rows(columns, "FROM campaign_daily").await);
         let columns = "day, gross_minor, net_minor, fee_minor";
         shop.agrees("revenue", &shop.rows(columns, "FROM revenue_daily").await);
+        // However many make them at the same moment.
+        let today = NOW[..10].parse().unwrap();
+        let at_once = (0..8).map(|_| shop.store.make_cohorts(dataset(), today));
+        assert!(join_all(at_once).await.iter().all(Result::is_ok));
         let columns = "cohort, age_months, customers, orders,
             (coalesce(acquisition_spend, 0) * 1000000)::bigint, (cumulative_profit * 100)::bigint,
             (lifetime_value * 100)::bigint";

@@ -129,6 +129,8 @@ impl Store {
                     .execute(connection)
                     .await?;
                 for statement in [
+                    // Whoever makes them at the same moment waits: what both delete and insert would be there twice.
+                    "SELECT 1 FROM datasets WHERE dataset_id = $1 FOR NO KEY UPDATE",
                     "DELETE FROM cohort_monthly WHERE dataset_id = $1",
                     "DELETE FROM campaign_cohorts WHERE dataset_id = $1",
                 ] {
