@@ -72,15 +72,9 @@ impl Scene {
             FaultKind::ForwarderFrozen => self.fleet.forwarders[target].lock().await.freeze(lasts).await,
             FaultKind::PostgresCrashed => self.stop_postgres(Cluster::crash, lasts).await,
             FaultKind::PostgresRestarted => self.stop_postgres(Cluster::stop, lasts).await,
-            FaultKind::BackendsTerminated => {
-                let sql = connect_within(self.cluster.url(), PATIENCE).await?;
-                let cut = sql.batch_execute(books::TERMINATE_BACKENDS).await;
-                cut.context("connections could not be cut")
-            }
+            FaultKind::BackendsTerminated => self.tell_postgres(books::TERMINATE_BACKENDS).await.map(drop),
             FaultKind::TransactionLeftOpen => {
-                let sql = connect_within(self.cluster.url(), PATIENCE).await?;
-                let opened = sql.batch_execute(books::OPEN_TRANSACTION).await;
-                opened.context("no transaction could be begun")?;
+                let _open = self.tell_postgres(books::OPEN_TRANSACTION).await?;
                 tokio::time::sleep(lasts).await;
                 Ok(())
             }
@@ -105,6 +99,21 @@ impl Scene {
                 tokio::time::sleep(lasts).await;
                 self.sandbox.clear_fault(set);
                 Ok(())
+            }
+        }
+    }
+
+    /// Says something to the database, and returns the connection. Another fault may cut it in the middle: then again.
+    async fn tell_postgres(&self, statement: &str) -> anyhow::Result<tokio_postgres::Client> {
+        let began = Instant::now();
+        loop {
+            let sql = connect_within(self.cluster.url(), PATIENCE).await?;
+            match sql.batch_execute(statement).await {
+                Ok(()) => return Ok(sql),
+                Err(error) if began.elapsed() > PATIENCE => {
+                    return Err(error).context("the database could not be told");
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
     }

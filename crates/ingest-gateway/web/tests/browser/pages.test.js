@@ -133,7 +133,7 @@ test('landing page', { skip }, async (t) => {
     const pixel = await page.evaluate(() => pixelSent);
     assert.equal(pixel.find(({ name }) => name == 'Lead').eventID, lead.event.event_id);
     assert.ok(pixel.every(({ eventID, dl }) => eventID && !/email/.test(dl)));
-    assert.equal(pixel.filter(({ name }) => name == 'PageView').length, 2);
+    assert.equal(pixel.filter(({ name }) => name == 'PageView').length, 2, JSON.stringify(pixel));
   });
 
   await world.scene(
