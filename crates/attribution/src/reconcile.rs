@@ -82,16 +82,13 @@ pub async fn round(
             }
             match compare_if_due(payments, config, &account, kind, shutdown).await {
                 Ok(()) | Err(CompareError::Lost) => {}
-                // It goes on where it was, when its lease is over.
-                Err(error) => {
-                    warn!(
-                        "the {} comparison of account {} was interrupted: {}",
-                        kind.as_str(),
-                        account.account_id,
-                        ErrorChain(&error)
-                    );
-                    break;
-                }
+                // It goes on where it was, when its lease is over; and keeps no other from being made.
+                Err(error) => warn!(
+                    "the {} comparison of account {} was interrupted: {}",
+                    kind.as_str(),
+                    account.account_id,
+                    ErrorChain(&error)
+                ),
             }
         }
     }

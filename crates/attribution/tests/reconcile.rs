@@ -252,6 +252,83 @@ async fn long_lists_are_compared_in_slices_and_an_interrupted_comparison_goes_on
     );
 }
 
+/// Makes every comparison stop at this payment, until [`go_on`].
+async fn stop_at(shop: &Shop, id: &str) {
+    let stop = format!(
+        "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'interrupted'; END $$;
+         CREATE TRIGGER stop BEFORE INSERT OR UPDATE ON payments FOR EACH ROW WHEN (new.payment_id = '{id}')
+            EXECUTE FUNCTION stop()"
+    );
+    shop.world.database.execute(&stop).await;
+}
+
+async fn go_on(shop: &Shop) {
+    let go_on = "DROP TRIGGER stop ON payments; DROP FUNCTION stop();
+         UPDATE reconciliation_runs SET lease_until = rastro_now() WHERE state = 'running'";
+    shop.world.database.execute(go_on).await;
+}
+
+#[tokio::test]
+async fn a_payment_that_moves_while_its_comparison_is_interrupted_is_in_the_sums_as_it_was_found() {
+    let shop = Shop::start().await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    let (config, shutdown) = (shop.config.reconcile.clone(), Shutdown::new());
+    let first = shop.mercado_pago.create(SELLER, &pix(1_000, "1"));
+    shop.mercado_pago.pay(&first);
+    shop.advance(HOUR).await;
+    let second = shop.mercado_pago.create(SELLER, &pix(2_000, "2"));
+    shop.mercado_pago.pay(&second);
+    shop.advance(HOUR).await;
+    stop_at(&shop, &second).await;
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    assert_eq!(shop.book(&first).await, ["approval 1000 10"]);
+    assert_eq!(sums(&shop).await, "running 0 0 0 0 0 0", "the newest: weekly");
+
+    // The refund is later than the window: the hourly comparison does not see the payment again.
+    shop.mercado_pago.refund(&first, 400);
+    go_on(&shop).await;
+    reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap();
+    let runs =
+        "SELECT string_agg(concat_ws(' ', kind, state, remote_count, remote_minor, local_count, local_minor,
+        after_minor, difference_minor), ', ' ORDER BY run_id) FROM reconciliation_runs";
+    assert_eq!(
+        shop.value(runs).await,
+        "hourly complete 2 3000 0 0 3000 3000, nightly complete 2 2600 2 3000 2600 -400, \
+         weekly complete 2 2600 2 2600 2600 0"
+    );
+}
+
+#[tokio::test]
+async fn a_difference_that_comes_up_while_its_comparison_is_interrupted_is_found() {
+    let shop = Shop::start().await;
+    let first = shop.mercado_pago.create(SELLER, &pix(1_000, "1"));
+    shop.deliver().await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    shop.advance(HOUR).await;
+    let second = shop.mercado_pago.create(SELLER, &pix(2_000, "2"));
+    shop.mercado_pago.pay(&second);
+    shop.mercado_pago
+        .set_status(&first, "in_process", "pending_contingency");
+    stop_at(&shop, &second).await;
+    reconcile::compare_now(&shop.payments, &shop.account, 35, &Shutdown::new())
+        .await
+        .unwrap_err();
+    assert_eq!(of(&shop, &first).await, ["status_drift 0 applied"]);
+
+    shop.mercado_pago.pay(&first);
+    go_on(&shop).await;
+    compare(&shop).await;
+    assert_eq!(
+        of(&shop, &first).await,
+        ["status_drift 1000 applied", "unattributed 0 listed"]
+    );
+    assert_eq!(sums(&shop).await, "complete 2 3000 1 0 3000 3000");
+}
+
 #[tokio::test]
 async fn the_hourly_sweep_brings_in_what_no_webhook_told_and_goes_on_from_where_it_was() {
     let mut shop = Shop::start().await;

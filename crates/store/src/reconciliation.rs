@@ -66,13 +66,12 @@ pub struct Comparison {
     fence: i64,
 }
 
-/// The sums of a slice, in the account's currency.
+/// The sums of a slice, in the account's currency. What differed is summed from its findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SliceSums {
-    pub remote_count: i64,
-    pub remote_minor: i64,
-    pub local_count: i64,
-    pub local_minor: i64,
+    /// Payments whose revenue is the same there and here.
+    pub equal_count: i64,
+    pub equal_minor: i64,
     /// What the books say when the slice is done.
     pub after_minor: i64,
 }
@@ -146,6 +145,16 @@ pub struct Finding {
     pub action: FindingAction,
     /// Without personal data.
     pub detail: String,
+    /// Where the slice of the comparison begins that it was made in. `None`: of a report, which has none.
+    pub slice_from: Option<DateTime<Utc>>,
+}
+
+impl Finding {
+    /// Whether its payment is in the sums of its slice by this finding: [`Store::count_slice`] says the same.
+    pub fn is_counted(&self) -> bool {
+        self.remote_minor != self.local_minor
+            || matches!(self.kind, FindingKind::MissingRemote | FindingKind::MissingLocal)
+    }
 }
 
 /// A payment as it is stored, with what is booked of it.
@@ -289,13 +298,6 @@ impl Store {
         kind: ComparisonKind,
         lease_seconds: i64,
     ) -> Result<Option<Comparison>, StoreError> {
-        // A payment that was found and has left the window since is in no sum any more: such a run never ends.
-        sql_query(include_str!("sql/give_up_comparison.sql"))
-            .bind::<BigInt, _>(dataset.as_i64())
-            .bind::<BigInt, _>(account_id)
-            .bind::<Text, _>(kind.as_str())
-            .execute(&mut self.connection().await?)
-            .await?;
         let row: Option<ComparisonRow> = sql_query(include_str!("sql/resume_comparison.sql"))
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<BigInt, _>(account_id)
@@ -342,10 +344,8 @@ impl Store {
             .bind::<BigInt, _>(comparison.fence)
             .bind::<Timestamptz, _>(comparison.cursor)
             .bind::<Timestamptz, _>(until)
-            .bind::<BigInt, _>(sums.remote_count)
-            .bind::<BigInt, _>(sums.remote_minor)
-            .bind::<BigInt, _>(sums.local_count)
-            .bind::<BigInt, _>(sums.local_minor)
+            .bind::<BigInt, _>(sums.equal_count)
+            .bind::<BigInt, _>(sums.equal_minor)
             .bind::<BigInt, _>(sums.after_minor)
             .bind::<BigInt, _>(lease_seconds)
             .execute(&mut self.connection().await?)
@@ -415,36 +415,27 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.payment_id).collect())
     }
 
-    /// What this comparison has found of these payments before it was interrupted: their revenue there and
-    /// here, as it was then.
-    pub async fn differences_found(
-        &self,
-        comparison: &Comparison,
-        ids: &[&str],
-    ) -> Result<HashMap<String, (i64, i64)>, StoreError> {
+    /// Payments of the slice at the cursor that a finding counts already, made before the comparison was
+    /// interrupted; and whether that finding carries a difference.
+    pub async fn found_before(&self, comparison: &Comparison) -> Result<HashMap<String, bool>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = Text)]
             payment_id: String,
-            #[diesel(sql_type = BigInt)]
-            remote_minor: i64,
-            #[diesel(sql_type = BigInt)]
-            local_minor: i64,
+            #[diesel(sql_type = Bool)]
+            differs: bool,
         }
-        let rows: Vec<Row> = sql_query(
-            "SELECT payment_id, remote_minor, local_minor FROM reconciliation_findings
-             WHERE dataset_id = $1 AND run_id = $2 AND payment_id = ANY($3) AND remote_minor <> local_minor",
-        )
-        .bind::<BigInt, _>(comparison.dataset_id.as_i64())
-        .bind::<BigInt, _>(comparison.run_id)
-        .bind::<Array<Text>, _>(ids)
-        .load(&mut self.connection().await?)
-        .await?;
-        let found = |row: Row| (row.payment_id, (row.remote_minor, row.local_minor));
-        Ok(rows.into_iter().map(found).collect())
+        let rows: Vec<Row> = sql_query(include_str!("sql/found_before.sql"))
+            .bind::<BigInt, _>(comparison.dataset_id.as_i64())
+            .bind::<BigInt, _>(comparison.run_id)
+            .bind::<Timestamptz, _>(comparison.cursor)
+            .load(&mut self.connection().await?)
+            .await?;
+        let found = rows.into_iter().map(|row| (row.payment_id, row.differs));
+        Ok(found.collect())
     }
 
-    /// Keeps findings that change nothing in the books. One that was made before stays as it was.
+    /// Keeps findings that change nothing in the books. A difference that was found before stays as it was.
     pub async fn list_findings(&self, dataset: DatasetId, findings: &[Finding]) -> Result<(), StoreError> {
         add_findings(&*self.connection().await?, dataset, findings).await
     }
@@ -507,6 +498,7 @@ pub(crate) async fn add_findings(
         .bind::<Array<BigInt>, _>(of(findings, |finding| finding.local_minor))
         .bind::<Array<Text>, _>(of(findings, |finding| finding.action.as_str()))
         .bind::<Array<Text>, _>(of(findings, |finding| finding.detail.as_str()))
+        .bind::<Array<Nullable<Timestamptz>>, _>(of(findings, |finding| finding.slice_from))
         .prepared()
         .execute(&mut connection)
         .await?;

@@ -370,6 +370,7 @@ fn findings(account: &PaymentAccount, run_id: i64, told: &[Told]) -> Vec<Finding
                 local_minor,
                 action,
                 detail,
+                slice_from: None,
             });
         };
         if let Some((kind, remote, local, detail)) = told.difference(account) {

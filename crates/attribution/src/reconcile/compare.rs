@@ -1,6 +1,6 @@
 //! One slice of a comparison: each payment there against the same payment here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rastro_core::payment::{Books, Payment};
@@ -86,19 +86,22 @@ pub(super) async fn slice(
     }
 
     let missing = slice.missing_remote.clone();
-    let ids: Vec<&str> = remote
+    slice.found_before = store.found_before(comparison).await?;
+    let found_before: Vec<String> = slice.found_before.keys().cloned().collect();
+    // Those too that were found and are not in the window any more.
+    let ids: HashSet<&str> = remote
         .iter()
         .map(|payment| payment.id.as_str())
-        .chain(missing.iter().map(String::as_str))
+        .chain(missing.iter().chain(&found_before).map(String::as_str))
         .collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
     let before = store.local_payments(dataset, &ids).await?;
-    slice.found_before = store.differences_found(comparison, &ids).await?;
     for payment in &remote {
         slice.compare(payment, before.get(&payment.id)).await?;
     }
     for id in &missing {
         if let Some(local) = before.get(id) {
-            slice.count_missing_remote(local);
+            slice.find_missing_remote(local);
         }
     }
     let after = store.local_payments(dataset, &ids).await?;
@@ -111,8 +114,8 @@ struct Slice<'s> {
     payments: &'s Payments,
     account: &'s PaymentAccount,
     comparison: &'s Comparison,
-    /// Revenue there and here of those that an interrupted run had compared.
-    found_before: HashMap<String, (i64, i64)>,
+    /// Those that a finding of before an interruption counts, and whether it carries a difference.
+    found_before: HashMap<String, bool>,
     missing_remote: Vec<String>,
     /// Those that change nothing in the books; the others are kept with the change.
     findings: Vec<Finding>,
@@ -141,6 +144,7 @@ impl<'s> Slice<'s> {
             local_minor: sums.1,
             action: FindingAction::Listed,
             detail: detail.to_owned(),
+            slice_from: Some(self.comparison.cursor),
         }
     }
 
@@ -160,68 +164,57 @@ impl<'s> Slice<'s> {
         if books == Books::NotASale && local.is_none() {
             return Ok(());
         }
-        let mut remote_minor = listed.recognised_minor();
         let local_minor = local.map_or(0, |local| local.booked_minor);
-        // A webhook was faster than the list.
-        if local.is_some_and(|local| listed.updated_at < local.updated_at) {
-            self.count(listed, local_minor, local_minor, true);
+        if differences(listed, local, books, self.account).is_none() {
+            self.count_equal(listed, local_minor);
             return Ok(());
         }
-        if let Some(kinds) = differences(listed, local, books, self.account) {
-            let payment = match self.payments.read(self.account, &listed.id).await {
-                Ok(payment) => payment,
-                Err(
-                    FollowError::Read(
-                        ReadError::NotFound | ReadError::Invalid(_) | ReadError::Refused { .. },
-                    )
-                    | FollowError::OtherAccount,
-                ) => {
-                    self.list(
-                        &listed.id,
-                        FindingKind::Unreadable,
-                        (0, 0),
-                        "it is listed and cannot be read",
-                    );
-                    self.count(listed, local_minor, local_minor, local.is_some());
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            remote_minor = payment.recognised_minor();
-            let is_summed = self.is_summed(&payment);
-            let findings = self.applied(&payment, &kinds, is_summed, (remote_minor, local_minor));
-            let kept = findings.len();
-            let applied = self
-                .payments
-                .apply(self.account, &payment, Discovery::Sweep, None, findings)
-                .await?;
-            self.payments
-                .metrics
-                .findings
-                .inc_by(u64::try_from(kept).unwrap_or_default());
-            if applied.became_purchase && local.is_some_and(was_paid) {
-                let mut resent = self.finding(&listed.id, FindingKind::ConversionGap, (0, 0), "sent now");
-                resent.action = FindingAction::Resent;
-                self.findings.push(resent);
+        let payment = match self.payments.read(self.account, &listed.id).await {
+            Ok(payment) => payment,
+            Err(
+                FollowError::Read(ReadError::NotFound | ReadError::Invalid(_) | ReadError::Refused { .. })
+                | FollowError::OtherAccount,
+            ) => {
+                self.list(
+                    &listed.id,
+                    FindingKind::Unreadable,
+                    (0, 0),
+                    "it is listed and cannot be read",
+                );
+                self.count_equal(listed, local_minor);
+                return Ok(());
             }
+            Err(error) => return Err(error.into()),
+        };
+        // What was read, since it may be newer than what was listed.
+        let books = payment.books(self.account.live_mode);
+        let kinds = differences(&payment, local, books, self.account).unwrap_or_default();
+        let findings = self.applied(&payment, &kinds, local_minor);
+        if !findings.iter().any(Finding::is_counted) {
+            self.count_equal(&payment, local_minor);
         }
-        self.count(listed, remote_minor, local_minor, local.is_some());
+        let kept = u64::try_from(findings.len()).unwrap_or_default();
+        let applied = self
+            .payments
+            .apply(self.account, &payment, Discovery::Sweep, None, findings)
+            .await?;
+        self.payments.metrics.findings.inc_by(kept);
+        if applied.became_purchase && local.is_some_and(was_paid) {
+            let mut resent = self.finding(&listed.id, FindingKind::ConversionGap, (0, 0), "sent now");
+            resent.action = FindingAction::Resent;
+            self.findings.push(resent);
+        }
         Ok(())
     }
-
     /// Findings that are kept with the change of the books. The first carries the difference.
-    fn applied(
-        &self,
-        payment: &Payment,
-        kinds: &[FindingKind],
-        is_summed: bool,
-        sums: (i64, i64),
-    ) -> Vec<Finding> {
-        let mut difference = if is_summed { sums } else { (0, 0) };
-        // Of one that was compared before it was interrupted, the first sums stay.
-        if self.found_before.contains_key(&payment.id) {
-            difference = (0, 0);
-        }
+    fn applied(&self, payment: &Payment, kinds: &[FindingKind], local_minor: i64) -> Vec<Finding> {
+        // Of one whose difference was found before an interruption, the first sums stay.
+        let is_found = self.found_before.get(&payment.id) == Some(&true);
+        let mut difference = if self.is_summed(payment) && !is_found {
+            (payment.recognised_minor(), local_minor)
+        } else {
+            (0, 0)
+        };
         let finding = |kind: &FindingKind| {
             let mut finding = self.finding(
                 &payment.id,
@@ -235,27 +228,23 @@ impl<'s> Slice<'s> {
         kinds.iter().map(finding).collect()
     }
 
-    fn count(&mut self, payment: &Payment, remote_minor: i64, local_minor: i64, is_local: bool) {
-        if !self.is_summed(payment) {
-            return;
+    /// Counts a payment whose revenue is the same there and here, unless a finding counts it.
+    fn count_equal(&mut self, payment: &Payment, minor: i64) {
+        if self.is_summed(payment) && !self.found_before.contains_key(&payment.id) {
+            self.sums.equal_count += 1;
+            self.sums.equal_minor += minor;
         }
-        let found = self.found_before.get(&payment.id).copied();
-        let (remote_minor, local_minor) = found.unwrap_or((remote_minor, local_minor));
-        self.sums.remote_count += 1;
-        self.sums.remote_minor += remote_minor;
-        self.sums.local_count += i64::from(is_local);
-        self.sums.local_minor += local_minor;
     }
 
     /// It stays in the books: a payment does not go away, but whom we ask may be the wrong account, or the
     /// time too long ago.
-    fn count_missing_remote(&mut self, local: &LocalPayment) {
+    fn find_missing_remote(&mut self, local: &LocalPayment) {
         if local.books != Books::Counted.as_str() || local.currency != self.account.currency.as_str() {
             return;
         }
-        self.sums.local_count += 1;
-        self.sums.local_minor += local.booked_minor;
-        let sums = (0, local.booked_minor);
+        // One that was found to be missing here, or to differ, before an interruption is counted by that.
+        let is_found = self.found_before.contains_key(&local.payment_id);
+        let sums = if is_found { (0, 0) } else { (0, local.booked_minor) };
         self.list(
             &local.payment_id,
             FindingKind::MissingRemote,
