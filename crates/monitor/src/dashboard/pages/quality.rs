@@ -174,11 +174,11 @@ fn asked(frame: &Frame, data: &QualityData, dataset: i64) -> String {
     match data.states.iter().find(|state| state.dataset_id == dataset) {
         Some(state) => format!(
             "{} {}",
-            lang.t("Meta perguntada", "Meta asked"),
+            lang.t("Última consulta", "Meta asked"),
             frame.zone.short(lang, state.asked_at, frame.now)
         ),
         None => lang
-            .t("a Meta ainda não foi perguntada", "Meta has not been asked yet")
+            .t("a Meta ainda não foi consultada", "Meta has not been asked yet")
             .to_owned(),
     }
 }
