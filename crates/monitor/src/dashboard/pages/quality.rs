@@ -45,7 +45,7 @@ pub async fn ask(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let dataset = cx.dataset_at(0)?;
     if !cx.app.writing.ask_quality_again(dataset).await? {
         let text = cx.lang().t(
-            "A Meta já foi perguntada na última hora.",
+            "A Meta já foi consultada na última hora.",
             "Meta was asked within the last hour already.",
         );
         return Err(Failed::Invalid(text.to_owned()));
