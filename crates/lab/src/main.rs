@@ -1,5 +1,5 @@
-//! `rastro-lab`: the program behind `make demo`, `bench`, `lookup`, `chaos` and the drills. Its settings are variables,
-//! so that they can stand before `make`.
+//! `rastro-lab`: the program behind `make demo`, `bench`, `lookup`, `chaos` and the drills. Its settings are
+//! variables, so that they can stand before `make`.
 
 use std::process::ExitCode;
 
