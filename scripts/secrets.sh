@@ -7,6 +7,7 @@
 #   secret_key, publishable_key, admin_key  of servers, of browsers, of operators
 #   dataset_id, access_token                yours to fill in, from Events Manager; until then a dataset of the sandbox
 #   grafana_password                        of Grafana's user admin
+#   bi_password                             of the role bi_reader, with which Grafana reads the views of schema bi
 #   slack_webhook_url, smtp_url, heartbeat_url, mercado_pago_token, mercado_pago_webhook_secrets,
 #   meta_ads_token, google_ads_developer_token, google_ads_client_secret, google_ads_refresh_token, replica_url
 #                                           empty: yours, if any
@@ -37,6 +38,7 @@ printf 'sk_%s' "$(random_hex 20)" | make secret_key
 printf 'pk_%s' "$(random_hex 20)" | make publishable_key
 printf 'ak_%s' "$(random_hex 20)" | make admin_key
 random_hex 12 | make grafana_password
+random_hex 24 | make bi_password
 printf sandbox | make sandbox_token
 printf sandbox | make access_token
 printf 100000000000001 | make dataset_id

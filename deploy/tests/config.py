@@ -29,7 +29,7 @@ RARE = {
     "sync.access_token": "the same",
     "sync.domain": "the same",
     "seed.publishable_event_names": "all that browsers may send",
-    "seed.cookie_domain": "found by itself",
+    "seed.cookie_domain": "set by `dataset set --cookie-domain`",
     "seed.test_event_code": "set in the dashboard",
     "seed.test_event_code_until": "set in the dashboard",
     "check.api_version_ends": "published by Meta once it is near",

@@ -21,6 +21,12 @@ SECRET_WORDS = ("url", "token", "password", "secret", "sealing", "pepper", "_key
 # A service without its own address is asked by nobody.
 WITH_SERVICE = {"ingest-gateway", "monitor-dashboard"}
 
+# What each must reach outside of the cluster: Meta, Mercado Pago, Google, Slack by 443; mail by 465 and 587.
+OUTSIDE = {
+    "ingest-gateway": {443}, "capi-forwarder": {443}, "attribution": {443}, "monitor-dashboard": {443, 465, 587},
+    "monitor-check": {443, 465, 587},
+}
+
 
 def name_of(thing):
     metadata = thing["metadata"]
@@ -65,6 +71,7 @@ class Overlay:
                 self.security(thing, pod["spec"])
             if is_ours(thing):
                 self.workload(thing, pod)
+                self.reach(thing, pod)
         for deployment in self.by_kind["Deployment"]:
             if is_ours(deployment):
                 self.deployment(deployment)
@@ -123,6 +130,20 @@ class Overlay:
                 mode = volume["secret"].get("defaultMode")
                 self.expect(mode in (0o440, 0o400), thing, f'secret {volume["name"]} can be read by everyone')
                 self.expect(spec["securityContext"].get("fsGroup") == 65532, thing, "could not read its secrets")
+
+    def reach(self, thing, pod):
+        """All is denied by default, so that a service that calls outside needs a policy which lets it."""
+        ports = set()
+        for policy in self.by_kind["NetworkPolicy"]:
+            same = policy["metadata"].get("namespace") == thing["metadata"].get("namespace")
+            selector = policy["spec"]["podSelector"].get("matchLabels", {})
+            if not same or not selector or not selector.items() <= pod["metadata"]["labels"].items():
+                continue
+            for rule in policy["spec"].get("egress", []):
+                if any(to.get("ipBlock", {}).get("cidr") == "0.0.0.0/0" for to in rule.get("to", [])):
+                    ports |= {port["port"] for port in rule["ports"]}
+        wanted = OUTSIDE.get(pod["metadata"]["labels"].get("app.kubernetes.io/name"), set())
+        self.expect(wanted <= ports, thing, f"cannot reach the outside by {sorted(wanted - ports)}")
 
     def variable(self, thing, spec, mounts, variable):
         name = variable["name"]
@@ -279,6 +300,7 @@ def self_test(objects):
         "not spread": lambda t: spec(t).pop("topologySpreadConstraints"),
         "disruption budget": drop("PodDisruptionBudget", "capi-forwarder"),
         "network policy of its own": drop("NetworkPolicy", "capi-forwarder"),
+        "cannot reach the outside": lambda t: find(t, "NetworkPolicy", "monitor-dashboard")["spec"].pop("egress"),
         "no service reaches": drop("Service", "ingest-gateway"),
         "replicas, 2 are needed": drop("HorizontalPodAutoscaler", "ingest-gateway"),
         "concurrencyPolicy": lambda t: find(t, "CronJob", "monitor-check")["spec"].update(concurrencyPolicy="Allow"),

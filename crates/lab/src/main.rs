@@ -1,5 +1,5 @@
-//! `rastro-lab`: the program behind `make demo`, `make bench` and `make chaos`. Its settings are variables,
-//! so that they can stand before `make`.
+//! `rastro-lab`: the program behind `make demo`, `bench`, `lookup`, `chaos` and the drills. Its settings are
+//! variables, so that they can stand before `make`.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-rest
             database instead of a private one. FAILURES=1: also makes five failures, to find their causes in the dashboard
   down      stops the demo; its data stays
   migrate   brings the demo's database, or DATABASE_URL's, to the newest schema
-  bench     measures the services against baselines. QUICK=1: two to three minutes. BASELINE_BIN_DIR=folder: compares with
+  bench     measures the services against baselines. QUICK=1: four minutes. BASELINE_BIN_DIR=folder: compares with
             another build's programs, in turns
   lookup    finds events by their ids among ten million (EVENTS=n: others), and says how long that takes
   chaos     breaks everything around the services at random, and accounts for every event. SEED=n: plans the same again.

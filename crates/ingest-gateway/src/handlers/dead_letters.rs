@@ -22,7 +22,7 @@ use crate::wire::dead_letters::{FailedEvents, FailedQuery, RetryOrder, RetryRece
     security(("adminKey" = [])),
     params(
         ("dataset_id" = Option<String>, Query, description = "Only of this dataset."),
-        ("reason" = Option<String>, Query, description = "refused, exhausted or expired."),
+        ("reason" = Option<String>, Query, description = "refused, exhausted, expired, missing or dataset_deleted."),
         ("error_code" = Option<i32>, Query, description = "Meta's code."),
         ("group" = Option<bool>, Query, description = "true (the default): counted. false: listed."),
         ("after" = Option<i64>, Query, description = "With group=false: the next of the answer before."),

@@ -110,9 +110,11 @@ impl FailedQuery {
         let filter = DeadLetterFilter {
             dataset_id: fields.take("dataset_id", DATASET_ID, |id| id.as_str()?.parse().ok()),
             error_code: fields.take("error_code", ERROR_CODE, |code| code.as_str()?.parse().ok()),
-            reason: fields.take("reason", "refused, exhausted or expired", |reason| {
-                reason_of(reason.as_str()?)
-            }),
+            reason: fields.take(
+                "reason",
+                "refused, exhausted, expired, missing or dataset_deleted",
+                |reason| reason_of(reason.as_str()?),
+            ),
             ..DeadLetterFilter::default()
         };
         let grouped = fields.take("group", "true or false", |value| value.as_str()?.parse().ok());

@@ -382,7 +382,7 @@ pub fn advice(rule: Rule) -> Advice {
             "Nothing is lost; events just arrive later. If it lasts, check the server's network and Meta's status page.",
         ),
         Rule::Duplicates => (
-            "Uma etiqueta ou integração dispara duas vezes com o mesmo event_id. Veja quais eventos se repetem.",
+            "Uma tag ou integração dispara duas vezes com o mesmo event_id. Veja quais eventos se repetem.",
             "A tag or an integration fires twice with the same event_id. See which events repeat.",
         ),
         Rule::BreakerErrors => (
@@ -390,12 +390,12 @@ pub fn advice(rule: Rule) -> Advice {
             "Nothing has to be done: events wait and go on by themselves when Meta is back. Check the deadline.",
         ),
         Rule::BreakerBlocked => (
-            "Gere um token novo no Gerenciador de Eventos e troque-o em Conjuntos. Os eventos seguem sozinhos.",
-            "Make a new token in Events Manager and replace it under Datasets. Events go on by themselves.",
+            "Gere um token novo no Gerenciador de Eventos; troca-se com `ingest-gateway dataset token`. Os eventos seguem sozinhos.",
+            "Make a new token in Events Manager and enter it by `ingest-gateway dataset token`. Events go on by themselves.",
         ),
         Rule::BreakerRefused => (
             "Veja o código em Eventos parados e corrija o que o site envia; depois mande enviar.",
-            "See the code under Dead letters and fix what the site sends; then order sending.",
+            "See the code under Stopped events and fix what the site sends; then order sending.",
         ),
         Rule::BreakerThrottled => (
             "A Meta pediu para esperar; os eventos esperam. Se durar um dia, peça um limite maior à Meta.",
@@ -407,7 +407,7 @@ pub fn advice(rule: Rule) -> Advice {
         ),
         Rule::DeadLetters => (
             "Abra Eventos parados: lá está a causa em palavras, se reenviar ajuda, e até quando dá.",
-            "Open Dead letters: it says the cause in words, whether sending again helps, and until when.",
+            "Open Stopped events: it says the cause in words, whether sending again helps, and until when.",
         ),
         Rule::Expiring => (
             "Veja por que ainda não saíram: disjuntor, fila parada ou evento parado. Depois do prazo a Meta os recusa.",
@@ -426,12 +426,12 @@ pub fn advice(rule: Rule) -> Advice {
             "Check that retry-worker runs; it makes the tables. Urgent: without them nothing is stored.",
         ),
         Rule::Silence => (
-            "Abra o site e faça um envio de teste. Uma etiqueta removida ou um bloqueio de origem são as causas comuns.",
-            "Open the site and send a test. A removed tag or a blocked origin are the usual causes.",
+            "Abra o site e faça um envio de teste. Uma tag removida e uma origem bloqueada são as causas comuns.",
+            "Open the site and send a test. A removed tag and a blocked origin are the usual causes.",
         ),
         Rule::DeliveryBudget => (
             "Veja em Eventos parados o que não chega, e reenvie o que ainda pode ser entregue.",
-            "See under Dead letters what does not arrive, and send again what can still be delivered.",
+            "See under Stopped events what does not arrive, and send again what can still be delivered.",
         ),
         Rule::Conservation => (
             "Guarde os logs deste dia e nos avise. Nenhuma ação sua corrige isto.",
@@ -478,8 +478,8 @@ pub fn advice(rule: Rule) -> Advice {
             "Check the CronJob or process `monitor check`: without it nobody is told anything.",
         ),
         Rule::DatabaseDown => (
-            "Restaure o banco primeiro. Quem envia deve repetir: o gateway responde 503 e nada é aceito pela metade.",
-            "Restore the database first. Senders must repeat: the gateway answers 503 and accepts nothing by halves.",
+            "Traga o banco de volta primeiro. Quem envia deve repetir: o gateway responde 503 e nada é aceito pela metade.",
+            "Bring the database back first. Senders must repeat: the gateway answers 503 and accepts nothing by halves.",
         ),
     };
     Advice { pt, en }

@@ -379,7 +379,7 @@ fn open_alert(frame: &Frame, alert: &AlertRow) -> Markup {
                     @if let Some(by) = &alert.acknowledged_by { " · " (lang.t("ciente: ", "acknowledged: ")) (cut(by, 60)) }
                     @if let (Some(until), Some(by)) = (alert.snoozed_until.filter(|until| *until > frame.now), &alert.snoozed_by) {
                         " · " (lang.t("adiado até ", "snoozed until ")) (frame.zone.short(lang, until, frame.now)) " (" (cut(by, 60)) ")" }
-                    @if let Some(by) = &alert.muted_by { " · " (lang.t("calado por: ", "muted by: ")) (rule_title(lang, by)) }
+                    @if let Some(by) = &alert.muted_by { " · " (lang.t("silenciado por: ", "muted by: ")) (rule_title(lang, by)) }
                 }
                 (actions(frame, alert))
             }
@@ -414,7 +414,7 @@ pub fn render(frame: &Frame, data: &AlertsData) -> Markup {
             (lang.t("A mensagem de teste sai com a próxima verificação, em até um minuto.", "The test message leaves with the next check, within a minute.")) } } }
         div.grid {
             (card("c7", "open", lang.t("Abertos", "Open"), "", &html! {
-                @if open.is_empty() { p.empty { (lang.t("Nada pede ninguém agora.", "Nothing asks for anybody now.")) } }
+                @if open.is_empty() { p.empty { (lang.t("Nada precisa de atenção agora.", "Nothing needs attention now.")) } }
                 ul.feed.alerts { @for alert in &open { (open_alert(frame, alert)) } }
             }))
             (card("c5", "silences", lang.t("Silêncios", "Silences"), lang.t("planejados, com fim", "planned, with an end"), &silences(frame, data)))

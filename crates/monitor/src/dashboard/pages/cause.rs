@@ -137,7 +137,7 @@ pub fn of_group(lang: Lang, group: &DeadGroup) -> (String, String, Cure) {
         "exhausted" => (
             words.unwrap_or(lang.t("A Meta falhou vez após vez", "Meta failed time after time")),
             lang.t(
-                "Todas as tentativas se gastaram. Com a Meta de volta, o reenvio chega.",
+                "Todas as tentativas acabaram. Com a Meta de volta, o reenvio chega.",
                 "All attempts were used up. Once Meta is back, a resend arrives.",
             ),
             Cure::Resend,

@@ -345,7 +345,7 @@ fn done_banner(lang: Lang, done: i64, old: i64) -> Markup {
 fn reason_words(lang: Lang, reason: &str) -> &str {
     match reason {
         "refused" => lang.t("recusado pela Meta", "refused by Meta"),
-        "exhausted" => lang.t("tentativas gastas", "attempts used up"),
+        "exhausted" => lang.t("sem mais tentativas", "attempts used up"),
         "expired" => lang.t("velho demais", "too old"),
         "missing" => lang.t("sem conteúdo", "content gone"),
         "dataset_deleted" => lang.t("conjunto apagado", "dataset deleted"),

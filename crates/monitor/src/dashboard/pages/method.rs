@@ -52,7 +52,7 @@ const METHODS: [(&str, &str, &str, &str, &str); 11] = [
     (
         "Eventos parados",
         "Stopped events",
-        "O que não é mais tentado sozinho: recusado pela Meta, tentativas gastas, ou velho demais. O dinheiro é a soma do valor das compras, por moeda, nunca somado entre moedas. O prazo é o menor dos que ainda podem chegar.",
+        "O que não é mais tentado sozinho: recusado pela Meta, sem mais tentativas, ou velho demais. O dinheiro é a soma do valor das compras, por moeda, nunca somado entre moedas. O prazo é o menor dos que ainda podem chegar.",
         "What is no longer tried by itself: refused by Meta, attempts used up, or too old. The money is the sum of the purchases' values, by currency, never added across currencies. The deadline is the earliest of those that can still arrive.",
         "SELECT * FROM bi.dead_letters;",
     ),

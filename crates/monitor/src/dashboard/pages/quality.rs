@@ -45,7 +45,7 @@ pub async fn ask(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let dataset = cx.dataset_at(0)?;
     if !cx.app.writing.ask_quality_again(dataset).await? {
         let text = cx.lang().t(
-            "A Meta já foi perguntada na última hora.",
+            "A Meta já foi consultada na última hora.",
             "Meta was asked within the last hour already.",
         );
         return Err(Failed::Invalid(text.to_owned()));
@@ -174,11 +174,11 @@ fn asked(frame: &Frame, data: &QualityData, dataset: i64) -> String {
     match data.states.iter().find(|state| state.dataset_id == dataset) {
         Some(state) => format!(
             "{} {}",
-            lang.t("Meta perguntada", "Meta asked"),
+            lang.t("Última consulta", "Meta asked"),
             frame.zone.short(lang, state.asked_at, frame.now)
         ),
         None => lang
-            .t("a Meta ainda não foi perguntada", "Meta has not been asked yet")
+            .t("a Meta ainda não foi consultada", "Meta has not been asked yet")
             .to_owned(),
     }
 }

@@ -255,7 +255,7 @@ fn now_stop(frame: &Frame, story: &EventStory, place: &Place) -> Stop {
             let words = cause::of_code(lang, place.error_code, place.error_subcode).map(str::to_owned);
             let why = match place.reason.as_deref() {
                 Some("expired") => lang.t("velho demais para a Meta", "too old for Meta"),
-                Some("exhausted") => lang.t("as tentativas se gastaram", "the attempts were used up"),
+                Some("exhausted") => lang.t("as tentativas acabaram", "the attempts were used up"),
                 Some("refused") => lang.t("a Meta o recusou", "Meta refused it"),
                 _ => lang.t("sem conteúdo ou sem conjunto", "without content or dataset"),
             };
@@ -311,7 +311,7 @@ fn links(frame: &Frame, jaeger_url: &str, story: &EventStory, delivered: Option<
             dd { @match &event.trace_id {
                 Some(id) if !jaeger_url.is_empty() => { a href={ (jaeger_url.trim_end_matches('/')) "/trace/" (id) } { (lang.t("abrir no Jaeger", "open in Jaeger")) } " " code { (shorten(id)) } },
                 Some(id) => code { (id) },
-                None => { (lang.t("esta requisição não foi traçada", "this request was not traced")) },
+                None => { (lang.t("esta requisição não foi rastreada", "this request was not traced")) },
             } }
             dt { (lang.t("Número", "Number")) } dd.mono { (event.event_number) }
             dt { (lang.t("Requisição", "Request")) } dd { a href=(frame.link("/evento", &format!("q={}", event.request_id))) { code { (shorten(&event.request_id.to_string())) } } }

@@ -40,8 +40,8 @@ pub(super) async fn render(cx: &Cx<'_>) -> Result<Markup, Failed> {
                     }
                     li {
                         h3 { (lang.t("Gastos com anúncios", "Ad spend")) }
-                        p { (lang.t("Da Meta eles vêm sozinhos; do Google e de outros, de um arquivo.",
-                            "Meta's come by themselves; Google's and others' from a file."))
+                        p { (lang.t("Da Meta e do Google eles vêm sozinhos; de outros, de um arquivo.",
+                            "Meta's and Google's come by themselves; others' from a file."))
                             pre { code { "attribution spend gastos.csv --dataset 123 --dry-run" } } }
                     }
                 }
