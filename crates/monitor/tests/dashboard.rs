@@ -6,6 +6,7 @@ use monitor::config::Config;
 use monitor::dashboard::Dashboard;
 use monitor::dashboard::routes::{Access, ROUTES, Route};
 use monitor::dashboard::server::Listening;
+use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
 use rastro_service::config::ExposeSecret as _;
 use rastro_service::shutdown::Shutdown;
@@ -413,4 +414,84 @@ async fn the_buckets_of_the_histogram_are_those_of_the_database() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(limits, ours.join(","));
+}
+
+#[tokio::test]
+async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
+    const META: &str = "EAAtoken0of0a0new0shop0000001";
+    const NEW: &str = "333333333333333";
+    let sandbox = SandboxConfig::default().with_token_for_any_dataset(META);
+    let sandbox = Sandbox::start(sandbox).await.unwrap();
+    let panel = Panel::start_with(|config| config.graph_api.url = sandbox.url()).await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let answer = panel.post(path, Some(&operator), form, "same-origin").await;
+        let (status, to) = (answer.status().as_u16(), answer.headers().get(LOCATION).cloned());
+        let to = to.map(|to| to.to_str().unwrap().to_owned()).unwrap_or_default();
+        (status, to, answer.text().await.unwrap())
+    };
+    let of = |number, token| {
+        [
+            ("numero", number),
+            ("token", token),
+            ("nome", "Nova"),
+            ("origens", "https://nova.example"),
+        ]
+    };
+    let datasets = "SELECT count(*) FROM datasets";
+    for (form, why) in [
+        (of(NEW, "EAAwrong0wrong0wrong0wrong"), "A Meta recusa este token"),
+        (of(NEW, "short"), "a linha inteira"),
+        (of("12a", META), "só algarismos"),
+    ] {
+        let (status, _, page) = post("/conjuntos/novo", &form).await;
+        assert!(status == 422 && page.contains(why), "{status} {page}");
+        assert!(!page.contains(META) && !page.contains("EAAwrong"));
+        assert_eq!(panel.database.value(datasets).await, "2");
+    }
+
+    // Keys, shown once, and the tag with the public one.
+    let (status, _, page) = post("/conjuntos/novo", &of(NEW, META)).await;
+    assert_eq!(status, 200, "{page}");
+    let shown = |prefix: &str| {
+        let from = page.find(&format!("<code>{prefix}")).unwrap() + "<code>".len();
+        page[from..].split('<').next().unwrap().to_owned()
+    };
+    let (public, secret) = (shown("pk_"), shown("sk_"));
+    assert!(page.contains(&format!("data-key=&quot;{public}&quot;")), "{page}");
+    let path = format!("/conjuntos/{NEW}");
+    let again = panel.page(&path, &operator).await;
+    for hidden in [&public, &secret, META] {
+        assert!(!again.contains(hidden), "{hidden}");
+    }
+
+    // Without a test code nothing is sent that Meta would count.
+    assert_eq!(post(&format!("{path}/teste"), &[]).await.0, 422);
+    assert_eq!(
+        post(&format!("{path}/codigo"), &[("codigo", "TEST12345")])
+            .await
+            .0,
+        303
+    );
+    let (status, to, _) = post(&format!("{path}/teste"), &[]).await;
+    assert_eq!(status, 303);
+    assert!(panel.page(&to, &operator).await.contains("Acompanhar até a Meta"));
+    let event = "SELECT dataset_id || ' ' || event_name || ' ' || test_event_code FROM events";
+    assert_eq!(panel.database.value(event).await, format!("{NEW} Lead TEST12345"));
+
+    // A token that ended is replaced by one that Meta takes.
+    let token = "SELECT access_token_sealed::text FROM datasets WHERE dataset_id = 333333333333333";
+    let before = panel.database.value(token).await;
+    let to_token = format!("{path}/token");
+    let (status, _, page) = post(&to_token, &[("token", "EAAwrong0wrong0wrong0wrong")]).await;
+    assert!(
+        status == 422 && page.contains("A Meta recusa este token"),
+        "{status}"
+    );
+    assert_eq!(panel.database.value(token).await, before);
+    assert_eq!(post(&to_token, &[("token", META)]).await.0, 303);
+    assert_ne!(panel.database.value(token).await, before);
+    let logged =
+        "SELECT string_agg(action, ' ' ORDER BY entry_id) FROM admin_log WHERE dataset_id = 333333333333333";
+    assert!(panel.database.value(logged).await.ends_with("dataset.token"));
 }

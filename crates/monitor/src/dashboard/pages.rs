@@ -48,6 +48,7 @@ pub async fn act(action: Action, cx: &Cx<'_>) -> Result<Reply, Failed> {
         Action::NewDataset => datasets::new(cx),
         Action::CreateDataset => datasets::create(cx).await,
         Action::Dataset => datasets::show(cx).await,
+        Action::EnterToken => datasets::enter_token(cx).await,
         Action::SetOrigins => datasets::set_origins(cx).await,
         Action::SetTestCode => datasets::set_test_code(cx).await,
         Action::SendTestEvent => datasets::send_test_event(cx).await,

@@ -52,6 +52,7 @@ pub enum Action {
     NewDataset,
     CreateDataset,
     Dataset,
+    EnterToken,
     SetOrigins,
     SetTestCode,
     SendTestEvent,
@@ -86,7 +87,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 30] = [
+pub const ROUTES: [Route; 31] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),
@@ -112,6 +113,7 @@ pub const ROUTES: [Route; 30] = [
     get("/conjuntos/novo", Access::Operator, Action::NewDataset),
     post("/conjuntos/novo", Access::Operator, Action::CreateDataset),
     get("/conjuntos/{}", Access::Viewer, Action::Dataset),
+    post("/conjuntos/{}/token", Access::Operator, Action::EnterToken),
     post("/conjuntos/{}/origens", Access::Operator, Action::SetOrigins),
     post("/conjuntos/{}/codigo", Access::Operator, Action::SetTestCode),
     post("/conjuntos/{}/teste", Access::Operator, Action::SendTestEvent),

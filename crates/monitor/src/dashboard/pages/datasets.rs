@@ -115,6 +115,57 @@ fn parse_origins(text: &str) -> Result<Vec<String>, String> {
     Ok(origins)
 }
 
+/// Asks Meta about a token.
+///
+/// # Errors
+/// The field of the form that is wrong, and why.
+async fn ask_meta(
+    cx: &Cx<'_>,
+    id: DatasetId,
+    token: &SecretString,
+) -> Result<TokenCheck, (&'static str, String)> {
+    let lang = cx.lang();
+    let secret = token.expose_secret();
+    if secret.len() < 20 || secret.chars().any(|c| !c.is_ascii_graphic()) {
+        let why = lang.t(
+            "O token é a linha inteira que a Meta mostra, sem espaços.",
+            "The token is the whole line that Meta shows, without spaces.",
+        );
+        return Err(("token", why.to_owned()));
+    }
+    let failure = match cx.app.graph_api.dataset_name(id, token).await {
+        Ok(name) => {
+            return Ok(TokenCheck {
+                meta_name: Some(name),
+            });
+        }
+        Err(failure) => failure,
+    };
+    let (field, why) = match failure.error.as_ref().and_then(|error| error.code) {
+        _ if failure.is_about_the_token() => (
+            "token",
+            lang.t("A Meta recusa este token:", "Meta refuses this token:"),
+        ),
+        // A token that may send but not read is refused for want of a permission: that says nothing against it.
+        Some(10 | 200..=299) => return Ok(TokenCheck { meta_name: None }),
+        Some(_) => {
+            let why = lang.t(
+                "A Meta não mostra este conjunto ao token:",
+                "Meta does not show this dataset to the token:",
+            );
+            ("numero", why)
+        }
+        None => {
+            let why = lang.t(
+                "A Meta não respondeu; nada foi gravado. Tente de novo.",
+                "Meta did not answer; nothing was stored. Try again.",
+            );
+            return Err(("token", why.to_owned()));
+        }
+    };
+    Err((field, format!("{why} {}", cut(&failure.message, 160))))
+}
+
 pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (lang, who) = (cx.lang(), cx.signature());
     let title = Page::Datasets.title(lang);
@@ -147,16 +198,6 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
                 .to_owned(),
         );
     }
-    if token.expose_secret().len() < 20 || token.expose_secret().chars().any(|c| !c.is_ascii_graphic()) {
-        return refuse(
-            "token",
-            lang.t(
-                "O token é a linha inteira que a Meta mostra, sem espaços.",
-                "The token is the whole line that Meta shows, without spaces.",
-            )
-            .to_owned(),
-        );
-    }
     let origins = match parse_origins(cx.field("origens")) {
         Ok(origins) => origins,
         Err(line) => {
@@ -172,47 +213,9 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
             );
         }
     };
-    // A token that may send but not read is refused for want of a permission: that says nothing against it.
-    let check = match cx.app.graph_api.dataset_name(id, &token).await {
-        Ok(meta_name) => TokenCheck {
-            meta_name: Some(meta_name),
-        },
-        Err(failure) if failure.is_about_the_token() => {
-            return refuse(
-                "token",
-                format!(
-                    "{} {}",
-                    lang.t("A Meta recusa este token:", "Meta refuses this token:"),
-                    cut(&failure.message, 160)
-                ),
-            );
-        }
-        Err(failure) => match failure.error.as_ref().and_then(|error| error.code) {
-            Some(10 | 200..=299) => TokenCheck { meta_name: None },
-            Some(_) => {
-                return refuse(
-                    "numero",
-                    format!(
-                        "{} {}",
-                        lang.t(
-                            "A Meta não mostra este conjunto ao token:",
-                            "Meta does not show this dataset to the token:"
-                        ),
-                        cut(&failure.message, 160)
-                    ),
-                );
-            }
-            None => {
-                return refuse(
-                    "token",
-                    lang.t(
-                        "A Meta não respondeu; nada foi gravado. Tente de novo.",
-                        "Meta did not answer; nothing was stored. Try again.",
-                    )
-                    .to_owned(),
-                );
-            }
-        },
+    let check = match ask_meta(cx, id, &token).await {
+        Ok(check) => check,
+        Err((field, why)) => return refuse(field, why),
     };
     let settings = DatasetSettings {
         name: name.to_owned(),
@@ -263,6 +266,22 @@ async fn refused(cx: &Cx<'_>, id: DatasetId, why: String) -> Result<Reply, Faile
     let mut data = load(cx, id).await?;
     data.wrong = Some(why);
     Reply::wrong(Page::Datasets.title(cx.lang()), render(&cx.frame, &data))
+}
+
+/// Another token in place of one that ended or was revoked. One that Meta refuses is not stored.
+pub async fn enter_token(cx: &Cx<'_>) -> Result<Reply, Failed> {
+    let id = id_at(cx)?;
+    let token = SecretString::from(cx.field("token").to_owned());
+    let check = match ask_meta(cx, id, &token).await {
+        Ok(check) => check,
+        Err((_, why)) => return refused(cx, id, why).await,
+    };
+    cx.app
+        .writing
+        .enter_token(id, &token, &check, &cx.signature())
+        .await?
+        .ok_or(Failed::NotFound)?;
+    to(cx, id, "")
 }
 
 pub async fn set_origins(cx: &Cx<'_>) -> Result<Reply, Failed> {

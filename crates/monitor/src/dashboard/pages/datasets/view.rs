@@ -132,7 +132,11 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                         p { @match dataset.token_checked_at {
                             Some(at) => { (lang.t("A Meta confirmou o token em ", "Meta confirmed the token on ")) (frame.zone.full(lang, at)) "." },
                             None => { (lang.t("O token pode só enviar: a Meta não deixa conferir antes do primeiro evento.", "The token may only send: Meta does not let it be checked before the first event.")) },
-                        } } }
+                        } }
+                        @if frame.is_operator() { details { summary.sub { (lang.t("Trocar o token…", "Replace the token…")) }
+                            form.acts method="post" action={ "/conjuntos/" (dataset.id) "/token" } { (frame.form_fields())
+                                label { span.sr { (lang.t("Token de acesso", "Access token")) } input.btn name="token" type="password" required autocomplete="off" maxlength="1000"; }
+                                button.btn.small { (lang.t("Conferir com a Meta e gravar", "Check with Meta and save")) } } } } }
                     li.done[!data.keys.is_empty()] { h3 { (lang.t("Chaves", "Keys")) }
                         @if data.fresh.is_empty() { p { (lang.t("Já foram mostradas uma vez. Perdeu? Faça outra e revogue a antiga.", "They were shown once. Lost? Make another and revoke the old one.")) } }
                         @else { p { b { (lang.t("Guarde agora: não aparecem de novo.", "Keep them now: they are not shown again.")) } } }
