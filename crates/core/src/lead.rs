@@ -238,6 +238,12 @@ mod tests {
         assert!(event.to_json().contains(email) && event.to_json().contains("fb.1.1596403881668.1"));
         let (event, _) = lead.event(None, "own", &intake()).unwrap();
         assert_eq!((&*event.id, event.time), ("own", 1_790_000_000));
+        // PHP's json_encode writes an empty map as a list.
+        let of_php = br#"{"user_data":[],"custom_data":[]}"#;
+        let (event, _) = lead
+            .event(Some(Json::parse(of_php).unwrap()), "own", &intake())
+            .unwrap();
+        assert!(event.to_json().contains(email));
         let wrong = lead.event(
             Some(Json::parse(b"{\"event_time\":1}").unwrap()),
             "own",

@@ -40,6 +40,7 @@ impl PersonKeys {
     pub fn add_event(&mut self, user_data: &UserData<'_>, is_browser: bool) {
         let first = |key| user_data.hashed.get(key).next().copied();
         self.email = self.email.or_else(|| first(MatchKey::Email));
+        self.phone = self.phone.or(user_data.phone_to_find_by().copied());
         let id = first(MatchKey::ExternalId);
         match is_browser {
             true => self.visitor = self.visitor.or(id),

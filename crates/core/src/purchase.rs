@@ -9,6 +9,7 @@ use crate::json::{Json, Object, repeated_names};
 use crate::match_keys::{HashedKeys, MatchKey};
 use crate::person::PersonKeys;
 use crate::personal_data;
+use crate::placeholder::is_no_id;
 
 const LONGEST_ID: usize = 200;
 const LONGEST_LINE: usize = 500;
@@ -289,6 +290,10 @@ fn id<'a>(value: Json<'a>, at: At<'_>, findings: &mut Findings) -> Option<Cow<'a
         Ok(id) if id.trim().is_empty() => "must not be empty",
         Ok(id) if id.len() > LONGEST_ID => "is longer than 200 bytes",
         Ok(id) if id.contains(char::is_control) => "must not contain control characters",
+        // The first that came would take it for all that follow.
+        Ok(id) if is_no_id(&id) || id.contains(char::REPLACEMENT_CHARACTER) => {
+            "is no id but what stands for one that was not filled in"
+        }
         Ok(id) if personal_data::holds_personal_data(&id) => {
             "must not hold personal data: it is sent as it is"
         }
@@ -322,14 +327,14 @@ fn is_detail(value: &Json<'_>) -> bool {
     }
 }
 
-/// What was paid, in the smallest unit. From the digits as they were written: no fraction is ever rounded.
+/// What was paid, in the smallest unit. No fraction of it is ever rounded; only what a sum of binary numbers
+/// leaves behind (3 x 29.90 is 89.69999999999999 in JavaScript) is none.
 fn amount(value: &Json<'_>, decimals: u32) -> Result<i64, &'static str> {
     const NOT_AN_AMOUNT: &str = "must be a number with a decimal point, such as 129.90";
     let text = match value {
         Json::Unsigned(number) => number.to_string(),
         Json::Negative(_) => return Err("must not be negative; a refund is the status refunded"),
-        // The shortest digits that read as the same number, never with an exponent.
-        Json::Float(number) => number.to_string(),
+        Json::Float(number) => format!("{number:.6}"),
         Json::String(text) => text.trim().to_owned(),
         _ => return Err(NOT_AN_AMOUNT),
     };
@@ -406,6 +411,10 @@ mod tests {
             ("5.00", "JPY", 5),
             ("1.234", "KWD", 1_234),
             ("100000000", "BRL", 10_000_000_000),
+            // 3 * 29.9, 3 * 19.9 and 0.1 + 0.2, as JavaScript and Python write them.
+            ("89.69999999999999", "BRL", 8_970),
+            ("59.699999999999996", "BRL", 5_970),
+            ("0.30000000000000004", "BRL", 30),
         ] {
             let decimals = Currency::parse(currency).unwrap().decimals();
             let value = Json::parse(text.as_bytes()).unwrap();
@@ -418,6 +427,8 @@ mod tests {
             ("0", 2),
             ("0.00", 2),
             ("0.001", 2),
+            ("129.994999", 2),
+            ("\"89.69999999999999\"", 2),
             ("5.5", 0),
             ("100000001", 2),
             ("1e300", 2),
@@ -454,6 +465,23 @@ mod tests {
             .unwrap();
         assert!(currency.detail.contains("BRL"), "{}", currency.detail);
         assert_eq!(read("{}").err().map(|errors| errors.len()), Some(2));
+    }
+
+    #[test]
+    fn an_order_id_that_nobody_filled_in_is_none() {
+        for id in [
+            "undefined",
+            "{{order_id}}",
+            "null",
+            "[object Object]",
+            "0",
+            "1\u{fffd}2",
+        ] {
+            let purchase = format!(r#"{{"order_id":"{id}","value":10,"currency":"BRL"}}"#);
+            let errors = read(&purchase).err().unwrap_or_default();
+            assert_eq!(errors.len(), 1, "{id}");
+            assert_eq!(errors[0].pointer, "/purchase/order_id");
+        }
     }
 
     #[test]

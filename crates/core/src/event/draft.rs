@@ -7,6 +7,11 @@ use crate::finding::Finding;
 use crate::json::{Json, Object};
 use crate::lead_value::Worth;
 
+/// Null, text without a letter, or `[]`, which PHP writes for an object without a member.
+fn is_unset(value: &Json<'_>) -> bool {
+    value.is_nothing() || matches!(value, Json::Array(items) if items.is_empty())
+}
+
 /// An event that is not complete yet.
 pub(crate) struct Draft<'a> {
     fields: Object<'a>,
@@ -41,9 +46,7 @@ impl<'a> Draft<'a> {
 
     fn get(&self, name: &str) -> Option<&Json<'a>> {
         let field = self.fields.iter().find(|(known, _)| known == name);
-        field
-            .map(|(_, value)| value)
-            .filter(|value| **value != Json::Null)
+        field.map(|(_, value)| value).filter(|value| !is_unset(value))
     }
 
     /// Where the client does not say.

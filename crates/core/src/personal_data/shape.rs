@@ -157,7 +157,9 @@ fn is_phone(written: &str, plain: Digits) -> bool {
         // Ten digits are a time in seconds.
         [_] => plain == Digits::Any && (is_mobile || has_country),
         [.., 4 | 5, 4] | [.., 8 | 9] => {
-            is_mobile && written.contains([' ', '-']) || written.contains(['(', '-'])
+            // Ten digits with hyphens alone are an order's number as often: 12-2026-0031.
+            let is_written = written.contains('-') && (has_country || written.contains(' '));
+            is_mobile && written.contains([' ', '-']) || written.contains('(') || is_written
         }
         _ => false,
     }
@@ -208,6 +210,22 @@ mod tests {
             "%4",
         ] {
             assert!(!holds_email(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn hyphens_alone_do_not_make_a_landline() {
+        for text in [
+            "(11) 3456-7890",
+            "(11)34567890",
+            "11 3456-7890",
+            "55-11-3456-7890",
+            "11-98765-4321",
+        ] {
+            assert!(is_phone(text, Digits::Any), "{text}");
+        }
+        for text in ["12-2026-0031", "11-2025-1234", "45-2026-00012", "11 3456 7890"] {
+            assert!(!is_phone(text, Digits::Any), "{text}");
         }
     }
 
