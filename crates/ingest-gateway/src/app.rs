@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::dev::{ServerHandle, Service, ServiceRequest};
 use actix_web::http::Uri;
-use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::middleware::from_fn;
+use actix_web::http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
@@ -194,6 +194,7 @@ impl Gateway {
             let app = actix_web::App::new()
                 .app_data(Data::new(app))
                 .app_data(Data::new(sdk.clone()))
+                .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap_fn(|mut request, routes| {
                     trim_slash(&mut request);
                     routes.call(request)

@@ -47,6 +47,8 @@ const PAGE_EVENTS: [&str; 15] = [
     "ViewContent",
 ];
 
+/// A second, of each key.
+const LOGGED_STRANGERS: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
 const VIEWER: &str = "a viewer key is for the dashboard, and sends no events";
 const RETIRED: &str = "the dataset of this key was retired, and takes no events any more";
 
@@ -70,9 +72,26 @@ impl Limits {
 pub(crate) struct KnownKey {
     pub(crate) caller: Caller,
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    /// Of the log's rows for origins that are refused.
+    strangers: Arc<DefaultDirectRateLimiter>,
 }
 
 impl KnownKey {
+    fn new(caller: Caller, quota: Option<NonZeroU32>) -> Self {
+        let limiter = |quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)));
+        KnownKey {
+            caller,
+            limiter: quota.map(limiter),
+            strangers: limiter(LOGGED_STRANGERS),
+        }
+    }
+
+    /// Whether one more origin that may not use the key is written to the log. A tag that was copied to a busy
+    /// page fills no log, and uses up nothing of what the owner's own pages may send.
+    pub(crate) fn logs_stranger(&self) -> bool {
+        self.strangers.check().is_ok()
+    }
+
     /// Takes the given number of events off what this key may send.
     pub(crate) fn admit(&self, events: usize) -> Result<(), Problem> {
         let Some(limiter) = &self.limiter else {
@@ -297,15 +316,17 @@ impl Keyring {
                     Identity::Retired => return (hash, Known::Nothing(RETIRED)),
                     Identity::Caller(caller) => caller,
                 };
-                // What a key has used up survives the reading.
-                let limiter = match keys.get(&hash) {
-                    Some(Known::Caller(known)) => known.limiter.clone(),
-                    _ => self
-                        .limits
-                        .of(caller.kind)
-                        .map(|quota| Arc::new(RateLimiter::direct(Quota::per_second(quota)))),
+                let quota = self.limits.of(caller.kind);
+                let known = match keys.get(&hash) {
+                    // What a key has used up survives the reading.
+                    Some(Known::Caller(known)) => KnownKey {
+                        caller,
+                        limiter: known.limiter.clone(),
+                        strangers: known.strangers.clone(),
+                    },
+                    _ => KnownKey::new(caller, quota),
                 };
-                (hash, Known::Caller(Arc::new(KnownKey { caller, limiter })))
+                (hash, Known::Caller(Arc::new(known)))
             })
             .collect();
         Ok(())
@@ -346,20 +367,16 @@ mod tests {
     }
 
     fn key(events_per_second: u32) -> KnownKey {
-        let limiter = RateLimiter::direct(Quota::per_second(NonZeroU32::new(events_per_second).unwrap()));
-        KnownKey {
-            caller: caller(ApiKeyKind::Secret, None),
-            limiter: Some(Arc::new(limiter)),
-        }
+        KnownKey::new(
+            caller(ApiKeyKind::Secret, None),
+            NonZeroU32::new(events_per_second),
+        )
     }
 
     #[test]
     fn a_publishable_key_sends_what_a_page_sees_or_what_is_on_its_list() {
         let may = |kind, names: Option<&[&str]>, event: &str| {
-            let key = KnownKey {
-                caller: caller(kind, names),
-                limiter: None,
-            };
+            let key = KnownKey::new(caller(kind, names), None);
             key.may_send(event).is_ok()
         };
         let (page, server) = (ApiKeyKind::Publishable, ApiKeyKind::Secret);

@@ -84,8 +84,9 @@ impl Caller {
         match caller.check(request, was_shown) {
             Ok(()) => Ok(caller),
             Err(problem) => {
-                caller.key.admit(1)?;
-                caller.log_refusal(app, request_id, "/Origin").await;
+                if caller.key.logs_stranger() {
+                    caller.log_refusal(app, request_id, "/Origin").await;
+                }
                 Err(problem)
             }
         }

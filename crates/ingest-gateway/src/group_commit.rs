@@ -267,7 +267,8 @@ async fn gather<'t>(
     let mut add = |waiting: Waiting| {
         // Nobody waits for a request whose client went away; it will come again if it matters.
         if !waiting.answer.is_closed() {
-            events += waiting.request.events.len();
+            // An order that is pending, or a refusal, is a row as well.
+            events += waiting.request.events.len().max(1);
             group.push(waiting);
         }
         events

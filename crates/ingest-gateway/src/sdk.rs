@@ -3,7 +3,7 @@
 
 use actix_web::http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE,
-    CROSS_ORIGIN_RESOURCE_POLICY, ETAG, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
+    CROSS_ORIGIN_RESOURCE_POLICY, ETAG, IF_NONE_MATCH, VARY,
 };
 use actix_web::web::{self, Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -107,8 +107,7 @@ fn script(sdk: &Sdk, request: &HttpRequest, cache_control: &'static str) -> Http
         .insert_header((CACHE_CONTROL, cache_control))
         .insert_header((VARY, "Accept-Encoding"))
         .insert_header((CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin"))
-        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"))
-        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"));
+        .insert_header((ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
     if has_it {
         return response.finish();
     }

@@ -326,6 +326,16 @@ async fn an_origin_that_is_not_listed_is_refused_named_and_logged() {
 }
 
 #[tokio::test]
+async fn a_tag_on_a_strangers_page_uses_up_nothing_of_what_the_owners_pages_may_send() {
+    let world = World::with(settings(), |config| config.max_events_per_second_per_key = 3).await;
+    for n in 0..20 {
+        let answer = from(&world, "https://stranger.example", &format!("s{n}")).await;
+        assert_eq!(answer.status, 403, "{answer:?}");
+    }
+    assert_eq!(from(&world, PAGE, "own").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_local_file_may_send_where_its_origin_is_listed() {
     let listed = DatasetSettings {
         allowed_origins: vec!["null".into()],

@@ -239,6 +239,7 @@ async fn each_refusal_has_its_own_status_and_tells_why() {
         assert_eq!(answer.json["type"], format!("urn:rastro:problem:{kind}"));
         assert_eq!(answer.json["status"], status);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff");
         assert!(answer.json["request_id"].is_string() && answer.json["detail"].is_string());
     }
     assert_eq!(world.census().await.accepted, 0);

@@ -109,6 +109,11 @@ async fn take_in(
     let body = caller.refused(app, request_id, body).await?;
     let may_test = key.may_test(body.test_event_code.as_deref());
     caller.refused(app, request_id, may_test).await?;
+    // Before anything is looked up: whoever sends more than the key may keeps nobody from the database.
+    key.admit(match &body.submission {
+        Submission::One(_) => 1,
+        Submission::Batch(events) => events.len(),
+    })?;
     let idempotent = match idempotency::key_of(request, body.envelope.idempotency_key.as_deref())? {
         None => None,
         Some(idempotency_key) => {
@@ -191,7 +196,6 @@ type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
-        self.key.admit(1)?;
         let name = name_of(&event);
         let (event, mut warnings) = match self.read(event) {
             Ok(read) => read,
@@ -236,7 +240,6 @@ impl<'r> Reader<'r> {
     }
 
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
-        self.key.admit(events.len())?;
         let mut valid = Vec::with_capacity(events.len());
         let read: Vec<ReadEvent<Cow<'r, str>>> = events
             .into_iter()
