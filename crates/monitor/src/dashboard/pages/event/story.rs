@@ -75,7 +75,7 @@ pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) 
         @if !event.test_event_code.is_empty() { " · " (lang.t("evento de teste", "test event")) }
     };
     html! {
-        (layout::verdict(tone, &html! { (name) " " span.mono.em { (cut(&event.event_id, 60)) } " " (end) }, &more, &html! {}))
+        (layout::verdict(tone, &html! { (lang.t("Evento ", "")) (name) " " span.mono.em { (cut(&event.event_id, 60)) } " " (end) }, &more, &html! {}))
         (search_form(frame, query))
         div.grid {
             (card("c7", "story", lang.t("A história", "The story"), &format!("{} {}", lang.t("horários de", "times of"), frame.zone.name()), &html! {
@@ -95,7 +95,7 @@ pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) 
             }))
             div.c5.stack {
                 (card("", "links", lang.t("Ligações", "Links"), "", &links(frame, jaeger_url, story, delivered)))
-                (card("", "what", lang.t("O que a Meta recebe", "What Meta receives"), lang.t("só impressões digitais (SHA-256)", "fingerprints only (SHA-256)"), &payload(frame, &event.payload)))
+                (card("", "what", lang.t("O que a Meta recebe", "What Meta receives"), lang.t("só resumos sem volta (SHA-256)", "fingerprints only (SHA-256)"), &payload(frame, &event.payload)))
             }
         }
     }
@@ -311,7 +311,7 @@ fn links(frame: &Frame, jaeger_url: &str, story: &EventStory, delivered: Option<
             dd { @match &event.trace_id {
                 Some(id) if !jaeger_url.is_empty() => { a href={ (jaeger_url.trim_end_matches('/')) "/trace/" (id) } { (lang.t("abrir no Jaeger", "open in Jaeger")) } " " code { (shorten(id)) } },
                 Some(id) => code { (id) },
-                None => { (lang.t("esta requisição não foi traçada", "this request was not traced")) },
+                None => { (lang.t("esta requisição não foi rastreada", "this request was not traced")) },
             } }
             dt { (lang.t("Número", "Number")) } dd.mono { (event.event_number) }
             dt { (lang.t("Requisição", "Request")) } dd { a href=(frame.link("/evento", &format!("q={}", event.request_id))) { code { (shorten(&event.request_id.to_string())) } } }
