@@ -556,6 +556,13 @@ mod tests {
     }
 
     #[test]
+    fn a_match_key_is_called_as_people_call_it() {
+        let sentence = |language| headline(Rule::EmqDrop, &full(2), now(), language);
+        assert!(sentence(Language::Portuguese).contains("Falta telefone em"));
+        assert!(sentence(Language::English).contains("phone is missing in"));
+    }
+
+    #[test]
     fn every_rule_has_its_heading_in_the_runbook() {
         let runbook = include_str!("../../../../proto-docs/runbook.md");
         for &rule in Rule::ALL {
