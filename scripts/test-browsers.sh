@@ -12,6 +12,8 @@ NAMES="loja.example.com.br track.example.com.br"
 
 start_test_services
 "$ROOT/scripts/install.sh" browsers
+# The events that the pages send go on to the sandbox; the tests build their own package's programs only.
+cargo build --locked -p capi-forwarder 9>&-
 run=(cargo nextest run --locked -p ingest-gateway --features all-browsers --test engines)
 # The pages' names must lead here: cookies are those of a registrable domain, and of these browsers only Firefox can be told of names.
 # In a mount namespace the file of names is another one for this run, and for nobody else.

@@ -14,6 +14,7 @@ pub mod measure;
 pub mod report;
 pub mod system;
 pub mod usage;
+pub mod watched;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -251,9 +252,14 @@ impl Bench {
 
     /// A meter of all that is ours; in the gateway's place may be a baseline, or nothing.
     fn meter(&self, gateway: Option<&Process>, forwarder: Option<&Process>) -> Meter<'_> {
+        self.meter_of(gateway, forwarder.map(|forwarder| ("forwarder", forwarder)))
+    }
+
+    /// The same with another service beside the gateway.
+    fn meter_of(&self, gateway: Option<&Process>, other: Option<(&'static str, &Process)>) -> Meter<'_> {
         let mut processes = vec![("meta", self.sandbox.pid())];
         processes.extend(gateway.map(|gateway| ("gateway", gateway.pid())));
-        processes.extend(forwarder.map(|forwarder| ("forwarder", forwarder.pid())));
+        processes.extend(other.map(|(name, process)| (name, process.pid())));
         Meter::new(&self.server, &processes)
     }
 
@@ -289,6 +295,7 @@ impl Bench {
             round.insert(name, measurement);
         }
         self.doors(&mut round).await?;
+        self.watched(&mut round, number).await?;
         self.await_quiet().await?;
         round.insert(COPY, self.copied(0).await?);
         self.await_quiet().await?;

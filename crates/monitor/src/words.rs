@@ -7,7 +7,7 @@ mod figures;
 use serde::Deserialize;
 
 pub use alerts::{Advice, advice, headline, severity, subject_line, title};
-pub use figures::{count, duration, money, name, percent, score, span, until};
+pub use figures::{count, duration, match_key, money, name, percent, score, span, until};
 
 /// The language of a channel or of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]

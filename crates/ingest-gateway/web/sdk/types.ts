@@ -196,6 +196,8 @@ export interface Hooks {
   listen(type: string, action: (event: any) => void, target?: EventTarget): void;
   /** Tells the Pixel of an event that the visitor consents to. */
   pixel?(item: Item): void;
+  /** Is told that the address bar was cleaned, and of what: it is the same page under another name. */
+  renamed_?(from: string): unknown;
 }
 
 export type Plugin = (client: Rastro, options: Options, hooks: Hooks) => unknown;

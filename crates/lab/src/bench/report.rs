@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use crate::bench::claims::{Claims, Expiry};
 use crate::bench::doors::{IDEMPOTENT, LEADS, PAGE, PURCHASES, REMEMBERING, Script, WITH_CLICK};
 use crate::bench::measure::{Measurement, median};
+use crate::bench::watched::{UNWATCHED, WATCHED};
 use crate::bench::{BATCH, COPY, DRAIN, NAIVE, Round, SINGLE, STATEMENT, THROUGH, THROUGH_OTHER};
 use crate::books::{AtMeta, Books, Tables};
 
 /// The configurations in the order of a round, and what each is.
-const CONFIGURATIONS: [(&str, &str); 14] = [
+const CONFIGURATIONS: [(&str, &str); 16] = [
     (NAIVE, "naive: 3 statements each, pool of 16, 256 conns"),
     (STATEMENT, "1 accept transaction each, pool of 16, 256 conns"),
     (SINGLE, "gateway, 1 event a request, 256 conns"),
@@ -24,6 +25,8 @@ const CONFIGURATIONS: [(&str, &str); 14] = [
     (PURCHASES, "purchases recorded, each with its event"),
     (REMEMBERING, "plain events without a click, beside those leads"),
     (WITH_CLICK, "the same with a click each: nobody is looked up"),
+    (UNWATCHED, "gateway, 1 event a request, dashboard idle"),
+    (WATCHED, "the same while its page is loaded ten times a second"),
     (COPY, "COPY into the same three tables"),
     (DRAIN, "forwarder: claim + send + finish, alone"),
     (THROUGH, "in and out at once, 1 event a request"),
@@ -31,7 +34,7 @@ const CONFIGURATIONS: [(&str, &str); 14] = [
 ];
 
 /// The ratios of events per second, by key: this configuration against that one, and what is aimed at.
-const RATIOS: [(&str, &str, &str, f64); 11] = [
+const RATIOS: [(&str, &str, &str, f64); 12] = [
     ("ratio_single_vs_naive", SINGLE, NAIVE, 5.0),
     ("ratio_single_vs_statement", SINGLE, STATEMENT, 0.0),
     ("ratio_batch_vs_naive", BATCH, NAIVE, 8.0),
@@ -43,6 +46,7 @@ const RATIOS: [(&str, &str, &str, f64); 11] = [
     ("ratio_purchases_vs_single", PURCHASES, SINGLE, 0.5),
     // What it costs to look for the click of an event that comes without one.
     ("ratio_remembering_vs_with_click", REMEMBERING, WITH_CLICK, 0.8),
+    ("ratio_watched_vs_unwatched", WATCHED, UNWATCHED, 0.95),
     ("ratio_through_vs_other_build", THROUGH, THROUGH_OTHER, 0.85),
     ("ratio_drain_vs_single", DRAIN, SINGLE, 0.0),
 ];

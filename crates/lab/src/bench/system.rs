@@ -12,6 +12,7 @@ use rastro_test_support::http::{self, Answer};
 use rastro_test_support::process::{Process, Program, free_address};
 use rastro_test_support::services::{Seed, Services};
 
+use crate::bench::watched::{SIGNED_ON_BY, VIEWER};
 use crate::bench::{doors, usage};
 use crate::books::{self, AtMeta, Books, SEALING_KEY, Server, Told};
 use crate::load::{Client, Load, Outcome, Pace, Patience, Request, Verdict, Window};
@@ -107,6 +108,26 @@ impl System {
     /// Starts a retry-worker with the defaults it is shipped with.
     pub async fn start_worker(&self) -> anyhow::Result<Process> {
         self.start_service("worker", self.services.retry_worker()).await
+    }
+
+    /// Counts the events up to now as `monitor check` does, and starts the pages for viewers.
+    pub async fn start_dashboard(&self) -> anyhow::Result<(Process, SocketAddr)> {
+        let log = self.logs.join("monitor-check.log");
+        let check = self.services.monitor().arguments(&["check"]).logging_to(&log);
+        let (status, _) = check.start()?.ended().await?;
+        ensure!(
+            status.success(),
+            "`monitor check` ended with {status}, see {}",
+            log.display()
+        );
+        let address = free_address(0)?;
+        let pages = self.services.monitor().arguments(&["dashboard"]).with(&[
+            ("RASTRO__DASHBOARD__LISTEN", &address.to_string()),
+            ("RASTRO__DASHBOARD__PROXY_HEADER", SIGNED_ON_BY),
+            ("RASTRO__DASHBOARD__TRUSTED_PROXIES", "127.0.0.1"),
+            ("RASTRO__DASHBOARD__VIEWERS", VIEWER),
+        ]);
+        Ok((self.start_service("dashboard", pages).await?, address))
     }
 
     async fn start_service(&self, name: &str, program: Program) -> anyhow::Result<Process> {

@@ -171,6 +171,11 @@ pub fn by_hand(gateway: SocketAddr, page: SocketAddr, key: &str) -> String {
     )
 }
 
+/// The script tag for a page of one's own (README.md, "Paste the tag").
+pub fn tag(gateway: SocketAddr, key: &str) -> String {
+    format!("<script async src='http://{gateway}/sdk.js' data-key='{key}'></script>")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -345,6 +345,14 @@ impl Running {
             ),
             (String::new(), by_hand),
             (
+                "a page of yours".to_owned(),
+                "(from http://127.0.0.1:8000 or http://localhost:8000, with this tag:)".to_owned(),
+            ),
+            (
+                String::new(),
+                landing::tag(self.gateway, &self.secrets.publishable_key),
+            ),
+            (
                 "what reached \"Meta\"".to_owned(),
                 format!("http://{} (a page)", self.sandbox),
             ),

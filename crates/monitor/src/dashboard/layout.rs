@@ -207,7 +207,7 @@ fn top(frame: &Frame) -> Markup {
     let lang = frame.lang;
     html! {
         header.top { div.wrap.bar {
-            a.brand href=(frame.link("/", "")) { (logo()) "Rastro" }
+            a.brand href=(frame.link("/", "")) { (logo()) span { "Rastro" } }
             @if frame.viewer.is_some() {
                 nav.main aria-label=(lang.t("Páginas", "Pages")) {
                     @for page in NAVIGATION {

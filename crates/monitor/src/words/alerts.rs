@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rastro_core::alert::{Facts, Rule, Severity};
 
 use super::Language;
-use super::figures::{count, duration, money, name, percent, score, span, until};
+use super::figures::{count, duration, match_key, money, name, percent, score, span, until};
 
 /// What an alert means, and what to do.
 #[derive(Clone, Copy, Debug)]
@@ -299,9 +299,14 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
         Rule::PartialAck => format!("{d}: Meta confirmed {n_text} of {m} events."),
         Rule::EmqDrop => {
             let e = e.unwrap_or_default();
-            let missing = match (facts.key.as_deref(), facts.percent, pt) {
-                (Some(key), Some(_), true) => format!(" Falta {} em {x}.", name(key)),
-                (Some(key), Some(_), false) => format!(" {} is missing in {x}.", name(key)),
+            let missing = match (facts.key.as_deref(), facts.percent) {
+                (Some(key), Some(_)) => {
+                    let (portuguese, english) = match_key(key).unwrap_or((key, key));
+                    language.pick(
+                        format!(" Falta {} em {x}.", name(portuguese)),
+                        format!(" {} is missing in {x}.", name(english)),
+                    )
+                }
                 _ => String::new(),
             };
             language.pick(
@@ -548,6 +553,13 @@ mod tests {
                 "{rule:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_match_key_is_called_as_people_call_it() {
+        let sentence = |language| headline(Rule::EmqDrop, &full(2), now(), language);
+        assert!(sentence(Language::Portuguese).contains("Falta telefone em"));
+        assert!(sentence(Language::English).contains("phone is missing in"));
     }
 
     #[test]

@@ -109,6 +109,25 @@ pub fn name(text: &str) -> String {
     }
 }
 
+/// A match key as people call it, in Portuguese and in English: by Meta's name of it, or by its field's.
+pub fn match_key(key: &str) -> Option<(&'static str, &'static str)> {
+    Some(match key {
+        "email" | "em" => ("e-mail", "e-mail"),
+        "phone" | "ph" => ("telefone", "phone"),
+        "click_id" | "fbc" => ("fbc (clique no anúncio)", "fbc (ad click)"),
+        "browser_id" | "fbp" => ("fbp (navegador)", "fbp (browser)"),
+        "external_id" => ("id externo", "external id"),
+        "ip_address" | "client_ip_address" => ("IP", "IP address"),
+        "user_agent" | "client_user_agent" => ("programa", "user agent"),
+        "first_name" | "fn" => ("nome", "first name"),
+        "last_name" | "ln" => ("sobrenome", "last name"),
+        "date_of_birth" | "db" => ("nascimento", "birth date"),
+        "city" | "ct" => ("cidade", "city"),
+        "zip_code" | "zp" => ("CEP", "postal code"),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -147,8 +147,8 @@ async fn currencies_models_channels_and_periods_are_never_mixed() {
     // What cannot be is said, and the usual is shown.
     for (wrong, said) in [
         ("p=9", "Não há período “9”"),
-        ("de=x", "Este período não dá"),
-        ("de=2026-06-10&ate=2026-06-01", "Este período não dá"),
+        ("de=x", "Este período não vale"),
+        ("de=2026-06-10&ate=2026-06-01", "Este período não vale"),
         ("modelo=x", "Não há modelo “x”"),
         ("moeda=x", "Não há nada em “X”"),
         ("canal=%00", "Não há canal nem campanha"),

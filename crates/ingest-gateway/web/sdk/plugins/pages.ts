@@ -11,33 +11,27 @@ export interface PagesOptions {
 /** Counts the page, each route of a single-page application, and each return from the back-forward cache. */
 export const pagesWith =
   ({ key = routeOf, settleMs = 200 }: PagesOptions = {}): Plugin =>
-  (client, _, { listen }) => {
+  (client, _, hooks) => {
     const { navigation }: any = window;
     const here = () => key(location.href);
-    let route = here();
-    let before = route;
-    let timer: any;
-    const look = () => {
-      if (here() != route && here() == before) {
-        route = before;
-        client.page();
-      }
-      before = here();
+    let route: string;
+    /** `counted`: this address has its view already. */
+    const arrive = (counted?: unknown) => {
+      route = here();
+      counted || client.page();
     };
-    client.page();
-    // The real Pixel sends a view of its own then.
-    listen('pageshow', (event) => event.persisted && !(window as any).fbq?.callMethod && client.page());
+    const look = () => {
+      const there = here();
+      setTimeout(() => there == here() && there != route && arrive(), settleMs);
+    };
+    arrive();
+    // A route that has not settled yet still waits for its view.
+    hooks.renamed_ = (from) => key(from) == route && arrive(true);
+    // Of a route that was left before it settled this is the view. The real Pixel sends one of its own then.
+    hooks.listen('pageshow', (event) => event.persisted && arrive((window as any).fbq?.callMethod));
     // Without the Navigation API the address is looked at: wrappers of pushState fight each other.
-    if (!navigation) return setInterval(look, settleMs);
-    listen(
-      'currententrychange',
-      () => {
-        clearTimeout(timer);
-        before = here();
-        timer = setTimeout(look, settleMs);
-      },
-      navigation,
-    );
+    if (navigation) hooks.listen('currententrychange', look, navigation);
+    else setInterval(look, settleMs);
   };
 
 export const pages: Plugin = pagesWith();

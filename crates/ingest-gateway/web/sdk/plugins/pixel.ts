@@ -22,18 +22,20 @@ export const pixelCalls: Plugin = (_, { pixelId }, hooks) => {
 
 /** Loads the Pixel too, when consent is given, with everything off that it does by itself. */
 export const pixel: Plugin = (client, options, hooks) => {
-  const { pixelId, cleanUrl, keepParameters } = options;
+  const { pixelId } = options;
   const script = document.createElement('script');
   script.nonce = document.currentScript?.nonce || '';
-  const load = () => {
-    // The Pixel reads the address bar.
-    if (cleanUrl)
-      history.replaceState(history.state, '', cleanAddress(location.href, keepParameters) + location.hash);
-    script.src = 'https://connect.facebook.net/en_US/fbevents.js';
-    document.head.append(script);
-  };
   const fbq: any = (...said: any[]) => {
-    if (said[1] == 'grant') load();
+    if (said[1] == 'grant') {
+      if (options.cleanUrl) {
+        const from = location.href;
+        // The Pixel reads the address bar.
+        history.replaceState(history.state, '', cleanAddress(from, options.keepParameters) + location.hash);
+        hooks.renamed_?.(from);
+      }
+      script.src = 'https://connect.facebook.net/en_US/fbevents.js';
+      document.head.append(script);
+    }
     fbq.callMethod ? fbq.callMethod(...said) : fbq.queue.push(said);
   };
   // Without the second flag the first one loses our own later page views.

@@ -115,6 +115,10 @@ test('landing page', { skip }, async (t) => {
     assert.deepEqual(posts(), []);
     await page.click('.banner button:has-text("Aceitar")');
     await until(() => stored('PageView')[0]);
+    // The e-mail is out of the address now, which is no other page, however long somebody takes over the form.
+    await page.waitForURL((url) => !url.searchParams.has('email'));
+    await page.evaluate(() => new Promise((done) => setTimeout(done, 500)));
+    assert.equal((await page.evaluate(() => pixelSent)).length, 1);
     await fill(page);
     assert.equal(await page.inputValue('#phone'), '(31) 91234-5678');
     await page.click(send);

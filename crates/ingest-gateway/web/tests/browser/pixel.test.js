@@ -237,6 +237,52 @@ test('pixel', { skip }, async (t) => {
     );
 
     await world.scene(
+      `4: an address that is cleaned when the visitor consents is the same page (${how})`,
+      async (t) => {
+        world.serve('/pede', world.html(world.tag(both + ' data-clean-url data-consent="pending"')));
+        const page = await open(await visitorOf(t), '/pede?email=ana%40example.com&utm_source=ig');
+        await page.evaluate(() => rastro.consent('granted'));
+        await until(async () => (await views(page)).length == 1);
+        assert.equal(page.url(), host + '/pede?utm_source=ig');
+        await settled(page);
+        assert.equal((await views(page)).length, 1);
+        assert.equal(stored('PageView').length, 1);
+        // A route that is cleaned before it has settled is a page all the same, and one.
+        await page.evaluate(() => {
+          history.pushState(null, '', '/pede/outra?cpf=12345678909');
+          rastro.consent('granted');
+        });
+        await until(async () => (await views(page)).length == 2);
+        await settled(page);
+        assert.equal((await views(page)).length, 2);
+        assert.deepEqual(
+          stored('PageView').map(({ event }) => event.event_source_url),
+          [host + '/pede?utm_source=ig', host + '/pede/outra'],
+        );
+      },
+    );
+
+    await world.scene(
+      `15: back to a route that was left before it settled is one page view (${how})`,
+      async (t) => {
+        world.serve('/volta', world.html(world.tag(), '', 'Volta'));
+        const page = await open(await visitorOf(t), '/volta');
+        await until(() => stored('PageView').length == 1);
+        await page.evaluate(() => {
+          addEventListener('pageshow', (event) => (window.persisted = event.persisted));
+          history.pushState(null, '', '/volta?passo=2');
+          location.href = '/away';
+        });
+        await page.waitForFunction(() => document.title == 'Away');
+        await page.evaluate(() => history.back());
+        await page.waitForFunction(() => document.title == 'Volta' && window.persisted);
+        await until(() => stored('PageView').length == 2);
+        await settled(page);
+        assert.equal(stored('PageView').length, 2);
+      },
+    );
+
+    await world.scene(
       `26: other wrappers of the history live on, and early copies are seen (${how})`,
       async (t) => {
         world.serve(

@@ -50,6 +50,12 @@ test('4: what a campaign or a tag manager appends is no new page', () => {
     page,
   );
   assert.notEqual(routeOf('https://loja.example.com.br/p?pagina=3'), page);
+  // Who appends with `searchParams.set` writes the whole query anew, the way it writes it.
+  for (const query of ['q=bolo%20de%20cenoura', 'q=Jos%e9', 'busca', "q=l'eau", 'q=(a)~*&&b=', 'q=a/b?c:d@e']) {
+    const url = new URL('https://loja.example.com.br/busca?' + query);
+    url.searchParams.set('xcod', 'a');
+    assert.equal(routeOf(url.href), routeOf('https://loja.example.com.br/busca?' + query));
+  }
 });
 
 test('our own pages and payment pages bring nobody', () => {

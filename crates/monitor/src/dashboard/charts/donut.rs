@@ -59,7 +59,7 @@ pub fn donut(lang: Lang, succeeded: i64, failed: i64, causes: &[Cause]) -> Marku
             p.note { (lang.t("Menos de 20 tentativas: uma porcentagem não diria nada.", "Fewer than 20 attempts: a share would say nothing.")) }
         }
         @if !causes.is_empty() {
-            ul.causes aria-label=(lang.t("Erros por causa", "Errors by cause")) {
+            ul.causes aria-label=(lang.t("Erros por motivo", "Errors by cause")) {
                 @for cause in causes {
                     li {
                         span { (cause.words) @if let Some(code) = &cause.code { " " code { (code) } } }

@@ -73,6 +73,18 @@ pub fn line(lang: Lang, line: &Line<'_>) -> Markup {
         .enumerate()
         .filter_map(|(at, point)| Some((at, point.value?)))
         .max_by(|(_, one), (_, other)| one.total_cmp(other));
+    let limit = line.limit.as_ref().map(|(limit, _)| y(*limit));
+    // The words of a point stand above it, and above the limit where they would lie on it.
+    let words_above = |value: f64| match limit {
+        Some(limit) if (limit - 4.0..limit + 12.0).contains(&(y(value) - 10.0)) => limit - 6.0,
+        _ => y(value) - 10.0,
+    };
+    // What is written at the limit gives way to the words of the last point.
+    let crowded = points
+        .last()
+        .and_then(|point| point.value)
+        .zip(limit)
+        .is_some_and(|(value, limit)| (words_above(value) - limit + 6.0).abs() < 16.0);
     html! {
         div.plot {
             (axis(HEIGHT, &labels))
@@ -82,17 +94,18 @@ pub fn line(lang: Lang, line: &Line<'_>) -> Markup {
                 }
                 @if let Some((limit, words)) = &line.limit {
                     line.limit x1="0" x2="100%" y1=(n(y(*limit))) y2=(n(y(*limit))) {}
-                    text.t-err x="100%" y=(n(y(*limit) - 6.0)) text-anchor="end" { (words) }
+                    text.t-err x=(if crowded { "0" } else { "100%" }) y=(n(y(*limit) - 6.0))
+                        text-anchor=(if crowded { "start" } else { "end" }) { (words) }
                 }
                 (stroke(&places, HEIGHT, BASE, line.last_is_provisional))
                 @if let Some((at, value)) = peak.filter(|(at, _)| *at != last) {
                     (dot(x(at), y(value), true))
-                    text.strong x=(pct(x(at))) y=(n(y(value) - 10.0))
+                    text.strong x=(pct(x(at))) y=(n(words_above(value)))
                         text-anchor=(if at < 2 { "start" } else { "middle" }) { (lang.percent(value, 1)) }
                 }
                 @if let Some(value) = points.last().and_then(|point| point.value) {
                     (dot(x(last), y(value), !line.last_is_provisional))
-                    text.strong x="100%" y=(n(y(value) - 10.0)) text-anchor="end" { (lang.percent(value, 1)) }
+                    text.strong x="100%" y=(n(words_above(value))) text-anchor="end" { (lang.percent(value, 1)) }
                 }
                 @for (at, point) in points.iter().enumerate() {
                     g.col role="img" tabindex=(if at == last { "0" } else { "-1" })
@@ -177,5 +190,32 @@ pub fn spark(values: &[f64], limit: Option<f64>, from_lowest: bool, last_is_prov
             }
             (stroke(&places, 44.0, 44.0, last_is_provisional))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_at_the_limit_give_way_to_those_of_the_last_point() {
+        let drawn = |last| {
+            let point = |value| LinePoint {
+                label: "hoje".to_owned(),
+                value: Some(value),
+                tip: String::new(),
+            };
+            let points = [point(3.0), point(last)];
+            let drawn = Line {
+                points: &points,
+                name: "%",
+                description: "",
+                limit: Some((10.0, "avisa".to_owned())),
+                last_is_provisional: true,
+            };
+            line(Lang::Pt, &drawn).into_string()
+        };
+        assert!(drawn(4.0).contains("text-anchor=\"end\">avisa"));
+        assert!(drawn(9.1).contains("text-anchor=\"start\">avisa"));
     }
 }

@@ -317,6 +317,11 @@ fn severity(lang: Lang, alert: &AlertRow) -> (Tone, &'static str) {
     }
 }
 
+/// A share has digits behind its comma, a count has none.
+fn measured(lang: Lang, value: f64) -> String {
+    lang.decimal(value, if value.fract() == 0.0 { 0 } else { 2 })
+}
+
 /// Open for how long, or how long it was.
 fn lasted(alert: &AlertRow, now: DateTime<Utc>) -> i64 {
     alert.fired_at.map_or(0, |fired| {
@@ -439,7 +444,7 @@ fn silences(frame: &Frame, data: &AlertsData) -> Markup {
                 (silence.rule.as_deref().map_or_else(|| lang.t("todas as regras", "all rules").to_owned(), |rule| rule_title(lang, rule)))
                 @if let Some(id) = silence.dataset_id { ", " (frame.dataset_name(id)) }
                 small { (cut(&silence.created_by, 60)) ": “" (cut(&silence.reason, 120)) "”" }
-                @if frame.is_operator() { form.acts method="post" action={ "/silencios/" (silence.silence_id) "/fim" } { (frame.form_fields()) button.btn.small { (lang.t("Acabar agora", "End now")) } } }
+                @if frame.is_operator() { form.acts method="post" action={ "/silencios/" (silence.silence_id) "/fim" } { (frame.form_fields()) button.btn.small { (lang.t("Encerrar agora", "End now")) } } }
             }
             time { (lang.t("até ", "until ")) (frame.zone.short(lang, silence.ends_at, frame.now)) }
         } } }
@@ -543,8 +548,8 @@ pub fn render_one(frame: &Frame, alert: &AlertRow, messages: &[MessageRow]) -> M
                 p { (Rule::parse(&alert.rule).map_or("", |rule| words::advice(rule).in_language(language(lang)))) }
                 dl.kv {
                     dt { (lang.t("Runbook", "Runbook")) } dd { code { "runbook.md#" (alert.rule.replace('_', "-")) } }
-                    dt { (lang.t("Pior valor", "Worst value")) } dd { (lang.decimal(alert.worst_value, 2)) }
-                    @if let Some(limit) = alert.threshold { dt { (lang.t("Limite", "Threshold")) } dd { (lang.decimal(limit, 2)) } }
+                    dt { (lang.t("Pior valor", "Worst value")) } dd { (measured(lang, alert.worst_value)) }
+                    @if let Some(limit) = alert.threshold { dt { (lang.t("Limite", "Threshold")) } dd { (measured(lang, limit)) } }
                     @if let Some(by) = &alert.acknowledged_by { dt { (lang.t("Ciente", "Acknowledged")) } dd { (cut(by, 80)) } }
                     @if let Some(by) = &alert.snoozed_by { dt { (lang.t("Adiado por", "Snoozed by")) } dd { (cut(by, 80)) } }
                 }

@@ -75,7 +75,7 @@ fn parse_order(
     if reason.is_empty() || reason.chars().count() > LONGEST_REASON {
         return Err(lang
             .t(
-                "Escreva o motivo (até 300 letras): quem olhar depois precisa saber.",
+                "Escreva o motivo (até 300 caracteres): quem olhar depois precisa saber.",
                 "Write the reason (up to 300 characters): whoever looks next has to know.",
             )
             .to_owned());
@@ -161,8 +161,10 @@ pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
     let evidence = data.report.evidence;
     let manual = breaker.manual_in_force(now_ms);
     let more = html! {
-        (lang.t("Últimos 5 minutos: ", "Last 5 minutes: ")) (evidence.failures) " " (lang.t("de", "of")) " " (evidence.requests) " "
-        (lang.t("requisições falharam.", "requests failed."))
+        (lang.t("Últimos 5 minutos: ", "Last 5 minutes: "))
+        @if evidence.requests == 0 { (lang.t("nenhuma requisição.", "no requests.")) } @else {
+            (evidence.failures) " " (lang.t("de", "of")) " " (evidence.requests) " " (lang.t("requisições falharam.", "requests failed."))
+        }
         @if let Some(held) = data.held.filter(|held| *held > 0) { " " (lang.plural(held, ("evento espera", "event waits"), ("eventos esperam", "events wait"))) "." }
         @if manual != Manual::Automatic {
             " " (cut(&data.report.note, 200)) " ("
@@ -197,7 +199,7 @@ pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
                 } }
             }))
             (card("c12", "changes", lang.t("Cada mudança", "Each change"), "", &html! {
-                @if data.transitions.is_empty() { p.empty { (lang.t("Nenhuma até agora: nasce fechado, isto é, enviando.", "None so far: it is born closed, that is, sending.")) } }
+                @if data.transitions.is_empty() { p.empty { (lang.t("Nenhuma até agora: ele começa fechado, isto é, enviando.", "None so far: it is born closed, that is, sending.")) } }
                 @else {
                     div.scroll tabindex="0" role="region" aria-label=(lang.t("Mudanças", "Changes")) { table {
                         thead { tr { th scope="col" { (lang.t("Quando", "When")) } th scope="col" { (lang.t("Estado", "State")) }

@@ -184,7 +184,7 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
         return refuse(
             "numero",
             lang.t(
-                "O número tem só algarismos, como 123456789012345.",
+                "O número tem só dígitos, como 123456789012345.",
                 "The number has digits only, such as 123456789012345.",
             )
             .to_owned(),
@@ -194,7 +194,7 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         return refuse(
             "nome",
-            lang.t("Um nome de 1 a 100 letras.", "A name of 1 to 100 characters.")
+            lang.t("Um nome de 1 a 100 caracteres.", "A name of 1 to 100 characters.")
                 .to_owned(),
         );
     }
@@ -327,7 +327,7 @@ pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
                 cx,
                 id,
                 lang.t(
-                    "O código tem letras e algarismos, como TEST12345.",
+                    "O código tem letras e números, como TEST12345.",
                     "The code has letters and digits, such as TEST12345.",
                 )
                 .to_owned(),

@@ -296,7 +296,7 @@ pub fn render(frame: &Frame, data: &DeadLettersData) -> Markup {
         }
     };
     let more = html! {
-        @if total == 0 { (lang.t("O que falha é tentado de novo sozinho; aqui só para o que não adianta mais tentar.",
+        @if total == 0 { (lang.t("O que falha é tentado de novo sozinho; só chega aqui o que não adianta mais tentar.",
             "What fails is tried again by itself; only what it is no use to try again stops here.")) }
         @else {
             (lang.t("Não são tentados de novo sozinhos. ", "They are not tried again by themselves. "))
@@ -316,11 +316,11 @@ pub fn render(frame: &Frame, data: &DeadLettersData) -> Markup {
         @if let Some((done, old)) = data.done { (done_banner(lang, done, old)) }
         (filters(frame, data))
         div.grid {
-            (card("c7", "causes", lang.t("Por causa", "By cause"), lang.t("as que ainda têm prazo primeiro", "those still in time first"), &html! {
+            (card("c7", "causes", lang.t("Por motivo", "By cause"), lang.t("primeiro os que ainda têm prazo", "those still in time first"), &html! {
                 @if data.groups.is_empty() { p.empty { (lang.t("Nada parado.", "Nothing is stopped.")) } }
                 ul.groups { @for group in data.groups.iter().take(40) { (group_item(frame, data, group)) } }
-                @if data.groups.len() > 40 { p.note { (lang.t("Mais causas: filtre por código.", "More causes: filter by code.")) } }
-                header.again { h2 { (lang.t("Reenvios", "Resends")) } small { (lang.t("quem pediu, e o que houve", "who asked, and what came of it")) } }
+                @if data.groups.len() > 40 { p.note { (lang.t("Há mais motivos: filtre por código.", "More causes: filter by code.")) } }
+                header.again { h2 { (lang.t("Reenvios", "Resends")) } small { (lang.t("quem pediu e o que aconteceu", "who asked, and what came of it")) } }
                 (replays(frame, data))
             }))
             @if let Some(preview) = &data.preview { (preview_card(frame, data, preview)) }
@@ -518,7 +518,7 @@ fn preview_card(frame: &Frame, data: &DeadLettersData, preview: &Preview) -> Mar
                 }
                 @if let Some(viewer) = frame.viewer.as_ref().filter(|viewer| viewer.is_operator) {
                     p.note { (lang.t("Fica registrado: ", "It is logged: ")) (viewer.name) ", " (frame.zone.full(lang, frame.now)) ". "
-                        (lang.t("Pedir duas vezes reenvia uma.", "Asking twice resends once.")) }
+                        (lang.t("Pedir duas vezes reenvia uma só.", "Asking twice resends once.")) }
                 }
             }
             details.more open { summary { (lang.t("Amostra", "Sample")) }

@@ -23,7 +23,7 @@ pub fn render(frame: &Frame, wrong: Wrong, name: &str, back: &str) -> Markup {
     html! {
         div.narrow { section.card {
             h1 { (lang.t("Entrar", "Sign in")) }
-            p.sub { (lang.t("Veja se tudo chega à Meta, e o que fazer se não.", "See whether everything reaches Meta, and what to do if not.")) }
+            p.sub { (lang.t("Veja se tudo chega à Meta, e o que fazer quando não chega.", "See whether everything reaches Meta, and what to do if not.")) }
             form.form method="post" action="/entrar" {
                 (frame.form_fields())
                 input type="hidden" name="volta" value=(back);
@@ -41,7 +41,7 @@ pub fn render(frame: &Frame, wrong: Wrong, name: &str, back: &str) -> Markup {
                 }
                 label.wrong[wrong == Wrong::Name] { (lang.t("Seu nome", "Your name"))
                     input #name type="text" name="name" value=(name) required maxlength="80" autocomplete="name" aria-describedby="name-help";
-                    small.why #name-help { (lang.t("Assina o que você mandar fazer.", "It signs what you order.")) }
+                    small.why #name-help { (lang.t("Assina as ordens que você der.", "It signs what you order.")) }
                 }
                 div.row { button.btn.primary { (lang.t("Entrar", "Sign in")) } }
             }

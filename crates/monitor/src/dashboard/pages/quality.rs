@@ -13,6 +13,7 @@ use crate::dashboard::pages::event_name;
 use crate::dashboard::pages::overview::{newest, part};
 use crate::dashboard::server::{Cx, Failed, Reply};
 use crate::dashboard::words::{Lang, NONE, cut};
+use crate::words::match_key;
 
 /// All that the page shows.
 #[derive(Clone, Debug, Default)]
@@ -55,22 +56,19 @@ pub async fn ask(cx: &Cx<'_>) -> Result<Reply, Failed> {
 
 /// Meta's words for keys, in ours; and how much each helps to find a person, as our estimate weighs them.
 fn key_words(lang: Lang, key: &str) -> (String, f64) {
-    let (pt, en, weight) = match key {
-        "email" | "em" => ("e-mail", "e-mail", 3.0),
-        "phone" | "ph" => ("telefone", "phone", 2.5),
-        "click_id" | "fbc" => ("fbc (clique no anúncio)", "fbc (ad click)", 2.5),
-        "browser_id" | "fbp" => ("fbp (navegador)", "fbp (browser)", 1.0),
-        "external_id" => ("id externo", "external id", 1.5),
-        "ip_address" | "client_ip_address" => ("IP", "IP address", 0.7),
-        "user_agent" | "client_user_agent" => ("programa", "user agent", 0.5),
-        "first_name" | "fn" => ("nome", "first name", 0.6),
-        "last_name" | "ln" => ("sobrenome", "last name", 0.6),
-        "date_of_birth" | "db" => ("nascimento", "birth date", 0.6),
-        "city" | "ct" => ("cidade", "city", 0.3),
-        "zip_code" | "zp" => ("CEP", "postal code", 0.5),
-        other => return (cut(other, 40), 0.2),
+    let weight = match key {
+        "email" | "em" => 3.0,
+        "phone" | "ph" | "click_id" | "fbc" => 2.5,
+        "external_id" => 1.5,
+        "browser_id" | "fbp" => 1.0,
+        "ip_address" | "client_ip_address" => 0.7,
+        "first_name" | "fn" | "last_name" | "ln" | "date_of_birth" | "db" => 0.6,
+        "user_agent" | "client_user_agent" | "zip_code" | "zp" => 0.5,
+        "city" | "ct" => 0.3,
+        _ => 0.2,
     };
-    (lang.t(pt, en).to_owned(), weight)
+    let words = match_key(key).map_or_else(|| cut(key, 40), |(pt, en)| lang.t(pt, en).to_owned());
+    (words, weight)
 }
 
 /// The one key that should help most, in a sentence: the largest missing share times its weight.
@@ -189,7 +187,7 @@ fn state_words(frame: &Frame, data: &QualityData, dataset: i64) -> &'static str 
         Some("unreadable") => lang.t(
             "O token só envia, não lê a nota: atribua o conjunto ao usuário do sistema, ou faça um token com ads_read.",
             "The token may send but not read the score: assign the dataset to the system user, or make a token with ads_read."),
-        Some("failed") => lang.t("A Meta não respondeu; amanhã se pergunta de novo.", "Meta did not answer; it is asked again tomorrow."),
+        Some("failed") => lang.t("A Meta não respondeu; amanhã tentamos de novo.", "Meta did not answer; it is asked again tomorrow."),
         _ => lang.t("Ela vem depois de 48 h de eventos.", "It comes after 48 h of events."),
     }
 }
@@ -242,7 +240,7 @@ fn event_part(frame: &Frame, data: &QualityData, row: &QualityRow) -> Markup {
                 @if row.score.is_none() { (lang.t("A Meta ainda não deu nota (menos de 48 h de eventos, ou poucos). ", "Meta has given no score yet (less than 48 h of events, or few). ")) }
                 @if let Some(hint) = advice(lang, row, &data.keys) { (hint) }
                 @for (name, share) in facts { @if let Some(share) = share { " " (name) ": " (lang.percent(share, 0)) "." } }
-                @if let Some(freshness) = &row.freshness { " " (lang.t("Chegada: ", "Freshness: ")) (cut(freshness, 30)) "." }
+                @if let Some(freshness) = &row.freshness { " " (lang.t("Chegada: ", "Freshness: ")) (freshness_words(lang, freshness)) "." }
             }
         } }
         @if !keys.is_empty() {
@@ -253,6 +251,16 @@ fn event_part(frame: &Frame, data: &QualityData, row: &QualityRow) -> Markup {
                 } }
             }
         }
+    }
+}
+
+/// How often Meta says that events arrive.
+fn freshness_words(lang: Lang, freshness: &str) -> String {
+    match freshness {
+        "real_time" => lang.t("em tempo real", "real time").to_owned(),
+        "hourly" => lang.t("de hora em hora", "hourly").to_owned(),
+        "daily" => lang.t("uma vez por dia", "daily").to_owned(),
+        other => cut(other, 30),
     }
 }
 

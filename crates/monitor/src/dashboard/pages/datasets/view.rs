@@ -28,12 +28,11 @@ pub fn render_list(frame: &Frame, datasets: &[KnownDataset]) -> Markup {
     html! {
         (layout::verdict(if n == 0 { Tone::Neutral } else { Tone::Good }, &html! { (answer) }, &more, &html! {}))
         @if n > 0 { section.card aria-label=(lang.t("Conjuntos", "Datasets")) { div.scroll tabindex="0" role="region" aria-label=(lang.t("Lista", "List")) { table {
-            thead { tr { th scope="col" { (lang.t("Nome", "Name")) } th scope="col" { (lang.t("Número", "Number")) }
-                th scope="col" { (lang.t("Token", "Token")) } th scope="col" { (lang.t("Código de teste", "Test code")) } } }
+            thead { tr { th scope="col" { (lang.t("Nome e número", "Name and number")) } th scope="col" { (lang.t("Token", "Token")) } th scope="col" { (lang.t("Código de teste", "Test code")) } } }
             tbody { @for dataset in datasets { tr {
                 td { a href={ "/conjuntos/" (dataset.id) (if lang == Lang::En { "?lang=en" } else { "" }) } { (cut(&dataset.settings.name, 60)) }
-                    @if dataset.retired_at.is_some() { " " (pill(Tone::Neutral, lang.t("aposentado", "retired"))) } }
-                td { code { (dataset.id) } }
+                    @if dataset.retired_at.is_some() { " " (pill(Tone::Neutral, lang.t("aposentado", "retired"))) }
+                    br; code.sub { (dataset.id) } }
                 td { @match (&dataset.token_checked_at, &dataset.meta_name) {
                     (Some(at), _) => (pill(Tone::Good, &format!("{} {}", lang.t("conferido", "checked"), lang.day(frame.zone.day_of(*at))))),
                     _ => (pill(Tone::Neutral, lang.t("só envio", "send only"))),
@@ -62,7 +61,7 @@ pub fn render_new(frame: &Frame, form: &NewForm) -> Markup {
         div.grid { (card("c7", "new", lang.t("Da Meta", "From Meta"), lang.t("Gerenciador de Eventos, Configurações", "Events Manager, Settings"), &html! {
             form.form method="post" action="/conjuntos/novo" {
                 (frame.form_fields())
-                (field("numero", lang.t("Número do conjunto (pixel)", "Number of the dataset (pixel)"), lang.t("15 ou 16 algarismos.", "15 or 16 digits."),
+                (field("numero", lang.t("Número do conjunto (pixel)", "Number of the dataset (pixel)"), lang.t("15 ou 16 dígitos.", "15 or 16 digits."),
                     html! { input name="numero" inputmode="numeric" required maxlength="20" value=(form.number) aria-describedby="help-numero"; }))
                 (field("token", lang.t("Token de acesso", "Access token"), lang.t("Da API de Conversões. É conferido com a Meta e guardado selado.", "Of the Conversions API. It is checked with Meta and stored sealed."),
                     html! { input name="token" type="password" required autocomplete="off" maxlength="1000" aria-describedby="help-token"; }))

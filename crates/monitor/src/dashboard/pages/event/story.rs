@@ -75,7 +75,7 @@ pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) 
         @if !event.test_event_code.is_empty() { " · " (lang.t("evento de teste", "test event")) }
     };
     html! {
-        (layout::verdict(tone, &html! { (name) " " span.mono.em { (cut(&event.event_id, 60)) } " " (end) }, &more, &html! {}))
+        (layout::verdict(tone, &html! { (lang.t("Evento ", "")) (name) " " span.mono.em { (cut(&event.event_id, 60)) } " " (end) }, &more, &html! {}))
         (search_form(frame, query))
         div.grid {
             (card("c7", "story", lang.t("A história", "The story"), &format!("{} {}", lang.t("horários de", "times of"), frame.zone.name()), &html! {
@@ -95,7 +95,7 @@ pub fn render(frame: &Frame, jaeger_url: &str, query: &str, story: &EventStory) 
             }))
             div.c5.stack {
                 (card("", "links", lang.t("Ligações", "Links"), "", &links(frame, jaeger_url, story, delivered)))
-                (card("", "what", lang.t("O que a Meta recebe", "What Meta receives"), lang.t("só impressões digitais (SHA-256)", "fingerprints only (SHA-256)"), &payload(frame, &event.payload)))
+                (card("", "what", lang.t("O que a Meta recebe", "What Meta receives"), lang.t("só resumos sem volta (SHA-256)", "fingerprints only (SHA-256)"), &payload(frame, &event.payload)))
             }
         }
     }

@@ -156,13 +156,13 @@ pub(super) fn compared(drawn: &Drawn<'_>) -> Markup {
         },
     };
     let note = drawn.of_all(lang.t(
-        "Mercado Pago × nós, como foi comparado",
+        "o que está lá × o que está aqui",
         "Mercado Pago × us, as compared",
     ));
     card(
         "c7",
         "books",
-        lang.t("Os livros, abertos", "The books in the open"),
+        lang.t("Conferência com o Mercado Pago", "The books in the open"),
         &note,
         &content,
     )

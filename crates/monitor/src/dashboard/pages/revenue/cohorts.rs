@@ -69,7 +69,7 @@ pub(super) fn table(drawn: &Drawn<'_>) -> Markup {
         Some(rows) => {
             let found = cohorts(rows, drawn.cash);
             match found.is_empty() {
-                true => html! { p.empty { (lang.t("Ainda nenhum cliente.", "No customer yet.")) } },
+                true => html! { p.empty { (lang.t("Ainda não há clientes.", "No customer yet.")) } },
                 false => heat(drawn, &found),
             }
         }

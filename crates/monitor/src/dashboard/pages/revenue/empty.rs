@@ -46,7 +46,7 @@ pub(super) async fn render(cx: &Cx<'_>) -> Result<Markup, Failed> {
                     }
                 }
             }))
-            (layout::card("c5", "will", lang.t("O que haverá aqui", "What will be here"), "", &html! {
+            (layout::card("c5", "will", lang.t("O que vai aparecer aqui", "What will be here"), "", &html! {
                 ul.chips {
                     @for (pt, en) in [
                         ("do lead à receita", "from lead to revenue"), ("retorno por canal", "return by channel"),

@@ -24,7 +24,7 @@ pub(super) fn card_of(drawn: &Drawn<'_>) -> Markup {
     };
     let content = match rows {
         None => missing(lang),
-        Some([]) => html! { p.empty { (lang.t("Ainda nenhum dinheiro entrou.", "No money came yet.")) } },
+        Some([]) => html! { p.empty { (lang.t("Ainda não entrou dinheiro.", "No money came yet.")) } },
         Some(rows) => html! {
             @match next {
                 Some(row) => (expected(drawn.cash, row)),

@@ -206,7 +206,7 @@ fn days(
         }
         _ => {
             let text = lang.t(
-                "Este período não dá: de um dia até outro depois dele, no máximo dois anos. Mostrados os últimos 30 dias.",
+                "Este período não vale: de um dia até outro depois dele, no máximo dois anos. Mostrados os últimos 30 dias.",
                 "That period cannot be: from a day to one after it, two years at most. The last 30 days are shown.",
             );
             notes.push(text.to_owned());

@@ -49,9 +49,18 @@ impl Cash<'_> {
         }
     }
 
-    /// `R$ 54,8 mil`, `R$ 1,2 mi`, of an amount in whole units.
+    /// `R$ 54,8 mil`, `R$ 1,2 mi`, `R$ 437`, `R$ 43,70`, of an amount in whole units.
     pub(super) fn compact(self, major: f64) -> String {
-        self.lang.in_currency(&self.scaled(major), self.currency)
+        match major.abs() {
+            1_000.0.. => self.lang.in_currency(&self.scaled(major), self.currency),
+            // A mark of a scale is a round number.
+            size if size >= 100.0 || size.fract() == 0.0 => {
+                self.lang.in_currency(&self.lang.decimal(major, 0), self.currency)
+            }
+            _ => self
+                .lang
+                .in_currency(&self.lang.decimal(major, self.decimals() as usize), self.currency),
+        }
     }
 
     /// The same without the currency.
@@ -241,6 +250,9 @@ mod tests {
         assert_eq!(brl.short(1_234), "R$\u{a0}12,34");
         assert_eq!(brl.compact(54_812.0), "R$\u{a0}54,8\u{a0}mil");
         assert_eq!(usd.compact(2_000_000.0), "$2M");
+        assert_eq!(brl.compact(437.2), "R$\u{a0}437");
+        assert_eq!(brl.compact(43.7), "R$\u{a0}43,70");
+        assert_eq!(brl.compact(40.0), "R$\u{a0}40");
         assert_eq!(brl.scaled(40_000.0), "40\u{a0}mil");
         assert_eq!(brl.of_micros(12_345_000), 1_235);
         assert_eq!(

@@ -285,7 +285,7 @@ pub(super) fn payback(drawn: &Drawn<'_>) -> Markup {
                 .collect();
             match found.is_empty() {
                 true => {
-                    html! { p.empty { (lang.t("Ainda nenhum cliente de uma campanha com gasto.", "No customer yet of a campaign with spend.")) } }
+                    html! { p.empty { (lang.t("Ainda não há clientes de uma campanha com gasto.", "No customer yet of a campaign with spend.")) } }
                 }
                 false => curves(
                     lang,
