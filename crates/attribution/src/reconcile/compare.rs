@@ -11,7 +11,13 @@ use rastro_store::{
 
 use super::{CompareError, Listed};
 use crate::mercado_pago::{ReadError, WindowOf};
-use crate::payments::{FollowError, Payments};
+use crate::payments::{FollowError, Payments, Told};
+
+/// No webhook told of what a comparison finds.
+const SWEPT: Told<'static> = Told {
+    by: Discovery::Sweep,
+    traceparent: None,
+};
 
 /// Net amounts and fees are rounded by the provider: a difference of one is none.
 const NET_TOLERANCE: i64 = 1;
@@ -193,7 +199,7 @@ impl<'s> Slice<'s> {
             let kept = findings.len();
             let applied = self
                 .payments
-                .apply(self.account, &payment, Discovery::Sweep, None, findings)
+                .apply(self.account, &payment, SWEPT, None, findings)
                 .await?;
             self.payments
                 .metrics
