@@ -100,7 +100,6 @@ impl GoogleAdsConfig {
             "google_ads.login_customer_id must be digits: the manager account's number"
         );
         let required = [
-            ("developer_token", &self.developer_token),
             ("client_secret", &self.client_secret),
             ("refresh_token", &self.refresh_token),
         ];
@@ -222,10 +221,15 @@ impl GoogleAds {
                 "googleAds:searchStream",
             ]);
         let mut headers = HeaderMap::new();
-        let mut developer = HeaderValue::from_str(config.developer_token.expose_secret().trim())
-            .map_err(|_| anyhow::anyhow!("google_ads.developer_token has characters that no header takes"))?;
-        developer.set_sensitive(true);
-        headers.insert("developer-token", developer);
+        // Google ended developer tokens on 9 September 2026; an empty one is refused, none is not.
+        let developer = config.developer_token.expose_secret().trim();
+        if !developer.is_empty() {
+            let mut developer = HeaderValue::from_str(developer).map_err(|_| {
+                anyhow::anyhow!("google_ads.developer_token has characters that no header takes")
+            })?;
+            developer.set_sensitive(true);
+            headers.insert("developer-token", developer);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let manager = dashless(&config.login_customer_id);
         if !manager.is_empty() {

@@ -36,8 +36,8 @@ pub struct GoogleSpend {
 }
 
 impl GoogleSpend {
-    /// Until shutdown. `first_days`: how far back the first reading goes; what is stored tells whether it is
-    /// the first.
+    /// Until shutdown. `first_days`: how far back a reading goes at most; what is stored tells how far it
+    /// has to.
     pub async fn run(self, interval: Duration, first_days: u64, shutdown: Shutdown) {
         let customer = self.google_ads.customer_id().to_owned();
         loop {
@@ -78,12 +78,12 @@ impl GoogleSpend {
         let facts = self.ask(|| self.google_ads.account()).await?;
         let today = self.store.reporting_now(&facts.time_zone).await;
         let (_, today) = today.with_context(|| format!("time zone {}", facts.time_zone))?;
-        let known = self
+        let newest = self
             .store
-            .has_spend(self.dataset, "google", self.google_ads.customer_id())
+            .newest_spend_day(self.dataset, "google", self.google_ads.customer_id())
             .await?;
-        let days = if known { MOVING_DAYS } else { first_days };
-        self.read(&facts, today - Days::new(days), today).await
+        let from = first_day(today, newest, MOVING_DAYS, first_days);
+        self.read(&facts, from, today).await
     }
 
     /// Reads a span, both ends included, request by request, and stores it as a whole or not at all: what is
@@ -166,6 +166,21 @@ impl GoogleSpend {
             account_time_zone: Some(facts.time_zone.clone()),
             ..row.into()
         }
+    }
+}
+
+/// Where a reading begins: `moving_days` back, or further where the days before were not read because nobody
+/// was there to read them; at most `first_days` back, as where nothing is stored yet.
+pub(crate) fn first_day(
+    today: NaiveDate,
+    newest: Option<NaiveDate>,
+    moving_days: u64,
+    first_days: u64,
+) -> NaiveDate {
+    let oldest = today - Days::new(first_days.max(moving_days));
+    match newest {
+        Some(newest) => newest.min(today - Days::new(moving_days)).max(oldest),
+        None => today - Days::new(first_days),
     }
 }
 

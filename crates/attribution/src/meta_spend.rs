@@ -13,6 +13,8 @@ use rastro_store::{Covered, Spend, SpendChange, SpendSource, Store};
 use secrecy::SecretString;
 use tracing::{info, warn};
 
+use crate::google_spend::first_day;
+
 /// Figures older than this are final.
 const MOVING_DAYS: u64 = 28;
 /// Meta refuses reports of many campaigns over longer spans as too much.
@@ -40,18 +42,19 @@ pub struct MetaSpend {
 }
 
 impl MetaSpend {
-    /// Until shutdown. `first_days`: how far back the first reading goes; what is stored tells whether it is
-    /// the first.
+    /// Until shutdown. `first_days`: how far back a reading goes at most; what is stored tells how far it
+    /// has to.
     pub async fn run(self, interval: Duration, first_days: u64, time_zone: &str, shutdown: Shutdown) {
         loop {
             let reading = async {
                 let (_, today) = self.store.reporting_now(time_zone).await?;
-                let known = self
+                let newest = self
                     .store
-                    .has_spend(self.dataset, "meta", &self.account.to_string())
+                    .newest_spend_day(self.dataset, "meta", &self.account.to_string())
                     .await?;
-                let days = if known { MOVING_DAYS } else { first_days };
-                self.read(today - Days::new(days), today).await
+                // A first reading that broke off goes on where it was: reports are stored one by one.
+                self.read(first_day(today, newest, MOVING_DAYS, first_days), today)
+                    .await
             };
             tokio::select! {
                 read = reading => match read {

@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use rastro_core::payment::{Books, Payment};
 use rastro_core::person::PersonKeys;
 use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry::ErrorChain;
+use rastro_service::telemetry::{ErrorChain, trace_context};
 use rastro_store::{
     Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
     PersonLookups, Store, StoreError, Topic,
@@ -55,6 +55,14 @@ pub enum FollowError {
     /// Nothing of it is ours.
     #[error("the payment is another account's")]
     OtherAccount,
+}
+
+/// How a payment came to be looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'n> {
+    pub(crate) by: Discovery,
+    /// W3C trace context of what told of it.
+    pub(crate) traceparent: Option<&'n str>,
 }
 
 impl Payments {
@@ -211,15 +219,18 @@ impl Payments {
         if !is_id(id) {
             return Ok(Some("no_id"));
         }
-        let by = match notification.is_signed {
-            true => Discovery::Webhook,
-            false => Discovery::Hint,
+        let told = Told {
+            by: match notification.is_signed {
+                true => Discovery::Webhook,
+                false => Discovery::Hint,
+            },
+            traceparent: notification.traceparent.as_deref(),
         };
         let answered = Answered::from(notification);
         let ids = match notification.topic {
             Topic::Payment | Topic::FraudAlert => {
                 let payment = self.read(&account, id).await?;
-                self.apply(&account, &payment, by, Some(answered), Vec::new())
+                self.apply(&account, &payment, told, Some(answered), Vec::new())
                     .await?;
                 return Ok(None);
             }
@@ -228,7 +239,7 @@ impl Payments {
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
                 for part in order.payments {
-                    self.follow_part(&account, part, by).await?;
+                    self.follow_part(&account, part, told).await?;
                 }
                 Vec::new()
             }
@@ -245,7 +256,7 @@ impl Payments {
         };
         for id in ids.iter().filter(|id| is_id(id)) {
             let payment = self.read(&account, id).await?;
-            self.apply(&account, &payment, by, None, Vec::new()).await?;
+            self.apply(&account, &payment, told, None, Vec::new()).await?;
         }
         self.store
             .end_notifications(&answered, NotificationEnd::Done, "applied")
@@ -258,12 +269,12 @@ impl Payments {
         &self,
         account: &PaymentAccount,
         part: OrderPayment,
-        by: Discovery,
+        told: Told<'_>,
     ) -> Result<(), FollowError> {
         // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet
         // is asked for again.
         let Some(reference) = &part.reference_id else {
-            self.apply(account, &part.payment, by, None, Vec::new()).await?;
+            self.apply(account, &part.payment, told, None, Vec::new()).await?;
             return Ok(());
         };
         let own = &part.payment.id;
@@ -282,9 +293,9 @@ impl Payments {
                 refunded_minor: 0,
                 ..part.payment
             };
-            self.apply(account, &taken_back, by, None, Vec::new()).await?;
+            self.apply(account, &taken_back, told, None, Vec::new()).await?;
         }
-        self.apply(account, &payment, by, None, Vec::new()).await?;
+        self.apply(account, &payment, told, None, Vec::new()).await?;
         Ok(())
     }
 
@@ -351,11 +362,12 @@ impl Payments {
         &self,
         account: &PaymentAccount,
         payment: &Payment,
-        discovered_by: Discovery,
+        told: Told<'_>,
         answered: Option<Answered>,
         findings: Vec<Finding>,
     ) -> Result<Applied, FollowError> {
-        // The event that is made of it goes on in this trace.
+        // It goes on with the trace of the webhook that told of it; the event that is made of it goes on with
+        // this.
         let span = tracing::info_span!(
             parent: None,
             "payment",
@@ -367,7 +379,10 @@ impl Payments {
             messaging.destination.name = "payment_notifications",
             payment.id = %payment.id,
         );
-        self.apply_traced(account, payment, discovered_by, answered, findings)
+        if let Some(traceparent) = told.traceparent {
+            trace_context::set_parent(&span, traceparent);
+        }
+        self.apply_traced(account, payment, told.by, answered, findings)
             .instrument(span)
             .await
     }

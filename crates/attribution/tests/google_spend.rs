@@ -5,8 +5,7 @@ use attribution::config::Config;
 use attribution::google_spend::GoogleSpend;
 use rastro_boot::testing;
 use rastro_sandbox::google_ads::{
-    CLIENT_ID, CLIENT_SECRET, DEVELOPER_TOKEN, GoogleAccount, GoogleAdsSandbox, GoogleDay, GoogleFault,
-    REFRESH_TOKEN,
+    CLIENT_ID, CLIENT_SECRET, GoogleAccount, GoogleAdsSandbox, GoogleDay, GoogleFault, REFRESH_TOKEN,
 };
 use rastro_store::{SpendChange, Store};
 use rastro_test_support::TestDatabase;
@@ -73,7 +72,6 @@ impl Reading {
             ("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "123-456-7890"),
             ("RASTRO__GOOGLE_ADS__LOGIN_CUSTOMER_ID", "999-888-7777"),
             ("RASTRO__GOOGLE_ADS__DATASET_ID", "111"),
-            ("RASTRO__GOOGLE_ADS__DEVELOPER_TOKEN", DEVELOPER_TOKEN),
             ("RASTRO__GOOGLE_ADS__CLIENT_ID", CLIENT_ID),
             ("RASTRO__GOOGLE_ADS__CLIENT_SECRET", CLIENT_SECRET),
             ("RASTRO__GOOGLE_ADS__REFRESH_TOKEN", REFRESH_TOKEN),
@@ -228,21 +226,27 @@ async fn what_google_refuses_for_good_is_asked_once_and_named() {
         ),
         (("RASTRO__GOOGLE_ADS__CUSTOMER_ID", "1"), "USER_PERMISSION_DENIED"),
         (("RASTRO__GOOGLE_ADS__CLIENT_SECRET", "other"), "invalid_client"),
-        // Refused as a token is: once more with a new one.
+        // Of a project that only test accounts are open to.
         (
-            ("RASTRO__GOOGLE_ADS__DEVELOPER_TOKEN", "other"),
-            "DEVELOPER_TOKEN_INVALID",
+            // One that Google still takes, and looks at no more.
+            ("RASTRO__GOOGLE_ADS__DEVELOPER_TOKEN", "of earlier days"),
+            "CLOUD_PROJECT_NOT_APPROVED_FOR_PRODUCTION",
         ),
     ] {
+        if code.starts_with("CLOUD_PROJECT") {
+            reading.google.fail_with(GoogleFault::Refused {
+                http: 403,
+                status: "PERMISSION_DENIED".to_owned(),
+                family: "authorizationError".to_owned(),
+                code: code.to_owned(),
+            });
+        }
         let before = reading.google.searches().len();
         let error = reading.reader(&[change]).read_again(30).await.unwrap_err();
         let error = format!("{error:#}");
         assert!(error.contains(code), "{error}");
         let asked = reading.google.searches().len() - before;
-        assert!(
-            asked <= if code == "DEVELOPER_TOKEN_INVALID" { 2 } else { 1 },
-            "{code}: {asked}"
-        );
+        assert!(asked <= 1, "{code}: {asked}");
     }
     assert_eq!(
         reading
@@ -251,4 +255,30 @@ async fn what_google_refuses_for_good_is_asked_once_and_named() {
             .await,
         "0"
     );
+}
+
+#[tokio::test]
+async fn days_that_nobody_read_while_the_service_was_away_are_read_when_it_is_back() {
+    let reading = Reading::new().await;
+    let mut days = vec![
+        day(reading.ago(80), 5, 1_000_000),
+        day(reading.ago(50), 5, 2_000_000),
+    ];
+    reading.put(days.clone());
+    let spend = reading.reader(&[]);
+    assert_eq!(counts(&spend.read_again(90).await.unwrap()), (2, 0, 0, 0));
+    // Forty days without a reading ended ten days after the last stored day. What is older than that day
+    // stays as it was read.
+    days.push(day(reading.ago(40), 5, 3_000_000));
+    days[0].cost_micros = 9;
+    reading.put(days.clone());
+    assert_eq!(counts(&spend.read_again(90).await.unwrap()), (1, 0, 1, 0));
+    // Never further back than a first reading goes.
+    reading
+        .database
+        .execute("DELETE FROM ad_spend WHERE cost_micros > 1000000")
+        .await;
+    assert_eq!(counts(&spend.read_again(45).await.unwrap()), (1, 0, 0, 0));
+    let sum = "SELECT sum(cost_micros)::text FROM ad_spend";
+    assert_eq!(reading.database.value(sum).await, "4000000");
 }

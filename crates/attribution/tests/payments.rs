@@ -10,7 +10,7 @@ use common::{DAY, FBC, HOUR, OTHER_SELLER, SELLER, Shop, USER_AGENT};
 use rastro_core::payment::{ConversionValue, Margin};
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::telemetry::{self, LogFormat, TelemetryConfig};
-use rastro_service::testing::OtlpReceiver;
+use rastro_service::testing::{OtlpReceiver, tree};
 use rastro_store::Unsigned;
 use rastro_test_support::process::Process;
 use rastro_test_support::{DATASET_ID, Key};
@@ -617,13 +617,28 @@ async fn the_purchase_of_a_payment_reaches_meta_in_the_trace_of_the_payment() {
         log_format: LogFormat::Json,
         log_filter: "off".into(),
         otlp_endpoint: Some(collector.endpoint()),
-        sample_ratio: 1.0,
+        sample_ratio: 0.0,
     };
     let (dispatch, telemetry) = telemetry::dispatch("attribution", &config, std::io::sink).unwrap();
     let lead = shop.lead("lead-1", "ana@example.com").await;
     let charge = Charge::new(Method::Pix, 12_990)
         .reference("1042")
         .metadata(json!({ "lead_id": lead }));
+    // A gateway that traces everything; attribution and forwarder sample nothing by themselves.
+    let variables = |ratio| {
+        [
+            ("RASTRO__TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
+            ("RASTRO__TELEMETRY__SAMPLE_RATIO", ratio),
+        ]
+    };
+    let traced = variables("1".to_owned());
+    let traced = traced.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let gateway = Process::gateway(&shop.world.database, &traced);
+    let webhooks = gateway.conversions_url().await;
+    let webhooks = webhooks.replace("/meta/conversions", "/webhooks/mercado-pago");
+    shop.mercado_pago
+        .register_webhook(SELLER, &format!("{webhooks}/{SELLER}"));
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1);
     let pix = shop.mercado_pago.create(SELLER, &charge);
     shop.mercado_pago.pay(&pix);
     {
@@ -631,16 +646,10 @@ async fn the_purchase_of_a_payment_reaches_meta_in_the_trace_of_the_payment() {
         shop.deliver().await;
     }
     telemetry.flush();
-    // It samples nothing by itself.
-    let variables = [
-        ("RASTRO__TELEMETRY__OTLP_ENDPOINT", collector.endpoint()),
-        ("RASTRO__TELEMETRY__SAMPLE_RATIO", "0".to_owned()),
-    ];
-    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let _forwarder = Process::forwarder(&shop.world.database, &shop.world.sandbox.url(), &variables);
-    let spans = collector
-        .wait_for(|spans| spans.iter().any(|span| span.service == "capi-forwarder"))
-        .await;
+    let untraced = variables("0".to_owned());
+    let untraced = untraced.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let _forwarder = Process::forwarder(&shop.world.database, &shop.world.sandbox.url(), &untraced);
+    let spans = collector.wait_for(|spans| spans.len() >= 4).await;
     let sent: Vec<_> = spans
         .iter()
         .filter(|span| span.service == "capi-forwarder")
@@ -658,6 +667,15 @@ async fn the_purchase_of_a_payment_reaches_meta_in_the_trace_of_the_payment() {
     assert_eq!(
         (paid.service.as_str(), paid.name.as_str(), &paid.trace_id),
         ("attribution", "process payment_notifications", &sent.trace_id)
+    );
+    assert_eq!(
+        tree(&spans, &paid.trace_id),
+        [
+            "ingest-gateway server POST /api/webhooks/mercado-pago/{account}",
+            "  attribution consumer process payment_notifications",
+            "    capi-forwarder client POST /{version}/{dataset_id}/events",
+            "  ingest-gateway client INSERT payment_notifications",
+        ]
     );
     assert_eq!(paid.attributes["payment.id"], pix);
     assert_eq!(paid.attributes["messaging.operation.type"], "process");

@@ -416,6 +416,98 @@ async fn two_that_could_be_meant_are_left_to_a_person() {
     assert_eq!(ads.there().len(), DECLARED);
 }
 
+/// Meta's own SDK does something in the account; what it sees there afterwards.
+async fn official_sdk(ads: &AdManager, what: &'static str) -> Vec<Value> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "`make test` says here which interpreter has the SDK"
+    )]
+    let python = std::env::var("RASTRO_TEST_PYTHON")
+        .expect("RASTRO_TEST_PYTHON must name a Python that has facebook-business: run through `make test`");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ads_manager.py");
+    let mut command = std::process::Command::new(python);
+    command
+        .args(["-I", script, &ads.sandbox.url(), ACCOUNT, TOKEN, PIXEL, what])
+        .env("no_proxy", "127.0.0.1");
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn metas_own_sdk_finds_what_is_declared_and_what_it_changes_is_seen() {
+    let ads = AdManager::new().await;
+    // Somebody made one of that name before: its rule cannot be changed, so it stays, and it is said.
+    assert_eq!(official_sdk(&ads, "make").await.len(), 1);
+    let plan = ads.plan().await;
+    let differs = |action: &Action| matches!(action, Action::Differs { .. });
+    assert_eq!(
+        (count(&plan, differs), creates(&plan)),
+        (1, DECLARED - 1),
+        "{plan}"
+    );
+    let (before, replace) = (ads.sandbox.marketing().tokens_in_urls(), true);
+    assert!(before > 0);
+    let done = ads
+        .sync
+        .apply(Orders {
+            replace,
+            ..NOTHING_MORE
+        })
+        .await
+        .unwrap();
+    assert_eq!(done.unsettled(), 0, "{done}");
+    // What we send has the token in a header.
+    assert_eq!(ads.sandbox.marketing().tokens_in_urls(), before);
+
+    let seen = official_sdk(&ads, "look").await;
+    assert_eq!(
+        seen.len(),
+        DECLARED + 1,
+        "and the one that was put aside: {seen:#?}"
+    );
+    let named = |name: &str| seen.iter().find(|found| found["name"] == name).unwrap();
+    let (lead, audience) = (named("High Value Lead"), named("High Value Lead, 180 days"));
+    // As the reference prints the rule.
+    assert_eq!(
+        lead["rule"],
+        r#"{"and":[{"event":{"eq":"Lead"}},{"value":{"gt":"500"}},{"or":[{"URL":{"i_contains":"clinica.com.br"}}]}]}"#
+    );
+    assert_eq!(
+        (&lead["custom_event_type"], &lead["pixel"]["id"]),
+        (&json!("LEAD"), &json!(PIXEL))
+    );
+    assert_eq!(
+        (&audience["subtype"], &audience["retention_days"]),
+        (&json!("WEBSITE"), &json!(180))
+    );
+    let like = &named("Like Completed Purchase, BR 1%")["lookalike_spec"];
+    assert_eq!((&like["country"], &like["ratio"]), (&json!("BR"), &json!(0.01)));
+    assert_eq!(
+        like["origin"][0]["id"],
+        named("Completed Purchase, 180 days")["id"]
+    );
+
+    official_sdk(&ads, "meddle").await;
+    let plan = ads.plan().await;
+    let changes = |action: &Action| matches!(action, Action::Change { .. });
+    let strangers: Vec<_> = plan
+        .items
+        .iter()
+        .filter(|(item, _)| matches!(item.action, Action::Undeclared { .. }))
+        .map(|(item, _)| item.name.as_str())
+        .collect();
+    assert_eq!((count(&plan, changes), creates(&plan)), (1, 1), "{plan}");
+    assert!(strangers.contains(&"Agendou, 30 dias"), "{plan}");
+}
+
 #[test]
 fn what_is_declared_must_make_sense() {
     let base = [

@@ -54,8 +54,8 @@ pub struct Sender {
     refusals: Refusals,
     /// Whether anything is traced.
     traces: bool,
-    /// The host of Meta's address, for spans.
-    server: String,
+    /// Meta's address, for spans.
+    server: Server,
 }
 
 /// A batch, and until when it is surely ours by this process's own clock: counted from before the claim.
@@ -126,7 +126,7 @@ impl Sender {
             request_timeout: Duration::from_secs(config.graph_api.request_timeout_seconds),
             refusals: Refusals::new(config.forwarder.refusals_in_a_row),
             traces: config.common.telemetry.exports_traces(),
-            server: host(&config.graph_api.url).to_owned(),
+            server: Server::of(&config.graph_api.url, &config.graph_api.version),
         }
     }
 
@@ -484,12 +484,14 @@ impl Sender {
                     parent: None,
                     "deliver",
                     otel.kind = "client",
-                    otel.name = "POST /{dataset_id}/events",
+                    otel.name = "POST /{version}/{dataset_id}/events",
                     otel.status_code = Empty,
                     http.request.method = "POST",
                     http.response.status_code = Empty,
                     "error.type" = Empty,
-                    server.address = %self.server,
+                    server.address = %self.server.host,
+                    server.port = self.server.port,
+                    url.full = %format_args!("{}/{}/events", self.server.base, batch.id.dataset_id),
                     url.template = "/{version}/{dataset_id}/events",
                     messaging.system = "postgresql",
                     messaging.destination.name = "send_queue",
@@ -520,13 +522,29 @@ impl Sender {
     }
 }
 
-/// The host of an address, without its port.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+/// Where Meta is, as spans say it: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>.
+#[derive(Clone)]
+struct Server {
+    host: String,
+    port: u16,
+    /// The address with the version, without a slash at its end.
+    base: String,
+}
+
+impl Server {
+    fn of(url: &str, version: &str) -> Self {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+        let authority = rest.split('/').next().unwrap_or_default();
+        let by_scheme = if scheme == "http" { 80 } else { 443 };
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(by_scheme)),
+            _ => (authority, by_scheme),
+        };
+        Server {
+            host: host.to_owned(),
+            port,
+            base: format!("{}/{version}", url.trim_end_matches('/')),
+        }
     }
 }
 

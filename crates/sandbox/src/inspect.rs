@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::faults::{Fault, FaultId};
 use crate::marketing::AdAccount;
 use crate::records::EventFilter;
-use crate::server::State;
+use crate::server::{MAX_BODY_BYTES, State};
 
 const PAGE: &str = include_str!("page.html");
 
@@ -19,6 +19,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     // A content type is not asked for: `curl -d '{...}'` is how people will call this.
     let json = JsonConfig::default()
         .content_type_required(false)
+        // An ad account with years of campaigns is larger than actix lets a body be by itself.
+        .limit(MAX_BODY_BYTES)
         .error_handler(|error, _| bad_request(error));
     let query = QueryConfig::default().error_handler(|error, _| bad_request(error));
     config

@@ -1,4 +1,5 @@
-//! A strict stand-in for Meta's Graph API, to run against in tests, demos, load tests and other people's CI.
+//! A strict stand-in for Meta's Graph API, to run against in tests, demos, load tests and other people's CI;
+//! beside it [`mercado_pago`], [`google_ads`] and [`slack`].
 //!
 //! It answers `POST /v{version}/{dataset_id}/events` as Meta documents it, refuses what Meta refuses, counts
 //! what Meta's deduplication would keep, misbehaves on command ([`Fault`]) and shows what arrived. It shares

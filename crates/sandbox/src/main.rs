@@ -8,12 +8,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use rastro_sandbox::google_ads::GoogleAdsSandbox;
 use rastro_sandbox::mercado_pago::{MercadoPago, Seller};
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-A strict stand-in for Meta's Conversions API and, if asked for, for Mercado Pago.
+A strict stand-in for Meta's Conversions API and, if asked for, for Mercado Pago and Google Ads.
 
 Usage: rastro-sandbox --token DATASET=TOKEN [options]
        rastro-sandbox healthcheck ADDRESS   whether one answers there
@@ -33,8 +34,16 @@ Usage: rastro-sandbox --token DATASET=TOKEN [options]
   --webhook-secret TEXT  what webhooks are signed with (default sandbox-webhook-secret)
   --books FILE           keeps Mercado Pago's payments there over restarts
 
+  --google-ads ADDRESS   where Google Ads listens, its token endpoint at /token; its URL is printed on
+                         the last line. Client 1.apps.googleusercontent.com, secret GOCSPX-sandbox,
+                         refresh token 1//sandbox
+
 It prints its URL. GET / there is a page that shows what arrives; /sandbox/counts, /sandbox/events and
-/sandbox/requests say the same in JSON; POST /sandbox/faults, /sandbox/clock and /sandbox/reset steer it.
+/sandbox/requests say the same in JSON; POST /sandbox/faults, /sandbox/clock and /sandbox/reset steer it;
+PUT /sandbox/ad-accounts/ID is what an ad account spent. At Mercado Pago's address POST /sandbox/payments
+begins a payment, /sandbox/payments/ID/pay, refund and chargeback go on with it, and POST /sandbox/faults
+and /sandbox/webhook-faults are what goes wrong. At Google's, PUT /sandbox/accounts/ID is what an account
+spent, and POST /sandbox/faults and /sandbox/tokens/expire (or revoke) what goes wrong.
 ";
 
 #[tokio::main(flavor = "current_thread")]
@@ -65,7 +74,12 @@ async fn run() -> anyhow::Result<()> {
         [first, address] if first == "healthcheck" => return healthcheck(parsed(first, address)?),
         _ => {}
     }
-    let Some(Arguments { config, payments }) = parse(arguments.into_iter())? else {
+    let Some(Arguments {
+        config,
+        payments,
+        google_ads,
+    }) = parse(arguments.into_iter())?
+    else {
         print!("{USAGE}");
         return Ok(());
     };
@@ -81,7 +95,7 @@ async fn run() -> anyhow::Result<()> {
             sellers,
             books,
         }) => {
-            let mercado_pago = MercadoPago::start_on(listen, clock, sellers).await?;
+            let mercado_pago = MercadoPago::start_on(listen, clock.clone(), sellers).await?;
             if let Some(file) = &books {
                 mercado_pago.restore(file)?;
             }
@@ -90,6 +104,13 @@ async fn run() -> anyhow::Result<()> {
         }
         None => None,
     };
+    let google_ads = match google_ads {
+        Some(listen) => Some(GoogleAdsSandbox::start_on(listen, clock).await?),
+        None => None,
+    };
+    if let Some(google_ads) = &google_ads {
+        println!("{}", google_ads.url());
+    }
     let delivering = async {
         let Some((mercado_pago, books)) = &mercado_pago else {
             return std::future::pending().await;
@@ -132,6 +153,7 @@ fn healthcheck(address: SocketAddr) -> anyhow::Result<()> {
 struct Arguments {
     config: SandboxConfig,
     payments: Option<Payments>,
+    google_ads: Option<SocketAddr>,
 }
 
 struct Payments {
@@ -144,7 +166,7 @@ struct Payments {
 fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<Arguments>> {
     let mut config = SandboxConfig::default();
     let (mut listen, mut sellers, mut webhooks) = (None, Vec::<Seller>::new(), Vec::new());
-    let mut books = None;
+    let (mut books, mut google_ads) = (None, None);
     let mut webhook_secret = "sandbox-webhook-secret".to_owned();
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().with_context(|| format!("{flag} needs a value"));
@@ -166,6 +188,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<A
             "--mercado-pago" => listen = Some(parsed(&flag, &value()?)?),
             "--webhook-secret" => webhook_secret = value()?,
             "--books" => books = Some(PathBuf::from(value()?)),
+            "--google-ads" => google_ads = Some(parsed(&flag, &value()?)?),
             "--seller" => {
                 let (user_id, access_token) = of_seller(&flag, &value()?)?;
                 sellers.push(Seller {
@@ -205,6 +228,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Option<A
             sellers,
             books,
         }),
+        google_ads,
     }))
 }
 
@@ -265,6 +289,18 @@ mod tests {
     }
 
     #[test]
+    fn the_help_names_what_opens_google_ads_and_it_listens_where_it_is_told() {
+        use rastro_sandbox::google_ads::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN};
+        for word in [CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN] {
+            assert!(USAGE.contains(word), "{word}");
+        }
+        let words = "--token 1=A --google-ads 127.0.0.1:8092";
+        let google_ads = parse_words(words).unwrap().unwrap().google_ads;
+        assert_eq!(google_ads.unwrap().port(), 8092);
+        assert_eq!(parse_words("--token 1=A").unwrap().unwrap().google_ads, None);
+    }
+
+    #[test]
     fn mistakes_stop_the_start() {
         let mistakes = [
             "",
@@ -278,6 +314,7 @@ mod tests {
             "--token 1=A --books b.json",
             "--token 1=A --mercado-pago 127.0.0.1:0 --webhook 4=http://x",
             "--token 1=A --mercado-pago 127.0.0.1:0 --seller x=T",
+            "--token 1=A --google-ads here",
         ];
         for mistake in mistakes {
             assert!(parse_words(mistake).is_err(), "{mistake:?}");

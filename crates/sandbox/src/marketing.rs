@@ -79,6 +79,7 @@ struct Book {
     people: BTreeMap<String, i64>,
     /// So many of the next changes are made, and answered as if they were not.
     lost_answers: u32,
+    tokens_in_urls: u64,
 }
 
 struct Report {
@@ -129,6 +130,12 @@ impl Marketing {
     /// Calls that were made, faults included.
     pub fn calls(&self) -> u64 {
         self.book().calls
+    }
+
+    /// Calls whose token stood in the address, where every proxy logs it: Meta takes it, and its own SDKs
+    /// send it so.
+    pub fn tokens_in_urls(&self) -> u64 {
+        self.book().tokens_in_urls
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -371,10 +378,14 @@ fn answer(
         }
         return answer.json(Envelope::new(&refusal, false, "Asandbox"));
     }
-    let token = request
+    let of_query = form_urlencoded::parse(request.query_string().as_bytes())
+        .find_map(|(name, value)| (name == "access_token").then_some(value));
+    book.tokens_in_urls += u64::from(of_query.is_some());
+    let of_header = request
         .headers()
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let token = of_header.or(of_query.as_deref());
     let known = |book: &Book, token: &str| {
         book.accounts
             .values()

@@ -4,7 +4,8 @@
 //!
 //! A test (or a demo) plays the buyer, the seller and the bank through [`MercadoPago`]; the system under test
 //! sees HTTP only. Over HTTP `POST /sandbox/payments` and `/sandbox/payments/{id}/pay`, `refund` and
-//! `chargeback` do the same. Time is the sandbox's clock: a Pix that nobody pays expires when it is moved.
+//! `chargeback` do the same, as far as a real buyer, seller and bank could; `POST /sandbox/faults` orders
+//! what goes wrong. Time is the sandbox's clock: a Pix that nobody pays expires when it is moved.
 //!
 //! Source: Mercado Pago, "Payments API", "Webhooks", "Chargebacks"; error codes of `/v1/payments`.
 
@@ -24,6 +25,7 @@ use std::thread::JoinHandle;
 use actix_web::dev::ServerHandle;
 use actix_web::web::Data;
 use anyhow::Context;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -45,7 +47,8 @@ pub struct Seller {
 }
 
 /// What the API answers instead, until it is spent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ApiFault {
     Status {
         status: u16,

@@ -20,7 +20,7 @@ use crate::records::{EventFilter, ReceivedEvent, Records, RequestRecord};
 use crate::{connection, dataset, graph, inspect, quality};
 
 /// Meta documents no limit; this only keeps a runaway client from filling the memory.
-const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Long enough that no client's pooled connection is closed just as it is used again.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);

@@ -8,6 +8,7 @@ use actix_web::web::{Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
 use tokio::sync::watch;
 
@@ -20,7 +21,11 @@ const WAIT_LIMIT: Duration = Duration::from_secs(20);
 pub struct ReceivedSpan {
     /// The resource's `service.name`.
     pub service: String,
+    /// What is said of the process.
+    pub resource: BTreeMap<String, String>,
     pub name: String,
+    /// `server`, `client`, `producer`, `consumer` or `internal`.
+    pub kind: &'static str,
     pub trace_id: String,
     pub span_id: String,
     /// Empty for the first span of a trace.
@@ -118,6 +123,8 @@ fn flatten(request: ExportTraceServiceRequest) -> Vec<ReceivedSpan> {
                 .flat_map(|scope| scope.spans)
                 .map(|span| ReceivedSpan {
                     service: service.clone(),
+                    resource: resource.clone(),
+                    kind: kind(span.kind()),
                     name: span.name,
                     trace_id: hex(&span.trace_id),
                     span_id: hex(&span.span_id),
@@ -127,6 +134,40 @@ fn flatten(request: ExportTraceServiceRequest) -> Vec<ReceivedSpan> {
         );
     }
     received
+}
+
+fn kind(kind: SpanKind) -> &'static str {
+    match kind {
+        SpanKind::Server => "server",
+        SpanKind::Client => "client",
+        SpanKind::Producer => "producer",
+        SpanKind::Consumer => "consumer",
+        SpanKind::Internal | SpanKind::Unspecified => "internal",
+    }
+}
+
+/// The spans of one trace as a tree: a line for each, `service kind name`, two blanks deeper than its parent;
+/// children in the order of their lines. A span whose parent is not here is at the top.
+pub fn tree(spans: &[ReceivedSpan], trace_id: &str) -> Vec<String> {
+    fn add(lines: &mut Vec<String>, spans: &[&ReceivedSpan], parent: Option<&str>, depth: usize) {
+        let is_root = |span: &&&ReceivedSpan| !spans.iter().any(|other| other.span_id == span.parent_span_id);
+        let mut children: Vec<_> = match parent {
+            None => spans.iter().filter(is_root).collect(),
+            Some(id) => spans.iter().filter(|span| span.parent_span_id == id).collect(),
+        };
+        children.sort_by_key(|span| (&span.service, &span.name));
+        for span in children {
+            let ReceivedSpan {
+                service, kind, name, ..
+            } = span;
+            lines.push(format!("{}{service} {kind} {name}", "  ".repeat(depth)));
+            add(lines, spans, Some(span.span_id.as_str()), depth + 1);
+        }
+    }
+    let spans: Vec<&ReceivedSpan> = spans.iter().filter(|span| span.trace_id == trace_id).collect();
+    let mut lines = Vec::new();
+    add(&mut lines, &spans, None, 0);
+    lines
 }
 
 fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {

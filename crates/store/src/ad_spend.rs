@@ -140,20 +140,21 @@ impl Known {
 }
 
 impl Store {
-    /// Whether any spend of an account is stored.
-    pub async fn has_spend(
+    /// The newest day of an account's spend that is stored.
+    pub async fn newest_spend_day(
         &self,
         dataset: DatasetId,
         channel: &str,
         account_id: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<NaiveDate>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
-            #[diesel(sql_type = diesel::sql_types::Bool)]
-            known: bool,
+            #[diesel(sql_type = Nullable<Date>)]
+            newest: Option<NaiveDate>,
         }
         let row: Row = sql_query(
-            "SELECT EXISTS (SELECT FROM ad_spend WHERE dataset_id = $1 AND channel = $2 AND account_id = $3) AS known",
+            "SELECT max(day) AS newest FROM ad_spend
+             WHERE dataset_id = $1 AND channel = $2 AND account_id = $3",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Text, _>(channel)
@@ -161,7 +162,7 @@ impl Store {
         .prepared()
         .get_result(&mut self.connection().await?)
         .await?;
-        Ok(row.known)
+        Ok(row.newest)
     }
 
     /// What importing these rows would change. Writes nothing.

@@ -59,6 +59,8 @@ pub struct NewNotification {
     pub resource_id: String,
     pub action: Option<String>,
     pub remote_request_id: Option<String>,
+    /// W3C trace context of the request, if it is traced.
+    pub traceparent: Option<String>,
 }
 
 /// A notification that is ours to follow until its lease ends.
@@ -72,6 +74,8 @@ pub struct LeasedNotification {
     pub resource_id: String,
     /// This try included.
     pub attempts: i16,
+    /// W3C trace context of the request that told it, if that was traced.
+    pub traceparent: Option<String>,
     /// The database's time when it was taken: what is read from now on is newer than everything it tells of.
     pub leased_at: DateTime<Utc>,
     fence: i64,
@@ -138,6 +142,7 @@ impl Store {
             .bind::<Text, _>(&new.resource_id)
             .bind::<Nullable<Text>, _>(&new.action)
             .bind::<Nullable<Text>, _>(&new.remote_request_id)
+            .bind::<Nullable<Text>, _>(&new.traceparent)
             .prepared()
             .get_result(&mut self.connection().await?)
             .await?;
@@ -169,6 +174,8 @@ impl Store {
             attempts: i16,
             #[diesel(sql_type = BigInt)]
             fence: i64,
+            #[diesel(sql_type = Nullable<Text>)]
+            traceparent: Option<String>,
             #[diesel(sql_type = Timestamptz)]
             leased_at: DateTime<Utc>,
         }
@@ -188,6 +195,7 @@ impl Store {
                 topic: Topic::parse(&row.topic).unwrap_or(Topic::Other),
                 resource_id: row.resource_id,
                 attempts: row.attempts,
+                traceparent: row.traceparent,
                 leased_at: row.leased_at,
                 fence: row.fence,
             })

@@ -11,7 +11,13 @@ use rastro_store::{
 
 use super::{CompareError, Listed};
 use crate::mercado_pago::{ReadError, WindowOf};
-use crate::payments::{FollowError, Payments};
+use crate::payments::{FollowError, Payments, Told};
+
+/// No webhook told of what a comparison finds.
+const SWEPT: Told<'static> = Told {
+    by: Discovery::Sweep,
+    traceparent: None,
+};
 
 /// Net amounts and fees are rounded by the provider: a difference of one is none.
 const NET_TOLERANCE: i64 = 1;
@@ -196,7 +202,7 @@ impl<'s> Slice<'s> {
         let kept = u64::try_from(findings.len()).unwrap_or_default();
         let applied = self
             .payments
-            .apply(self.account, &payment, Discovery::Sweep, None, findings)
+            .apply(self.account, &payment, SWEPT, None, findings)
             .await?;
         self.payments.metrics.findings.inc_by(kept);
         if applied.became_purchase && local.is_some_and(was_paid) {
@@ -206,6 +212,7 @@ impl<'s> Slice<'s> {
         }
         Ok(())
     }
+
     /// Findings that are kept with the change of the books. The first carries the difference.
     fn applied(&self, payment: &Payment, kinds: &[FindingKind], local_minor: i64) -> Vec<Finding> {
         // Of one whose difference was found before an interruption, the first sums stay.

@@ -5,12 +5,26 @@ use std::time::Duration;
 use rastro_service::testing::{OtlpReceiver, ReceivedSpan};
 use rastro_test_support::events::lead;
 use rastro_test_support::process::Process;
-use rastro_test_support::{Key, World};
+use rastro_test_support::{DATASET_ID, Key, World};
 
 use crate::support::error;
 
-/// OpenTelemetry, semantic conventions 1.37, for HTTP: what the spans of a server and of a client must have.
-const OF_HTTP: [&str; 2] = ["http.request.method", "http.response.status_code"];
+/// OpenTelemetry, semantic conventions 1.37, for HTTP: what the spans of a server and of a client must have,
+/// with the status of an answer that came.
+const OF_SERVER: [&str; 5] = [
+    "http.request.method",
+    "http.response.status_code",
+    "http.route",
+    "url.path",
+    "url.scheme",
+];
+const OF_CLIENT: [&str; 5] = [
+    "http.request.method",
+    "http.response.status_code",
+    "server.address",
+    "server.port",
+    "url.full",
+];
 
 #[track_caller]
 fn only<'s>(spans: &'s [ReceivedSpan], service: &str, name: &str) -> &'s ReceivedSpan {
@@ -80,7 +94,7 @@ async fn gateway_forwarder_and_retry_worker_spans_of_an_event_are_one_trace() {
     assert_eq!(requeued.attributes["messaging.operation.type"], "send");
     let mut delivered: Vec<_> = spans
         .iter()
-        .filter(|span| span.name == "POST /{dataset_id}/events")
+        .filter(|span| span.name == "POST /{version}/{dataset_id}/events")
         .collect();
     delivered.sort_by_key(|span| span.attributes["http.response.status_code"].clone());
     let status: Vec<_> = delivered
@@ -96,12 +110,30 @@ async fn gateway_forwarder_and_retry_worker_spans_of_an_event_are_one_trace() {
         // From the trace to the log rows: all carry the request's id.
         assert_eq!(span.attributes["request.id"], received.attributes["request.id"]);
     }
-    for span in delivered.iter().copied().chain([received]) {
-        for name in OF_HTTP {
+    for (span, names) in [
+        (received, OF_SERVER),
+        (delivered[0], OF_CLIENT),
+        (delivered[1], OF_CLIENT),
+    ] {
+        for name in names {
             assert!(span.attributes.contains_key(name), "{name}: {span:#?}");
         }
     }
-    assert_eq!(delivered[0].attributes["server.address"], "127.0.0.1");
+    // Its address as it was asked, without the token.
+    assert_eq!(
+        delivered[0].attributes["url.full"],
+        format!("{}/v24.0/{DATASET_ID}/events", world.sandbox.url())
+    );
+    // service.instance.id tells two processes of a service apart.
+    for span in &spans {
+        for name in ["service.name", "service.version", "service.instance.id"] {
+            assert!(span.resource.contains_key(name), "{name}: {span:#?}");
+        }
+    }
+    assert_ne!(
+        received.resource["service.instance.id"],
+        delivered[0].resource["service.instance.id"]
+    );
     assert_eq!(spans.len(), 5, "and nothing else: {spans:#?}");
     assert_eq!(
         answer.json["request_id"],

@@ -1,7 +1,7 @@
 //! The span of a request that takes events in, and of its commit, by OpenTelemetry's semantic conventions for
 //! HTTP servers and database clients: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>,
-//! <https://opentelemetry.io/docs/specs/semconv/db/postgresql/>. Neither address nor query of a request are
-//! in it: a key may be there.
+//! <https://opentelemetry.io/docs/specs/semconv/db/postgresql/>. The query of a request is not in it, where a
+//! key may be, nor the address of whoever sent it.
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -21,6 +21,8 @@ pub(super) fn of(request: &HttpRequest, request_id: Uuid, is_trusted: bool) -> S
         otel.status_code = Empty,
         http.request.method = %request.method(),
         http.route = route,
+        url.path = request.path(),
+        url.scheme = request.connection_info().scheme(),
         http.response.status_code = Empty,
         "error.type" = Empty,
         request.id = %request_id,
@@ -43,15 +45,20 @@ pub(super) fn answered(span: &Span, status: StatusCode) {
 
 /// From handing a request to the group commit to its being durable.
 pub(super) fn commit(is_traced: bool) -> Span {
+    insert(is_traced, "events")
+}
+
+/// Until a row is durable.
+pub(super) fn insert(is_traced: bool, table: &'static str) -> Span {
     match is_traced {
         false => Span::none(),
         true => tracing::info_span!(
             "commit",
             otel.kind = "client",
-            otel.name = "INSERT events",
+            otel.name = %format_args!("INSERT {table}"),
             db.system.name = "postgresql",
             db.operation.name = "INSERT",
-            db.collection.name = "events",
+            db.collection.name = table,
         ),
     }
 }

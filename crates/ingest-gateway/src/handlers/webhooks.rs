@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use rastro_service::telemetry::ErrorChain;
+use rastro_service::telemetry::{ErrorChain, trace_context};
 use rastro_store::{NewNotification, Topic, Unsigned};
 use sha2::{Digest, Sha256};
-use tracing::warn;
+use tracing::{Instrument, Span, warn};
 use uuid::Uuid;
 
+use super::span;
 use crate::app::App;
 use crate::metrics::{RequestLabels, WebhookLabels, WebhookResult};
 use crate::problem::Problem;
@@ -54,7 +55,14 @@ pub(crate) async fn mercado_pago(
     account: Path<String>,
     payload: Payload,
 ) -> HttpResponse {
-    let response = match answer(&app, &request, &account, payload).await {
+    let request_id = Uuid::now_v7();
+    let span = match app.traces {
+        // Whoever sends it does not decide what is traced.
+        true => span::of(&request, request_id, false),
+        false => Span::none(),
+    };
+    let answering = answer(&app, &request, &account, payload).instrument(span.clone());
+    let response = match answering.await {
         Ok(result) => {
             app.metrics
                 .webhooks
@@ -66,8 +74,9 @@ pub(crate) async fn mercado_pago(
                 _ => HttpResponse::Ok().finish(),
             }
         }
-        Err(problem) => problem.into_response(Uuid::now_v7()),
+        Err(problem) => problem.into_response(request_id),
     };
+    span::answered(&span, response.status());
     app.metrics
         .requests
         .get_or_create(&RequestLabels {
@@ -172,8 +181,14 @@ async fn keep(
         resource_id: notification.resource_id,
         action: notification.action,
         remote_request_id: request_id.map(|id| id.chars().take(LONGEST_REQUEST_ID).collect()),
+        traceparent: match app.traces {
+            true => trace_context::traceparent(&Span::current()),
+            false => None,
+        },
     };
-    match app.store.keep_notification(&new).await {
+    let keeping = app.store.keep_notification(&new);
+    let keeping = keeping.instrument(span::insert(app.traces, "payment_notifications"));
+    match keeping.await {
         Ok(true) => Ok(WebhookResult::stored),
         Ok(false) => Ok(WebhookResult::repeated),
         Err(error) => {

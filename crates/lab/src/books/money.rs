@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use chrono::NaiveDate;
 use tokio_postgres::Client;
 
 use crate::demo::revenue::past::{Lead, Touch};
@@ -153,6 +154,22 @@ pub async fn best_campaigns(
         .iter()
         .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3)))
         .collect())
+}
+
+/// What a channel's ads cost in a span of days as we read it, in cents; parts of a cent are cut off.
+pub async fn spent(
+    sql: &Client,
+    dataset: i64,
+    channel: &str,
+    (since, until): (NaiveDate, NaiveDate),
+) -> anyhow::Result<i64> {
+    let query = "SELECT (coalesce(sum(cost_micros), 0) / 10000)::bigint FROM ad_spend
+        WHERE dataset_id = $1 AND channel = $2 AND day BETWEEN $3::text::date AND $4::text::date";
+    let span = [since, until].map(|day| day.to_string());
+    let row = sql
+        .query_one(query, &[&dataset, &channel, &span[0], &span[1]])
+        .await?;
+    Ok(row.get(0))
 }
 
 /// How many of the orders whose numbers begin so have credits.

@@ -1,7 +1,7 @@
 //! The revenue story: half a year of invented campaigns, leads and payments, which the first comparison
 //! brings into the books; then the leads of this run's landing page, who pay by Pix in seconds, boletos that
 //! were placed two days ago, a refund and a chargeback. The account holds Mercado Pago's own books, ours and
-//! Meta's against each other.
+//! Meta's against each other, and what the ads cost at Meta and Google against what was read of it.
 
 pub mod ads;
 pub mod money;
@@ -17,7 +17,7 @@ use rastro_store::Store;
 use tokio_postgres::Client;
 
 use crate::books::money::{self as books, Booked};
-use crate::demo::revenue::money::Money;
+use crate::demo::revenue::money::{Money, Spent};
 use crate::demo::revenue::past::{Back, DAY_MS, Lead, Order, Step, Touch};
 use crate::demo::revenue::stand::Stand;
 use crate::{Progress, say};
@@ -206,18 +206,45 @@ impl Story {
         Ok(())
     }
 
+    /// What the ads of the half year cost, by those who ran them and by our books.
+    async fn spent(&self) -> anyhow::Result<Vec<Spent>> {
+        let mut spent = Vec::new();
+        for (channel, cost) in ads::costs(self.now_ms).context("nothing was spent")? {
+            let span = (cost.since, cost.until);
+            spent.push(Spent {
+                channel,
+                told: cost.cents,
+                booked: books::spent(&self.sql, self.dataset, channel, span).await?,
+            });
+        }
+        Ok(spent)
+    }
+
+    /// Waits until the service has read what was spent on ads, by itself.
+    pub async fn await_spend(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let spent = self.spent().await?;
+            if spent.iter().all(|spent| spent.booked == spent.told) {
+                return Ok(());
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "not all spend was read ({spent:?}); attribution's log says why"
+            );
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// The account of this run's orders, those of its half year before included.
     pub async fn account(&mut self) -> anyhow::Result<Money> {
         let prefix = format!("demo-{}-", self.run);
         let told = self.stand.paid(&prefix).await?;
         let booked = books::booked(&self.sql, self.dataset, &prefix).await?;
         let (purchases, repeated) = self.stand.purchases(&prefix).await?;
-        Ok(Money::of(
-            &told,
-            self.now_ms - 7 * DAY_MS,
-            booked,
-            (&purchases, repeated),
-        ))
+        let mut money = Money::of(&told, self.now_ms - 7 * DAY_MS, booked, (&purchases, repeated));
+        money.spent = self.spent().await?;
+        Ok(money)
     }
 
     /// What each campaign brought in the last thirty days, and what the pages have to show.

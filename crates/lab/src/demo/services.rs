@@ -50,8 +50,9 @@ pub struct Running {
     pub gateway: SocketAddr,
     pub sandbox: SocketAddr,
     pub landing: SocketAddr,
-    /// The stand-in's second address.
+    /// The stand-in's other addresses.
     mercado_pago: SocketAddr,
+    google_ads: SocketAddr,
     health: [(&'static str, SocketAddr); 4],
     database_url: String,
 }
@@ -66,7 +67,7 @@ pub async fn start() -> anyhow::Result<Running> {
     let services = services(&database_url, &secrets);
     services.migrate().await?;
     let (gateway, sandbox, landing) = (free_address(8080)?, free_address(8090)?, free_address(8070)?);
-    let mercado_pago = free_address(8091)?;
+    let (mercado_pago, google_ads) = (free_address(8091)?, free_address(8092)?);
     let health = [
         ("gateway", free_address(9101)?),
         ("forwarder", free_address(9102)?),
@@ -77,8 +78,8 @@ pub async fn start() -> anyhow::Result<Running> {
     let token = format!("{}={}", secrets.dataset_id, secrets.access_token);
     let meta = Program::new(&services.programs, "rastro-sandbox");
     let meta = meta.arguments(&["--listen", &sandbox.to_string(), "--token", &token]);
-    let payments = revenue::at_mercado_pago(&secrets, mercado_pago);
-    let meta = meta.arguments(&payments.each_ref().map(String::as_str));
+    let others = revenue::stand_ins(&secrets, mercado_pago, google_ads);
+    let meta = meta.arguments(&others.each_ref().map(String::as_str));
     keep(meta, sandbox, "/healthz").await?;
     let at = |program: Program, health: SocketAddr| {
         program.with(&[("RASTRO__HEALTH__LISTEN", &health.to_string())])
@@ -120,6 +121,7 @@ pub async fn start() -> anyhow::Result<Running> {
         sandbox,
         landing,
         mercado_pago,
+        google_ads,
         health,
         database_url,
     })
@@ -381,6 +383,7 @@ impl Running {
         let mut urls = json!({
             "sandbox": format!("http://{}", self.sandbox),
             "mercado_pago": format!("http://{}", self.mercado_pago),
+            "google_ads": format!("http://{}", self.google_ads),
             "gateway": format!("http://{}", self.gateway),
             "landing": format!("http://{}", self.landing),
             "conversions": format!("http://{}/api/meta/conversions", self.gateway),

@@ -1,12 +1,12 @@
 //! What people make in an ad account: custom conversions, website audiences and lookalikes of them.
 //!
 //! Source: Meta, "Custom Conversions", "Website Custom Audiences", "Audience Rules" and "Lookalike
-//! Audiences", and public reports of refusals. Stricter than Meta in three things, so that a client shows its
-//! mistakes here: a parameter that the edge does not know is refused, two objects of one name are, and bodies
-//! are JSON.
+//! Audiences", and public reports of refusals. Stricter than Meta in two things, so that a client shows its
+//! mistakes here: a parameter that the edge does not know is refused, and two objects of one name are.
 
 mod checks;
 
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{self, Bytes, Data, Path, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
@@ -106,8 +106,11 @@ pub(super) fn routes(config: &mut ServiceConfig) {
                 .route(web::post().to(create)),
         );
     }
+    // Meta's SDKs put a slash at the end of an object's address.
+    let object = r"/{version:v\d+\.\d+}/{object:[78]\d{14}}";
     config.service(
-        web::resource(r"/{version:v\d+\.\d+}/{object:[78]\d{14}}")
+        web::resource(vec![object.to_owned(), format!("{object}/")])
+            .route(web::get().to(read))
             .route(web::post().to(update))
             .route(web::delete().to(delete)),
     );
@@ -123,20 +126,7 @@ async fn list(
     let (version, id) = path.into_inner();
     answer(&state, &request, |book, token| {
         book.account(&id, token)?;
-        let known = match **edge {
-            Edge::Conversions => CONVERSION_FIELDS.as_slice(),
-            Edge::Audiences => AUDIENCE_FIELDS.as_slice(),
-        };
-        let fields: Vec<&str> = parameters
-            .get("fields")
-            .map_or_else(Vec::new, |fields| fields.split(',').collect());
-        if let Some(unknown) = fields
-            .iter()
-            .find(|field| **field != "id" && !known.contains(field))
-        {
-            let message = format!("(#100) Tried accessing nonexisting field ({unknown})");
-            return Err(Refusal::parameter(message));
-        }
+        let fields = fields_of(&parameters, **edge)?;
         let number = |name: &str, default: usize| {
             let text = parameters.get(name);
             text.map_or(Ok(default), |text| text.parse())
@@ -159,6 +149,41 @@ async fn list(
     })
 }
 
+/// The fields that are asked for.
+fn fields_of(parameters: &Parameters, edge: Edge) -> Result<Vec<&str>, Refusal> {
+    let known = match edge {
+        Edge::Conversions => CONVERSION_FIELDS.as_slice(),
+        Edge::Audiences => AUDIENCE_FIELDS.as_slice(),
+    };
+    let fields: Vec<&str> = parameters
+        .get("fields")
+        .map_or_else(Vec::new, |fields| fields.split(',').collect());
+    let unknown = fields
+        .iter()
+        .find(|field| **field != "id" && !known.contains(field));
+    match unknown {
+        Some(unknown) => {
+            let message = format!("(#100) Tried accessing nonexisting field ({unknown})");
+            Err(Refusal::parameter(message))
+        }
+        None => Ok(fields),
+    }
+}
+
+async fn read(
+    state: Data<State>,
+    path: Path<(String, String)>,
+    request: HttpRequest,
+    parameters: Parameters,
+) -> HttpResponse {
+    let (_, id) = path.into_inner();
+    answer(&state, &request, |book, token| {
+        let index = book.object(&id, token)?;
+        let object = &book.objects[index];
+        Ok(book.shown(object, &fields_of(&parameters, object.edge)?))
+    })
+}
+
 async fn create(
     state: Data<State>,
     edge: Data<Edge>,
@@ -170,7 +195,7 @@ async fn create(
     let now = state.config.clock.now_ms() / 1_000;
     let made = answer(&state, &request, |book, token| {
         book.managed(&account, token)?;
-        let asked = parameters_of(&body)?;
+        let asked = parameters_of(&request, &body)?;
         let mut fields = match **edge {
             Edge::Conversions => checks::conversion(book, &account, &asked)?,
             Edge::Audiences => checks::audience(book, &account, &asked)?,
@@ -204,7 +229,7 @@ async fn update(
     let (_, id) = path.into_inner();
     let changed = answer(&state, &request, |book, token| {
         let index = book.object(&id, token)?;
-        let asked = parameters_of(&body)?;
+        let asked = parameters_of(&request, &body)?;
         checks::update(book, index, &asked)?;
         book.objects[index].fields.extend(asked);
         Ok(json!({ "success": true }))
@@ -235,8 +260,24 @@ fn unless_lost(state: &State, answer: HttpResponse) -> HttpResponse {
     HttpResponse::InternalServerError().body("<html>Sorry, something went wrong.</html>")
 }
 
-fn parameters_of(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
-    serde_json::from_slice(body).map_err(|_| Refusal::parameter("The body is not a JSON object"))
+/// Parameters in a JSON object or in a form, whose numbers and truths are texts.
+fn parameters_of(request: &HttpRequest, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    if kind != Some("application/x-www-form-urlencoded") {
+        return serde_json::from_slice(body).map_err(|_| Refusal::parameter("The body is not a JSON object"));
+    }
+    let pairs = form_urlencoded::parse(body).into_owned();
+    pairs
+        .map(|(name, text)| match name.as_str() {
+            "retention_days" | "default_conversion_value" | "prefill" => serde_json::from_str(&text)
+                .map(|value| (name.clone(), value))
+                .map_err(|_| Refusal::parameter(format!("(#100) Param {name} is not valid"))),
+            _ => Ok((name, Value::String(text))),
+        })
+        .collect()
 }
 
 impl Book {

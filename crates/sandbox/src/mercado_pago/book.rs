@@ -135,12 +135,38 @@ pub(crate) fn amount(cents: i64) -> Value {
     serde_json::from_str(&text).expect("a number")
 }
 
-/// A document without what only the sandbox keeps.
+/// A document without what only the sandbox keeps, of payments within it, too.
 pub(crate) fn shown(mut document: Value) -> Value {
     if let Some(fields) = document.as_object_mut() {
         fields.remove("sandbox_email");
+        if let Some(payments) = fields.get_mut("payments").and_then(Value::as_array_mut) {
+            for payment in payments {
+                *payment = shown(payment.take());
+            }
+        }
     }
     document
+}
+
+/// Metadata as it comes back: whatever was sent, its keys are in lower case and split by `_`.
+fn with_snake_keys(metadata: &Value) -> Value {
+    let Value::Object(fields) = metadata else {
+        return json!({});
+    };
+    let snake = |key: &str| {
+        let mut name = String::new();
+        for character in key.chars() {
+            if character.is_uppercase() && !name.is_empty() && !name.ends_with('_') {
+                name.push('_');
+            }
+            name.extend(character.to_lowercase());
+        }
+        name
+    };
+    fields
+        .iter()
+        .map(|(key, value)| (snake(key), value.clone()))
+        .collect()
 }
 
 /// What a seller pays, in cents: 0.99 % for a Pix, 3.49 for a boleto, 4.98 % for a card.
@@ -273,7 +299,7 @@ impl Book {
             "currency_id": charge.currency, "transaction_amount": amount(charge.cents),
             "transaction_amount_refunded": 0, "installments": 1, "fee_details": [], "charges_details": [],
             "payment_method_id": method, "payment_type_id": kind, "external_reference": charge.external_reference,
-            "metadata": charge.metadata, "order": {}, "refunds": [],
+            "metadata": with_snake_keys(&charge.metadata), "order": {}, "refunds": [],
         });
         // What is not known yet is null or zero. The payer's address is told only once it is paid.
         let more = json!({

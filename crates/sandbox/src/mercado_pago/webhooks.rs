@@ -2,11 +2,13 @@
 //! command.
 //!
 //! Source: Mercado Pago, "Webhooks": the manifest `id:...;request-id:...;ts:...;`, 22 seconds for an answer,
-//! 15 minutes between the first tries.
+//! 15 minutes between the first three tries, longer ones afterwards (how long is not documented: here they
+//! double, up to a day).
 
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -14,10 +16,12 @@ use super::{MercadoPago, Seller};
 
 const RETRY_MS: i64 = 15 * 60_000;
 const LONGEST_ANSWER: Duration = Duration::from_secs(22);
+const LONGEST_RETRY_MS: i64 = 86_400_000;
 const MOST_ATTEMPTS: u32 = 12;
 
 /// What becomes of the next webhooks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WebhookFault {
     /// Never sent.
     Lost,
@@ -56,6 +60,11 @@ impl Delivery {
             attempts: 0,
         }
     }
+}
+
+/// How long after so many tries the next one is due.
+fn retry_ms(attempts: u32) -> i64 {
+    (RETRY_MS << attempts.saturating_sub(3).min(10)).min(LONGEST_RETRY_MS)
 }
 
 /// The documented signature of a webhook: the value of `x-signature`.
@@ -119,7 +128,7 @@ impl MercadoPago {
             }
             if !matches!(status, 200 | 201) {
                 delivery.attempts += 1;
-                delivery.due_ms = now + RETRY_MS * i64::from(delivery.attempts.max(1));
+                delivery.due_ms = now + retry_ms(delivery.attempts);
                 if delivery.attempts < MOST_ATTEMPTS {
                     self.state.book().deliveries.push(delivery);
                 }
@@ -203,6 +212,13 @@ async fn send(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_three_tries_are_15_minutes_apart_and_later_ones_longer() {
+        let minutes: Vec<i64> = (1..=6).map(|attempts| retry_ms(attempts) / 60_000).collect();
+        assert_eq!(minutes, [15, 15, 15, 30, 60, 120]);
+        assert_eq!(retry_ms(MOST_ATTEMPTS), LONGEST_RETRY_MS);
+    }
 
     /// The vector V2 of the reference, computed with Python's `hmac`.
     #[test]

@@ -4,13 +4,16 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use opentelemetry::KeyValue;
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
 };
 use tracing::warn;
+use uuid::Uuid;
 
 /// Finished spans that wait; beyond this they are dropped. At some 1 KB a span that is 2 MB at most.
 const QUEUE_LENGTH: usize = 2_048;
@@ -49,9 +52,26 @@ pub(super) fn provider(
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
             sample_ratio,
         ))))
-        // Besides the name: what OTEL_RESOURCE_ATTRIBUTES says, by which Kubernetes tells the pod.
-        .with_resource(Resource::builder().with_service_name(service_name).build())
+        .with_resource(resource(service_name))
         .build())
+}
+
+/// Who sends: the service, its version, and this process of it. Whoever runs it may say otherwise, and more,
+/// in `OTEL_RESOURCE_ATTRIBUTES`, by which Kubernetes tells the pod; the name is ours.
+fn resource(service_name: &'static str) -> Resource {
+    let process = [
+        // All services have the workspace's version.
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+        KeyValue::new("service.instance.id", Uuid::now_v7().to_string()),
+    ];
+    Resource::builder_empty()
+        .with_attributes(process)
+        .with_detectors(&[
+            Box::new(TelemetryResourceDetector),
+            Box::new(EnvResourceDetector::new()),
+        ])
+        .with_service_name(service_name)
+        .build()
 }
 
 /// Says that spans are being lost, which the SDK would keep to itself, but at most once a minute.

@@ -1,10 +1,11 @@
 -- payment_notifications::keep: stores what was told, or counts that it was told again. What was parked is due again.
--- $1 dataset, $2 account, $3 delivery key, $4 source, $5 topic, $6 resource, $7 action, $8 Mercado Pago's request id
+-- $1 dataset, $2 account, $3 delivery key, $4 source, $5 topic, $6 resource, $7 action, $8 Mercado Pago's request id,
+-- $9 traceparent
 INSERT INTO payment_notifications AS n (
-    dataset_id, account_id, delivery_key, source, topic, resource_id, action, remote_request_id, due_at, received_at,
-    last_received_at
+    dataset_id, account_id, delivery_key, source, topic, resource_id, action, remote_request_id, traceparent, due_at,
+    received_at, last_received_at
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, rastro_now(), rastro_now(), rastro_now())
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, rastro_now(), rastro_now(), rastro_now())
 ON CONFLICT (dataset_id, account_id, delivery_key) DO UPDATE SET
     deliveries = n.deliveries + 1,
     last_received_at = excluded.last_received_at,

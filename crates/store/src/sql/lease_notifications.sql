@@ -14,4 +14,4 @@ UPDATE payment_notifications AS n
 SET attempts = least(n.attempts + 1, 32767), due_at = rastro_now() + $2 * interval '1 second', fence = n.fence + 1
 FROM due WHERE n.dataset_id = due.dataset_id AND n.notification_id = due.notification_id
 RETURNING n.dataset_id, n.notification_id, n.account_id, n.source, n.topic, n.resource_id, n.attempts, n.fence,
-    rastro_now() AS leased_at
+    n.traceparent, rastro_now() AS leased_at

@@ -1,7 +1,5 @@
 //! The invented campaigns, how people come by them, and what they cost: at Meta as its Insights tell it, at
-//! Google as its interface exports it. A day's figures are the same whenever they are asked for.
-
-use std::fmt::Write;
+//! Google as its stream of rows does. A day's figures are the same whenever they are asked for.
 
 use chrono::{DateTime, NaiveDate};
 use rand::rngs::StdRng;
@@ -12,8 +10,9 @@ use super::past::{DAY_MS, DAYS};
 
 /// The ad account at Meta, without `act_`.
 pub const META_ACCOUNT: &str = "1016734500123456";
-/// The customer at Google.
+/// The customer at Google, and the manager account that it is reached through.
 pub const GOOGLE_ACCOUNT: &str = "8441002233";
+pub const GOOGLE_MANAGER: &str = "5550001111";
 
 /// How somebody came to the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,6 +117,30 @@ struct CampaignDay {
     clicks: i64,
 }
 
+/// What the campaigns of a channel cost in a span of days, in cents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    pub since: NaiveDate,
+    pub until: NaiveDate,
+    pub cents: i64,
+}
+
+fn cost(days: &[CampaignDay]) -> Option<Cost> {
+    Some(Cost {
+        since: days.first()?.day,
+        until: days.last()?.day,
+        cents: days.iter().map(|day| day.cents).sum(),
+    })
+}
+
+/// What was spent at Meta, and at Google.
+pub fn costs(now_ms: i64) -> Option<[(&'static str, Cost); 2]> {
+    Some([
+        ("meta", cost(&days("paid_social", now_ms))?),
+        ("google", cost(&days("paid_search", now_ms))?),
+    ])
+}
+
 /// What the campaigns of a channel cost on each day of the half year before a moment.
 fn days(channel: &str, now_ms: i64) -> Vec<CampaignDay> {
     let mut days = Vec::new();
@@ -168,23 +191,19 @@ pub fn at_meta(access_token: &str, now_ms: i64) -> Value {
     json!({"access_token": access_token, "currency": "BRL", "time_zone": "America/Sao_Paulo", "rows": rows})
 }
 
-/// What Google's interface exports in Portuguese.
-pub fn google_export(now_ms: i64) -> String {
-    let days = days("paid_search", now_ms);
-    let mut text = String::from(
-        "Relatório de campanhas\nTodo o período\nDia\tCampanha\tID da campanha\tCódigo da moeda\tCusto\tImpr.\tCliques\n",
-    );
-    for day in days {
-        let cost = decimal(day.cents).replace('.', ",");
-        let (date, name, id) = (day.day, day.name, day.id);
-        let line = writeln!(
-            text,
-            "{date}\t{name}\t{id}\tBRL\t{cost}\t{}\t{}",
-            day.impressions, day.clicks
-        );
-        line.expect("writing to memory cannot fail");
-    }
-    text
+/// The account as the stand-in for Google Ads is told of it.
+pub fn at_google(now_ms: i64) -> Value {
+    let days: Vec<Value> = days("paid_search", now_ms)
+        .into_iter()
+        .map(|day| {
+            let number: Option<u64> = day.id.parse().ok();
+            json!({
+                "day": day.day.to_string(), "campaign_id": number, "campaign_name": day.name,
+                "cost_micros": day.cents * 10_000, "impressions": day.impressions, "clicks": day.clicks,
+            })
+        })
+        .collect();
+    json!({"currency": "BRL", "time_zone": "America/Sao_Paulo", "manager": GOOGLE_MANAGER, "days": days})
 }
 
 fn decimal(cents: i64) -> String {
@@ -199,17 +218,31 @@ mod tests {
 
     #[test]
     fn a_day_costs_the_same_when_it_is_asked_for_again_a_day_later() {
-        let of = |now| {
-            google_export(now)
-                .lines()
-                .skip(4)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let of = |now| at_google(now)["days"].as_array().unwrap().clone();
         let (today, tomorrow) = (of(NOW), of(NOW + DAY_MS));
-        assert_eq!(today.len(), 2 * DAYS as usize - 1);
+        assert_eq!(today.len(), 2 * DAYS as usize);
         assert!(tomorrow.contains(&today[10]) && tomorrow.contains(today.last().unwrap()));
         assert_ne!(today.last(), tomorrow.last());
+        assert!(today.iter().all(|day| day["campaign_id"].is_u64()));
+    }
+
+    #[test]
+    fn what_the_platforms_are_told_is_what_the_campaigns_cost() {
+        let [(_, meta), (_, google)] = costs(NOW).unwrap();
+        assert_eq!((google.until - google.since).num_days(), DAYS - 1);
+        let days = at_google(NOW)["days"].as_array().unwrap().clone();
+        let micros: i64 = days.iter().map(|day| day["cost_micros"].as_i64().unwrap()).sum();
+        assert_eq!(google.cents * 10_000, micros);
+        let rows = at_meta("EAA", NOW)["rows"].as_array().unwrap().clone();
+        let reais: f64 = rows
+            .iter()
+            .map(|row| row["spend"].as_str().unwrap().parse::<f64>().unwrap())
+            .sum();
+        assert!(
+            (reais * 100.0 - meta.cents as f64).abs() < 0.5,
+            "{reais} {}",
+            meta.cents
+        );
     }
 
     #[test]

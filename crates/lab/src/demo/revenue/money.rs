@@ -1,5 +1,5 @@
 //! The account of the money: what was paid at Mercado Pago, by its own books; what is in ours; what Meta was
-//! told.
+//! told; and what the ads cost, by those who ran them and by our books.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,6 +23,26 @@ impl Sum {
     }
 }
 
+/// What ads of a channel cost, in cents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    pub channel: &'static str,
+    /// By the stand-in's own books.
+    pub told: i64,
+    /// As we read it.
+    pub booked: i64,
+}
+
+impl Spent {
+    /// Whom the channel's money goes to.
+    fn platform(&self) -> &'static str {
+        match self.channel {
+            "meta" => "Meta",
+            _ => "Google",
+        }
+    }
+}
+
 /// What three witnesses say of the same orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Money {
@@ -37,6 +57,7 @@ pub struct Money {
     /// Purchases that came to Meta once more, or with another value than was paid.
     pub repeated: u64,
     pub wrong: Vec<String>,
+    pub spent: Vec<Spent>,
 }
 
 impl Money {
@@ -122,6 +143,14 @@ impl Money {
             problems.push(format!("Purchases that Meta received again: {}.", self.repeated));
         }
         problems.extend(self.wrong.iter().take(5).cloned());
+        for spent in self.spent.iter().filter(|spent| spent.told != spent.booked) {
+            problems.push(format!(
+                "Spent at {}: {}, but read by us: {}.",
+                spent.platform(),
+                reais(spent.told),
+                reais(spent.booked)
+            ));
+        }
         problems
     }
 
@@ -172,6 +201,23 @@ impl Money {
             let line = writeln!(text, "  {name:<22}{orders:>5}{:>16}   {meaning}", reais(cents));
             line.expect("writing to memory cannot fail");
         }
+        for spent in &self.spent {
+            let (name, meaning) = match spent.channel {
+                "meta" => (
+                    "spent at Meta",
+                    "by the stand-in's Insights, in asynchronous reports",
+                ),
+                _ => ("spent at Google", "by the stand-in's searchStream, in batches"),
+            };
+            let line = writeln!(
+                text,
+                "  {name:<22}{:>5}{:>16}   {meaning}; read by us {}",
+                "",
+                reais(spent.told),
+                reais(spent.booked)
+            );
+            line.expect("writing to memory cannot fail");
+        }
         text + &format!(
             "\n  paid {} = in our books {}; given back {} = {}\n  paid {} = sent to Meta {} + too old for it {}\n",
             reais(paid.cents),
@@ -193,6 +239,9 @@ impl Money {
             "too_old_orders": self.too_old.orders, "too_old_cents": self.too_old.cents,
             "meta_orders": self.at_meta.orders, "meta_cents": self.at_meta.cents,
             "repeated_at_meta": self.repeated, "problems": self.problems(),
+            "spent": self.spent.iter().map(|spent| json!({
+                "channel": spent.channel, "told_cents": spent.told, "booked_cents": spent.booked,
+            })).collect::<Vec<_>>(),
         })
     }
 }
@@ -246,6 +295,15 @@ mod tests {
         given_back: 41_000,
     };
 
+    fn spent(booked: i64) -> Vec<Spent> {
+        let of = |channel, told, booked| Spent {
+            channel,
+            told,
+            booked,
+        };
+        vec![of("meta", 5_000, 5_000), of("google", 7_000, booked)]
+    }
+
     fn purchases() -> Vec<(String, i64)> {
         [("b", 20_000), ("c", 30_000), ("d", 40_000)]
             .map(|(order, cents)| (order.to_owned(), cents))
@@ -254,7 +312,8 @@ mod tests {
 
     #[test]
     fn an_account_that_adds_up_says_so_as_sums() {
-        let money = Money::of(&told(), 10, BOOKED, (&purchases(), 0));
+        let mut money = Money::of(&told(), 10, BOOKED, (&purchases(), 0));
+        money.spent = spent(7_000);
         assert_eq!(money.problems(), Vec::<String>::new());
         let text = money.to_text();
         for line in [
@@ -272,8 +331,12 @@ mod tests {
         sent.pop();
         sent.push(("z".to_owned(), 1));
         let booked = Booked { orders: 3, ..BOOKED };
-        let problems = Money::of(&told(), 10, booked, (&sent, 1)).problems();
-        assert_eq!(problems.len(), 6, "{problems:?}");
+        let mut money = Money::of(&told(), 10, booked, (&sent, 1));
+        money.spent = spent(6_999);
+        let problems = money.problems();
+        assert_eq!(problems.len(), 7, "{problems:?}");
+        let unread = "Spent at Google: R$ 70,00, but read by us: R$ 69,99.".to_owned();
+        assert!(problems.contains(&unread), "{problems:?}");
         assert!(
             problems.contains(&"Meta has no Purchase of d.".to_owned()),
             "{problems:?}"

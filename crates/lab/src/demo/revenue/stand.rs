@@ -1,5 +1,5 @@
-//! The stand-ins for Meta and Mercado Pago as the demo plays them: the clock, the ad account, buyers, the
-//! seller and the bank.
+//! The stand-ins for Meta, Mercado Pago and Google Ads as the demo plays them: the clock, the ad accounts,
+//! buyers, the seller and the bank.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -17,10 +17,11 @@ pub const SELLER: i64 = 900_100_200;
 /// Servers close a connection that was not used for some seconds.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// Both. Their clock is one.
+/// All three. Their clock is one.
 pub struct Stand {
     meta: Peer,
     mercado_pago: Peer,
+    google_ads: Peer,
 }
 
 /// A connection that is opened again after a pause.
@@ -41,10 +42,15 @@ impl Peer {
 }
 
 impl Stand {
-    pub async fn open(meta: SocketAddr, mercado_pago: SocketAddr) -> anyhow::Result<Self> {
+    pub async fn open(
+        meta: SocketAddr,
+        mercado_pago: SocketAddr,
+        google_ads: SocketAddr,
+    ) -> anyhow::Result<Self> {
         Ok(Stand {
             meta: Peer::open(meta).await?,
             mercado_pago: Peer::open(mercado_pago).await?,
+            google_ads: Peer::open(google_ads).await?,
         })
     }
 
@@ -55,7 +61,14 @@ impl Stand {
         Ok(())
     }
 
-    /// What the ad account has spent.
+    /// What the account at Google Ads has spent.
+    pub async fn put_google_account(&mut self, id: &str, account: &Value) -> anyhow::Result<()> {
+        let path = format!("/sandbox/accounts/{id}");
+        ask(&mut self.google_ads, "PUT", &path, account).await?;
+        Ok(())
+    }
+
+    /// What the ad account at Meta has spent.
     pub async fn put_ad_account(&mut self, id: &str, account: &Value) -> anyhow::Result<()> {
         ask(
             &mut self.meta,
