@@ -9,12 +9,13 @@ use attribution::config::Config;
 use attribution::crediting::Crediting;
 use attribution::spend_import::{Import, import};
 use futures_util::future::join_all;
+use rastro_core::attribution::{Model, UNPAID_CHANNELS};
 use rastro_core::dataset::DatasetId;
 use rastro_core::spend::{Format, Reading};
 use rastro_service::shutdown::Shutdown;
-use rastro_store::Store;
+use rastro_store::{RevenueFilter, RevenuePart, Store};
 use rastro_test_support::TestDatabase;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/truth/truth.py");
 const DATASET: i64 = 123_456_789_012_345;
@@ -105,6 +106,31 @@ impl Shop {
         done.unwrap().expect("nobody stopped it").changed
     }
 
+    /// By model, what the revenue page says that ads brought: net revenue, and new customers in millionths.
+    async fn of_ads(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for model in Model::ALL {
+            let filter = RevenueFilter {
+                dataset: dataset(),
+                currency: "BRL".into(),
+                model,
+                from: "2025-11-28".parse().unwrap(),
+                until: "2026-11-28".parse().unwrap(),
+            };
+            let channels = self
+                .store
+                .revenue_by_channel(&filter, &RevenuePart::default())
+                .await;
+            let (mut net, mut customers) = (0, 0);
+            for channel in channels.unwrap().iter().filter(|channel| channel.paid) {
+                net += channel.net_minor;
+                customers += channel.new_customers_millionths;
+            }
+            told.push(json!([model.as_str(), net, customers]));
+        }
+        sorted(told)
+    }
+
     /// The rows of a query, each as one text of JSON, sorted.
     async fn rows(&self, columns: &str, rest: &str) -> Vec<String> {
         let rows = self
@@ -163,6 +189,7 @@ async fn the_second_implementation_agrees_to_the_cent() {
         let shop = Shop::open(seed).await;
         shop.import_spend().await;
         assert!(shop.recompute().await > 0);
+        shop.agrees("of_ads", &shop.of_ads().await);
         shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
         let columns = "day, model, channel, campaign_key, spend_micros, impressions, clicks, leads_millionths,
             qualified_millionths, orders_millionths, new_customers_millionths, gross_minor, net_minor, fee_minor";
@@ -204,6 +231,11 @@ async fn the_second_implementation_agrees_to_the_cent() {
 #[tokio::test]
 async fn what_stays_the_same_is_not_written_again_and_a_refund_is_a_new_version() {
     let shop = Shop::open(7).await;
+    for channel in UNPAID_CHANNELS {
+        let known =
+            format!("SELECT is_unpaid_channel('{channel}') AND NOT is_unpaid_channel('{channel}_ads')");
+        assert_eq!(shop.database.value(&known).await, "t", "{channel}");
+    }
     shop.recompute().await;
     let before = shop.rows(CREDITS, CURRENT).await;
     assert_eq!(shop.recompute().await, 0);

@@ -16,6 +16,9 @@ SOURCES = [
     ("paid_search", "google", "cpc", "Busca Genérica", "700002", "gclid"),
     ("paid_search", "google", "cpc", "Sem gasto", None, "wbraid"),
     ("paid_other", "Jornal do Bairro", "ppc", "Anúncio", None, None),
+    # One is paid for and the other is not, and both say whatsapp.
+    ("paid_other", "whatsapp", "cpc", "Lista", None, None),
+    ("whatsapp", "whatsapp", "social", "Lista", None, None),
     ("email", "rd", "email", "novembro", None, None),
     ("organic_search", None, "organic", None, None, None),
     ("direct", None, None, None, None, None),
@@ -28,6 +31,7 @@ CAMPAIGNS = [
     ("google", "123", "700001", "Busca Marca", 30_123_457),
     ("google", "123", "700002", "Busca Genérica", 60_000_001),
     ("jornal_do_bairro", "", "", "Anúncio", 15_000_000),
+    ("whatsapp", "", "", "Lista", 5_000_000),
 ]
 
 

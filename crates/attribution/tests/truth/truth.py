@@ -36,6 +36,12 @@ def half_away(value):
 
 # ---- touches ----
 
+def paid_name(channel):
+    """A paid channel that is called like one that costs nothing is told apart from it."""
+    free = "email sms whatsapp push organic_search organic_social referral direct unmatched"
+    return channel + "_ads" if channel in free.split() else channel
+
+
 def origin(source):
     """(channel as in spend, campaign, was it paid)"""
     channel, utm_source, _, name, campaign_id, click = source
@@ -49,7 +55,7 @@ def origin(source):
         platform = "meta"
     else:
         platform = utm_source.lower().replace(" ", "_")
-    return platform, key, True
+    return paid_name(platform), key, True
 
 
 def people(leads):
@@ -167,6 +173,9 @@ def months_between(earlier, later):
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
     history = histories.generate(seed)
+    directory.joinpath("spend.csv").write_text(histories.spend_csv(history), encoding="utf-8")
+    for row in history["spend"]:
+        row["channel"] = paid_name(row["channel"])
     today = local_day(histories.NOW)
     leads = {lead["id"]: lead for lead in history["leads"]}
     visitors = people(history["leads"])
@@ -199,6 +208,7 @@ def main():
     credits, daily = [], defaultdict(lambda: [0] * 10)
     SPEND, IMPRESSIONS, CLICKS, LEADS, QUALIFIED, ORDERS, NEW, GROSS, NET, FEE = range(10)
     brought = defaultdict(Fraction)  # (channel, campaign, order) -> share of a new customer
+    of_ads = {model: [0, 0] for model in MODELS}  # net revenue and new customers that are credited to paid touches
     for order in orders:
         steps, day = path_of(order["lead"], order["placed"]), local_day(order["placed"])
         is_first = first_orders[buyer[order["id"]]] is order
@@ -210,6 +220,8 @@ def main():
                 if not share:
                     continue
                 credits.append([order["id"], model, position, channel, campaign, part, gross, net, fee])
+                of_ads[model][0] += net * paid
+                of_ads[model][1] += part * is_first * paid
                 sums = daily[day, model, channel, campaign_of(channel, campaign)]
                 for index, value in ((ORDERS, part), (NEW, part * is_first), (GROSS, gross), (NET, net), (FEE, fee)):
                     sums[index] += value
@@ -275,7 +287,7 @@ def main():
         week = day - timedelta(days=day.weekday())
         cac[week, model, channel, campaign][0] += sums[SPEND]
         cac[week, model, channel, campaign][1] += sums[NEW]
-    is_paid = {"meta", "google", "jornal_do_bairro"}
+    is_paid = {"meta", "google", "jornal_do_bairro", "whatsapp_ads"}
     payback = defaultdict(lambda: [Fraction(0), Fraction(0)])
     new_of = defaultdict(int)
     for (channel, campaign, order), part in brought.items():
@@ -300,6 +312,7 @@ def main():
 
     expected = dict(
         credits=sorted(credits),
+        of_ads=[[model, *sums] for model, sums in of_ads.items()],
         daily=sorted([str(day), model, channel, campaign, *sums] for (day, model, channel, campaign), sums in daily.items()),
         revenue=sorted([str(day), *sums] for day, sums in revenue.items()),
         cohorts=cohorts,
@@ -315,7 +328,6 @@ def main():
         totals=[len(orders), sum(o["gross"] for o in orders), sum(o["net"] for o in orders)],
     )
     directory.joinpath("history.sql").write_text(histories.sql(history, DATASET), encoding="utf-8")
-    directory.joinpath("spend.csv").write_text(histories.spend_csv(history), encoding="utf-8")
     directory.joinpath("expected.json").write_text(json.dumps(expected), encoding="utf-8")
 
 
