@@ -1,8 +1,12 @@
 -- revenue::purchase_places: where the Purchase of each approved payment of a period is, or why there is none. What was accepted here
--- and is in no queue any more has been delivered.
+-- and is in no queue any more has been delivered. Where the site tells of its orders itself (not_verified), its order says so.
 -- $1 dataset, $2 currency, $3 first day, $4 last day, $5 time zone
 WITH paid AS (
-    SELECT p.amount_minor, p.conversion, b.event_number
+    SELECT p.amount_minor, b.event_number, CASE
+            WHEN p.conversion IN ('sent', 'duplicate') THEN 'accepted'
+            WHEN p.conversion = 'not_verified' AND b.event_number IS NOT NULL THEN 'accepted'
+            WHEN p.conversion = 'not_verified' AND b.status <> 'pending' AND b.ads_refused THEN 'withheld'
+            ELSE p.conversion END AS place
     FROM payments p
     LEFT JOIN purchases b ON b.dataset_id = $1 AND b.order_id = p.order_id
     WHERE p.dataset_id = $1 AND p.currency = $2 AND p.books = 'counted'
@@ -17,7 +21,7 @@ WITH paid AS (
     UNION ALL
     SELECT n, 'on_its_way' FROM send_batches s CROSS JOIN LATERAL unnest(s.event_numbers) AS n WHERE s.dataset_id = $1
 )
-SELECT CASE WHEN paid.conversion IN ('sent', 'duplicate') THEN coalesce(waiting.place, 'accepted') ELSE paid.conversion END AS place,
+SELECT coalesce(CASE paid.place WHEN 'accepted' THEN waiting.place END, paid.place) AS place,
     count(*) AS payments, sum(paid.amount_minor)::bigint AS amount_minor
 FROM paid LEFT JOIN waiting USING (event_number)
 GROUP BY 1
