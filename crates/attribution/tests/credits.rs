@@ -326,7 +326,7 @@ async fn who_is_erased_takes_nothing_from_the_books_of_campaigns() {
     shop.database
         .execute("DELETE FROM touchpoints; DELETE FROM leads; DELETE FROM customers")
         .await;
-    shop.database.execute("UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL").await;
+    shop.database.execute("UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL, payer_cpf_hmac = NULL").await;
     let customers = "SELECT count(DISTINCT customer_id) FROM credited_orders";
     let known = shop.database.value(customers).await;
     shop.recompute().await;

@@ -129,10 +129,11 @@ def orders_of(history):
         if not payment["counted"]:
             continue
         order = orders.setdefault(payment["order"], dict(
-            id=payment["order"], placed=payment["placed"], gross=0, net=0, fee=0, lead=None, email=None))
+            id=payment["order"], placed=payment["placed"], gross=0, net=0, fee=0, lead=None, email=None, cpf=None))
         order["placed"] = min(order["placed"], payment["placed"])
         order["lead"] = order["lead"] or payment["lead"]
         order["email"] = order["email"] or payment["email"]
+        order["cpf"] = order["cpf"] or payment["cpf"]
         for movement in movements[payment["id"]]:
             order["gross"] += movement["minor"] if movement["kind"] == "approval" else 0
             order["net"] += movement["minor"]
@@ -140,9 +141,24 @@ def orders_of(history):
     return sorted((o for o in orders.values() if o["gross"]), key=lambda o: (o["placed"], o["id"]))
 
 
-def customers_of(orders, leads):
-    """order id -> a representative of whoever bought: all orders that share any key are one customer's."""
-    parent = {}
+def nobodys_own(leads, payments):
+    """Keys that more than five people have, told apart by e-mail, phone or CPF: a shop's, an office's, a tablet's."""
+    people_of = defaultdict(lambda: defaultdict(set))
+    for lead in leads:
+        for field in ("email", "phone", "visitor"):
+            for other in ("email", "phone"):
+                if lead[field] and lead[other]:
+                    people_of[lead[field]][other].add(lead[other])
+    for payment in payments:
+        if payment["email"] and payment["cpf"]:
+            people_of[payment["email"]]["cpf"].add(payment["cpf"])
+    return {key for key, kinds in people_of.items() if any(len(kind) > 5 for kind in kinds.values())}
+
+
+def customers_of(orders, history):
+    """order id -> a representative of whoever bought: all orders that share any key of a person are one customer's."""
+    parent, leads = {}, history["leads"]
+    shared = nobodys_own(leads, history["payments"])
 
     def find(key):
         parent.setdefault(key, key)
@@ -154,8 +170,8 @@ def customers_of(orders, leads):
     keys = {}
     for order in orders:
         lead = by_id.get(order["lead"])
-        own = [order["email"]] + ([lead["email"], lead["phone"], lead["visitor"]] if lead else [])
-        own = [key for key in own if key]
+        own = [order["email"], order["cpf"]] + ([lead["email"], lead["phone"], lead["visitor"]] if lead else [])
+        own = [key for key in own if key and key not in shared]
         keys[order["id"]] = own or [order["id"]]
         for key in own[1:]:
             parent[find(key)] = find(own[0])
@@ -200,7 +216,7 @@ def main():
         return next(iter(ids)) if len(ids) == 1 else campaign
 
     orders = orders_of(history)
-    buyer = customers_of(orders, history["leads"])
+    buyer = customers_of(orders, history)
     first_orders = {}
     for order in orders:
         first_orders.setdefault(buyer[order["id"]], order)
