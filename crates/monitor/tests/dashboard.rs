@@ -6,6 +6,7 @@ use monitor::config::Config;
 use monitor::dashboard::Dashboard;
 use monitor::dashboard::routes::{Access, ROUTES, Route};
 use monitor::dashboard::server::Listening;
+use rastro_core::alert::Rule;
 use rastro_service::clock::Clock;
 use rastro_service::config::ExposeSecret as _;
 use rastro_service::shutdown::Shutdown;
@@ -399,6 +400,40 @@ async fn without_a_database_the_page_says_so_and_keeps_what_it_knew() {
     let order = panel.post("/sair", Some(&viewer), &[], "same-origin").await;
     assert_eq!(order.status(), 503);
     panel.listening.take().unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_runbook_opens_where_a_message_leads_also_without_a_database() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    panel
+        .database
+        .execute("ALTER TABLE dashboard_sessions RENAME TO gone; ALTER TABLE datasets RENAME TO gone_too")
+        .await;
+    for path in ["/runbook", "/runbook?lang=en"] {
+        for person in [None, Some(&viewer)] {
+            let answer = panel.get(path, person).await;
+            assert_eq!(answer.status(), 200, "{path}");
+            let page = answer.text().await.unwrap();
+            for &rule in Rule::ALL {
+                let anchor = format!(" id=\"{}\"", rule.anchor());
+                assert_eq!(page.matches(&anchor).count(), 1, "{anchor}");
+            }
+            // What it links to within itself is there.
+            for link in page.split("href=\"#").skip(1) {
+                let to = link.split('"').next().unwrap();
+                assert!(page.contains(&format!(" id=\"{to}\"")), "{to}");
+            }
+            assert!(
+                !page.contains(" style=") && !page.contains("operation.md#"),
+                "{path}"
+            );
+        }
+    }
+    let page = panel.get("/runbook", None).await.text().await.unwrap();
+    // Its commands are as they were written, and the advice is in the reader's language.
+    assert!(page.contains("SELECT create_day_partitions(7)") && page.contains("<table"));
+    assert!(page.contains("Confira se o capi-forwarder roda"), "{page}");
 }
 
 #[tokio::test]

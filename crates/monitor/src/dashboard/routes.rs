@@ -48,6 +48,7 @@ pub enum Action {
     EndSilence,
     TestMessage,
     Method,
+    Runbook,
     Datasets,
     NewDataset,
     CreateDataset,
@@ -86,7 +87,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 30] = [
+pub const ROUTES: [Route; 31] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),
@@ -108,6 +109,7 @@ pub const ROUTES: [Route; 30] = [
     post("/silencios/{}/fim", Access::Operator, Action::EndSilence),
     post("/canais/{}/teste", Access::Operator, Action::TestMessage),
     get("/metodo", Access::Viewer, Action::Method),
+    get("/runbook", Access::Anyone, Action::Runbook),
     get("/conjuntos", Access::Viewer, Action::Datasets),
     get("/conjuntos/novo", Access::Operator, Action::NewDataset),
     post("/conjuntos/novo", Access::Operator, Action::CreateDataset),
