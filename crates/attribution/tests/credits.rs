@@ -335,6 +335,55 @@ async fn who_is_erased_takes_nothing_from_the_books_of_campaigns() {
 }
 
 #[tokio::test]
+async fn an_order_stays_with_the_campaigns_that_brought_it_after_their_touches_are_forgotten() {
+    let shop = Shop::open(7).await;
+    shop.recompute().await;
+    // While none is forgotten a touch that is told late counts, also of the first order there is.
+    shop.database
+        .execute(
+            "INSERT INTO touchpoints (dataset_id, visitor_hmac, touched_at, channel, utm_source, created_at)
+             SELECT o.dataset_id, l.visitor_hmac, o.placed_at - interval '2 hours', 'referral', 'late', rastro_now()
+             FROM credited_orders o JOIN payments p USING (dataset_id, order_id) JOIN leads l USING (dataset_id, lead_id)
+             WHERE p.books = 'counted' ORDER BY o.placed_at LIMIT 1",
+        )
+        .await;
+    assert_ne!(shop.recompute().await, 0);
+    let before = shop.rows(CREDITS, CURRENT).await;
+    let columns = "day, model, channel, campaign_key, leads_millionths, qualified_millionths";
+    let leads = "FROM campaign_daily WHERE leads_millionths > 0 AND day < '2026-11-28'";
+    let leads_before = shop.rows(columns, leads).await;
+    assert!(shop.store.forget_touchpoints(1, 1_000_000).await.unwrap() > 0);
+    assert_eq!(shop.recompute().await, 0);
+    assert_eq!(shop.rows(CREDITS, CURRENT).await, before);
+    assert_eq!(shop.rows(columns, leads).await, leads_before);
+    // A chargeback of an order of three touches, long after.
+    let order = "SELECT order_id FROM credited_orders WHERE net_minor = gross_minor AND order_id IN
+        (SELECT order_id FROM attribution_credits WHERE model = 'linear' AND superseded_at IS NULL
+        GROUP BY order_id HAVING count(*) = 3) ORDER BY order_id LIMIT 1";
+    let order = shop.database.value(order).await;
+    let path = format!(
+        "SELECT string_agg(channel || ' ' || campaign_key, ', ' ORDER BY position) FROM attribution_credits
+        WHERE order_id = '{order}' AND model = 'linear' AND superseded_at IS NULL"
+    );
+    let known = shop.database.value(&path).await;
+    shop.database
+        .execute(&format!(
+            "INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, currency, occurred_at,
+                 recorded_at)
+             SELECT dataset_id, payment_id, 'chargeback:late', 'chargeback', -amount_minor, currency, rastro_now(), rastro_now()
+             FROM purchase_movements WHERE kind = 'approval' AND payment_id IN
+                 (SELECT payment_id FROM payments WHERE order_id = '{order}')"
+        ))
+        .await;
+    assert_eq!(shop.recompute().await, 1);
+    assert_eq!(shop.database.value(&path).await, known);
+    let left = format!(
+        "SELECT sum(abs(net_minor)) FROM attribution_credits WHERE order_id = '{order}' AND superseded_at IS NULL"
+    );
+    assert_eq!(shop.database.value(&left).await, "0");
+}
+
+#[tokio::test]
 async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
     let shop = Shop::open(7).await;
     let mut order = Import {

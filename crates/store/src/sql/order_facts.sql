@@ -3,7 +3,7 @@
 -- was paid in several currencies is credited in its account's own; comparisons name the others. An e-mail, phone or visitor that
 -- more than five people share, told apart by e-mail, phone and CPF, is nobody's own (an office's, a counter's tablet's, the shop's
 -- own address as payer): by it nobody is known again. Of such a key the first two hundred rows tell enough.
--- $1 dataset, $2 order numbers, $3 time zone
+-- $1 dataset, $2 order numbers, $3 time zone, $4 how many days touches are looked back for
 WITH paid AS (
     SELECT p.order_id, min(p.created_at) AS placed_at,
         coalesce(min(p.currency) FILTER (WHERE p.currency = account.currency), min(p.currency)) AS currency,
@@ -46,7 +46,10 @@ WITH paid AS (
 SELECT o.order_id, o.placed_at, (o.placed_at AT TIME ZONE $3)::date AS day, o.currency,
     o.gross_minor, o.net_minor, o.fee_minor, lead.lead_id,
     person.keys AS person_keys,
-    known.fingerprint, known.person_known, known.day AS known_day, known.customer_id AS known_customer
+    known.fingerprint, known.person_known, known.day AS known_day, known.customer_id AS known_customer,
+    EXISTS (
+        SELECT FROM retention_marks WHERE what = 'touchpoints' AND gone_before > o.placed_at - make_interval(hours => $4 * 24)
+    ) AS touches_are_gone
 FROM orders o
 LEFT JOIN leads lead ON lead.dataset_id = $1 AND lead.lead_id = o.lead_id
 LEFT JOIN credited_orders known ON known.dataset_id = $1 AND known.order_id = o.order_id
