@@ -7,7 +7,7 @@ use std::process::Command;
 
 use attribution::config::Config;
 use attribution::crediting::Crediting;
-use attribution::spend_import::{Import, import};
+use attribution::spend_import::{Import, import, summary};
 use futures_util::future::join_all;
 use rastro_core::attribution::{Model, UNPAID_CHANNELS};
 use rastro_core::dataset::DatasetId;
@@ -416,16 +416,30 @@ async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
     order.dry_run = false;
     let did = import(&shop.store, text.as_bytes(), &order).await.unwrap();
     assert_eq!(did, would);
-    assert_eq!((did.added, did.changed), (text.lines().count() - 1, 0));
+    assert_eq!(
+        (did.change.added, did.change.changed, did.left_out),
+        (text.lines().count() - 1, 0, 0)
+    );
     // A later file replaces the days that it is about, and nothing else.
     let first_line = text.lines().nth(1).unwrap();
     let cost = first_line.split(',').nth(5).unwrap();
     let corrected = text.replacen(first_line, &first_line.replace(cost, "1.00"), 1);
     let again = import(&shop.store, corrected.as_bytes(), &order).await.unwrap();
     assert_eq!(
-        (again.added, again.changed, again.unchanged),
-        (0, 1, did.added - 1)
+        (again.change.added, again.change.changed, again.change.unchanged),
+        (0, 1, did.change.added - 1)
     );
+    // An export of Google's has titles and sums. Somebody who counts lines finds them again.
+    let export = "Campaign report\nCampaign,Day,Currency code,Cost\nTotal Clareamento,2026-11-27,BRL,12.50\n\
+        Total: Account,--,BRL,12.50\n";
+    order.format = Format::GoogleAds;
+    let imported = import(&shop.store, export.as_bytes(), &order).await.unwrap();
+    assert_eq!(
+        summary(&imported, false),
+        "1 rows were added, 0 changed, 0 stay as they are; 2026-11-27 to 2026-11-27; BRL 12.500000; \
+         2 lines left out: titles and sums"
+    );
+    order.format = Format::Rastro;
     let days = "SELECT count(*) FROM campaign_days_due";
     assert_ne!(shop.database.value(days).await, "0");
     order.dataset = 1.try_into().unwrap();
