@@ -437,6 +437,31 @@ async fn the_runbook_opens_where_a_message_leads_also_without_a_database() {
 }
 
 #[tokio::test]
+async fn the_calculator_counts_in_units_that_a_currency_has() {
+    let panel = Panel::start().await;
+    panel
+        .database
+        .execute(&format!(
+            "INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, ads_refused, request_id,
+                 created_at, updated_at)
+             SELECT dataset_id, order_id, status, amount_minor, currency, '{{}}', false, gen_random_uuid(), at, at
+             FROM (VALUES ({OWN}, '1', 'approved', 45990, 'CLP', now()), ({OWN}, '2', 'approved', 30000, 'CLP', now()),
+                 ({OWN}, '3', 'pending', 1, 'CLP', now()), ({OWN}, '4', 'approved', 1, 'CLP', now() - interval '31 days'),
+                 ({OTHER}, '1', 'approved', 12345, 'KWD', now())
+             ) AS o (dataset_id, order_id, status, amount_minor, currency, at)"
+        ))
+        .await;
+    let since = chrono::Utc::now() - chrono::TimeDelta::days(30);
+    // Pesos of Chile have no cents, dinars of Kuwait have a thousand fils.
+    for (dataset, orders, revenue) in [(OWN, 2, 75_990.0), (OTHER, 1, 12.345)] {
+        let told = panel.store.calculator(Some(dataset), since).await.unwrap();
+        assert_eq!((told.orders, told.revenue), (orders, Some(revenue)), "{dataset}");
+    }
+    let all = panel.store.calculator(None, since).await.unwrap();
+    assert_eq!((all.orders, all.currencies), (3, 2));
+}
+
+#[tokio::test]
 async fn the_buckets_of_the_histogram_are_those_of_the_database() {
     let panel = Panel::start().await;
     let limits = panel
