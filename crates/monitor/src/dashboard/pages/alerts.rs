@@ -439,7 +439,7 @@ fn silences(frame: &Frame, data: &AlertsData) -> Markup {
                 (silence.rule.as_deref().map_or_else(|| lang.t("todas as regras", "all rules").to_owned(), |rule| rule_title(lang, rule)))
                 @if let Some(id) = silence.dataset_id { ", " (frame.dataset_name(id)) }
                 small { (cut(&silence.created_by, 60)) ": “" (cut(&silence.reason, 120)) "”" }
-                @if frame.is_operator() { form.acts method="post" action={ "/silencios/" (silence.silence_id) "/fim" } { (frame.form_fields()) button.btn.small { (lang.t("Acabar agora", "End now")) } } }
+                @if frame.is_operator() { form.acts method="post" action={ "/silencios/" (silence.silence_id) "/fim" } { (frame.form_fields()) button.btn.small { (lang.t("Encerrar agora", "End now")) } } }
             }
             time { (lang.t("até ", "until ")) (frame.zone.short(lang, silence.ends_at, frame.now)) }
         } } }
