@@ -73,8 +73,8 @@ pub(crate) async fn spend(file: &str, options: &[&str]) -> anyhow::Result<()> {
         dry_run: options.has("--dry-run"),
     };
     let bytes = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
-    let change = import(&store, &bytes, &order).await?;
-    print(&summary(&change, order.dry_run))
+    let imported = import(&store, &bytes, &order).await?;
+    print(&summary(&imported, order.dry_run))
 }
 
 /// What was written after a command's name.

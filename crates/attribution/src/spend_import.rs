@@ -19,12 +19,20 @@ pub struct Import {
     pub dry_run: bool,
 }
 
+/// What a file changed, or would.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    pub change: SpendChange,
+    /// Lines that are no spend: titles and sums.
+    pub left_out: usize,
+}
+
 /// Imports a file; with `dry_run` only says what that would change.
 ///
 /// # Errors
 /// When the dataset is unknown, the database fails, or anything in the file is wrong: then every wrong cell
 /// is named and nothing is imported.
-pub async fn import(store: &Store, bytes: &[u8], import: &Import) -> anyhow::Result<SpendChange> {
+pub async fn import(store: &Store, bytes: &[u8], import: &Import) -> anyhow::Result<Imported> {
     ensure!(bytes.len() <= LARGEST_FILE, "the file is larger than 256 MB");
     if store.dataset_settings(import.dataset).await?.is_none() {
         bail!("there is no dataset {}", import.dataset);
@@ -33,6 +41,7 @@ pub async fn import(store: &Store, bytes: &[u8], import: &Import) -> anyhow::Res
         Ok(file) => file,
         Err(errors) => bail!(said(&errors)),
     };
+    let left_out = file.left_out.len();
     let spend: Vec<Spend> = file.rows.into_iter().map(Spend::from).collect();
     let change = match import.dry_run {
         true => store.preview_spend(import.dataset, &spend).await,
@@ -47,7 +56,8 @@ pub async fn import(store: &Store, bytes: &[u8], import: &Import) -> anyhow::Res
                 .await
         }
     };
-    change.context("the spend could not be imported")
+    let change = change.context("the spend could not be imported")?;
+    Ok(Imported { change, left_out })
 }
 
 fn said(errors: &[FileError]) -> String {
@@ -62,7 +72,8 @@ fn said(errors: &[FileError]) -> String {
 }
 
 /// What an import changed, for a person.
-pub fn summary(change: &SpendChange, dry_run: bool) -> String {
+pub fn summary(imported: &Imported, dry_run: bool) -> String {
+    let Imported { change, left_out } = imported;
     let verb = if dry_run { "would be" } else { "were" };
     let mut text = format!(
         "{} rows {verb} added, {} changed, {} stay as they are",
@@ -77,6 +88,9 @@ pub fn summary(change: &SpendChange, dry_run: bool) -> String {
             micros / 1_000_000,
             micros % 1_000_000
         ));
+    }
+    if *left_out > 0 {
+        text.push_str(&format!("; {left_out} lines left out: titles and sums"));
     }
     text
 }

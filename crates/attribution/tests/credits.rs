@@ -7,14 +7,15 @@ use std::process::Command;
 
 use attribution::config::Config;
 use attribution::crediting::Crediting;
-use attribution::spend_import::{Import, import};
+use attribution::spend_import::{Import, import, summary};
 use futures_util::future::join_all;
+use rastro_core::attribution::{Model, UNPAID_CHANNELS};
 use rastro_core::dataset::DatasetId;
 use rastro_core::spend::{Format, Reading};
 use rastro_service::shutdown::Shutdown;
-use rastro_store::Store;
+use rastro_store::{RevenueFilter, RevenuePart, Store};
 use rastro_test_support::TestDatabase;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/truth/truth.py");
 const DATASET: i64 = 123_456_789_012_345;
@@ -105,6 +106,31 @@ impl Shop {
         done.unwrap().expect("nobody stopped it").changed
     }
 
+    /// By model, what the revenue page says that ads brought: net revenue, and new customers in millionths.
+    async fn of_ads(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        for model in Model::ALL {
+            let filter = RevenueFilter {
+                dataset: dataset(),
+                currency: "BRL".into(),
+                model,
+                from: "2025-11-28".parse().unwrap(),
+                until: "2026-11-28".parse().unwrap(),
+            };
+            let channels = self
+                .store
+                .revenue_by_channel(&filter, &RevenuePart::default())
+                .await;
+            let (mut net, mut customers) = (0, 0);
+            for channel in channels.unwrap().iter().filter(|channel| channel.paid) {
+                net += channel.net_minor;
+                customers += channel.new_customers_millionths;
+            }
+            told.push(json!([model.as_str(), net, customers]));
+        }
+        sorted(told)
+    }
+
     /// The rows of a query, each as one text of JSON, sorted.
     async fn rows(&self, columns: &str, rest: &str) -> Vec<String> {
         let rows = self
@@ -163,6 +189,7 @@ async fn the_second_implementation_agrees_to_the_cent() {
         let shop = Shop::open(seed).await;
         shop.import_spend().await;
         assert!(shop.recompute().await > 0);
+        shop.agrees("of_ads", &shop.of_ads().await);
         shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
         let columns = "day, model, channel, campaign_key, spend_micros, impressions, clicks, leads_millionths,
             qualified_millionths, orders_millionths, new_customers_millionths, gross_minor, net_minor, fee_minor";
@@ -204,6 +231,11 @@ async fn the_second_implementation_agrees_to_the_cent() {
 #[tokio::test]
 async fn what_stays_the_same_is_not_written_again_and_a_refund_is_a_new_version() {
     let shop = Shop::open(7).await;
+    for channel in UNPAID_CHANNELS {
+        let known =
+            format!("SELECT is_unpaid_channel('{channel}') AND NOT is_unpaid_channel('{channel}_ads')");
+        assert_eq!(shop.database.value(&known).await, "t", "{channel}");
+    }
     shop.recompute().await;
     let before = shop.rows(CREDITS, CURRENT).await;
     assert_eq!(shop.recompute().await, 0);
@@ -294,12 +326,61 @@ async fn who_is_erased_takes_nothing_from_the_books_of_campaigns() {
     shop.database
         .execute("DELETE FROM touchpoints; DELETE FROM leads; DELETE FROM customers")
         .await;
-    shop.database.execute("UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL").await;
+    shop.database.execute("UPDATE payments SET lead_id = NULL, match_method = NULL, match_confidence = NULL, payer_email_hmac = NULL, payer_cpf_hmac = NULL").await;
     let customers = "SELECT count(DISTINCT customer_id) FROM credited_orders";
     let known = shop.database.value(customers).await;
     shop.recompute().await;
     assert_eq!(shop.rows(CREDITS, CURRENT).await, before);
     assert_eq!(shop.database.value(customers).await, known);
+}
+
+#[tokio::test]
+async fn an_order_stays_with_the_campaigns_that_brought_it_after_their_touches_are_forgotten() {
+    let shop = Shop::open(7).await;
+    shop.recompute().await;
+    // While none is forgotten a touch that is told late counts, also of the first order there is.
+    shop.database
+        .execute(
+            "INSERT INTO touchpoints (dataset_id, visitor_hmac, touched_at, channel, utm_source, created_at)
+             SELECT o.dataset_id, l.visitor_hmac, o.placed_at - interval '2 hours', 'referral', 'late', rastro_now()
+             FROM credited_orders o JOIN payments p USING (dataset_id, order_id) JOIN leads l USING (dataset_id, lead_id)
+             WHERE p.books = 'counted' ORDER BY o.placed_at LIMIT 1",
+        )
+        .await;
+    assert_ne!(shop.recompute().await, 0);
+    let before = shop.rows(CREDITS, CURRENT).await;
+    let columns = "day, model, channel, campaign_key, leads_millionths, qualified_millionths";
+    let leads = "FROM campaign_daily WHERE leads_millionths > 0 AND day < '2026-11-28'";
+    let leads_before = shop.rows(columns, leads).await;
+    assert!(shop.store.forget_touchpoints(1, 1_000_000).await.unwrap() > 0);
+    assert_eq!(shop.recompute().await, 0);
+    assert_eq!(shop.rows(CREDITS, CURRENT).await, before);
+    assert_eq!(shop.rows(columns, leads).await, leads_before);
+    // A chargeback of an order of three touches, long after.
+    let order = "SELECT order_id FROM credited_orders WHERE net_minor = gross_minor AND order_id IN
+        (SELECT order_id FROM attribution_credits WHERE model = 'linear' AND superseded_at IS NULL
+        GROUP BY order_id HAVING count(*) = 3) ORDER BY order_id LIMIT 1";
+    let order = shop.database.value(order).await;
+    let path = format!(
+        "SELECT string_agg(channel || ' ' || campaign_key, ', ' ORDER BY position) FROM attribution_credits
+        WHERE order_id = '{order}' AND model = 'linear' AND superseded_at IS NULL"
+    );
+    let known = shop.database.value(&path).await;
+    shop.database
+        .execute(&format!(
+            "INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, currency, occurred_at,
+                 recorded_at)
+             SELECT dataset_id, payment_id, 'chargeback:late', 'chargeback', -amount_minor, currency, rastro_now(), rastro_now()
+             FROM purchase_movements WHERE kind = 'approval' AND payment_id IN
+                 (SELECT payment_id FROM payments WHERE order_id = '{order}')"
+        ))
+        .await;
+    assert_eq!(shop.recompute().await, 1);
+    assert_eq!(shop.database.value(&path).await, known);
+    let left = format!(
+        "SELECT sum(abs(net_minor)) FROM attribution_credits WHERE order_id = '{order}' AND superseded_at IS NULL"
+    );
+    assert_eq!(shop.database.value(&left).await, "0");
 }
 
 #[tokio::test]
@@ -335,16 +416,30 @@ async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
     order.dry_run = false;
     let did = import(&shop.store, text.as_bytes(), &order).await.unwrap();
     assert_eq!(did, would);
-    assert_eq!((did.added, did.changed), (text.lines().count() - 1, 0));
+    assert_eq!(
+        (did.change.added, did.change.changed, did.left_out),
+        (text.lines().count() - 1, 0, 0)
+    );
     // A later file replaces the days that it is about, and nothing else.
     let first_line = text.lines().nth(1).unwrap();
     let cost = first_line.split(',').nth(5).unwrap();
     let corrected = text.replacen(first_line, &first_line.replace(cost, "1.00"), 1);
     let again = import(&shop.store, corrected.as_bytes(), &order).await.unwrap();
     assert_eq!(
-        (again.added, again.changed, again.unchanged),
-        (0, 1, did.added - 1)
+        (again.change.added, again.change.changed, again.change.unchanged),
+        (0, 1, did.change.added - 1)
     );
+    // An export of Google's has titles and sums. Somebody who counts lines finds them again.
+    let export = "Campaign report\nCampaign,Day,Currency code,Cost\nTotal Clareamento,2026-11-27,BRL,12.50\n\
+        Total: Account,--,BRL,12.50\n";
+    order.format = Format::GoogleAds;
+    let imported = import(&shop.store, export.as_bytes(), &order).await.unwrap();
+    assert_eq!(
+        summary(&imported, false),
+        "1 rows were added, 0 changed, 0 stay as they are; 2026-11-27 to 2026-11-27; BRL 12.500000; \
+         2 lines left out: titles and sums"
+    );
+    order.format = Format::Rastro;
     let days = "SELECT count(*) FROM campaign_days_due";
     assert_ne!(shop.database.value(days).await, "0");
     order.dataset = 1.try_into().unwrap();

@@ -16,12 +16,12 @@ mod properties;
 pub use allocate::allocate;
 pub use credit::{Credit, OrderMoney, Rules, Touch, chosen, credits, shares};
 pub use model::{Model, Step, weights};
-pub use origin::{Origin, TouchWords, campaign_key};
+pub use origin::{Origin, TouchWords, UNPAID_CHANNELS, campaign_key, paid_channel};
 pub use path::{Lookback, LookbackError, MOST_STEPS, SAME_VISIT_MS, path};
 
 /// Raised when the same touches would be credited otherwise than before: what was computed under an older
 /// number is computed again and recorded as a new version.
-pub const RULES_VERSION: i32 = 1;
+pub const RULES_VERSION: i32 = 2;
 
 /// An order as a whole, in the parts that [`allocate`] splits for counting orders instead of money.
 pub const WHOLE: i64 = 1_000_000;

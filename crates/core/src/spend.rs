@@ -10,7 +10,7 @@ pub(crate) mod table;
 
 use chrono::NaiveDate;
 
-use crate::attribution::campaign_key;
+use crate::attribution::{campaign_key, paid_channel};
 use crate::dataset::Currency;
 
 pub use decimal::{Decimals, micros};
@@ -24,7 +24,7 @@ const LONGEST_CHANNEL: usize = 40;
 /// Spend of a campaign on a day of its ad account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendRow {
-    /// `meta`, `google`, ...: a lower-case word.
+    /// `meta`, `google`, ...: a lower-case word, as [`paid_channel`] has it.
     pub channel: String,
     /// Empty: not told.
     pub account_id: String,
@@ -185,7 +185,8 @@ fn channel(text: &str) -> Result<String, String> {
     match text {
         "" => Err("is required, such as meta or google".to_owned()),
         text if text.len() > LONGEST_CHANNEL => Err("is longer than 40 bytes".to_owned()),
-        text if text.bytes().all(is_slug) => Ok(text.to_owned()),
+        // Money that was spent was paid: as the touches of it are called.
+        text if text.bytes().all(is_slug) => Ok(paid_channel(text.to_owned())),
         _ => Err("must be lower-case letters, digits, _ and -, such as meta or google".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use monitor::config::Config;
 use monitor::dashboard::Dashboard;
 use monitor::dashboard::routes::{Access, ROUTES, Route};
 use monitor::dashboard::server::Listening;
+use rastro_core::alert::Rule;
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
 use rastro_service::config::ExposeSecret as _;
@@ -400,6 +401,65 @@ async fn without_a_database_the_page_says_so_and_keeps_what_it_knew() {
     let order = panel.post("/sair", Some(&viewer), &[], "same-origin").await;
     assert_eq!(order.status(), 503);
     panel.listening.take().unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_runbook_opens_where_a_message_leads_also_without_a_database() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    panel
+        .database
+        .execute("ALTER TABLE dashboard_sessions RENAME TO gone; ALTER TABLE datasets RENAME TO gone_too")
+        .await;
+    for path in ["/runbook", "/runbook?lang=en"] {
+        for person in [None, Some(&viewer)] {
+            let answer = panel.get(path, person).await;
+            assert_eq!(answer.status(), 200, "{path}");
+            let page = answer.text().await.unwrap();
+            for &rule in Rule::ALL {
+                let anchor = format!(" id=\"{}\"", rule.anchor());
+                assert_eq!(page.matches(&anchor).count(), 1, "{anchor}");
+            }
+            // What it links to within itself is there.
+            for link in page.split("href=\"#").skip(1) {
+                let to = link.split('"').next().unwrap();
+                assert!(page.contains(&format!(" id=\"{to}\"")), "{to}");
+            }
+            assert!(
+                !page.contains(" style=") && !page.contains("operation.md#"),
+                "{path}"
+            );
+        }
+    }
+    let page = panel.get("/runbook", None).await.text().await.unwrap();
+    // Its commands are as they were written, and the advice is in the reader's language.
+    assert!(page.contains("SELECT create_day_partitions(7)") && page.contains("<table"));
+    assert!(page.contains("Confira se o capi-forwarder roda"), "{page}");
+}
+
+#[tokio::test]
+async fn the_calculator_counts_in_units_that_a_currency_has() {
+    let panel = Panel::start().await;
+    panel
+        .database
+        .execute(&format!(
+            "INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, ads_refused, request_id,
+                 created_at, updated_at)
+             SELECT dataset_id, order_id, status, amount_minor, currency, '{{}}', false, gen_random_uuid(), at, at
+             FROM (VALUES ({OWN}, '1', 'approved', 45990, 'CLP', now()), ({OWN}, '2', 'approved', 30000, 'CLP', now()),
+                 ({OWN}, '3', 'pending', 1, 'CLP', now()), ({OWN}, '4', 'approved', 1, 'CLP', now() - interval '31 days'),
+                 ({OTHER}, '1', 'approved', 12345, 'KWD', now())
+             ) AS o (dataset_id, order_id, status, amount_minor, currency, at)"
+        ))
+        .await;
+    let since = chrono::Utc::now() - chrono::TimeDelta::days(30);
+    // Pesos of Chile have no cents, dinars of Kuwait have a thousand fils.
+    for (dataset, orders, revenue) in [(OWN, 2, 75_990.0), (OTHER, 1, 12.345)] {
+        let told = panel.store.calculator(Some(dataset), since).await.unwrap();
+        assert_eq!((told.orders, told.revenue), (orders, Some(revenue)), "{dataset}");
+    }
+    let all = panel.store.calculator(None, since).await.unwrap();
+    assert_eq!((all.orders, all.currencies), (3, 2));
 }
 
 #[tokio::test]

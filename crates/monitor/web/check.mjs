@@ -85,6 +85,7 @@ const pages = [
   { name: 'alertas', path: '/alertas' },
   { name: 'alerta', path: await link('/alertas', 'main a[href^="/alertas/"]') },
   { name: 'metodo', path: '/metodo' },
+  { name: 'runbook', path: '/runbook#dead-letters' },
   { name: 'conjuntos', path: '/conjuntos' },
   { name: 'conjunto-novo', path: '/conjuntos/novo' },
   { name: 'conjunto', path: await link('/conjuntos', 'main table a') },

@@ -66,6 +66,9 @@ struct OrderRow {
     known_day: Option<NaiveDate>,
     #[diesel(sql_type = Nullable<BigInt>)]
     known_customer: Option<i64>,
+    /// Some of those that may have brought it were deleted for their age.
+    #[diesel(sql_type = Bool)]
+    touches_are_gone: bool,
 }
 
 #[derive(QueryableByName)]
@@ -264,6 +267,7 @@ async fn credit_orders(
         .bind::<BigInt, _>(dataset)
         .bind::<Array<Text>, _>(orders)
         .bind::<Text, _>(&settings.time_zone)
+        .bind::<Integer, _>(i32::from(settings.rules.lookback.longest_days()))
         .prepared()
         .load(connection)
         .await?;
@@ -292,7 +296,7 @@ async fn credit_orders(
     let mut changed = Vec::new();
     for (number, row) in rows.into_iter().enumerate() {
         let placed_ms = row.placed_at.timestamp_millis();
-        let person_known = row.lead_id.is_some() || is_frozen(&row);
+        let person_known = row.lead_id.is_some() || row.person_known == Some(true);
         let path = match frozen.remove(&row.order_id) {
             Some(path) => path,
             None => {
@@ -326,9 +330,9 @@ async fn credit_orders(
     Ok(done)
 }
 
-/// The lead that it was credited by is gone: erased, or too old to be kept.
+/// The lead that it was credited by is gone, or its touches are: erased, or too old to be kept.
 fn is_frozen(row: &OrderRow) -> bool {
-    row.person_known == Some(true) && row.lead_id.is_none()
+    row.person_known == Some(true) && (row.lead_id.is_none() || row.touches_are_gone)
 }
 
 /// Touches by the wanted's numbers. `wanted`: number, lead, until when.

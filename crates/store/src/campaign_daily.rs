@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Date, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::attribution::{Model, Origin, chosen, shares};
@@ -169,6 +169,10 @@ async fn make_day(
         .prepared()
         .execute(connection)
         .await?;
+    let recorded = match touches_are_gone(connection, day, settings).await? {
+        true => recorded_leads(connection, dataset, day).await?,
+        false => HashMap::new(),
+    };
     for statement in [
         "DELETE FROM campaign_daily WHERE dataset_id = $1 AND day = $2",
         "DELETE FROM revenue_daily WHERE dataset_id = $1 AND day = $2",
@@ -180,7 +184,10 @@ async fn make_day(
             .execute(connection)
             .await?;
     }
-    let leads = leads_of_day(connection, dataset, day, settings).await?;
+    let leads = match recorded.is_empty() {
+        true => leads_of_day(connection, dataset, day, settings).await?,
+        false => recorded,
+    };
     let leads: Vec<((Model, Origin), LeadSum)> = leads.into_iter().collect();
     fn of<'l, T>(
         leads: &'l [((Model, Origin), LeadSum)],
@@ -233,6 +240,83 @@ pub(crate) async fn currency_of(
             .get_result(connection)
             .await?;
     Ok(row.currency)
+}
+
+/// Whether some touches that may have brought leads of the day were deleted for their age.
+async fn touches_are_gone(
+    connection: &mut AsyncPgConnection,
+    day: NaiveDate,
+    settings: &CreditSettings,
+) -> Result<bool, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Bool)]
+        are_gone: bool,
+    }
+    let row: Row = sql_query(
+        "SELECT EXISTS (
+             SELECT FROM retention_marks WHERE what = 'touchpoints'
+                 AND gone_before > ($1::date::timestamp AT TIME ZONE $2) - make_interval(hours => $3 * 24)
+         ) AS are_gone",
+    )
+    .bind::<Date, _>(day)
+    .bind::<Text, _>(&settings.time_zone)
+    .bind::<Integer, _>(i32::from(settings.rules.lookback.longest_days()))
+    .prepared()
+    .get_result(connection)
+    .await?;
+    Ok(row.are_gone)
+}
+
+/// The leads of a day as they were credited last.
+async fn recorded_leads(
+    connection: &mut AsyncPgConnection,
+    dataset: i64,
+    day: NaiveDate,
+) -> Result<HashMap<(Model, Origin), LeadSum>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        model: String,
+        #[diesel(sql_type = Text)]
+        channel: String,
+        #[diesel(sql_type = Text)]
+        campaign_key: String,
+        #[diesel(sql_type = Text)]
+        campaign_name: String,
+        #[diesel(sql_type = Bool)]
+        paid: bool,
+        #[diesel(sql_type = BigInt)]
+        leads: i64,
+        #[diesel(sql_type = BigInt)]
+        qualified: i64,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT model, channel, campaign_key, campaign_name, paid, leads_millionths AS leads,
+             qualified_millionths AS qualified
+         FROM campaign_daily WHERE dataset_id = $1 AND day = $2 AND leads_millionths > 0",
+    )
+    .bind::<BigInt, _>(dataset)
+    .bind::<Date, _>(day)
+    .prepared()
+    .load(connection)
+    .await?;
+    let mut sums: HashMap<(Model, Origin), LeadSum> = HashMap::new();
+    for row in rows {
+        let model = Model::parse(&row.model).ok_or(StoreError::Invalid {
+            what: "attribution model",
+        })?;
+        let origin = Origin {
+            channel: row.channel,
+            campaign_key: row.campaign_key,
+            campaign_name: row.campaign_name,
+            paid: row.paid,
+        };
+        let sum = sums.entry((model, origin)).or_default();
+        sum.leads += row.leads;
+        sum.qualified += row.qualified;
+    }
+    Ok(sums)
 }
 
 /// Whoever wrote on the day, credited as an order of that moment would be.

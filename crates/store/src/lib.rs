@@ -109,8 +109,8 @@ pub use reconciliation::{
 pub use replica::LogPosition;
 pub use revenue::{
     CampaignAge, CampaignRevenue, CampaignWeek, ChannelRevenue, CohortAge, FindingTotal, Funnel,
-    MonthRevenue, PurchaseAccuracy, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay,
-    RevenueFilter, RevenuePart, RevenueScope,
+    MonthRevenue, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay, RevenueFilter, RevenuePart,
+    RevenueScope,
 };
 pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};

@@ -244,19 +244,6 @@ pub struct Funnel {
     pub open_payments: i64,
 }
 
-/// Approved payments of the period against the Purchases that were made of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, QueryableByName)]
-pub struct PurchaseAccuracy {
-    #[diesel(sql_type = BigInt)]
-    pub approved: i64,
-    /// Accepted here as an event, or had been before.
-    #[diesel(sql_type = BigInt)]
-    pub sent: i64,
-    /// The person refused.
-    #[diesel(sql_type = BigInt)]
-    pub withheld: i64,
-}
-
 impl Store {
     /// `None`: there is no such dataset.
     pub async fn revenue_scope(&self, dataset: DatasetId) -> Result<Option<RevenueScope>, StoreError> {
@@ -392,23 +379,6 @@ impl Store {
             .get_result(&mut self.connection().await?)
             .await?;
         Ok(funnel)
-    }
-
-    /// Of the payments of a dataset that were approved in the period, more than half an hour ago.
-    pub async fn purchase_accuracy(
-        &self,
-        filter: &RevenueFilter,
-        time_zone: &str,
-    ) -> Result<PurchaseAccuracy, StoreError> {
-        let accuracy = sql_query(include_str!("sql/purchase_accuracy.sql"))
-            .bind::<BigInt, _>(filter.dataset.as_i64())
-            .bind::<Date, _>(filter.from)
-            .bind::<Date, _>(filter.until)
-            .bind::<Text, _>(time_zone)
-            .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(accuracy)
     }
 
     /// For statements that begin with dataset, currency, model, first and last day, channel and campaign.

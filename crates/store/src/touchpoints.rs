@@ -4,7 +4,7 @@ use std::fmt;
 
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::click_id;
 use rastro_core::dataset::DatasetId;
 use rastro_core::page::Page;
@@ -112,15 +112,31 @@ impl Store {
         Ok(Some(clicks))
     }
 
-    /// Deletes contacts that are older than so many days, at most `limit`; returns how many.
+    /// Deletes contacts that are older than so many days, at most `limit`; returns how many. From then on
+    /// orders and leads that such contacts may have brought keep what they were credited to.
     pub async fn forget_touchpoints(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
-        let forgotten = sql_query(include_str!("sql/forget_touchpoints.sql"))
-            .bind::<Integer, _>(days)
-            .bind::<BigInt, _>(limit)
-            .prepared()
-            .execute(&mut self.connection().await?)
-            .await?;
-        Ok(forgotten)
+        let mut connection = self.connection().await?;
+        let forgetting = connection.transaction(async |connection| {
+            let forgotten = sql_query(include_str!("sql/forget_touchpoints.sql"))
+                .bind::<Integer, _>(days)
+                .bind::<BigInt, _>(limit)
+                .prepared()
+                .execute(connection)
+                .await?;
+            if forgotten > 0 {
+                sql_query(
+                    "INSERT INTO retention_marks AS mark (what, gone_before)
+                     VALUES ('touchpoints', rastro_now() - make_interval(days => $1))
+                     ON CONFLICT (what) DO UPDATE SET gone_before = greatest(mark.gone_before, excluded.gone_before)",
+                )
+                .bind::<Integer, _>(days)
+                .prepared()
+                .execute(connection)
+                .await?;
+            }
+            Ok(forgotten)
+        });
+        forgetting.await
     }
 }
 

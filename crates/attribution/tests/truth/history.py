@@ -16,6 +16,9 @@ SOURCES = [
     ("paid_search", "google", "cpc", "Busca Genérica", "700002", "gclid"),
     ("paid_search", "google", "cpc", "Sem gasto", None, "wbraid"),
     ("paid_other", "Jornal do Bairro", "ppc", "Anúncio", None, None),
+    # One is paid for and the other is not, and both say whatsapp.
+    ("paid_other", "whatsapp", "cpc", "Lista", None, None),
+    ("whatsapp", "whatsapp", "social", "Lista", None, None),
     ("email", "rd", "email", "novembro", None, None),
     ("organic_search", None, "organic", None, None, None),
     ("direct", None, None, None, None, None),
@@ -28,6 +31,7 @@ CAMPAIGNS = [
     ("google", "123", "700001", "Busca Marca", 30_123_457),
     ("google", "123", "700002", "Busca Genérica", 60_000_001),
     ("jornal_do_bairro", "", "", "Anúncio", 15_000_000),
+    ("whatsapp", "", "", "Lista", 5_000_000),
 ]
 
 
@@ -51,7 +55,7 @@ def generate(seed):
                 if at + gap < until:
                     touches.append(dict(visitor=visitor, at=at + gap, source=source))
 
-    def pay(order, placed, lead, email):
+    def pay(order, placed, lead, email, cpf=None):
         nonlocal payment_number
         payment_number += 1
         number = str(payment_number)
@@ -61,7 +65,7 @@ def generate(seed):
         approved = placed + wait
         is_paid = rng.random() < 0.85 and approved < NOW
         payments.append(dict(
-            id=number, order=order, placed=placed, lead=lead["id"] if lead else None, email=email, amount=amount,
+            id=number, order=order, placed=placed, lead=lead["id"] if lead else None, email=email, cpf=cpf, amount=amount,
             approved=approved if is_paid else None, counted=counted))
         if not is_paid:
             return
@@ -122,6 +126,19 @@ def generate(seed):
         touch_some(visitor, created, 5)
         order_number += 1
         pay(f"pedido-{order_number}", moment(created, NOW), lead, None)
+    # A tablet on the counter: one visitor, many people.
+    tablet = key()
+    for person in range(7):
+        created = moment(start, NOW)
+        lead = dict(id=91_000 + person, email=key(), phone=key(), visitor=tablet, created=created, status="new")
+        leads.append(lead)
+        order_number += 1
+        pay(f"pedido-{order_number}", moment(created, NOW), lead, None)
+    # The shop charges with its own e-mail: only the CPF says who paid. The first of them comes back.
+    shop = key()
+    for cpf in [first := key()] + [key() for _ in range(6)] + [first]:
+        order_number += 1
+        pay(f"pedido-{order_number}", moment(start, NOW), None, shop, cpf)
 
     spend = []
     for day in range(330):
@@ -163,12 +180,12 @@ def sql(history, dataset):
     insert("touchpoints", "dataset_id, visitor_hmac, touched_at, channel, utm_source, utm_medium, utm_campaign, utm_id, fbclid, gclid,"
            " wbraid, created_at", rows)
     insert("payments", "dataset_id, payment_id, account_id, status, status_detail, books, operation_type, currency, amount_minor,"
-           " refunded_minor, payment_method, payment_type, order_id, lead_id, match_method, match_confidence, payer_email_hmac,"
+           " refunded_minor, payment_method, payment_type, order_id, lead_id, match_method, match_confidence, payer_email_hmac, payer_cpf_hmac,"
            " created_at, approved_at, updated_at, discovered_by, first_seen_at, read_at", [
                [str(dataset), text(pay["id"]), "44444", text("approved" if pay["approved"] else "pending"), "''",
                 text("counted" if pay["counted"] else "test_mode"), "'regular_payment'", "'BRL'", str(pay["amount"]), "0",
                 "'pix'", "'bank_transfer'", text(pay["order"]), str(pay["lead"]) if pay["lead"] else "NULL",
-                "'lead_id'" if pay["lead"] else "NULL", "100" if pay["lead"] else "NULL", hmac(pay["email"]),
+                "'lead_id'" if pay["lead"] else "NULL", "100" if pay["lead"] else "NULL", hmac(pay["email"]), hmac(pay["cpf"]),
                 at(pay["placed"]), at(pay["approved"]), at(pay["placed"]), "'webhook'", at(pay["placed"]), at(pay["placed"])]
                for pay in history["payments"]])
     insert("purchase_movements", "dataset_id, payment_id, movement_key, kind, amount_minor, fee_minor, currency, occurred_at,"

@@ -36,6 +36,12 @@ def half_away(value):
 
 # ---- touches ----
 
+def paid_name(channel):
+    """A paid channel that is called like one that costs nothing is told apart from it."""
+    free = "email sms whatsapp push organic_search organic_social referral direct unmatched"
+    return channel + "_ads" if channel in free.split() else channel
+
+
 def origin(source):
     """(channel as in spend, campaign, was it paid)"""
     channel, utm_source, _, name, campaign_id, click = source
@@ -49,7 +55,7 @@ def origin(source):
         platform = "meta"
     else:
         platform = utm_source.lower().replace(" ", "_")
-    return platform, key, True
+    return paid_name(platform), key, True
 
 
 def people(leads):
@@ -123,10 +129,11 @@ def orders_of(history):
         if not payment["counted"]:
             continue
         order = orders.setdefault(payment["order"], dict(
-            id=payment["order"], placed=payment["placed"], gross=0, net=0, fee=0, lead=None, email=None))
+            id=payment["order"], placed=payment["placed"], gross=0, net=0, fee=0, lead=None, email=None, cpf=None))
         order["placed"] = min(order["placed"], payment["placed"])
         order["lead"] = order["lead"] or payment["lead"]
         order["email"] = order["email"] or payment["email"]
+        order["cpf"] = order["cpf"] or payment["cpf"]
         for movement in movements[payment["id"]]:
             order["gross"] += movement["minor"] if movement["kind"] == "approval" else 0
             order["net"] += movement["minor"]
@@ -134,9 +141,24 @@ def orders_of(history):
     return sorted((o for o in orders.values() if o["gross"]), key=lambda o: (o["placed"], o["id"]))
 
 
-def customers_of(orders, leads):
-    """order id -> a representative of whoever bought: all orders that share any key are one customer's."""
-    parent = {}
+def nobodys_own(leads, payments):
+    """Keys that more than five people have, told apart by e-mail, phone or CPF: a shop's, an office's, a tablet's."""
+    people_of = defaultdict(lambda: defaultdict(set))
+    for lead in leads:
+        for field in ("email", "phone", "visitor"):
+            for other in ("email", "phone"):
+                if lead[field] and lead[other]:
+                    people_of[lead[field]][other].add(lead[other])
+    for payment in payments:
+        if payment["email"] and payment["cpf"]:
+            people_of[payment["email"]]["cpf"].add(payment["cpf"])
+    return {key for key, kinds in people_of.items() if any(len(kind) > 5 for kind in kinds.values())}
+
+
+def customers_of(orders, history):
+    """order id -> a representative of whoever bought: all orders that share any key of a person are one customer's."""
+    parent, leads = {}, history["leads"]
+    shared = nobodys_own(leads, history["payments"])
 
     def find(key):
         parent.setdefault(key, key)
@@ -148,8 +170,8 @@ def customers_of(orders, leads):
     keys = {}
     for order in orders:
         lead = by_id.get(order["lead"])
-        own = [order["email"]] + ([lead["email"], lead["phone"], lead["visitor"]] if lead else [])
-        own = [key for key in own if key]
+        own = [order["email"], order["cpf"]] + ([lead["email"], lead["phone"], lead["visitor"]] if lead else [])
+        own = [key for key in own if key and key not in shared]
         keys[order["id"]] = own or [order["id"]]
         for key in own[1:]:
             parent[find(key)] = find(own[0])
@@ -167,6 +189,9 @@ def months_between(earlier, later):
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
     history = histories.generate(seed)
+    directory.joinpath("spend.csv").write_text(histories.spend_csv(history), encoding="utf-8")
+    for row in history["spend"]:
+        row["channel"] = paid_name(row["channel"])
     today = local_day(histories.NOW)
     leads = {lead["id"]: lead for lead in history["leads"]}
     visitors = people(history["leads"])
@@ -191,7 +216,7 @@ def main():
         return next(iter(ids)) if len(ids) == 1 else campaign
 
     orders = orders_of(history)
-    buyer = customers_of(orders, history["leads"])
+    buyer = customers_of(orders, history)
     first_orders = {}
     for order in orders:
         first_orders.setdefault(buyer[order["id"]], order)
@@ -199,6 +224,7 @@ def main():
     credits, daily = [], defaultdict(lambda: [0] * 10)
     SPEND, IMPRESSIONS, CLICKS, LEADS, QUALIFIED, ORDERS, NEW, GROSS, NET, FEE = range(10)
     brought = defaultdict(Fraction)  # (channel, campaign, order) -> share of a new customer
+    of_ads = {model: [0, 0] for model in MODELS}  # net revenue and new customers that are credited to paid touches
     for order in orders:
         steps, day = path_of(order["lead"], order["placed"]), local_day(order["placed"])
         is_first = first_orders[buyer[order["id"]]] is order
@@ -210,6 +236,8 @@ def main():
                 if not share:
                     continue
                 credits.append([order["id"], model, position, channel, campaign, part, gross, net, fee])
+                of_ads[model][0] += net * paid
+                of_ads[model][1] += part * is_first * paid
                 sums = daily[day, model, channel, campaign_of(channel, campaign)]
                 for index, value in ((ORDERS, part), (NEW, part * is_first), (GROSS, gross), (NET, net), (FEE, fee)):
                     sums[index] += value
@@ -275,7 +303,7 @@ def main():
         week = day - timedelta(days=day.weekday())
         cac[week, model, channel, campaign][0] += sums[SPEND]
         cac[week, model, channel, campaign][1] += sums[NEW]
-    is_paid = {"meta", "google", "jornal_do_bairro"}
+    is_paid = {"meta", "google", "jornal_do_bairro", "whatsapp_ads"}
     payback = defaultdict(lambda: [Fraction(0), Fraction(0)])
     new_of = defaultdict(int)
     for (channel, campaign, order), part in brought.items():
@@ -300,6 +328,7 @@ def main():
 
     expected = dict(
         credits=sorted(credits),
+        of_ads=[[model, *sums] for model, sums in of_ads.items()],
         daily=sorted([str(day), model, channel, campaign, *sums] for (day, model, channel, campaign), sums in daily.items()),
         revenue=sorted([str(day), *sums] for day, sums in revenue.items()),
         cohorts=cohorts,
@@ -315,7 +344,6 @@ def main():
         totals=[len(orders), sum(o["gross"] for o in orders), sum(o["net"] for o in orders)],
     )
     directory.joinpath("history.sql").write_text(histories.sql(history, DATASET), encoding="utf-8")
-    directory.joinpath("spend.csv").write_text(histories.spend_csv(history), encoding="utf-8")
     directory.joinpath("expected.json").write_text(json.dumps(expected), encoding="utf-8")
 
 

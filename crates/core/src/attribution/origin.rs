@@ -7,6 +7,20 @@ const LONGEST_CAMPAIGN: usize = 255;
 /// Meta's campaign ids are numbers at least as long.
 const SHORTEST_META_ID: usize = 6;
 
+/// Channels that nobody is paid for, as [`crate::touchpoint`] infers them, and that of an order of nobody
+/// known. The database knows them as `is_unpaid_channel`.
+pub const UNPAID_CHANNELS: [&str; 9] = [
+    "email",
+    "sms",
+    "whatsapp",
+    "push",
+    "organic_search",
+    "organic_social",
+    "referral",
+    "direct",
+    "unmatched",
+];
+
 /// What is stored of a touch. Empty texts count as absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TouchWords<'a> {
@@ -67,7 +81,7 @@ impl Origin {
             _ => false,
         };
         let channel = match paid {
-            true => platform(words),
+            true => paid_channel(platform(words)),
             false => words.channel.to_owned(),
         };
         Origin {
@@ -76,6 +90,15 @@ impl Origin {
             campaign_name: cut(name.unwrap_or_default(), LONGEST_CAMPAIGN).to_owned(),
             paid,
         }
+    }
+}
+
+/// The name of a channel that was paid. One that is called like a channel that costs nothing is told apart
+/// from it, `whatsapp_ads`: what the other one brought would count as brought by ads.
+pub fn paid_channel(name: String) -> String {
+    match UNPAID_CHANNELS.contains(&name.as_str()) {
+        true => format!("{name}_ads"),
+        false => name,
     }
 }
 
@@ -166,6 +189,22 @@ mod tests {
         ] {
             let origin = Origin::of(&of(channel, source, "", ""));
             assert_eq!(origin.channel, expected, "{channel} {source}");
+        }
+        // Who is paid for messages is not who sends them for nothing.
+        for (channel, source, expected, paid) in [
+            ("paid_other", "WhatsApp", "whatsapp_ads", true),
+            ("whatsapp", "whatsapp", "whatsapp", false),
+            ("paid_other", "e-mail", "e-mail", true),
+            ("paid_other", "email", "email_ads", true),
+            ("affiliate", "direct", "direct_ads", true),
+            ("paid_other", "unmatched", "unmatched_ads", true),
+        ] {
+            let origin = Origin::of(&of(channel, source, "", ""));
+            assert_eq!(
+                (&*origin.channel, origin.paid),
+                (expected, paid),
+                "{channel} {source}"
+            );
         }
         let google = TouchWords {
             has_google_click: true,

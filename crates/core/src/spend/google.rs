@@ -131,16 +131,11 @@ fn columns(header: &Line) -> Result<Columns, FileError> {
     })
 }
 
-/// "Total: Campaigns", or a line without a day. One whose day has digits was meant as a row.
+/// A line without a day: "Total: Campaigns" stands in its place, or elsewhere. Of a campaign that is called
+/// Total the day is there.
 fn is_sum(line: &Line, columns: &Columns) -> bool {
-    let begins = line
-        .cells
-        .first()
-        .is_some_and(|cell| cell.to_lowercase().starts_with("total"));
-    begins
-        || !line
-            .cell(Some(columns.day))
-            .contains(|letter: char| letter.is_ascii_digit())
+    let day = line.cell(Some(columns.day));
+    day.to_lowercase().starts_with("total") || !day.contains(|letter: char| letter.is_ascii_digit())
 }
 
 fn row(line: &Line, columns: &Columns, reading: &Reading) -> Result<SpendRow, Vec<FileError>> {
@@ -302,6 +297,26 @@ mod tests {
             (&*row.account_id, row.campaign_key()),
             ("1234567890", "name:search".to_owned())
         );
+    }
+
+    #[test]
+    fn a_campaign_may_be_called_total() {
+        let text = "Campaign,Day,Currency code,Cost\n\
+            Total Clareamento,2026-11-01,BRL,12.50\n\
+            Total: Campaigns,--,BRL,12.50\n\
+            Total: Account,,BRL,12.50\n";
+        let file = read(text.as_bytes(), Format::GoogleAds, &reading()).unwrap();
+        assert_eq!(file.left_out, [3, 4]);
+        let names: Vec<_> = file
+            .rows
+            .iter()
+            .map(|row| (&*row.campaign_name, row.cost_micros))
+            .collect();
+        assert_eq!(names, [("Total Clareamento", 12_500_000)]);
+        // The account's number has digits, and no day.
+        let text = "Day,Campaign,Currency code,Cost\n2026-11-01,a,BRL,1.00\nTotal: 123-456,,BRL,1.00\n";
+        let file = read(text.as_bytes(), Format::GoogleAds, &reading()).unwrap();
+        assert_eq!((file.rows.len(), file.left_out), (1, vec![3]));
     }
 
     #[test]

@@ -220,6 +220,12 @@ mod tests {
 
     #[test]
     fn commas_and_days_first_are_read_only_when_said() {
+        let text = "date,channel,campaign_name,spend,currency\n2026-11-01,whatsapp,a,10,BRL\n";
+        let file = read(text.as_bytes(), Format::Rastro, &reading()).unwrap();
+        assert_eq!(
+            file.rows[0].channel, "whatsapp_ads",
+            "as touches that were paid for"
+        );
         let text = "date;channel;campaign_name;spend;currency\n01/11/2026;meta;a;10,50;BRL\n";
         assert_eq!(errors(text, &reading()).len(), 2);
         let said = Reading {

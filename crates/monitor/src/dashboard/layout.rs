@@ -282,6 +282,7 @@ fn foot(frame: &Frame) -> Markup {
                     @if let Some(source) = &frame.read_from { " · " (source) }
                 }
                 a href=(frame.link("/metodo", "")) { (lang.t("Como cada número é calculado", "How each number is calculated")) }
+                a href=(frame.link("/runbook", "")) { (lang.t("O que fazer em cada alerta", "What to do at each alert")) }
             }
         }
     }

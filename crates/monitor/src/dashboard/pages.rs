@@ -12,6 +12,7 @@ pub mod overview;
 pub mod quality;
 pub mod refusals;
 pub mod revenue;
+pub mod runbook;
 
 use crate::dashboard::routes::Action;
 use crate::dashboard::server::{Cx, Failed, Reply};
@@ -44,6 +45,7 @@ pub async fn act(action: Action, cx: &Cx<'_>) -> Result<Reply, Failed> {
         Action::EndSilence => alerts::end_silence(cx).await,
         Action::TestMessage => alerts::test_message(cx).await,
         Action::Method => method::show(cx),
+        Action::Runbook => Reply::page(runbook::TITLE, runbook::body(cx.lang())),
         Action::Datasets => datasets::list(cx).await,
         Action::NewDataset => datasets::new(cx),
         Action::CreateDataset => datasets::create(cx).await,

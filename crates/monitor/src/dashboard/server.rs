@@ -504,6 +504,11 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> HttpRespo
         }
         Found::Nothing => return plain(&frame, StatusCode::NOT_FOUND, &Failed::NotFound),
     };
+    // Before the database is asked anything: it is read most of all when that is away.
+    if route.action == routes::Action::Runbook {
+        let (title, body) = (pages::runbook::TITLE, pages::runbook::body(lang));
+        return html_answer(request, &frame, StatusCode::OK, title, &body);
+    }
     let form = match route.method {
         "POST" => {
             if !visitor::is_from_our_page(&app.config, request) {
@@ -893,8 +898,8 @@ fn away(app: &App, frame: &mut Frame, error: &StoreError) -> HttpResponse {
         false => lang.t("Esta página não pôde ser feita", "This page could not be made"),
     };
     let more = html! {
-        (lang.t("A página tenta de novo sozinha. Enquanto isso: o runbook, “Database away”.",
-            "The page tries again by itself. Meanwhile: the runbook, “Database away”."))
+        (lang.t("A página tenta de novo sozinha. Enquanto isso: ", "The page tries again by itself. Meanwhile: "))
+        a href={ (frame.link("/runbook", "")) "#database-down" } { (lang.t("o que fazer sem banco", "what to do without a database")) } "."
     };
     let body = layout::verdict(Tone::Bad, &html! { (answer) }, &more, &html! {});
     HttpResponse::ServiceUnavailable()

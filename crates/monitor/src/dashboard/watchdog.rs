@@ -10,7 +10,7 @@ use rastro_core::alert::message::{self, MessageKind, Now};
 use rastro_core::alert::state::{self, AlertState};
 use rastro_core::alert::{Alert, AlertRules, Measurement, Rule};
 use rastro_store::LastRuns;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::check::{check_silent, database_down};
 use crate::dashboard::words::Zone;
@@ -19,6 +19,11 @@ use crate::words;
 
 /// For so long a message is tried again, and longer if it says that something is wrong that still is.
 const TRIED_FOR: TimeDelta = TimeDelta::hours(1);
+/// Between two tries, twice as long each time. A channel that says wait is left alone at least so long, at
+/// most a day.
+const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
+const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
 
 pub(super) struct Watchdog {
     channels: Vec<Channel>,
@@ -26,8 +31,30 @@ pub(super) struct Watchdog {
     zone: Zone,
     started_at: DateTime<Utc>,
     alerts: BTreeMap<Rule, Alert>,
-    /// What was not sent yet: to which channel, to which of its recipients, and since when.
-    unsent: Vec<(usize, usize, Bundle, DateTime<Utc>)>,
+    unsent: Vec<Unsent>,
+}
+
+/// A message that one recipient of one channel does not have, as far as we know.
+struct Unsent {
+    channel: usize,
+    recipient: usize,
+    bundle: Bundle,
+    since: DateTime<Utc>,
+    /// Not before: each try may arrive and its answer be lost.
+    due: DateTime<Utc>,
+    /// For so long after the next try, if that fails.
+    wait: TimeDelta,
+}
+
+impl Unsent {
+    /// It failed at `now`. `asked`: how long the channel wants to be left alone.
+    fn wait_on(&mut self, now: DateTime<Utc>, asked: Option<Duration>) {
+        let asked = asked.map_or(TimeDelta::zero(), |wait| {
+            TimeDelta::from_std(wait).unwrap_or(LONGEST_ASKED)
+        });
+        self.due = now + self.wait.max(asked.min(LONGEST_ASKED));
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+    }
 }
 
 impl Watchdog {
@@ -75,7 +102,14 @@ impl Watchdog {
             for (at, channel) in self.channels.iter().enumerate() {
                 let bundle = bundle(&alert, channel, (kind, sequence), self.zone, now);
                 for recipient in 0..channel.recipients().len() {
-                    self.unsent.push((at, recipient, bundle.clone(), now));
+                    self.unsent.push(Unsent {
+                        channel: at,
+                        recipient,
+                        bundle: bundle.clone(),
+                        since: now,
+                        due: now,
+                        wait: FIRST_WAIT,
+                    });
                 }
             }
         }
@@ -83,26 +117,40 @@ impl Watchdog {
     }
 
     async fn send(&mut self, now: DateTime<Utc>) {
-        for (at, recipient, bundle, since) in std::mem::take(&mut self.unsent) {
-            let Some(channel) = self.channels.get(at) else {
+        for mut one in std::mem::take(&mut self.unsent) {
+            if one.due > now {
+                self.unsent.push(one);
+                continue;
+            }
+            let Some(channel) = self.channels.get(one.channel) else {
                 continue;
             };
-            let error = match channel.send(&bundle, recipient).await {
+            let bundle = &one.bundle;
+            let error = match channel.send(bundle, one.recipient).await {
                 Ok(_) => {
                     info!("{} was told by {}", bundle.key, channel.name());
                     continue;
                 }
                 Err(error) => error,
             };
+            let asked = match &error {
+                SendError::Later { wait, .. } => *wait,
+                SendError::Away(_) => None,
+                // Neither the same message nor the same channel is taken the next time.
+                SendError::Refused(_) | SendError::Off(_) => {
+                    error!("{} was not told by {}: {error}", bundle.key, channel.name());
+                    continue;
+                }
+            };
             // That something is wrong is told as soon as the channel works, however late.
-            let is_final = matches!(error, SendError::Refused(_) | SendError::Off(_));
             let rule = bundle.items.first().map(|item| item.rule);
-            let is_open = rule.and_then(|rule| self.alerts.get(&rule)).is_some_and(|alert| {
-                alert.state == AlertState::Firing && bundle.kind == BundleKind::Opened && !is_final
-            });
-            if is_open || now - since < TRIED_FOR {
+            let is_open = rule
+                .and_then(|rule| self.alerts.get(&rule))
+                .is_some_and(|alert| alert.state == AlertState::Firing && bundle.kind == BundleKind::Opened);
+            if is_open || now - one.since < TRIED_FOR {
                 warn!("{} could not be told by {}: {error}", bundle.key, channel.name());
-                self.unsent.push((at, recipient, bundle, since));
+                one.wait_on(now, asked);
+                self.unsent.push(one);
             } else {
                 warn!("{} was not told by {}: {error}", bundle.key, channel.name());
             }
@@ -149,12 +197,61 @@ fn bundle(
 
 #[cfg(test)]
 mod tests {
+    use rastro_sandbox::slack::{SlackFault, SlackSandbox};
+
     use super::*;
 
     fn dog() -> Watchdog {
-        let config: crate::config::Config = rastro_boot::testing::config(&[]).unwrap();
+        with("")
+    }
+
+    /// One that speaks to a Slack webhook.
+    fn with(webhook: &str) -> Watchdog {
+        let mut config: crate::config::Config = rastro_boot::testing::config(&[]).unwrap();
+        config.notify.slack.webhook_url = webhook.into();
+        let channels = crate::notify::channels(&config).unwrap();
         let at = "2026-11-26T12:00:00Z".parse().unwrap();
-        Watchdog::new(Vec::new(), config.alerts.clone(), Zone(config.zone()), at)
+        Watchdog::new(channels, config.alerts.clone(), Zone(config.zone()), at)
+    }
+
+    /// The database is away from the start: looks every five seconds, and the seconds at which Slack was
+    /// called.
+    async fn calls(slack: &SlackSandbox, for_seconds: u64) -> Vec<u64> {
+        let mut dog = with(&slack.webhook_url());
+        let (start, mut at, mut seen) = (dog.started_at, Vec::new(), slack.calls());
+        for second in (0..for_seconds).step_by(5) {
+            let now = start + Duration::from_secs(second);
+            dog.look(now, Duration::from_secs(91 + second), None).await;
+            at.extend((seen..slack.calls()).map(|_| second));
+            seen = slack.calls();
+        }
+        at
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_lost_does_not_flood_the_channel() {
+        let slack = SlackSandbox::start().await.unwrap();
+        for _ in 0..1_000 {
+            slack.fail_with(SlackFault::FailAfter);
+        }
+        // After 30 s, twice as long each time, at most a quarter of an hour.
+        assert_eq!(calls(&slack, 2_700).await, [0, 30, 90, 210, 450, 930, 1_830]);
+    }
+
+    #[tokio::test]
+    async fn a_channel_that_says_when_is_asked_no_sooner_and_one_that_refuses_not_again() {
+        let slack = SlackSandbox::start().await.unwrap();
+        let answers = |status, retry_after| SlackFault::Status {
+            status,
+            body: "no".into(),
+            retry_after,
+        };
+        slack.fail_with(answers(429, Some(600)));
+        assert_eq!(calls(&slack, 1_800).await, [0, 600]);
+        assert_eq!(slack.messages().len(), 1);
+        slack.fail_with(answers(404, None));
+        assert_eq!(calls(&slack, 1_800).await, [0]);
+        assert_eq!(slack.messages().len(), 1);
     }
 
     #[tokio::test]

@@ -53,6 +53,21 @@ fn in_money(facts: &Facts, language: Language) -> String {
     }
 }
 
+/// `nenhuma compra`: that there was none of an event, in Portuguese. Names that nobody translates stay.
+fn none_of(event: Option<&str>) -> String {
+    match event {
+        Some("Purchase") => "nenhuma compra".to_owned(),
+        Some("Lead") => "nenhum lead".to_owned(),
+        Some("PageView") => "nenhuma visita".to_owned(),
+        Some("CompleteRegistration") => "nenhum cadastro".to_owned(),
+        Some("Schedule") => "nenhum agendamento".to_owned(),
+        Some("Contact") => "nenhum contato".to_owned(),
+        Some("InitiateCheckout") => "nenhum início de compra".to_owned(),
+        Some(other) => format!("nenhum {}", name(other)),
+        None => "nenhum evento".to_owned(),
+    }
+}
+
 /// The cause of dead letters in plain words.
 fn cause(facts: &Facts, language: Language) -> String {
     let code = match (facts.code, facts.subcode) {
@@ -110,7 +125,7 @@ pub fn title(rule: Rule, language: Language) -> &'static str {
         Rule::Reconciliation => ("Conciliação", "Reconciliation"),
         Rule::RoasLow => ("ROAS baixo", "Low ROAS"),
         Rule::CacHigh => ("CAC alto", "High CAC"),
-        Rule::CheckFailing => ("Verificação falha", "Check failing"),
+        Rule::CheckFailing => ("Verificação com falha", "Check failing"),
         Rule::CheckSilent => ("Monitor em silêncio", "Monitor silent"),
         Rule::DatabaseDown => ("Banco fora do ar", "Database down"),
     };
@@ -266,18 +281,19 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
         }
         Rule::QueueAge if pt => format!("{d}: a fila não anda há {t}. O forwarder roda?"),
         Rule::QueueAge => format!("{d}: the queue has not moved for {t}. Is a forwarder running?"),
-        Rule::RetryOverdue if pt => format!("Novas tentativas atrasadas {t}. O retry-worker roda?"),
+        Rule::RetryOverdue if pt => format!("Novas tentativas atrasadas em {t}. O retry-worker roda?"),
         Rule::RetryOverdue => format!("Retries are {t} late. Is a retry-worker running?"),
         Rule::Partitions if pt => format!("Faltam tabelas a partir de {day}; depois nada pode ser gravado."),
         Rule::Partitions => format!("No tables from {day} on; after that nothing can be stored."),
         Rule::Silence => {
-            let e = e.unwrap_or_else(|| language.pick("evento", "event").to_owned());
+            let none = none_of(facts.event_name.as_deref());
+            let e = e.unwrap_or_else(|| "event".to_owned());
             let expected = facts
                 .expected
                 .map(|events| score(events, language))
                 .unwrap_or_default();
             match pt {
-                true => format!("{d}: nenhum {e} há {t}; o normal seriam {expected}. O site ainda envia?"),
+                true => format!("{d}: {none} há {t}; o normal seriam {expected}. O site ainda envia?"),
                 false => format!("{d}: no {e} for {t}; {expected} were expected. Does the site still send?"),
             }
         }
@@ -314,7 +330,7 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
                 format!("{d}, {e}: EMQ fell to {value}.{missing}"),
             )
         }
-        Rule::EmqUnreadable if pt => format!("{d}: a chave só envia, não lê a nota."),
+        Rule::EmqUnreadable if pt => format!("{d}: o token só envia, não lê a nota."),
         Rule::EmqUnreadable => format!("{d}: the token may send but not read the score."),
         Rule::TestCode if pt => format!("{d}: código de teste ligado há {t}; estes eventos contam."),
         Rule::TestCode => format!("{d}: test code on for {t}; these events count."),
@@ -584,6 +600,30 @@ mod tests {
             plain(Rule::ErrorRate, 15, English),
             "Loja Aurora: 7.5% of sends to Meta fail (15 of 200 in 5 min). Nothing is lost."
         );
+        // A purchase is a she, a lead is a he, and what has no name in Portuguese keeps its own.
+        for (event, said) in [
+            ("Purchase", "nenhuma compra"),
+            ("Lead", "nenhum lead"),
+            ("PageView", "nenhuma visita"),
+            ("HighValueLead", "nenhum HighValueLead"),
+        ] {
+            let facts = Facts {
+                event_name: Some(event.into()),
+                ..full(1)
+            };
+            let sentence = headline(Rule::Silence, &facts, now(), Portuguese).replace('\u{a0}', " ");
+            let expected = format!("Loja Aurora: {said} há 12 min; o normal seriam 12. O site ainda envia?");
+            assert_eq!(sentence, expected);
+        }
+        assert_eq!(
+            plain(Rule::RetryOverdue, 1, Portuguese),
+            "Novas tentativas atrasadas em 12 min. O retry-worker roda?"
+        );
+        assert_eq!(
+            plain(Rule::EmqUnreadable, 1, Portuguese),
+            "Loja Aurora: o token só envia, não lê a nota."
+        );
+        assert_eq!(title(Rule::CheckFailing, Portuguese), "Verificação com falha");
         assert_eq!(
             plain(Rule::BreakerErrors, 9_214, Portuguese),
             "Meta fora do ar para Loja Aurora. 9.214 eventos esperam; prazo do primeiro: 2 d 6 h."

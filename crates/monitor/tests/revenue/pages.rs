@@ -222,6 +222,26 @@ async fn before_there_is_revenue_the_page_says_what_to_set_up() {
 }
 
 #[tokio::test]
+async fn twenty_million_events_that_wait_for_meta_leave_no_gap() {
+    let panel = Panel::start(HISTORY).await;
+    panel
+        .database
+        .execute(&format!(
+            "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+             SELECT {OWN}, '', n * 1000, n * 1000 + 999, '2026-06-15', '2026-06-22' FROM generate_series(1, 20000) AS n;
+             -- One of them is the Purchase of the first payment, in a lane of its own.
+             INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+             VALUES ({OWN}, 'TEST1', 1, 1, '2026-06-15', '2026-06-22');
+             ANALYZE send_queue"
+        ))
+        .await;
+    let viewer = panel.viewer(None).await;
+    let page = panel.page(&format!("/receita?dataset={OWN}"), &viewer).await;
+    assert!(!page.contains("não respondeu em 2 s"), "{page}");
+    says(&page, &["1 de 5", "A caminho da Meta"]);
+}
+
+#[tokio::test]
 async fn a_part_that_does_not_answer_leaves_a_gap_of_its_own() {
     let panel = Panel::start(HISTORY).await;
     let viewer = panel.viewer(None).await;

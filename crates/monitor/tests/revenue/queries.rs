@@ -307,3 +307,42 @@ async fn months_people_and_books_are_those_of_the_history() {
             .is_empty()
     );
 }
+
+/// `purchase_source` is `recorded`: the site or its server tells of each order, and payments are only
+/// compared.
+#[tokio::test]
+async fn purchases_that_the_site_tells_of_are_found_too() {
+    let panel = Panel::start(HISTORY).await;
+    panel
+        .database
+        .execute(&format!(
+            "UPDATE payments SET conversion = 'not_verified' WHERE conversion <> 'other_currency';
+             INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, ads_refused, request_id,
+                 created_at, updated_at)
+             VALUES ({OWN}, 'o3', 'approved', 3000, 'BRL', '{{}}', true, gen_random_uuid(), rastro_now(), rastro_now()),
+                 ({OWN}, 'o4', 'pending', 2000, 'BRL', '{{}}', false, gen_random_uuid(), rastro_now(), rastro_now())"
+        ))
+        .await;
+    let places = panel
+        .store
+        .purchase_places(&filter("BRL", Model::Linear), ZONE)
+        .await
+        .unwrap();
+    let mut told: Vec<_> = places
+        .iter()
+        .map(|row| (row.place.as_str(), row.payments, row.amount_minor))
+        .collect();
+    told.sort_unstable();
+    // Their orders' events: one was delivered, one stopped, one is in the queue, one person refused; of the
+    // last the site said only that it was begun.
+    assert_eq!(
+        told,
+        [
+            ("accepted", 1, 10_000),
+            ("not_verified", 1, 2_000),
+            ("on_its_way", 1, 4_000),
+            ("stopped", 1, 5_000),
+            ("withheld", 1, 3_000)
+        ]
+    );
+}

@@ -1,7 +1,9 @@
 -- attribution_credits::order_facts: the money of orders and who placed them. Where money moved the movements are it (a card that
 -- was declined moves none); elsewhere it is what the business recorded, unless only payments count for the dataset. An order that
--- was paid in several currencies is credited in its account's own; comparisons name the others.
--- $1 dataset, $2 order numbers, $3 time zone
+-- was paid in several currencies is credited in its account's own; comparisons name the others. An e-mail, phone or visitor that
+-- more than five people share, told apart by e-mail, phone and CPF, is nobody's own (an office's, a counter's tablet's, the shop's
+-- own address as payer): by it nobody is known again. Of such a key the first two hundred rows tell enough.
+-- $1 dataset, $2 order numbers, $3 time zone, $4 how many days touches are looked back for
 WITH paid AS (
     SELECT p.order_id, min(p.created_at) AS placed_at,
         coalesce(min(p.currency) FILTER (WHERE p.currency = account.currency), min(p.currency)) AS currency,
@@ -43,12 +45,42 @@ WITH paid AS (
 )
 SELECT o.order_id, o.placed_at, (o.placed_at AT TIME ZONE $3)::date AS day, o.currency,
     o.gross_minor, o.net_minor, o.fee_minor, lead.lead_id,
-    array_remove(ARRAY[
-        lead.email_hmac, o.email, lead.cpf_hmac, o.cpf, lead.external_id_hmac, lead.phone_hmac, o.phone, lead.visitor_hmac
-    ], NULL) AS person_keys,
-    known.fingerprint, known.person_known, known.day AS known_day, known.customer_id AS known_customer
+    person.keys AS person_keys,
+    known.fingerprint, known.person_known, known.day AS known_day, known.customer_id AS known_customer,
+    EXISTS (
+        SELECT FROM retention_marks WHERE what = 'touchpoints' AND gone_before > o.placed_at - make_interval(hours => $4 * 24)
+    ) AS touches_are_gone
 FROM orders o
 LEFT JOIN leads lead ON lead.dataset_id = $1 AND lead.lead_id = o.lead_id
 LEFT JOIN credited_orders known ON known.dataset_id = $1 AND known.order_id = o.order_id
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(key.hmac ORDER BY key.strength), '{}') AS keys
+    FROM (VALUES
+        (1, 'email', lead.email_hmac), (2, 'email', nullif(o.email, lead.email_hmac)), (3, 'cpf', lead.cpf_hmac), (4, 'cpf', o.cpf),
+        (5, 'id', lead.external_id_hmac), (6, 'phone', lead.phone_hmac), (7, 'phone', nullif(o.phone, lead.phone_hmac)),
+        (8, 'visitor', lead.visitor_hmac)
+    ) AS key (strength, kind, hmac)
+    WHERE key.hmac IS NOT NULL AND CASE key.kind
+        WHEN 'email' THEN 5 >= (
+            SELECT greatest(count(DISTINCT phone_hmac), count(DISTINCT cpf_hmac)) FROM (
+                SELECT phone_hmac, cpf_hmac FROM leads WHERE dataset_id = $1 AND email_hmac = key.hmac LIMIT 200
+            ) AS sharing
+        ) AND 5 >= (
+            SELECT count(DISTINCT payer_cpf_hmac) FROM (
+                SELECT payer_cpf_hmac FROM payments WHERE dataset_id = $1 AND payer_email_hmac = key.hmac LIMIT 200
+            ) AS sharing
+        )
+        WHEN 'phone' THEN 5 >= (
+            SELECT greatest(count(DISTINCT email_hmac), count(DISTINCT cpf_hmac)) FROM (
+                SELECT email_hmac, cpf_hmac FROM leads WHERE dataset_id = $1 AND phone_hmac = key.hmac LIMIT 200
+            ) AS sharing
+        )
+        WHEN 'visitor' THEN 5 >= (
+            SELECT greatest(count(DISTINCT email_hmac), count(DISTINCT phone_hmac), count(DISTINCT cpf_hmac)) FROM (
+                SELECT email_hmac, phone_hmac, cpf_hmac FROM leads WHERE dataset_id = $1 AND visitor_hmac = key.hmac LIMIT 200
+            ) AS sharing
+        )
+        ELSE true END
+) AS person
 WHERE o.placed_at IS NOT NULL
 ORDER BY o.placed_at, o.order_id

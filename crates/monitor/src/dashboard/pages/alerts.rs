@@ -547,7 +547,7 @@ pub fn render_one(frame: &Frame, alert: &AlertRow, messages: &[MessageRow]) -> M
             (card("c6", "do", lang.t("O que fazer", "What to do"), "", &html! {
                 p { (Rule::parse(&alert.rule).map_or("", |rule| words::advice(rule).in_language(language(lang)))) }
                 dl.kv {
-                    dt { (lang.t("Runbook", "Runbook")) } dd { code { "runbook.md#" (alert.rule.replace('_', "-")) } }
+                    dt { (lang.t("Runbook", "Runbook")) } dd { a href={ (frame.link("/runbook", "")) "#" (alert.rule.replace('_', "-")) } { (alert.rule.replace('_', "-")) } }
                     dt { (lang.t("Pior valor", "Worst value")) } dd { (measured(lang, alert.worst_value)) }
                     @if let Some(limit) = alert.threshold { dt { (lang.t("Limite", "Threshold")) } dd { (measured(lang, limit)) } }
                     @if let Some(by) = &alert.acknowledged_by { dt { (lang.t("Ciente", "Acknowledged")) } dd { (cut(by, 80)) } }

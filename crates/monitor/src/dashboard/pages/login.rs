@@ -113,10 +113,11 @@ pub async fn sign_out(cx: &Cx<'_>) -> Result<Reply, Failed> {
     ))
 }
 
-/// Only to a page of ours: a path, and no other host by two slashes or a backslash.
+/// Only to a page of ours: a path, and no other host by two slashes or a backslash. Browsers leave out tabs
+/// and ends of lines (https://url.spec.whatwg.org/#url-parsing), so that `/<tab>/host` is two slashes to them.
 fn back(to: &str) -> &str {
-    let own =
-        to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n']) && to.len() <= 2_000;
+    let is_plain = !to.contains(|letter: char| letter == '\\' || letter.is_control());
+    let own = to.starts_with('/') && !to.starts_with("//") && is_plain && to.len() <= 2_000;
     if own { to } else { "" }
 }
 
@@ -133,6 +134,9 @@ mod tests {
             "/\\mal.example",
             "javascript:1",
             "/a\r\nSet-Cookie: x",
+            // Browsers leave a tab out, and what is left are two slashes.
+            "/\t/mal.example",
+            "/\u{b}/mal.example",
         ] {
             assert_eq!(back(other), "", "{other:?}");
         }

@@ -44,8 +44,8 @@ fn place_words(lang: Lang, place: &str) -> (String, bool) {
             false,
         ),
         "not_verified" => (
-            "Quem avisa é o site, não o pagamento",
-            "The site tells of them, not the payment",
+            "Quem avisa é o site, e destas não avisou",
+            "The site tells of them, and did not of these",
             false,
         ),
         "invalid" => (

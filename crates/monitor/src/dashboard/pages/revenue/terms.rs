@@ -1,7 +1,7 @@
 //! How this page writes money, ratios, months, channels and models.
 
 use chrono::{Datelike, NaiveDate};
-use rastro_core::attribution::Model;
+use rastro_core::attribution::{Model, UNPAID_CHANNELS};
 use rastro_core::dataset::Currency;
 use rastro_core::metrics::minor_of_micros;
 
@@ -171,8 +171,17 @@ pub(super) fn channel_name(lang: Lang, channel: &str) -> String {
         "organic_social" => ("Social orgânico", "Organic social"),
         "email" => ("E-mail", "E-mail"),
         "referral" => ("Indicação", "Referral"),
+        "whatsapp" => ("WhatsApp", "WhatsApp"),
         "" => return NONE.to_owned(),
-        other => return cut(other, 40),
+        other => {
+            return match other
+                .strip_suffix("_ads")
+                .filter(|free| UNPAID_CHANNELS.contains(free))
+            {
+                Some(free) => format!("{} ({})", channel_name(lang, free), lang.t("pago", "paid")),
+                None => cut(other, 40),
+            };
+        }
     };
     lang.t(pt, en).to_owned()
 }
