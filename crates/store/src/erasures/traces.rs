@@ -196,6 +196,13 @@ impl Store {
         let contact = self
             .sealer
             .open(&lead.contact, &contact_of(dataset, &lead.event_id));
+        if contact.is_none() && !lead.contact.is_empty() {
+            tracing::error!(
+                dataset_id = %dataset,
+                "the contact of lead {} opens with no configured sealing key: events that hold its hashes alone are not \
+                 found, and not erased", lead.lead_id
+            );
+        }
         let contact = contact.unwrap_or_default();
         let form: Value = serde_json::from_str(contact.expose_secret()).unwrap_or_default();
         let reading = Reading {
