@@ -56,6 +56,7 @@ impl Subject for Leads {
             .event(event, capture.own_id, &capture.intake)
             .map_err(Refused::Invalid)?;
         capture.may_send(&event.name)?;
+        capture.may_be_from(event.action_source)?;
         let mut all_warnings = findings.warnings;
         all_warnings.extend(warnings);
 

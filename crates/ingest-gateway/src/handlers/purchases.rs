@@ -96,6 +96,7 @@ impl Subject for Purchases {
             });
         }
         let (event, more) = read_event;
+        capture.may_be_from(event.action_source)?;
         warnings.extend(more);
         let touchpoints = capture.touchpoints(&lookups, &mut warnings);
         let mut new_event = capture.new_event(&event);
