@@ -328,6 +328,18 @@ async fn an_order_moves_on_never_back_and_is_one_event() {
 }
 
 #[tokio::test]
+async fn what_was_claimed_is_kept_no_longer_than_it_takes_to_become_an_event() {
+    let world = world(PurchaseSource::Recorded).await;
+    let claims = "purchases WHERE claimed_event IS NOT NULL";
+    for (status, kept) in [("pending", "1"), ("approved", "0")] {
+        let answer = post(&world, PURCHASES, Key::Secret, &order("o-1", status)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(count(&world, claims).await, kept, "{status}");
+    }
+    assert_eq!(count(&world, "events").await, "1");
+}
+
+#[tokio::test]
 async fn ten_records_of_an_order_at_once_are_one() {
     let world = world(PurchaseSource::Recorded).await;
     let body = order("o-1", "approved");

@@ -237,6 +237,33 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
 }
 
 #[tokio::test]
+async fn a_claim_that_nobody_confirmed_is_forgotten_with_its_person() {
+    let world = start().await;
+    let claim = async |order: &str, email: &str| {
+        let url = world
+            .conversions_url()
+            .replace("meta/conversions", "purchases/record");
+        let body = json!({ "purchase": { "order_id": order, "value": 129.9, "currency": "BRL", "status": "pending" },
+            "event": { "action_source": "website", "event_source_url": "https://clinica.example/",
+                "user_data": { "em": email, "client_user_agent": "Mozilla/5.0" } } });
+        let request = world.client.post(url).bearer_auth(Key::Secret.as_str());
+        let answer = World::answer(request.json(&body)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    claim("abandoned", "Ana.Souza@Example.com").await;
+    claim("of-bob", "bob@example.com").await;
+    let claims = "SELECT string_agg(order_id || ' ' || (claimed_event IS NOT NULL), ', ' ORDER BY order_id) FROM purchases";
+    assert_eq!(world.database.value(claims).await, "abandoned true, of-bob true");
+
+    let person = json!({ "email": "ana.souza@example.com" });
+    let found = find(&world, person.clone()).await;
+    assert_eq!(found.json["orders"], json!(["abandoned"]), "{found:?}");
+    let erased = ask(&world, "erase", person).await;
+    assert_eq!(erased.status, 200, "{erased:?}");
+    assert_eq!(world.database.value(claims).await, "abandoned false, of-bob true");
+}
+
+#[tokio::test]
 async fn a_person_who_is_not_named_rightly_is_not_looked_for_and_never_quoted() {
     let world = start().await;
     ana(&world).await;

@@ -169,11 +169,12 @@ impl Store {
         traces.payments = paid;
         let orders: Vec<OrderRow> = sql_query(
             "SELECT order_id, event_number FROM purchases
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3) OR claimed_event LIKE ANY($4)) ORDER BY order_id",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Array<BigInt>, _>(&traces.leads)
         .bind::<Array<Text>, _>(&orders)
+        .bind::<Array<Text>, _>(&traces.patterns)
         .load(&mut connection)
         .await?;
         for order in orders {
