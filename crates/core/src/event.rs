@@ -195,6 +195,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// An id for what came without one and is sent again when its answer is lost: of all that `content` says,
+    /// of the visitor, and of the day (UTC). The time of the event, which is that of the request where
+    /// nothing else is said, must be no part of it.
+    pub(crate) fn id_of_day(content: Vec<Json<'_>>, intake: &Intake<'_>) -> String {
+        let day = Json::Unsigned(u64::try_from(intake.now().div_euclid(DAY)).unwrap_or_default());
+        let content = Json::Array(vec![day, Json::Array(content)]);
+        id_from_content(&content, &intake.visitor)
+    }
+
     /// The key under which this event is claimed once.
     pub fn key(&self, dataset: DatasetId) -> EventKey {
         EventKey::new(dataset, &self.name, &self.id)

@@ -143,21 +143,27 @@ impl<'a> Lead<'a> {
     }
 
     /// The event that it becomes: the one that came with it, with the form's contact data where it has none.
+    /// One without an id gets one of what the form and the event say and of the day: sent again because its
+    /// answer was lost, the lead is still one.
     ///
     /// Returns what [`Event::read`] does; pointers begin with `/event`.
     pub fn event(
         &self,
         event: Option<Json<'a>>,
-        own_id: &'a str,
         intake: &Intake<'a>,
     ) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
         let mut draft = Draft::of(event, "Lead", intake)?;
-        draft.default("event_id", Json::String(Cow::Borrowed(own_id)));
+        let mut warnings = draft.default_id(|said| {
+            let form = Json::String(Cow::Borrowed(&self.contact));
+            Event::id_of_day(vec![form, Json::Object(said)], intake)
+        });
         draft.add_person(&self.user_data);
         if let Some(worth) = self.predicted {
             draft.default_value(worth);
         }
-        draft.finish(intake)
+        let (event, more) = draft.finish(intake)?;
+        warnings.extend(more);
+        Ok((event, warnings))
     }
 }
 
@@ -230,25 +236,58 @@ mod tests {
         let lead = read(r#"{"name":"Ana de Souza","email":"Ana.Souza@Example.com","message":"Oi"}"#);
         let lead = lead.unwrap_or_else(|named| panic!("{named:?}"));
         let event = r#"{"event_id":"e-1","event_time":1790000000,"action_source":"other","user_data":{"fbp":"fb.1.1596403881668.1"}}"#;
-        let event = lead.event(Some(Json::parse(event.as_bytes()).unwrap()), "own", &intake());
+        let event = lead.event(Some(Json::parse(event.as_bytes()).unwrap()), &intake());
         let (event, warnings) = event.unwrap();
         assert_eq!((&*event.name, &*event.id, warnings.len()), ("Lead", "e-1", 0));
         // printf ana.souza@example.com | sha256sum
         let email = "7fd726011aa08d90d14a923ea0e5e3edf63bfe14b51ee6f6429483118d197c9b";
         assert!(event.to_json().contains(email) && event.to_json().contains("fb.1.1596403881668.1"));
-        let (event, _) = lead.event(None, "own", &intake()).unwrap();
-        assert_eq!((&*event.id, event.time), ("own", 1_790_000_000));
-        let wrong = lead.event(
-            Some(Json::parse(b"{\"event_time\":1}").unwrap()),
-            "own",
-            &intake(),
-        );
+        let (event, _) = lead.event(None, &intake()).unwrap();
+        assert_eq!((event.id.len(), event.time), (37, 1_790_000_000));
+        let wrong = lead.event(Some(Json::parse(b"{\"event_time\":1}").unwrap()), &intake());
         assert_eq!(wrong.unwrap_err()[0].pointer, "/event/event_time");
         let refused = Intake {
             consent_refused: true,
             ..intake()
         };
-        let (withheld, _) = lead.event(None, "own", &refused).unwrap();
+        let (withheld, _) = lead.event(None, &refused).unwrap();
         assert!(!withheld.to_json().contains(email));
+    }
+
+    #[test]
+    fn a_lead_without_an_id_is_the_same_when_it_is_sent_again_that_day() {
+        // 1,790,000,000 is 2026-09-21 at 14:13:20 UTC: `date -u -d @1790000000`.
+        let at = |hours: i64| Intake {
+            now_ms: (1_790_000_000 + hours * 3_600) * 1_000,
+            ..intake()
+        };
+        let id = |form: &str, event: &str, hours: i64| {
+            let lead = read(form).unwrap_or_else(|named| panic!("{named:?}"));
+            let event = Json::parse(event.as_bytes()).unwrap();
+            let (event, warnings) = lead.event(Some(event), &at(hours)).unwrap();
+            (event.id.into_owned(), warnings)
+        };
+        let form = r#"{"email":"ana@example.com"}"#;
+        let (first, warnings) = id(form, "{}", 0);
+        assert!(first.starts_with("auto-") && warnings.is_empty());
+        for (event, hours) in [
+            ("{}", 9),
+            (r#"{"event_time":1790000000}"#, 1),
+            (r#"{"event_id":""}"#, 2),
+        ] {
+            assert_eq!(id(form, event, hours).0, first, "{event}");
+        }
+        let (placeholder, warnings) = id(form, r#"{"event_id":"undefined"}"#, 0);
+        assert_eq!(
+            (placeholder, &*warnings[0].pointer),
+            (first.clone(), "/event/event_id")
+        );
+        for (form, event, hours) in [
+            (form, "{}", 10),
+            (form, r#"{"custom_data":{"plan":"ouro"}}"#, 0),
+            (r#"{"email":"ana@example.com","message":"Oi"}"#, "{}", 0),
+        ] {
+            assert_ne!(id(form, event, hours).0, first, "{form} {event} {hours}");
+        }
     }
 }

@@ -133,6 +133,21 @@ async fn a_lead_is_sealed_found_again_and_its_event_has_the_pixels_id() {
 }
 
 #[tokio::test]
+async fn a_servers_lead_that_is_sent_again_because_its_answer_was_lost_is_one() {
+    let world = world(PurchaseSource::Recorded).await;
+    let lead = |message: &str| json!({ "lead": { "email": "ana.souza@example.com", "message": message } });
+    let (first, other) = (lead("Quero agendar"), lead("Ainda quero agendar"));
+    for (body, status) in [(&first, 202), (&first, 409), (&other, 202)] {
+        let answer = post(&world, LEADS, Key::Secret, body).await;
+        assert_eq!(answer.status, status, "{body} {answer:?}");
+    }
+    assert_eq!(
+        (count(&world, "leads").await, count(&world, "events").await),
+        ("2".into(), "2".into())
+    );
+}
+
+#[tokio::test]
 async fn every_wrong_field_is_named_and_nothing_of_a_refusal_is_kept() {
     let world = world(PurchaseSource::Recorded).await;
     let mut wrong = lead(&world, "x");

@@ -83,8 +83,6 @@ pub(super) struct Capture<'r> {
     pub(super) envelope: &'r Envelope<'r>,
     test_event_code: &'r str,
     pub(super) request_id: Uuid,
-    /// The request's id as text, which an event without one gets.
-    pub(super) own_id: &'r str,
 }
 
 /// What is to be stored, and how it is answered.
@@ -169,7 +167,6 @@ async fn take_in<S: Subject>(
         },
     };
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
-    let own_id = request_id.to_string();
     let for_tests = test_event_code(key, now);
     let capture = Capture {
         app,
@@ -185,7 +182,6 @@ async fn take_in<S: Subject>(
         envelope: &body.envelope,
         test_event_code: body.test_event_code.as_deref().unwrap_or(for_tests),
         request_id,
-        own_id: &own_id,
     };
     match S::take_in(&capture, body.subject, body.event).await {
         Ok(ready) => {

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
 
-/// Takes a lead in: stores it with its contact data sealed, and its event, in one commit.
+/// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
+/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409.
 #[utoipa::path(
     post,
     path = "/api/leads/capture",
@@ -52,9 +53,7 @@ impl Subject for Leads {
             return Err(Refused::Invalid(findings.errors));
         };
         lead.predicted = capture.predicted_value();
-        let (event, warnings) = lead
-            .event(event, capture.own_id, &capture.intake)
-            .map_err(Refused::Invalid)?;
+        let (event, warnings) = lead.event(event, &capture.intake).map_err(Refused::Invalid)?;
         capture.may_send(&event.name)?;
         capture.may_be_from(event.action_source)?;
         let mut all_warnings = findings.warnings;
