@@ -343,6 +343,77 @@ async fn an_order_moves_on_never_back_and_is_one_event() {
 }
 
 #[tokio::test]
+async fn an_order_is_recorded_also_when_nobody_can_be_found_by_it() {
+    let world = world(PurchaseSource::Recorded).await;
+    let answer = post(&world, LEADS, Key::Publishable, &lead(&world, "l-1")).await;
+    let of_lead = answer.json["lead_id"].as_i64().unwrap();
+    let record = async |more: Value| -> Answer {
+        let mut purchase = json!({ "value": 10 });
+        let named = more["purchase"].as_object().unwrap().clone();
+        purchase.as_object_mut().unwrap().extend(named);
+        let mut body = json!({ "purchase": purchase });
+        if more["event"].is_object() {
+            body["event"] = more["event"].clone();
+        }
+        post(&world, PURCHASES, Key::Secret, &body).await
+    };
+    let long_ago = json!({ "event_time": 1_600_000_000 });
+    for (order, forwarding, warned) in [
+        (json!({ "order_id": "known", "lead_id": of_lead }), "queued", ""),
+        (
+            json!({ "order_id": "unknown", "lead_id": 5 }),
+            "none",
+            "/purchase/lead_id /event/user_data",
+        ),
+        (
+            json!({ "order_id": "cpf", "cpf": "529.982.247-25" }),
+            "none",
+            "/event/user_data",
+        ),
+        (
+            json!({ "order_id": "paid" , "status": "pending" }),
+            "none",
+            "/event/user_data",
+        ),
+        (
+            json!({ "order_id": "known", "status": "refunded" }),
+            "none",
+            "/event/user_data",
+        ),
+    ] {
+        let answer = record(json!({ "purchase": order })).await;
+        assert_eq!(
+            (answer.status, &answer.json["forwarding"]),
+            (202, &json!(forwarding)),
+            "{order} {answer:?}"
+        );
+        let warnings = answer.json["warnings"].as_array().unwrap().iter();
+        let pointers: Vec<&str> = warnings
+            .map(|warning| warning["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(pointers.join(" "), warned, "{order}");
+    }
+    // The click of the lead makes the event of an order that says nothing but its lead.
+    let sold = "events WHERE event_name = 'Purchase' AND payload LIKE '%IwAR0click%'";
+    assert_eq!(count(&world, sold).await, "1");
+    // What can be mended is refused, unless nothing depends on it.
+    let paid = json!({ "purchase": { "order_id": "old", "email": "b@example.com" }, "event": long_ago });
+    let refused = record(paid.clone()).await;
+    assert_eq!(
+        (refused.status, &refused.json["errors"][0]["pointer"]),
+        (422, &json!("/event/event_time"))
+    );
+    let mut cancelled = paid;
+    cancelled["purchase"]["status"] = json!("cancelled");
+    assert_eq!(record(cancelled).await.status, 202);
+    let rows = "SELECT string_agg(order_id || ' ' || status, ', ' ORDER BY order_id) FROM purchases";
+    assert_eq!(
+        world.database.value(rows).await,
+        "cpf approved, known refunded, old cancelled, paid pending, unknown approved"
+    );
+}
+
+#[tokio::test]
 async fn what_was_claimed_is_kept_no_longer_than_it_takes_to_become_an_event() {
     let world = world(PurchaseSource::Recorded).await;
     let claims = "purchases WHERE claimed_event IS NOT NULL";
