@@ -133,6 +133,36 @@ async fn a_lead_is_sealed_found_again_and_its_event_has_the_pixels_id() {
 }
 
 #[tokio::test]
+async fn a_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
+    let world = world(PurchaseSource::Recorded).await;
+    let mut body = lead(&world, "l-1");
+    body["lead"]["phone"] = json!("99999-9999");
+    body["lead"]["cpf"] = json!("529.982.247-26");
+    let answer = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let warnings = answer.json["warnings"].as_array().unwrap();
+    let mut named: Vec<&str> = warnings
+        .iter()
+        .map(|warning| warning["pointer"].as_str().unwrap())
+        .filter(|pointer| pointer.starts_with("/lead"))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(named, ["/lead/cpf", "/lead/phone"]);
+    let id = answer.json["lead_id"].as_i64().unwrap();
+    let contact = world.store.lead_contact(DATASET_ID.parse().unwrap(), id).await;
+    assert!(contact.unwrap().unwrap().expose_secret().contains("99999-9999"));
+    let event = "events WHERE payload LIKE '%\"em\"%' AND payload NOT LIKE '%\"ph\"%'";
+    assert_eq!(count(&world, event).await, "1");
+    // It moves on as any other.
+    let url = world
+        .conversions_url()
+        .replace("meta/conversions", &format!("leads/{id}"));
+    let step = world.client.patch(url).bearer_auth(Key::Secret.as_str());
+    let stepped = World::answer(step.json(&json!({ "status": "scheduled" }))).await;
+    assert_eq!(stepped.status, 200, "{stepped:?}");
+}
+
+#[tokio::test]
 async fn a_servers_lead_that_is_sent_again_because_its_answer_was_lost_is_one() {
     let world = world(PurchaseSource::Recorded).await;
     let lead = |message: &str| json!({ "lead": { "email": "ana.souza@example.com", "message": message } });
