@@ -121,6 +121,12 @@ impl<M> Service<M> {
                 () = self.shutdown.requested() => return Ok(()),
             }
         }
+        if let Ok(false) = self.store.speaks_english().await {
+            warn!(
+                "the database tells its errors in another language than English, in which deadlocks and lock timeouts are \
+                 not known: ALTER ROLE ... SET lc_messages = 'C', or GRANT SET ON PARAMETER lc_messages TO the role"
+            );
+        }
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rastro_sandbox::{Fault, FaultKind};
-use rastro_test_support::process::Process;
 use rastro_test_support::{World, eventually};
 
 use crate::support::{accept, breaker, ids, pass, pass_until_settled, quiet};
