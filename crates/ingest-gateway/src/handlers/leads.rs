@@ -13,8 +13,9 @@ use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
 
 /// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
-/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An e-mail, a phone or
-/// a CPF that cannot be read is left out with a warning where another e-mail or phone is good.
+/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An
+/// e-mail, a phone or a CPF that cannot be read is left out with a warning where another e-mail or phone is
+/// good.
 #[utoipa::path(
     post,
     path = "/api/leads/capture",
