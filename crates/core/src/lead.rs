@@ -29,9 +29,9 @@ pub struct Lead<'a> {
 }
 
 impl<'a> Lead<'a> {
-    /// Reads `lead`, naming every field that is wrong. `None` after saying so. Where the person can be reached
-    /// all the same, an identifier that cannot be read costs no lead: it stays in the form as it was typed,
-    /// and is no part of the event.
+    /// Reads `lead`, naming every field that is wrong. `None` after saying so. Where the person can be
+    /// reached all the same, an identifier that cannot be read costs no lead: it stays in the form as it
+    /// was typed, and is no part of the event.
     pub fn read(json: Json<'a>, intake: &Intake<'_>, findings: &mut Findings) -> Option<Self> {
         let root = At::Event;
         let at = root.field("lead");

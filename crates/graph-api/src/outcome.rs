@@ -14,9 +14,9 @@ use crate::lenient;
 pub enum FailureClass {
     /// Meta could not just now; it took nothing. The same request may succeed later.
     Transient,
-    /// The request left, and no verdict came back. Send it again with the same ids: Meta is known to drop what it
-    /// has, but promises that for a browser's copy against a server's only. A repeat may count twice; an event
-    /// that is not sent again may be lost.
+    /// The request left, and no verdict came back. Send it again with the same ids: Meta is known to drop
+    /// what it has, but promises that for a browser's copy against a server's only. A repeat may count
+    /// twice; an event that is not sent again may be lost.
     Unknown,
     /// Too many calls. Calling on makes the block longer.
     Throttled,

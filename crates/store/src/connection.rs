@@ -325,7 +325,8 @@ impl Connector {
         let values: Vec<String> = settings
             .map(|(name, value)| format!("('{name}', '{value}')"))
             .collect();
-        // The language of errors, by which some are known that diesel has no kind for: a role sets it that may.
+        // The language of errors, by which some are known that diesel has no kind for: a role sets it that
+        // may.
         let set = format!(
             "SELECT set_config(s.name, v.value, false) FROM (VALUES {}, ('lc_messages', 'C')) AS v (name, value) \
              JOIN pg_catalog.pg_settings s ON s.name = v.name AND s.source <> 'client' \

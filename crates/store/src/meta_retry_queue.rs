@@ -286,8 +286,9 @@ impl Store {
             .await
     }
 
-    /// After outages that ended: what waits, or ran out of retries since `window` before the breaker opened,
-    /// is due again within `spread`, with all its retries unless it failed alone. At most `limit` of each dataset; returns how many.
+    /// After outages that ended: what waits, or ran out of retries since `window` before the breaker
+    /// opened, is due again within `spread`, with all its retries unless it failed alone. At most `limit`
+    /// of each dataset; returns how many.
     ///
     /// The row of the breaker remembers that this is still to be done, so it happens whoever closed it, and
     /// also if that process died right after.

@@ -227,8 +227,8 @@ impl Store {
         Ok(changed.iter().any(|row| row.was_blocked != reason.is_some()))
     }
 
-    /// Seals the secrets of every account with the first sealing key; returns how many accounts it opened, and
-    /// how many no key opens.
+    /// Seals the secrets of every account with the first sealing key; returns how many accounts it opened,
+    /// and how many no key opens.
     pub(crate) async fn reseal_payment_accounts(&self) -> Result<(usize, usize), StoreError> {
         let rows: Vec<Row> = sql_query(format!("SELECT {COLUMNS} FROM payment_accounts"))
             .load(&mut self.connection().await?)

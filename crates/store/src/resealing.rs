@@ -1,4 +1,5 @@
-//! A change of the sealing key: everything sealed moves to the first key, so that the others can be forgotten.
+//! A change of the sealing key: everything sealed moves to the first key, so that the others can be
+//! forgotten.
 
 use diesel::sql_types::{Array, BigInt, Binary, Text};
 use diesel::{QueryableByName, sql_query};

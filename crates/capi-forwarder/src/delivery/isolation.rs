@@ -42,9 +42,10 @@ fn is_suspicious(batch: &Batch) -> bool {
         .any(|event| event.retries >= SUSPICIOUS_RETRIES)
 }
 
-/// Whether the events of a batch on which Meta failed keep their retries, and what that tells of Meta. Those of
-/// a probe do: the outage is not their fault. But where Meta took an earlier probe, an event on which it fails
-/// alone is itself to blame, and comes to its end; when it is known for that, it says nothing of Meta.
+/// Whether the events of a batch on which Meta failed keep their retries, and what that tells of Meta.
+/// Those of a probe do: the outage is not their fault. But where Meta took an earlier probe, an event on
+/// which it fails alone is itself to blame, and comes to its end; when it is known for that, it says
+/// nothing of Meta.
 pub(super) fn blame(batch: &Batch, sent: usize, probe: Option<Probe>) -> (bool, ProbeOutcome) {
     let is_to_blame = sent == 1 && probe.is_some_and(|probe| probe.meta_answers);
     let is_spared = probe.is_some() && !is_to_blame;

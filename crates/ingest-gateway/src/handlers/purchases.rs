@@ -21,9 +21,10 @@ use crate::browser::Consent;
 use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
 
-/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id.
-/// Recorded again with a later status it moves on, never back, and never becomes a second event. One that says
-/// nobody whom Meta could find, or that is refunded or cancelled, is stored without an event, with a warning.
+/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event
+/// id. Recorded again with a later status it moves on, never back, and never becomes a second event. One
+/// that says nobody whom Meta could find, or that is refunded or cancelled, is stored without an event,
+/// with a warning.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",
@@ -185,8 +186,9 @@ impl Subject for Purchases {
     }
 }
 
-/// Whether the order is stored all the same when these are the errors of its event. What is refunded or cancelled
-/// becomes none; nor does what says nobody whom Meta could find, and nobody can mend that afterwards.
+/// Whether the order is stored all the same when these are the errors of its event. What is refunded or
+/// cancelled becomes none; nor does what says nobody whom Meta could find, and nobody can mend that
+/// afterwards.
 fn may_lack_event(status: PurchaseStatus, errors: &[Finding]) -> bool {
     const WHO: &str = "/event/user_data";
     match status {

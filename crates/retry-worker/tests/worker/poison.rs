@@ -41,8 +41,8 @@ async fn the_neighbours_of_an_event_on_which_meta_fails_arrive() {
     let census = world.census().await;
     assert_eq!((census.delivered, census.dead), (199, 1), "{census:?}");
     assert_eq!(dead(&world).await, "poison exhausted");
-    // Two whole, the one that is cut, and at most two for each of the eight times that 200 can be cut in half,
-    // and the last try.
+    // Two whole, the one that is cut, and at most two for each of the eight times that 200 can be cut in
+    // half, and the last try.
     let counts = world.sandbox.counts();
     assert!(counts.requests <= 3 + 2 * 8 + 1, "{} requests", counts.requests);
     assert_eq!((counts.unique, counts.repeated), (199, 0));

@@ -326,8 +326,8 @@ impl Memory {
         (matched, retried, too_old)
     }
 
-    /// A dataset that is probed and has nothing ready gets its oldest failures of the outage back, those last on
-    /// which Meta failed alone, and half as many each time that the breaker opened again.
+    /// A dataset that is probed and has nothing ready gets its oldest failures of the outage back, those
+    /// last on which Meta failed alone, and half as many each time that the breaker opened again.
     pub(crate) fn requeue_for_probe(&mut self, limit: usize, window_ms: i64) -> usize {
         let breaker = self.breaker();
         let is_probed = breaker.state == State::HalfOpen && breaker.manual == Manual::Automatic;
@@ -370,7 +370,8 @@ impl Memory {
         chosen.len()
     }
 
-    /// After the outage, what failed because of it is due at once, with all its retries unless it failed alone.
+    /// After the outage, what failed because of it is due at once, with all its retries unless it failed
+    /// alone.
     pub(crate) fn revive_after_outage(&mut self, window_ms: i64) -> usize {
         let breaker = self.breaker();
         let (Some(outage_ms), State::Closed) = (self.outage_since_ms, breaker.state) else {
