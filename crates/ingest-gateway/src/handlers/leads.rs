@@ -30,8 +30,8 @@ use crate::wire::capture::LeadReceipt;
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
-        (status = 409, description = "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can.", body = LeadReceipt<'static>),
+        (status = 409, description = "The lead's event was received before (of one without an event_id: the same content on the same day, UTC), or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -39,7 +39,7 @@ use crate::wire::capture::PurchaseReceipt;
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The order is stored, or moved on.", body = PurchaseReceipt<'static>),
+        (status = 202, description = "The order is stored, or moved on. One that says nobody whom Meta could find becomes no event, with a warning.", body = PurchaseReceipt<'static>),
         (status = 409, description = "The order was recorded before with this status or a later one, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
