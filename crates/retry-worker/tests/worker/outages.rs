@@ -124,9 +124,14 @@ async fn events_that_ran_out_of_retries_in_an_outage_arrive_when_it_is_over_and_
 
     assert!(world.sandbox.clear_fault(down));
     pass(&world, 10 * MINUTE).await;
-    pass_until_settled(&world, 10 * MINUTE).await;
+    // Dead letters are nothing that one would wait for, until the breaker closes and they are due again.
+    eventually("all arrive", || async {
+        pass_until_settled(&world, 10 * MINUTE).await;
+        (world.census().await.delivered == 301).then_some(())
+    })
+    .await;
     let census = world.census().await;
-    assert_eq!((census.delivered, census.dead), (301, 2), "{census:?}");
+    assert_eq!(census.dead, 2, "{census:?}");
     let dead =
         "SELECT string_agg(event_id || ' ' || reason, ', ' ORDER BY event_number) FROM meta_retry_queue";
     assert_eq!(
