@@ -100,15 +100,15 @@ impl<M> Service<M> {
     }
 
     /// Waits for a database that takes writes and has the schema of this program, and makes sure that our
-    /// sealing keys open the access tokens in it. A service with another key would take every dataset for
-    /// blocked, for the whole fleet.
+    /// sealing keys open the access tokens and the leads in it. A service with another key would take every
+    /// dataset for blocked, for the whole fleet.
     ///
     /// # Errors
-    /// When there are tokens and none of them opens.
+    /// When there are tokens, or leads, and none of them opens.
     pub async fn database_opens(&self) -> anyhow::Result<()> {
         let mut said = String::new();
         while let Err(error) = self.look_at_database().await {
-            if let StoreError::SealingKey = error {
+            if let StoreError::SealingKey | StoreError::SealingKeyOfLeads = error {
                 bail!(error);
             }
             let what = format!("waiting for the database: {}", ErrorChain(&error));
@@ -121,6 +121,12 @@ impl<M> Service<M> {
                 () = self.shutdown.requested() => return Ok(()),
             }
         }
+        if let Ok(false) = self.store.speaks_english().await {
+            warn!(
+                "the database tells its errors in another language than English, in which deadlocks and lock timeouts are \
+                 not known: ALTER ROLE ... SET lc_messages = 'C', or GRANT SET ON PARAMETER lc_messages TO the role"
+            );
+        }
         Ok(())
     }
 
@@ -130,9 +136,12 @@ impl<M> Service<M> {
     /// When waiting a minute would mend nothing: the schema, the sealing keys, a database without writes.
     pub async fn database_is_ours(&self) -> anyhow::Result<()> {
         match self.look_at_database().await {
-            Err(error @ (StoreError::SealingKey | StoreError::SchemaTooOld | StoreError::ReadOnly)) => {
-                bail!(error)
-            }
+            Err(
+                error @ (StoreError::SealingKey
+                | StoreError::SealingKeyOfLeads
+                | StoreError::SchemaTooOld
+                | StoreError::ReadOnly),
+            ) => bail!(error),
             _ => Ok(()),
         }
     }

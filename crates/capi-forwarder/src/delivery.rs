@@ -5,6 +5,7 @@
 //! promise to drop such a repeat, so an outcome that is known is recorded again and again until it is
 //! recorded or the lease ends: a database that restarts costs no repeat.
 
+mod isolation;
 mod recording;
 
 use std::collections::VecDeque;
@@ -27,6 +28,7 @@ use tracing::{Span, error, info, warn};
 use crate::config::{Config, ForwarderConfig};
 use crate::metrics::{EventLabels, EventOutcome, ForwarderMetrics, RequestLabels, RequestResult};
 use crate::refusals::Refusals;
+use isolation::{Isolation, blame};
 
 /// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in
 /// halves.
@@ -71,6 +73,9 @@ enum NextStep<'a> {
     Finish,
     /// One event or more is at fault: each half goes by itself.
     Split,
+    /// Meta failed again and again on events of this request, perhaps on one of them: each half goes by
+    /// itself.
+    Isolate(&'a Failure),
     /// Each event waits for its next retry, if it has one.
     Retry(&'a Failure),
     /// Nothing is wrong with the events, and the dataset is left alone: they are parked.
@@ -106,6 +111,8 @@ struct Stop {
 struct Probe {
     /// The breaker opened for refusals, and nothing of this probe was delivered yet.
     is_about_refusals: bool,
+    /// Meta took an earlier probe since the breaker is half-open.
+    meta_answers: bool,
 }
 
 /// What came of a delivery as a whole.
@@ -176,6 +183,7 @@ impl Sender {
             pause: None,
         };
         let mut is_cut = false;
+        let mut isolation = Isolation::default();
         loop {
             // The parts waited for the ones before them: all of them stay ours.
             if is_cut && !parts.is_empty() {
@@ -189,12 +197,25 @@ impl Sender {
                 self.release(parts).await?;
                 return Ok(delivery);
             }
+            // A probe is the one request that goes out while its dataset is left alone.
+            if probe.is_none()
+                && isolation.is_hopeless()
+                && let Some(stop) = self.left_alone(&part).await?
+            {
+                parts.push_front(part);
+                self.park(parts, &stop).await?;
+                return Ok(delivery);
+            }
             let probe = probe.map(|breaker| Probe {
                 is_about_refusals: breaker.reason == Some(Reason::Refused)
                     && delivery.probe != ProbeOutcome::Succeeded,
+                meta_answers: breaker.probe_successes > 0,
             });
-            match self.send(part, probe).await? {
-                SendResult::Settled(outcome) => delivery.probe = worse(delivery.probe, outcome),
+            match self.send(part, probe, isolation).await? {
+                SendResult::Settled(outcome) => {
+                    isolation.learn(outcome);
+                    delivery.probe = worse(delivery.probe, outcome);
+                }
                 SendResult::Split(halves) => {
                     is_cut = true;
                     halves.into_iter().rev().for_each(|half| parts.push_front(half));
@@ -218,7 +239,12 @@ impl Sender {
     }
 
     /// One request for one batch, and everything that follows from its answer.
-    async fn send(&self, mut part: Leased, probe: Option<Probe>) -> Result<SendResult, StoreError> {
+    async fn send(
+        &self,
+        mut part: Leased,
+        probe: Option<Probe>,
+        isolation: Isolation,
+    ) -> Result<SendResult, StoreError> {
         self.report_missing(&part.batch);
         if part.batch.attempt >= SUSPICIOUS_ATTEMPT && part.batch.events.len() > 1 && probe.is_none() {
             warn!(
@@ -269,7 +295,7 @@ impl Sender {
         for span in spans {
             answered(&span, &answer);
         }
-        self.apply(part, &answer, sent, probe).await
+        self.apply(part, &answer, sent, probe, isolation).await
     }
 
     /// Does what follows from an answer, after which nothing of the batch is left to do but its halves.
@@ -279,8 +305,10 @@ impl Sender {
         answer: &Answer,
         sent: usize,
         probe: Option<Probe>,
+        isolation: Isolation,
     ) -> Result<SendResult, StoreError> {
-        let step = next_step(&answer.result, sent);
+        let may_isolate = probe.is_none() && isolation.may_cut(&part.batch);
+        let step = next_step(&answer.result, sent, may_isolate);
         let record = &record(answer, step);
         let (dataset, batch_id) = (part.batch.id.dataset_id, part.batch.id.batch_id);
         match step {
@@ -300,14 +328,22 @@ impl Sender {
                     .await
             }
             NextStep::Split => self.split(part, Some(record)).await,
+            NextStep::Isolate(failure) => {
+                warn!(
+                    dataset_id = %dataset, batch.id = batch_id,
+                    "Meta failed again on a request of {sent} events, which is cut in two in case that one of them is the \
+                     cause: {}", failure.message
+                );
+                self.split(part, Some(record)).await
+            }
             NextStep::Retry(failure) => {
                 warn!(
                     dataset_id = %dataset, batch.id = batch_id,
                     "{sent} events wait after a failed attempt: {}", failure.message
                 );
-                let fates = fates(&part.batch, |event| self.retry(event, failure, probe.is_some()));
-                self.settle(&part, &fates, Some(record), ProbeOutcome::Failed)
-                    .await
+                let (is_spared, outcome) = blame(&part.batch, sent, probe);
+                let fates = fates(&part.batch, |event| self.retry(event, failure, is_spared));
+                self.settle(&part, &fates, Some(record), outcome).await
             }
             NextStep::Park(reason, failure) => {
                 if reason == Reason::Throttled {
@@ -570,14 +606,18 @@ enum Token {
     Sealed(StoreError),
 }
 
-/// What follows from the answer to a request of so many events.
-fn next_step(result: &Result<(), Failure>, sent: usize) -> NextStep<'_> {
+/// What follows from the answer to a request of so many events. `may_isolate`: should Meta fail on it, the
+/// event is looked for on which it does.
+fn next_step(result: &Result<(), Failure>, sent: usize, may_isolate: bool) -> NextStep<'_> {
     let Err(failure) = result else {
         return NextStep::Finish;
     };
     match failure.class {
         FailureClass::Refused | FailureClass::TooLarge if sent > 1 => NextStep::Split,
         FailureClass::Refused => NextStep::DeadLetter(failure),
+        FailureClass::Transient | FailureClass::Unknown if sent > 1 && may_isolate => {
+            NextStep::Isolate(failure)
+        }
         FailureClass::Transient | FailureClass::Unknown | FailureClass::TooLarge => NextStep::Retry(failure),
         FailureClass::Throttled => NextStep::Park(Reason::Throttled, failure),
         FailureClass::Blocked => NextStep::Park(Reason::Blocked, failure),
@@ -592,7 +632,7 @@ fn record(answer: &Answer, step: NextStep<'_>) -> AttemptRecord {
         outcome: match step {
             NextStep::Finish => AttemptOutcome::Delivered,
             NextStep::Split | NextStep::DeadLetter(_) => AttemptOutcome::Refused,
-            NextStep::Retry(_) => AttemptOutcome::Unavailable,
+            NextStep::Retry(_) | NextStep::Isolate(_) => AttemptOutcome::Unavailable,
             NextStep::Park(Reason::Throttled, _) => AttemptOutcome::Throttled,
             NextStep::Park(..) => AttemptOutcome::Blocked,
         },
@@ -654,9 +694,10 @@ mod tests {
             wait: None,
             error: None,
         };
-        let step = |class, sent| match next_step(&Err(failure(class)), sent) {
+        let step = |class, sent, may_isolate| match next_step(&Err(failure(class)), sent, may_isolate) {
             NextStep::Finish => "finish",
             NextStep::Split => "split",
+            NextStep::Isolate(_) => "isolate",
             NextStep::Retry(_) => "retry",
             NextStep::Park(Reason::Throttled, _) => "park, throttled",
             NextStep::Park(..) => "park, blocked",
@@ -670,9 +711,17 @@ mod tests {
             (FailureClass::Throttled, "park, throttled", "park, throttled"),
             (FailureClass::Blocked, "park, blocked", "park, blocked"),
         ] {
-            assert_eq!((step(class, 1), step(class, 2)), (one, many), "{class:?}");
+            let steps = (step(class, 1, false), step(class, 2, false));
+            assert_eq!(steps, (one, many), "{class:?}");
+            let is_outage = matches!(class, FailureClass::Transient | FailureClass::Unknown);
+            let suspicious = if is_outage { "isolate" } else { many };
+            assert_eq!(
+                (step(class, 1, true), step(class, 2, true)),
+                (one, suspicious),
+                "{class:?}"
+            );
         }
-        assert_eq!(next_step(&Ok(()), 1), NextStep::Finish);
+        assert_eq!(next_step(&Ok(()), 1, true), NextStep::Finish);
     }
 
     #[test]

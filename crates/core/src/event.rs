@@ -171,6 +171,10 @@ impl<'a> Event<'a> {
                 );
             }
         }
+        // A page's event of a chat is refused as a whole, by whoever knows the key.
+        if intake.visitor.is_browser && event.action_source != ActionSource::BusinessMessaging {
+            event.leave_to_servers(&mut findings);
+        }
         if intake.consent_refused {
             event.user_data = UserData::default();
         }
@@ -191,6 +195,15 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// An id for what came without one and is sent again when its answer is lost: of all that `content` says,
+    /// of the visitor, and of the day (UTC). The time of the event, which is that of the request where
+    /// nothing else is said, must be no part of it.
+    pub(crate) fn id_of_day(content: Vec<Json<'_>>, intake: &Intake<'_>) -> String {
+        let day = Json::Unsigned(u64::try_from(intake.now().div_euclid(DAY)).unwrap_or_default());
+        let content = Json::Array(vec![day, Json::Array(content)]);
+        id_from_content(&content, &intake.visitor)
+    }
+
     /// The key under which this event is claimed once.
     pub fn key(&self, dataset: DatasetId) -> EventKey {
         EventKey::new(dataset, &self.name, &self.id)
@@ -207,6 +220,19 @@ impl<'a> Event<'a> {
         /// Room for the usual event with contact data and an address, in bytes.
         const USUAL: usize = 2_048;
         writer::to_string(self, USUAL).expect("an event consists of text, numbers, lists and objects")
+    }
+
+    /// Leaves out what no page knows. Whoever reads a page's key could invent it, and Meta refuses what is
+    /// invented.
+    fn leave_to_servers(&mut self, findings: &mut Findings) {
+        const WHY: &str = "it is for a server to say, with a secret key";
+        if self.passed_on.messaging_channel.take().is_some() {
+            findings.left_out(At::Event.field("messaging_channel"), WHY);
+        }
+        let user_data = At::Event.field("user_data");
+        for name in self.user_data.leave_to_servers() {
+            findings.left_out(user_data.field(name), WHY);
+        }
     }
 
     /// Adds what the request and the owner's settings tell, where the event does not say.

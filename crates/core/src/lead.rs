@@ -22,10 +22,16 @@ pub struct Lead<'a> {
     pub predicted: Option<Worth>,
     /// What Meta may find the person by, by its names.
     user_data: Object<'a>,
+    /// Identifiers that cannot be read, by the name of their field, and why.
+    unread: Vec<(&'static str, String)>,
+    /// An e-mail or a phone can be read.
+    is_reachable: bool,
 }
 
 impl<'a> Lead<'a> {
-    /// Reads `lead`, naming every field that is wrong. `None` after saying so.
+    /// Reads `lead`, naming every field that is wrong. `None` after saying so. Where the person can be
+    /// reached all the same, an identifier that cannot be read costs no lead: it stays in the form as it
+    /// was typed, and is no part of the event.
     pub fn read(json: Json<'a>, intake: &Intake<'_>, findings: &mut Findings) -> Option<Self> {
         let root = At::Event;
         let at = root.field("lead");
@@ -53,9 +59,17 @@ impl<'a> Lead<'a> {
             keys: PersonKeys::default(),
             predicted: None,
             user_data: Object::new(),
+            unread: Vec::new(),
+            is_reachable: false,
         };
         for (name, value) in &object {
             lead.field(name, value, at.field(name), intake, findings);
+        }
+        for (name, why) in std::mem::take(&mut lead.unread) {
+            match lead.is_reachable {
+                true => findings.left_out(at.field(name), why),
+                false => findings.error(at.field(name), format!("cannot be read: {why}")),
+            }
         }
         lead.contact = serde_json::to_string(&Json::Object(object)).expect("text and numbers can be written");
         (findings.errors.len() == errors).then_some(lead)
@@ -86,6 +100,8 @@ impl<'a> Lead<'a> {
                     "must be a text, a number, true or false, or a list of short texts",
                 );
             }
+            // A spreadsheet takes a CPF for a number, and the zeros in front of it.
+            Json::Unsigned(number) if name == "cpf" => Cow::Owned(format!("{number:011}")),
             other => other.into_identifier().unwrap_or_default(),
         };
         match name {
@@ -103,32 +119,25 @@ impl<'a> Lead<'a> {
                     }
                 }
             }
-            "email" => self.key(MatchKey::Email, text, at, intake, findings),
-            "phone" => self.key(MatchKey::Phone, text, at, intake, findings),
-            "external_id" => self.key(MatchKey::ExternalId, text, at, intake, findings),
+            "email" => self.key("email", MatchKey::Email, text, intake),
+            "phone" => self.key("phone", MatchKey::Phone, text, intake),
+            "external_id" => self.key("external_id", MatchKey::ExternalId, text, intake),
             "cpf" => match PersonKeys::of_cpf(&text) {
                 Some(cpf) => self.keys.cpf = Some(cpf),
-                None => findings.error(
-                    at,
-                    "is not a CPF: eleven digits, of which the last two must fit the others",
-                ),
+                None => {
+                    let why = "it is not a CPF: eleven digits, of which the last two must fit the others";
+                    self.unread.push(("cpf", why.to_owned()));
+                }
             },
             _ => {}
         }
     }
 
-    fn key(
-        &mut self,
-        key: MatchKey,
-        text: Cow<'a, str>,
-        at: At<'_>,
-        intake: &Intake<'_>,
-        findings: &mut Findings,
-    ) {
-        let mut hashed = HashedKeys::new();
-        if let Err(dropped) = hashed.add(key, &text, &intake.reading()) {
-            return findings.error(at, format!("cannot be read: {dropped}"));
+    fn key(&mut self, name: &'static str, key: MatchKey, text: Cow<'a, str>, intake: &Intake<'_>) {
+        if let Err(dropped) = HashedKeys::new().add(key, &text, &intake.reading()) {
+            return self.unread.push((name, dropped.to_string()));
         }
+        self.is_reachable |= matches!(key, MatchKey::Email | MatchKey::Phone);
         self.keys.add(key, &text, &intake.reading());
         self.person(key.wire_name(), text);
     }
@@ -143,21 +152,27 @@ impl<'a> Lead<'a> {
     }
 
     /// The event that it becomes: the one that came with it, with the form's contact data where it has none.
+    /// One without an id gets one of what the form and the event say and of the day: sent again because its
+    /// answer was lost, the lead is still one.
     ///
     /// Returns what [`Event::read`] does; pointers begin with `/event`.
     pub fn event(
         &self,
         event: Option<Json<'a>>,
-        own_id: &'a str,
         intake: &Intake<'a>,
     ) -> Result<(Event<'a>, Vec<Finding>), Vec<Finding>> {
         let mut draft = Draft::of(event, "Lead", intake)?;
-        draft.default("event_id", Json::String(Cow::Borrowed(own_id)));
+        let mut warnings = draft.default_id(|said| {
+            let form = Json::String(Cow::Borrowed(&self.contact));
+            Event::id_of_day(vec![form, Json::Object(said)], intake)
+        });
         draft.add_person(&self.user_data);
         if let Some(worth) = self.predicted {
             draft.default_value(worth);
         }
-        draft.finish(intake)
+        let (event, more) = draft.finish(intake)?;
+        warnings.extend(more);
+        Ok((event, warnings))
     }
 }
 
@@ -190,7 +205,7 @@ mod tests {
     #[test]
     fn every_wrong_field_is_named() {
         let wrong = read(
-            r#"{"name":7.5,"email":"ana@","phone":"12","cpf":"111.444.777-36","plan":{"a":1},"email":"b@example.com"}"#,
+            r#"{"name":7.5,"email":"ana@","phone":"12","cpf":"111.444.777-36","plan":{"a":1},"email":"b@"}"#,
         );
         let Err(mut named) = wrong else {
             panic!("not valid")
@@ -198,6 +213,7 @@ mod tests {
         named.sort();
         let expected = [
             "/lead/cpf",
+            "/lead/email",
             "/lead/email",
             "/lead/email",
             "/lead/name",
@@ -208,6 +224,49 @@ mod tests {
         for nothing in ["{}", r#"{"name":null,"email":""}"#, "[]", "7"] {
             assert_eq!(read(nothing).err(), Some(vec!["/lead".to_owned()]), "{nothing}");
         }
+    }
+
+    #[test]
+    fn who_can_be_reached_is_no_lead_lost_for_a_slip_in_another_field() {
+        let slips = r#"{"email":"ana@example.com","phone":"99999-9999","cpf":"111.444.777-36"}"#;
+        let mut findings = Findings::default();
+        let lead = Lead::read(Json::parse(slips.as_bytes()).unwrap(), &intake(), &mut findings);
+        let lead = lead.unwrap_or_else(|| panic!("{:?}", findings.errors));
+        let mut warned: Vec<&str> = findings
+            .warnings
+            .iter()
+            .map(|warning| &*warning.pointer)
+            .collect();
+        warned.sort_unstable();
+        assert_eq!(warned, ["/lead/cpf", "/lead/phone"]);
+        assert_eq!(
+            lead.contact, slips,
+            "as it was typed: somebody who calls may read it better"
+        );
+        assert!(lead.keys.email.is_some() && lead.keys.phone.is_none() && lead.keys.cpf.is_none());
+        let (event, _) = lead.event(None, &intake()).unwrap();
+        assert!(event.to_json().contains("\"em\"") && !event.to_json().contains("\"ph\""));
+
+        assert!(read(r#"{"email":"ana@","phone":"(11) 91234-5678"}"#).is_ok());
+        // Nobody can be reached: whoever typed it is to be asked again.
+        let nobody = read(r#"{"name":"Ana","phone":"99999-9999"}"#).err();
+        assert_eq!(nobody, Some(vec!["/lead/phone".to_owned()]));
+        let nobody = read(r#"{"external_id":"42","email":"ana@"}"#).err();
+        assert_eq!(nobody, Some(vec!["/lead/email".to_owned()]));
+    }
+
+    #[test]
+    fn a_cpf_that_a_spreadsheet_took_for_a_number_has_its_zeros_back() {
+        // 012.345.678-90: 0 x 10 + 1 x 9 + ... + 8 x 2 = 156, and 1560 mod 11 is 9; then 0.
+        let of = |cpf: &str| {
+            read(&format!(r#"{{"cpf":{cpf}}}"#))
+                .unwrap_or_else(|named| panic!("{named:?}"))
+                .keys
+                .cpf
+        };
+        let written = of("\"012.345.678-90\"");
+        assert!(written.is_some());
+        assert_eq!(of("1234567890"), written);
     }
 
     #[test]
@@ -230,31 +289,62 @@ mod tests {
         let lead = read(r#"{"name":"Ana de Souza","email":"Ana.Souza@Example.com","message":"Oi"}"#);
         let lead = lead.unwrap_or_else(|named| panic!("{named:?}"));
         let event = r#"{"event_id":"e-1","event_time":1790000000,"action_source":"other","user_data":{"fbp":"fb.1.1596403881668.1"}}"#;
-        let event = lead.event(Some(Json::parse(event.as_bytes()).unwrap()), "own", &intake());
+        let event = lead.event(Some(Json::parse(event.as_bytes()).unwrap()), &intake());
         let (event, warnings) = event.unwrap();
         assert_eq!((&*event.name, &*event.id, warnings.len()), ("Lead", "e-1", 0));
         // printf ana.souza@example.com | sha256sum
         let email = "7fd726011aa08d90d14a923ea0e5e3edf63bfe14b51ee6f6429483118d197c9b";
         assert!(event.to_json().contains(email) && event.to_json().contains("fb.1.1596403881668.1"));
-        let (event, _) = lead.event(None, "own", &intake()).unwrap();
-        assert_eq!((&*event.id, event.time), ("own", 1_790_000_000));
+        let (event, _) = lead.event(None, &intake()).unwrap();
+        assert_eq!((event.id.len(), event.time), (37, 1_790_000_000));
         // PHP's json_encode writes an empty map as a list.
         let of_php = br#"{"user_data":[],"custom_data":[]}"#;
-        let (event, _) = lead
-            .event(Some(Json::parse(of_php).unwrap()), "own", &intake())
-            .unwrap();
+        let (event, _) = lead.event(Some(Json::parse(of_php).unwrap()), &intake()).unwrap();
         assert!(event.to_json().contains(email));
-        let wrong = lead.event(
-            Some(Json::parse(b"{\"event_time\":1}").unwrap()),
-            "own",
-            &intake(),
-        );
+        let wrong = lead.event(Some(Json::parse(b"{\"event_time\":1}").unwrap()), &intake());
         assert_eq!(wrong.unwrap_err()[0].pointer, "/event/event_time");
         let refused = Intake {
             consent_refused: true,
             ..intake()
         };
-        let (withheld, _) = lead.event(None, "own", &refused).unwrap();
+        let (withheld, _) = lead.event(None, &refused).unwrap();
         assert!(!withheld.to_json().contains(email));
+    }
+
+    #[test]
+    fn a_lead_without_an_id_is_the_same_when_it_is_sent_again_that_day() {
+        // 1,790,000,000 is 2026-09-21 at 14:13:20 UTC: `date -u -d @1790000000`.
+        let at = |hours: i64| Intake {
+            now_ms: (1_790_000_000 + hours * 3_600) * 1_000,
+            ..intake()
+        };
+        let id = |form: &str, event: &str, hours: i64| {
+            let lead = read(form).unwrap_or_else(|named| panic!("{named:?}"));
+            let event = Json::parse(event.as_bytes()).unwrap();
+            let (event, warnings) = lead.event(Some(event), &at(hours)).unwrap();
+            (event.id.into_owned(), warnings)
+        };
+        let form = r#"{"email":"ana@example.com"}"#;
+        let (first, warnings) = id(form, "{}", 0);
+        assert!(first.starts_with("auto-") && warnings.is_empty());
+        for (event, hours) in [
+            ("{}", 9),
+            (r#"{"event_time":1790000000}"#, 1),
+            (r#"{"event_id":""}"#, 2),
+        ] {
+            assert_eq!(id(form, event, hours).0, first, "{event}");
+        }
+        let (placeholder, warnings) = id(form, r#"{"event_id":"undefined"}"#, 0);
+        assert_eq!(
+            (placeholder, &*warnings[0].pointer),
+            (first.clone(), "/event/event_id")
+        );
+        for (form, event, hours) in [
+            (form, "{}", 10),
+            (form, r#"{"custom_data":{"plan":"ouro"}}"#, 0),
+            (r#"{"email":"ana@example.com","message":"Oi"}"#, "{}", 0),
+        ] {
+            assert_ne!(id(form, event, hours).0, first, "{form} {event} {hours}");
+        }
     }
 }

@@ -143,7 +143,12 @@ impl<'a> Purchase<'a> {
                 },
                 "items" => contents = items(field, at, findings),
                 "email" | "phone" | "external_id" | "cpf" => {
-                    let Ok(text) = field.into_identifier() else {
+                    let text = match field {
+                        // A spreadsheet takes a CPF for a number, and the zeros in front of it.
+                        Json::Unsigned(number) if name == "cpf" => Ok(Cow::Owned(format!("{number:011}"))),
+                        other => other.into_identifier(),
+                    };
+                    let Ok(text) = text else {
                         findings.error(at, "must be a text");
                         continue;
                     };

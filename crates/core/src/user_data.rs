@@ -81,6 +81,17 @@ const PLAIN: [&str; 13] = [
     "partner_name",
 ];
 
+/// Those that Meta gives to a server: of its own lead forms, and of chats.
+const OF_SERVERS: [&str; 7] = [
+    "lead_id",
+    "page_id",
+    "page_scoped_user_id",
+    "ctwa_clid",
+    "ig_account_id",
+    "ig_sid",
+    "whatsapp_business_account_id",
+];
+
 /// Meta refuses an event whose only identifiers all stand in one of these sets (error subcode 2804050).
 const TOO_LITTLE: [&[&str]; 4] = [
     &["ct", "country", "st", "zp", "ge", "client_user_agent"],
@@ -226,6 +237,12 @@ impl<'a> UserData<'a> {
                 .push(("madid", Json::String(Cow::Owned(text.to_ascii_lowercase())))),
             _ => self.plain.extend(known.map(|name| (name, Json::String(text)))),
         }
+    }
+
+    /// Drops the identifiers that only a server can know, and names them.
+    pub(crate) fn leave_to_servers(&mut self) -> Vec<&'static str> {
+        let dropped = self.plain.extract_if(.., |(name, _)| OF_SERVERS.contains(name));
+        dropped.map(|(name, _)| name).collect()
     }
 
     /// Adds what the request itself tells of the visitor, where the event does not say.

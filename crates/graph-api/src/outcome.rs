@@ -14,7 +14,9 @@ use crate::lenient;
 pub enum FailureClass {
     /// Meta could not just now; it took nothing. The same request may succeed later.
     Transient,
-    /// The request left, and no verdict came back. Send it again with the same ids: Meta drops what it has.
+    /// The request left, and no verdict came back. Send it again with the same ids: Meta is known to drop
+    /// what it has, but promises that for a browser's copy against a server's only. A repeat may count
+    /// twice; an event that is not sent again may be lost.
     Unknown,
     /// Too many calls. Calling on makes the block longer.
     Throttled,
@@ -132,8 +134,6 @@ fn class_by_code(status: u16, error: &GraphError) -> FailureClass {
         (_, Some(2_446_079)) => return Throttled,
         // The object is missing, or the token may not see it: not the events' fault.
         (Some(100), Some(33)) => return Blocked,
-        // The dataset has no Page, which messaging events need.
-        (Some(100), Some(2_804_131)) => return Blocked,
         (Some(100), None) if asks_for_proof(error) => return Blocked,
         _ => {}
     }
@@ -177,7 +177,9 @@ fn advice(error: &GraphError) -> Option<&'static str> {
         (10 | 200..=299, _) => Some("the access token lacks a permission for this dataset"),
         (12 | 2_635, _) => Some("Meta no longer serves this version of the Graph API, see graph_api.version"),
         (100, Some(33)) => Some("there is no such dataset at Meta, or the access token may not write to it"),
-        (100, Some(2_804_131)) => Some("the dataset has no Page, which messaging events need"),
+        (100, Some(2_804_131)) => {
+            Some("the dataset has no Page, which messaging events need: connect one, and retry the event")
+        }
         (100, None) if asks_for_proof(error) => Some(
             "the access token's app wants an app secret proof, which is not sent: use a token of Events Manager",
         ),
@@ -307,7 +309,8 @@ mod tests {
             (400, Some(100), Some(2804050), Refused),
             (400, Some(100), Some(2804066), Refused),
             (400, Some(100), Some(2804116), Refused),
-            (400, Some(100), Some(2804131), Blocked),
+            // Of the message alone: the dataset's other events need no Page.
+            (400, Some(100), Some(2804131), Refused),
             (400, Some(102), None, Blocked),
             (400, Some(104), None, Blocked),
             (400, Some(190), Some(460), Blocked),

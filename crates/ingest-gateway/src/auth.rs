@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use rastro_core::event::ActionSource;
 use rastro_core::finding::Finding;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
@@ -127,6 +128,20 @@ impl KnownKey {
                 detail:
                     "is not among the event names of this key; send it from your server, with a secret key"
                         .into(),
+            }),
+        }
+    }
+
+    /// Whether the key may tell of something that happened there. Anyone can read a page's key: it tells of
+    /// what happens on a page, and of what a form or an order without an event becomes.
+    pub(crate) fn may_be_from(&self, source: ActionSource) -> Result<(), Finding> {
+        let is_a_pages = matches!(source, ActionSource::Website | ActionSource::SystemGenerated);
+        match self.caller.kind == ApiKeyKind::Secret || is_a_pages {
+            true => Ok(()),
+            false => Err(Finding {
+                pointer: "/action_source".to_owned(),
+                detail: "must be website with a publishable key; send it from your server, with a secret key"
+                    .into(),
             }),
         }
     }

@@ -41,9 +41,10 @@ pub(crate) async fn reseed() -> anyhow::Result<()> {
 pub(crate) async fn reseal() -> anyhow::Result<()> {
     let config: Config = rastro_boot::load()?;
     let store = Store::new(&config.common.database, "reseal")?;
-    let resealed = store.reseal_access_tokens().await?;
+    let resealed = store.reseal().await?;
     print(&format!(
-        "sealed {resealed} access tokens with the first sealing key"
+        "the first sealing key seals everything: {} access tokens, {} payment accounts, and {} leads that another had sealed",
+        resealed.access_tokens, resealed.payment_accounts, resealed.leads
     ))
 }
 

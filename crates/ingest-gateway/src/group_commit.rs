@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{Acceptance, EventWriter, NewEvent, NewRequest, Refusal, Store, StoreError, Stored};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -35,6 +35,8 @@ const LONGEST_TURN: Duration = Duration::from_millis(100);
 const CONFLICT_RETRIES: usize = 3;
 /// A statement refused for its rows is refused within this time.
 const PROMPT: Duration = Duration::from_millis(500);
+/// How long it takes until a writer that died is started again: one that dies at once must not spin.
+const RESTART_AFTER: Duration = Duration::from_millis(100);
 /// What an event costs in memory beside its payload, roughly.
 const OVERHEAD_BYTES: usize = 512;
 /// What a lead, an order or a contact costs in memory, at most.
@@ -95,7 +97,7 @@ impl GroupCommit {
             health: health.clone(),
             metrics: metrics.clone(),
         };
-        tokio::spawn(writer.run(receiver, turns.clone()));
+        tokio::spawn(keep_writing(writer, receiver, turns.clone()));
         GroupCommit {
             waiting: sender,
             memory: memory.clone(),
@@ -147,6 +149,31 @@ impl GroupCommit {
     }
 }
 
+/// Starts the writer, and another when it dies of a defect: the group that it had is refused, what waits is
+/// stored by the next.
+async fn keep_writing(writer: Writer, receiver: mpsc::UnboundedReceiver<Waiting>, turns: Turns) {
+    let receiver = Arc::new(Mutex::new(receiver));
+    loop {
+        let (next, receiver, turns) = (writer.another(), receiver.clone(), turns.clone());
+        let writing = tokio::spawn(async move {
+            let mut receiver = receiver.lock().await;
+            next.run(&mut receiver, turns).await;
+        });
+        match writing.await {
+            Err(death) if death.is_panic() => {
+                writer.health.failed();
+                writer.metrics.commit_failures.inc();
+                error!(
+                    "a writer died, which is a defect, and is started again; its requests were answered with 503"
+                );
+                tokio::time::sleep(RESTART_AFTER).await;
+            }
+            // All is stored, or the runtime ends.
+            Ok(()) | Err(_) => return,
+        }
+    }
+}
+
 struct Writer {
     store: Store,
     connection: Option<EventWriter>,
@@ -155,9 +182,19 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Waiting>, turns: Turns) {
+    /// One of the same store, with a connection of its own.
+    fn another(&self) -> Self {
+        Writer {
+            store: self.store.clone(),
+            connection: None,
+            health: self.health.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    async fn run(mut self, receiver: &mut mpsc::UnboundedReceiver<Waiting>, turns: Turns) {
         self.warm_up().await;
-        while let Some((group, turn)) = gather(&mut receiver, &turns).await {
+        while let Some((group, turn)) = gather(receiver, &turns).await {
             let mut writing = std::pin::pin!(self.write(group));
             if tokio::time::timeout(LONGEST_TURN, &mut writing).await.is_err() {
                 drop(turn);
@@ -320,7 +357,10 @@ fn reply(to: oneshot::Sender<Answer>, answer: Answer) {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::registry::Registry;
     use rastro_core::dedup::EventKey;
+    use rastro_store::IdempotencyKey;
+    use rastro_test_support::TestDatabase;
     use uuid::Uuid;
 
     use super::*;
@@ -341,14 +381,27 @@ mod tests {
 
     fn send(to: &mpsc::UnboundedSender<Waiting>) -> oneshot::Receiver<Answer> {
         let (answer, answered) = oneshot::channel();
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let waiting = Waiting {
+            request: request("a"),
+            answer,
+            _room: room,
+        };
+        assert!(to.send(waiting).is_ok());
+        answered
+    }
+
+    /// Of one event.
+    fn request(id: &str) -> NewRequest {
+        let dataset_id = 1.try_into().unwrap();
         let event = NewEvent {
-            key: EventKey(Uuid::nil()),
-            dataset_id: 1.try_into().unwrap(),
-            name: String::new(),
-            id: String::new(),
+            key: EventKey::new(dataset_id, "Lead", id),
+            dataset_id,
+            name: "Lead".to_owned(),
+            id: id.to_owned(),
             event_time: 0,
-            send_by: 0,
-            dedup_window_seconds: 0,
+            send_by: 4_000_000_000,
+            dedup_window_seconds: 86_400,
             action_source: "website",
             facts: Default::default(),
             test_event_code: String::new(),
@@ -356,20 +409,45 @@ mod tests {
             request_id: Uuid::nil(),
             traceparent: None,
             withheld: false,
-            payload: String::new(),
+            payload: "{}".to_owned(),
             recall: None,
         };
-        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        let waiting = Waiting {
-            request: NewRequest {
-                events: vec![event],
-                ..NewRequest::default()
-            },
-            answer,
-            _room: room,
+        NewRequest {
+            events: vec![event],
+            ..NewRequest::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_dies_is_seen_and_started_again() {
+        let database = TestDatabase::create().await;
+        let store = Store::new(&database.config(), "test").unwrap();
+        let health = StoreHealth::new(Duration::ZERO);
+        let memory = Memory::new(2 << 20, 1 << 20, Duration::from_secs(10));
+        let metrics = GatewayMetrics::register(&mut Registry::default());
+        let writer = GroupCommit::start(&store, &Turns::new(1), &memory, &health, &metrics);
+
+        let deadly = NewRequest {
+            idempotency: Some(IdempotencyKey {
+                dataset_id: 1.try_into().unwrap(),
+                key_id: 1,
+                key: "deadly".to_owned(),
+                body_hash: vec![0; 32],
+                answer: Box::new(|_| panic!("a defect")),
+            }),
+            ..request("first")
         };
-        assert!(to.send(waiting).is_ok());
-        answered
+        let died = writer.store_request(deadly).await;
+        assert!(matches!(died, Err(NotStored::Unavailable)), "{died:?}");
+        // Nothing was stored, so the same event is new; and whoever sends next is answered.
+        let stored = writer.store_request(request("first")).await;
+        assert!(
+            matches!(&stored, Ok(Stored::Now { acceptances, .. })
+                if matches!(acceptances[..], [Acceptance::Accepted { .. }])),
+            "{stored:?}"
+        );
+        assert_eq!(metrics.commit_failures.get(), 1);
+        assert!(health.check().is_ok(), "it stores again");
     }
 
     #[tokio::test]

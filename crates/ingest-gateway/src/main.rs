@@ -14,7 +14,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway migrate         bring the database to the newest schema
        ingest-gateway reseed          write the configured dataset and its access token over the stored ones
-       ingest-gateway reseal          seal all access tokens with the first sealing key
+       ingest-gateway reseal          seal access tokens, payment accounts and leads with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
        ingest-gateway openapi         print the OpenAPI document
        ingest-gateway dataset|key|log ...   keep datasets and keys: `ingest-gateway dataset help`

@@ -209,6 +209,7 @@ pub(crate) struct ServerEvent {
     #[schema(max_length = 255, example = "order-1042")]
     event_id: Option<String>,
     /// website, app, physical_store, business_messaging, email, phone_call, chat, system_generated or other.
+    /// With a publishable key website (or system_generated).
     #[schema(example = "website")]
     action_source: String,
     /// Required for website events. An fbclid in it becomes the event's fbc.
@@ -231,7 +232,7 @@ pub(crate) struct ServerEvent {
     original_event_data: Option<()>,
     #[schema(value_type = Option<Object>)]
     attribution_data: Option<()>,
-    /// Required for business_messaging: whatsapp, messenger or instagram.
+    /// Required for business_messaging: whatsapp, messenger or instagram. Left out with a publishable key.
     messaging_channel: Option<String>,
     customer_segmentation: Option<String>,
     advanced_measurement_table: Option<String>,

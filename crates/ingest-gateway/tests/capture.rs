@@ -133,6 +133,51 @@ async fn a_lead_is_sealed_found_again_and_its_event_has_the_pixels_id() {
 }
 
 #[tokio::test]
+async fn a_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
+    let world = world(PurchaseSource::Recorded).await;
+    let mut body = lead(&world, "l-1");
+    body["lead"]["phone"] = json!("99999-9999");
+    body["lead"]["cpf"] = json!("529.982.247-26");
+    let answer = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let warnings = answer.json["warnings"].as_array().unwrap();
+    let mut named: Vec<&str> = warnings
+        .iter()
+        .map(|warning| warning["pointer"].as_str().unwrap())
+        .filter(|pointer| pointer.starts_with("/lead"))
+        .collect();
+    named.sort_unstable();
+    assert_eq!(named, ["/lead/cpf", "/lead/phone"]);
+    let id = answer.json["lead_id"].as_i64().unwrap();
+    let contact = world.store.lead_contact(DATASET_ID.parse().unwrap(), id).await;
+    assert!(contact.unwrap().unwrap().expose_secret().contains("99999-9999"));
+    let event = "events WHERE payload LIKE '%\"em\"%' AND payload NOT LIKE '%\"ph\"%'";
+    assert_eq!(count(&world, event).await, "1");
+    // It moves on as any other.
+    let url = world
+        .conversions_url()
+        .replace("meta/conversions", &format!("leads/{id}"));
+    let step = world.client.patch(url).bearer_auth(Key::Secret.as_str());
+    let stepped = World::answer(step.json(&json!({ "status": "scheduled" }))).await;
+    assert_eq!(stepped.status, 200, "{stepped:?}");
+}
+
+#[tokio::test]
+async fn a_servers_lead_that_is_sent_again_because_its_answer_was_lost_is_one() {
+    let world = world(PurchaseSource::Recorded).await;
+    let lead = |message: &str| json!({ "lead": { "email": "ana.souza@example.com", "message": message } });
+    let (first, other) = (lead("Quero agendar"), lead("Ainda quero agendar"));
+    for (body, status) in [(&first, 202), (&first, 409), (&other, 202)] {
+        let answer = post(&world, LEADS, Key::Secret, body).await;
+        assert_eq!(answer.status, status, "{body} {answer:?}");
+    }
+    assert_eq!(
+        (count(&world, "leads").await, count(&world, "events").await),
+        ("2".into(), "2".into())
+    );
+}
+
+#[tokio::test]
 async fn every_wrong_field_is_named_and_nothing_of_a_refusal_is_kept() {
     let world = world(PurchaseSource::Recorded).await;
     let mut wrong = lead(&world, "x");
@@ -325,6 +370,89 @@ async fn an_order_moves_on_never_back_and_is_one_event() {
     let row =
         "SELECT concat_ws(' ', status, event_number = (SELECT event_number FROM events)) FROM purchases";
     assert_eq!(world.database.value(row).await, "refunded t");
+}
+
+#[tokio::test]
+async fn an_order_is_recorded_also_when_nobody_can_be_found_by_it() {
+    let world = world(PurchaseSource::Recorded).await;
+    let answer = post(&world, LEADS, Key::Publishable, &lead(&world, "l-1")).await;
+    let of_lead = answer.json["lead_id"].as_i64().unwrap();
+    let record = async |more: Value| -> Answer {
+        let mut purchase = json!({ "value": 10 });
+        let named = more["purchase"].as_object().unwrap().clone();
+        purchase.as_object_mut().unwrap().extend(named);
+        let mut body = json!({ "purchase": purchase });
+        if more["event"].is_object() {
+            body["event"] = more["event"].clone();
+        }
+        post(&world, PURCHASES, Key::Secret, &body).await
+    };
+    let long_ago = json!({ "event_time": 1_600_000_000 });
+    for (order, forwarding, warned) in [
+        (json!({ "order_id": "known", "lead_id": of_lead }), "queued", ""),
+        (
+            json!({ "order_id": "unknown", "lead_id": 5 }),
+            "none",
+            "/purchase/lead_id /event/user_data",
+        ),
+        (
+            json!({ "order_id": "cpf", "cpf": "529.982.247-25" }),
+            "none",
+            "/event/user_data",
+        ),
+        (
+            json!({ "order_id": "paid" , "status": "pending" }),
+            "none",
+            "/event/user_data",
+        ),
+        (
+            json!({ "order_id": "known", "status": "refunded" }),
+            "none",
+            "/event/user_data",
+        ),
+    ] {
+        let answer = record(json!({ "purchase": order })).await;
+        assert_eq!(
+            (answer.status, &answer.json["forwarding"]),
+            (202, &json!(forwarding)),
+            "{order} {answer:?}"
+        );
+        let warnings = answer.json["warnings"].as_array().unwrap().iter();
+        let pointers: Vec<&str> = warnings
+            .map(|warning| warning["pointer"].as_str().unwrap())
+            .collect();
+        assert_eq!(pointers.join(" "), warned, "{order}");
+    }
+    // The click of the lead makes the event of an order that says nothing but its lead.
+    let sold = "events WHERE event_name = 'Purchase' AND payload LIKE '%IwAR0click%'";
+    assert_eq!(count(&world, sold).await, "1");
+    // What can be mended is refused, unless nothing depends on it.
+    let paid = json!({ "purchase": { "order_id": "old", "email": "b@example.com" }, "event": long_ago });
+    let refused = record(paid.clone()).await;
+    assert_eq!(
+        (refused.status, &refused.json["errors"][0]["pointer"]),
+        (422, &json!("/event/event_time"))
+    );
+    let mut cancelled = paid;
+    cancelled["purchase"]["status"] = json!("cancelled");
+    assert_eq!(record(cancelled).await.status, 202);
+    let rows = "SELECT string_agg(order_id || ' ' || status, ', ' ORDER BY order_id) FROM purchases";
+    assert_eq!(
+        world.database.value(rows).await,
+        "cpf approved, known refunded, old cancelled, paid pending, unknown approved"
+    );
+}
+
+#[tokio::test]
+async fn what_was_claimed_is_kept_no_longer_than_it_takes_to_become_an_event() {
+    let world = world(PurchaseSource::Recorded).await;
+    let claims = "purchases WHERE claimed_event IS NOT NULL";
+    for (status, kept) in [("pending", "1"), ("approved", "0")] {
+        let answer = post(&world, PURCHASES, Key::Secret, &order("o-1", status)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        assert_eq!(count(&world, claims).await, kept, "{status}");
+    }
+    assert_eq!(count(&world, "events").await, "1");
 }
 
 #[tokio::test]

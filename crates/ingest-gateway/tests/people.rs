@@ -237,6 +237,53 @@ async fn a_person_is_found_shown_and_forgotten_by_whatever_names_one() {
 }
 
 #[tokio::test]
+async fn a_claim_that_nobody_confirmed_is_forgotten_with_its_person() {
+    let world = start().await;
+    let claim = async |order: &str, email: &str| {
+        let url = world
+            .conversions_url()
+            .replace("meta/conversions", "purchases/record");
+        let body = json!({ "purchase": { "order_id": order, "value": 129.9, "currency": "BRL", "status": "pending" },
+            "event": { "action_source": "website", "event_source_url": "https://clinica.example/",
+                "user_data": { "em": email, "client_user_agent": "Mozilla/5.0" } } });
+        let request = world.client.post(url).bearer_auth(Key::Secret.as_str());
+        let answer = World::answer(request.json(&body)).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    };
+    claim("abandoned", "Ana.Souza@Example.com").await;
+    claim("of-bob", "bob@example.com").await;
+    let claims = "SELECT string_agg(order_id || ' ' || (claimed_event IS NOT NULL), ', ' ORDER BY order_id) FROM purchases";
+    assert_eq!(world.database.value(claims).await, "abandoned true, of-bob true");
+
+    let person = json!({ "email": "ana.souza@example.com" });
+    let found = find(&world, person.clone()).await;
+    assert_eq!(found.json["orders"], json!(["abandoned"]), "{found:?}");
+    let erased = ask(&world, "erase", person).await;
+    assert_eq!(erased.status, 200, "{erased:?}");
+    assert_eq!(world.database.value(claims).await, "abandoned false, of-bob true");
+}
+
+#[tokio::test]
+async fn an_event_hashed_by_metas_parameter_builder_is_forgotten_too() {
+    let world = start().await;
+    let event = |id: &str, email: String| {
+        json!({ "event_name": "Contact", "event_id": id, "event_time": world.now(),
+            "action_source": "system_generated", "user_data": { "em": email } })
+    };
+    let built = event("built", format!("{EMAIL_SHA256}.AQQAAQMC"));
+    // printf bob@example.com | sha256sum
+    let bob = "5ff860bf1190596c7188ab851db691f0f3169c453936e9e1eba2f9a47f7a0018";
+    for event in [built, event("of-bob", format!("{bob}.AQQAAQMC"))] {
+        assert_eq!(world.post(Key::Secret, &event).await.status, 202);
+    }
+    let stored = "SELECT string_agg(event_id || ' ' || (payload LIKE '%.AQQAAQMC%'), ', ' ORDER BY event_id) FROM events";
+    assert_eq!(world.database.value(stored).await, "built true, of-bob true");
+    let erased = ask(&world, "erase", json!({ "email": "ana.souza@example.com" })).await;
+    assert_eq!(erased.json["events"], 1, "{erased:?}");
+    assert_eq!(world.database.value(stored).await, "built false, of-bob true");
+}
+
+#[tokio::test]
 async fn a_person_who_is_not_named_rightly_is_not_looked_for_and_never_quoted() {
     let world = start().await;
     ana(&world).await;

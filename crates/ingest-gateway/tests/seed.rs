@@ -199,10 +199,104 @@ async fn a_sealing_key_can_be_changed_without_entering_the_tokens_again() {
         new.check_sealing_keys().await,
         Err(StoreError::SealingKey)
     ));
-    assert_eq!(changing.reseal_access_tokens().await.unwrap(), 1);
+    assert_eq!(changing.reseal().await.unwrap().access_tokens, 1);
     new.check_sealing_keys().await.unwrap();
     let token = new.access_token(dataset()).await.unwrap().unwrap();
     assert_eq!(token.expose_secret(), ACCESS_TOKEN);
+}
+
+/// The database's store with these sealing keys, the first of which seals.
+fn with_keys(database: &TestDatabase, keys: &[&str]) -> Store {
+    let config = DatabaseConfig {
+        sealing_keys: keys.iter().map(|key| (*key).into()).collect(),
+        sealing_key: "".into(),
+        pepper: "the same pepper whatever the keys".into(),
+        ..database.config()
+    };
+    Store::new(&config, "test").unwrap()
+}
+
+#[tokio::test]
+async fn no_lead_is_lost_with_the_old_sealing_key() {
+    let world = World::start().await;
+    let capture = |body: serde_json::Value| {
+        let url = world
+            .conversions_url()
+            .replace("meta/conversions", "leads/capture");
+        World::answer(
+            world
+                .client
+                .post(url)
+                .bearer_auth(Key::Secret.as_str())
+                .json(&body),
+        )
+    };
+    for name in ["Ana", "Bia", "Caio"] {
+        let answer = capture(serde_json::json!({ "lead": { "name": name, "email": "a@example.com" } })).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    // One was erased, and has no contact.
+    let erased = "UPDATE leads SET contact = '' WHERE lead_id = (SELECT max(lead_id) FROM leads)";
+    world.database.execute(erased).await;
+    let leads: Vec<i64> = world
+        .database
+        .query("SELECT lead_id FROM leads ORDER BY lead_id")
+        .await
+        .into_iter()
+        .map(|row| row[0].as_ref().unwrap().parse().unwrap())
+        .collect();
+    let updated = "SELECT string_agg(updated_at::text, ' ' ORDER BY lead_id) FROM leads";
+    let before = world.database.value(updated).await;
+
+    let old_key = world.database.config().sealing_key;
+    let changing = with_keys(&world.database, &[ANOTHER_SEALING_KEY, old_key.expose_secret()]);
+    // What the old key sealed is not taken for done by a store that lacks it.
+    let new = with_keys(&world.database, &[ANOTHER_SEALING_KEY]);
+    let left = new.reseal().await;
+    assert!(
+        matches!(
+            left,
+            Err(StoreError::Unopened {
+                tokens: 1,
+                accounts: 0,
+                leads: 2
+            })
+        ),
+        "{left:?}"
+    );
+    let resealed = changing.reseal().await.unwrap();
+    assert_eq!((resealed.access_tokens, resealed.leads), (1, 2));
+    assert_eq!(changing.reseal().await.unwrap().leads, 0, "all of it is done");
+
+    new.check_sealing_keys().await.unwrap();
+    let contact = new.lead_contact(dataset(), leads[1]).await.unwrap().unwrap();
+    assert!(contact.expose_secret().contains("Bia"));
+    assert!(new.lead_contact(dataset(), leads[2]).await.unwrap().is_none());
+    // Nothing happened to the leads: when they are forgotten is as before.
+    assert_eq!(world.database.value(updated).await, before);
+}
+
+#[tokio::test]
+async fn a_service_that_opens_the_tokens_and_none_of_the_leads_does_not_start() {
+    let world = World::start().await;
+    let url = world
+        .conversions_url()
+        .replace("meta/conversions", "leads/capture");
+    let body = serde_json::json!({ "lead": { "name": "Ana", "email": "a@example.com" } });
+    let capture = world
+        .client
+        .post(url)
+        .bearer_auth(Key::Secret.as_str())
+        .json(&body);
+    assert_eq!(World::answer(capture).await.status, 202);
+    let new = with_keys(&world.database, &[ANOTHER_SEALING_KEY]);
+    let said = TokenCheck { meta_name: None };
+    let token = "EAAnew".to_owned().into();
+    new.enter_token(dataset(), &token, &said, "ana").await.unwrap();
+    assert!(matches!(
+        new.check_sealing_keys().await,
+        Err(StoreError::SealingKeyOfLeads)
+    ));
 }
 
 #[tokio::test]

@@ -77,9 +77,87 @@ async fn a_key_with_a_list_of_its_own_sends_what_is_on_it() {
     })
     .await;
     let mut order = purchase("order-1", world.now());
-    order["action_source"] = json!("physical_store");
     assert_eq!(post(&order).await.status, 202);
+    order["action_source"] = json!("physical_store");
+    let refused = post(&order).await;
+    assert_eq!(
+        (refused.status, pointers(&refused.json)),
+        (403, vec!["/action_source"])
+    );
     assert_eq!(post(&lead("a", world.now())).await.status, 403);
+}
+
+#[tokio::test]
+async fn what_only_a_server_can_know_is_not_a_pages_to_say() {
+    let world = World::start().await;
+    // A dataset without a Page is refused for a message, and a lead of Meta's own that there is not too.
+    let mut message = lead("message", world.now());
+    message["event_name"] = json!("ViewContent");
+    message["action_source"] = json!("business_messaging");
+    message["messaging_channel"] = json!("whatsapp");
+    message["user_data"] = json!({ "ctwa_clid": "ARinvented", "page_id": "1" });
+    let refused = world.post(Key::Publishable, &message).await;
+    assert_eq!(
+        (refused.status, pointers(&refused.json)),
+        (403, vec!["/action_source"]),
+        "{refused:?}"
+    );
+    for path in ["leads/capture", "purchases/record"] {
+        let mut event = message.clone();
+        event["event_name"] = json!("Purchase");
+        let body = json!({
+            "lead": { "email": "ana@example.com" }, "event": event,
+            "purchase": { "order_id": "o-1", "value": 5, "currency": "BRL", "status": "pending" },
+        });
+        let mut body = body.as_object().unwrap().clone();
+        body.remove(if path.starts_with("leads") {
+            "purchase"
+        } else {
+            "lead"
+        });
+        if path.starts_with("leads") {
+            body["event"]["event_name"] = json!("Lead");
+            body["event"]["action_source"] = json!("phone_call");
+        }
+        let url = world.conversions_url().replace("meta/conversions", path);
+        let request = world.client.post(url).bearer_auth(Key::Publishable.as_str());
+        let refused = World::answer(request.json(&body)).await;
+        assert_eq!(
+            (refused.status, pointers(&refused.json)),
+            (403, vec!["/event/action_source"]),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.census().await.accepted, 0);
+
+    // On a page's own event what only a server knows is left out, and the event stays.
+    let mut event = lead("page", world.now());
+    event["messaging_channel"] = json!("whatsapp");
+    event["user_data"]["lead_id"] = json!("123456789012345");
+    event["user_data"]["page_id"] = json!("1");
+    let answer = world.post(Key::Publishable, &event).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let warned: Vec<&str> = answer.json["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["pointer"].as_str().unwrap())
+        .collect();
+    for pointer in ["/messaging_channel", "/user_data/lead_id", "/user_data/page_id"] {
+        assert!(warned.contains(&pointer), "{warned:?}");
+    }
+    let stored = "SELECT payload FROM events";
+    let payload = world.database.value(stored).await;
+    assert!(
+        !payload.contains("lead_id") && !payload.contains("whatsapp") && !payload.contains("page_id"),
+        "{payload}"
+    );
+    // A server knows.
+    message["event_id"] = json!("by-server");
+    event["event_id"] = json!("by-server");
+    for event in [&message, &event] {
+        assert_eq!(world.post(Key::Secret, event).await.status, 202);
+    }
 }
 
 #[tokio::test]

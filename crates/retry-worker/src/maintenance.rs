@@ -137,8 +137,9 @@ impl Leader<'_> {
         let keys = self.expire_idempotency_keys().await;
         let leads = self.forget_leads().await;
         let touchpoints = self.forget_touchpoints().await;
+        let claims = self.forget_claims().await;
         let closed = self.purge_transitions().await;
-        first_failure([expired, cleared, purged, keys, leads, touchpoints, closed])?;
+        first_failure([expired, cleared, purged, keys, leads, touchpoints, claims, closed])?;
         self.tidy_at = Instant::now() + self.tidy_every();
         Ok(())
     }
@@ -216,6 +217,18 @@ impl Leader<'_> {
             .await?;
         if forgotten > 0 {
             info!("deleted {forgotten} contacts with ads that are not kept any more");
+        }
+        Ok(())
+    }
+
+    async fn forget_claims(&self) -> Result<(), StoreError> {
+        let forget = |limit| self.store.forget_claims(self.config.keep_days, limit);
+        let forgotten = self
+            .rounds
+            .repeat(Step::forget_claims, self.step_events, forget)
+            .await?;
+        if forgotten > 0 {
+            info!("forgot what was claimed of {forgotten} orders that nobody confirmed");
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ labels! {
             purge_transitions,
             forget_leads,
             forget_touchpoints,
+            forget_claims,
         ]
     }
 }

@@ -182,6 +182,20 @@ impl Store {
             .map_err(|error| StoreError::Unreachable(error.into()))
     }
 
+    /// Whether the database tells its errors in English, by which a deadlock, a lock that was not had in time
+    /// and a server that shuts down are known. Elsewhere such an error is like any other: it is tried again
+    /// later instead of at once.
+    pub async fn speaks_english(&self) -> Result<bool, StoreError> {
+        #[derive(diesel::QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            language: String,
+        }
+        let query = diesel::sql_query("SELECT current_setting('lc_messages') AS language");
+        let row: Row = diesel_async::RunQueryDsl::get_result(query, &mut self.connection().await?).await?;
+        Ok(is_english(&row.language))
+    }
+
     /// Rows that were skipped because a newer program wrote them, since the start.
     pub fn unknown_words(&self) -> u64 {
         self.unknown_words.skipped()
@@ -311,9 +325,12 @@ impl Connector {
         let values: Vec<String> = settings
             .map(|(name, value)| format!("('{name}', '{value}')"))
             .collect();
+        // The language of errors, by which some are known that diesel has no kind for: a role sets it that
+        // may.
         let set = format!(
-            "SELECT set_config(s.name, v.value, false) FROM (VALUES {}) AS v (name, value) \
-             JOIN pg_catalog.pg_settings s ON s.name = v.name AND s.source <> 'client'",
+            "SELECT set_config(s.name, v.value, false) FROM (VALUES {}, ('lc_messages', 'C')) AS v (name, value) \
+             JOIN pg_catalog.pg_settings s ON s.name = v.name AND s.source <> 'client' \
+             WHERE s.name <> 'lc_messages' OR has_parameter_privilege('lc_messages', 'SET')",
             values.join(", ")
         );
         // tokio-postgres limits each TCP connect; the handshake after it needs a limit too.
@@ -333,6 +350,12 @@ impl Connector {
             .await
             .map_err(|_| ConnectionError::BadConnection("the server did not answer in time".into()))?
     }
+}
+
+/// Whether messages are untranslated in a locale of this name.
+fn is_english(locale: &str) -> bool {
+    let language = locale.split(['_', '.', '-', '@']).next().unwrap_or_default();
+    matches!(language, "C" | "POSIX" | "en" | "English")
 }
 
 fn bad_connection(error: tokio_postgres::Error) -> ConnectionError {
@@ -384,6 +407,48 @@ mod tests {
         for plans in [Plans::Kept, Plans::ForEachCall] {
             assert_eq!(shown(&config, plans, "search_path").await, "cell_1");
             assert_eq!(shown(&config, plans, "plan_cache_mode").await, "auto");
+        }
+    }
+
+    /// As a database whose cluster speaks another language; these names are in every installation.
+    #[tokio::test]
+    async fn errors_are_told_in_english_where_the_role_may_ask_for_that() {
+        let database = TestDatabase::create_empty().await;
+        let (name, url) = (database.name(), database.url());
+        let role = format!("plain_{name}");
+        let foreign = format!(
+            "ALTER DATABASE \"{name}\" SET lc_messages = 'POSIX';
+             CREATE ROLE \"{role}\" LOGIN PASSWORD 'plain'"
+        );
+        // By its name: diesel's `execute` is in scope.
+        TestDatabase::execute(&database, &foreign).await;
+        let config = DatabaseConfig::new(url.into(), "".into());
+        assert_eq!(shown(&config, Plans::Kept, "lc_messages").await, "C");
+        // One that may not is let in all the same, and has what the owner set for it.
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let (_, place) = rest.split_once('@').unwrap();
+        let plain = DatabaseConfig::new(format!("{scheme}://{role}:plain@{place}").into(), "".into());
+        assert_eq!(shown(&plain, Plans::Kept, "lc_messages").await, "POSIX");
+        let grant = format!("GRANT SET ON PARAMETER lc_messages TO \"{role}\"");
+        TestDatabase::execute(&database, &grant).await;
+        assert_eq!(shown(&plain, Plans::ForEachCall, "lc_messages").await, "C");
+        let gone = format!("REVOKE SET ON PARAMETER lc_messages FROM \"{role}\"; DROP ROLE \"{role}\"");
+        TestDatabase::execute(&database, &gone).await;
+    }
+
+    #[test]
+    fn only_messages_in_english_are_known() {
+        for locale in [
+            "C",
+            "C.UTF-8",
+            "POSIX",
+            "en_US.UTF-8",
+            "English_United States.1252",
+        ] {
+            assert!(is_english(locale), "{locale}");
+        }
+        for locale in ["pt_BR.UTF-8", "Portuguese_Brazil.1252", "ca_ES", "es_ES", ""] {
+            assert!(!is_english(locale), "{locale}");
         }
     }
 

@@ -296,7 +296,7 @@ impl Store {
     }
 
     /// Whether our sealing keys are those of this database: an error if there are access tokens and none of
-    /// them opens.
+    /// them opens, and the same of the leads that are looked at.
     pub async fn check_sealing_keys(&self) -> Result<(), StoreError> {
         let tokens: Vec<(i64, Vec<u8>)> = datasets::table
             .select((datasets::dataset_id, datasets::access_token_sealed))
@@ -307,23 +307,24 @@ impl Store {
             dataset.is_some_and(|dataset| self.sealer.open(sealed, &token_of(dataset)).is_some())
         };
         match tokens.is_empty() || tokens.iter().any(opens) {
-            true => Ok(()),
+            true => self.check_keys_of_leads().await,
             false => Err(StoreError::SealingKey),
         }
     }
 
-    /// Seals every access token with the first sealing key, so that the others can be forgotten, and the
-    /// secrets of payment accounts with it; returns how many it opened.
-    pub async fn reseal_access_tokens(&self) -> Result<usize, StoreError> {
+    /// Seals every access token with the first sealing key; returns how many it sealed, and how many open
+    /// with no key.
+    pub(crate) async fn reseal_access_tokens(&self) -> Result<(usize, usize), StoreError> {
         let mut connection = self.connection().await?;
         let tokens: Vec<(i64, Vec<u8>)> = datasets::table
             .select((datasets::dataset_id, datasets::access_token_sealed))
             .load(&mut connection)
             .await?;
-        let mut resealed = 0;
+        let (mut resealed, mut unopened) = (0, 0);
         for (id, sealed) in tokens {
             let dataset = DatasetId::try_from(id).map_err(|_| StoreError::Invalid { what: "dataset_id" })?;
             let Some(token) = self.sealer.open(&sealed, &token_of(dataset)) else {
+                unopened += 1;
                 continue;
             };
             let anew = self.sealer.seal(token.expose_secret(), &token_of(dataset));
@@ -336,7 +337,7 @@ impl Store {
                 .execute(&mut connection)
                 .await?;
         }
-        Ok(resealed + self.reseal_payment_accounts().await?)
+        Ok((resealed, unopened))
     }
 
     /// The token with which Meta lets us send to this dataset; `None` if we do not know the dataset.

@@ -30,6 +30,26 @@ pub enum StoreError {
          sealed them (database.sealing_keys), or enter the tokens again with `ingest-gateway reseed`"
     )]
     SealingKey,
+    #[error(
+        "the configured sealing keys open none of the leads that were looked at; put the key that sealed them back, \
+         behind the first (database.sealing_keys)"
+    )]
+    SealingKeyOfLeads,
+    /// The rest was sealed with the first key.
+    #[error(
+        "{tokens} access tokens, the secrets of {accounts} payment accounts and the contacts of {leads} leads open \
+         with none of the configured sealing keys and stay as they are: keep the key that sealed them"
+    )]
+    Unopened {
+        tokens: usize,
+        accounts: usize,
+        leads: usize,
+    },
+    #[error(
+        "leads that another sealing key sealed come in all the while: give every service the same first key and restart \
+         it, and do this again before the old key goes"
+    )]
+    SealedMeanwhile,
     /// A key means one thing for ever: events would go where nobody expects them.
     #[error("the API key {label:?} is already known for something else: {known_for}")]
     KeyTaken { label: String, known_for: String },

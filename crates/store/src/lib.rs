@@ -47,6 +47,7 @@ mod purchases;
 mod recall;
 mod reconciliation;
 mod replica;
+mod resealing;
 mod revenue;
 mod revenue_forecasts;
 mod schema;
@@ -107,6 +108,7 @@ pub use reconciliation::{
     SliceSums,
 };
 pub use replica::LogPosition;
+pub use resealing::Resealed;
 pub use revenue::{
     CampaignAge, CampaignRevenue, CampaignWeek, ChannelRevenue, CohortAge, FindingTotal, Funnel,
     MonthRevenue, PurchasePlace, RecentFinding, ReconciledAccount, RevenueDay, RevenueFilter, RevenuePart,

@@ -92,6 +92,10 @@ impl Store {
     /// Drops the partitions of days before the given number of days ago; returns how many. Each in a
     /// transaction of its own, because each locks its table against everybody. One that cannot be locked at
     /// once stays until the next time.
+    ///
+    /// # Errors
+    /// The first that a partition brought, after the others were dropped: one that cannot be dropped keeps no
+    /// other.
     pub async fn drop_old_partitions(&self, keep_days: i32) -> Result<usize, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
@@ -105,7 +109,7 @@ impl Store {
             .prepared()
             .load(connection)
             .await?;
-        let mut dropped = 0;
+        let (mut dropped, mut failure) = (0, None);
         for Row { name } in old {
             let dropping = connection.transaction(async |connection| {
                 connection
@@ -119,10 +123,13 @@ impl Store {
                 Ok(()) => dropped += 1,
                 // diesel has no kind for 55P03.
                 Err(DieselError::DatabaseError(_, info)) if info.message().contains("lock timeout") => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => match StoreError::from(error) {
+                    lost @ StoreError::Unreachable(_) => return Err(lost),
+                    error => failure = failure.or(Some(error)),
+                },
             }
         }
-        Ok(dropped)
+        failure.map_or(Ok(dropped), Err)
     }
 
     /// For how many days after today events can be accepted. Negative: not even today.

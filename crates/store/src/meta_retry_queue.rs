@@ -60,6 +60,8 @@ pub(crate) struct RetryRow<'r> {
     pub(crate) retries: i16,
     pub(crate) delay: Option<Duration>,
     pub(crate) reason: Option<DeadLetterReason>,
+    /// The last attempt was a request of this event alone, on which Meta failed.
+    pub(crate) failed_alone: bool,
 }
 
 /// What was said of the last attempt.
@@ -131,6 +133,7 @@ pub(crate) async fn insert(
         .bind::<Array<SmallInt>, _>(column(&rows, |row| row.retries))
         .bind::<Array<Nullable<BigInt>>, _>(column(&rows, |row| row.delay.map(milliseconds)))
         .bind::<Array<Nullable<Text>>, _>(column(&rows, |row| row.reason.map(DeadLetterReason::as_str)))
+        .bind::<Array<Bool>, _>(column(&rows, |row| row.failed_alone))
         .prepared()
         .execute(&mut connection)
         .await?;
@@ -283,8 +286,9 @@ impl Store {
             .await
     }
 
-    /// After outages that ended: what waits, or ran out of retries since `window` before the breaker opened,
-    /// is due again within `spread`, with all its retries. At most `limit` of each dataset; returns how many.
+    /// After outages that ended: what waits, or ran out of retries since `window` before the breaker
+    /// opened, is due again within `spread`, with all its retries unless it failed alone. At most `limit`
+    /// of each dataset; returns how many.
     ///
     /// The row of the breaker remembers that this is still to be done, so it happens whoever closed it, and
     /// also if that process died right after.
@@ -436,6 +440,7 @@ impl Store {
                         retries: run.retries,
                         delay: None,
                         reason: Some(reason),
+                        failed_alone: false,
                     });
                 }
                 let given_up = outcomes.len();

@@ -227,19 +227,24 @@ impl Store {
         Ok(changed.iter().any(|row| row.was_blocked != reason.is_some()))
     }
 
-    /// Seals the secrets of every account with the first sealing key; returns how many accounts it opened.
-    pub(crate) async fn reseal_payment_accounts(&self) -> Result<usize, StoreError> {
+    /// Seals the secrets of every account with the first sealing key; returns how many accounts it opened,
+    /// and how many no key opens.
+    pub(crate) async fn reseal_payment_accounts(&self) -> Result<(usize, usize), StoreError> {
         let rows: Vec<Row> = sql_query(format!("SELECT {COLUMNS} FROM payment_accounts"))
             .load(&mut self.connection().await?)
             .await?;
-        let mut resealed = 0;
+        let (mut resealed, mut unopened) = (0, 0);
         for row in rows {
-            if let Ok(account) = self.account(row) {
-                self.put_payment_account(&account).await?;
-                resealed += 1;
+            match self.account(row) {
+                Ok(account) => {
+                    self.put_payment_account(&account).await?;
+                    resealed += 1;
+                }
+                Err(StoreError::Sealed { .. }) => unopened += 1,
+                Err(error) => return Err(error),
             }
         }
-        Ok(resealed)
+        Ok((resealed, unopened))
     }
 
     fn account(&self, row: Row) -> Result<PaymentAccount, StoreError> {

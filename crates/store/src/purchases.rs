@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::NaiveDate;
-use diesel::sql_types::{self, Array, BigInt, Bool, Date, Nullable, Text};
+use diesel::sql_types::{self, Array, BigInt, Bool, Date, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::purchase::PurchaseStatus;
 use uuid::Uuid;
 
+use crate::connection::Store;
 use crate::error::StoreError;
 use crate::leads::MatchMethod;
 use crate::statement::Prepare;
@@ -42,6 +43,20 @@ pub struct PurchaseChange {
     pub changed: bool,
     /// The visitor refused, now or when the order was recorded before.
     pub ads_refused: bool,
+}
+
+impl Store {
+    /// Takes from orders what was claimed more than so many days ago, of at most `limit`; returns of how
+    /// many.
+    pub async fn forget_claims(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_claims.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
+    }
 }
 
 type Order<'p> = (i64, &'p str);

@@ -89,6 +89,7 @@ diesel::table! {
         status -> Text,
         reason -> Nullable<Text>,
         failed_at -> Timestamptz,
+        failed_alone -> Bool,
     }
 }
 

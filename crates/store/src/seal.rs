@@ -45,10 +45,19 @@ impl Sealer {
         [nonce.as_slice(), &ciphertext].concat()
     }
 
+    /// Whether the key that seals sealed this: it opens without the others.
+    pub(crate) fn is_of_first_key(&self, sealed: &[u8], bound_to: &str) -> bool {
+        Sealer::open_with(&self.0[..1], sealed, bound_to).is_some()
+    }
+
     /// The secret, or `None` if it was sealed under none of our keys, for something else, or was changed.
     pub(crate) fn open(&self, sealed: &[u8], bound_to: &str) -> Option<SecretString> {
+        Sealer::open_with(&self.0, sealed, bound_to)
+    }
+
+    fn open_with(keys: &[Aes256Gcm], sealed: &[u8], bound_to: &str) -> Option<SecretString> {
         let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        let secret = self.0.iter().find_map(|cipher| {
+        let secret = keys.iter().find_map(|cipher| {
             let payload = Payload {
                 msg: ciphertext,
                 aad: bound_to.as_bytes(),
@@ -83,6 +92,8 @@ mod tests {
         );
         let new = rotating.seal("EAAB-token", "dataset 1");
         assert!(sealer(2).open(&new, "dataset 1").is_some());
+        assert!(rotating.is_of_first_key(&new, "dataset 1"));
+        assert!(!rotating.is_of_first_key(&old, "dataset 1"));
         assert!(sealer(1).open(&new, "dataset 1").is_none());
         assert!(Sealer::new(&[]).is_err());
     }

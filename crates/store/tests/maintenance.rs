@@ -70,6 +70,25 @@ async fn a_partition_that_is_in_use_stays_until_the_next_time_and_keeps_no_other
 }
 
 #[tokio::test]
+async fn a_partition_that_cannot_be_dropped_is_told_of_and_keeps_no_other() {
+    let queue = Queue::empty().await;
+    queue.pass("91 days").await;
+    queue.store.create_partitions_ahead(1).await.unwrap();
+    let old = queue.count(&older_than(90)).await;
+    assert!(old > 3, "{old}");
+    let oldest = format!(
+        "SELECT min(relname) FROM {} AND relname LIKE 'events%'",
+        older_than(90)
+    );
+    let oldest = queue.database.value(&oldest).await;
+    let kept = format!("CREATE VIEW somebodys_report AS SELECT event_name FROM {oldest}");
+    queue.database.execute(&kept).await;
+    let failed = queue.store.drop_old_partitions(90).await;
+    assert!(failed.is_err(), "{failed:?}");
+    assert_eq!(queue.count(&older_than(90)).await, 1);
+}
+
+#[tokio::test]
 async fn dead_letters_go_with_the_days_of_their_events() {
     let queue = Queue::with_events(&[(1, "", 3)]).await;
     let batch = queue.claim(1, "", 3).await.unwrap();

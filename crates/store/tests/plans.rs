@@ -151,9 +151,10 @@ fn hot(count: i64) -> Vec<Hot> {
         hot!(
             ForEachCall,
             "insert_retries",
-            "bigint, text, text, integer, integer, bigint[], date[], text[], text[], timestamptz[], smallint[], bigint[], text[]",
-            "1, '', '', NULL, NULL, {numbers}, {days}, {texts}, {texts}, {}, {small}, {seconds}, {no_texts}",
-            of("now()", "timestamptz", count)
+            "bigint, text, text, integer, integer, bigint[], date[], text[], text[], timestamptz[], smallint[], bigint[], text[], boolean[]",
+            "1, '', '', NULL, NULL, {numbers}, {days}, {texts}, {texts}, {}, {small}, {seconds}, {no_texts}, {}",
+            of("now()", "timestamptz", count),
+            of("false", "boolean", count)
         ),
         hot!(
             ForEachCall,

@@ -55,6 +55,27 @@ async fn three_poisoned_events_of_a_thousand_cost_nobody_else_anything() {
     assert_eq!(world.database.value(attempts).await, expected);
 }
 
+#[tokio::test]
+async fn a_message_for_which_the_dataset_has_no_page_costs_nobody_else_anything() {
+    let mut world = World::start().await;
+    let no_page = FaultKind::RefuseEvent {
+        event_id_contains: "message".into(),
+        code: 100,
+        subcode: Some(2_804_131),
+    };
+    world.sandbox.fail_with(Fault::new(no_page)).unwrap();
+    let mut all = ids("good", 30);
+    all.insert(11, "message".to_owned());
+    accept_ids(&world, &all).await;
+    world.start_forwarder();
+    let census = world.settle().await;
+    assert_eq!((census.delivered, census.dead), (30, 1));
+    assert_eq!(breaker(&world).await, "closed ");
+    let letter =
+        "SELECT event_id || ' ' || reason || ' ' || (last_error LIKE '%has no Page%') FROM meta_retry_queue";
+    assert_eq!(world.database.value(letter).await, "message refused true");
+}
+
 /// A rule of Meta's that every event breaks.
 fn refuses_everything() -> Fault {
     error(400, 100, Some(2_804_016), None)

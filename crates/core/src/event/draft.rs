@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Event, Intake};
-use crate::finding::Finding;
+use super::{Event, Intake, fields};
+use crate::finding::{At, Finding, Findings};
 use crate::json::{Json, Object};
 use crate::lead_value::Worth;
 
@@ -54,6 +54,34 @@ impl<'a> Draft<'a> {
         if self.get(name).is_none() {
             self.set(name, value);
         }
+    }
+
+    /// An id where the client names none that can be used, of what the client says beside id and time.
+    /// Returns what is to be said of that.
+    pub(crate) fn default_id(&mut self, make: impl FnOnce(Object<'a>) -> String) -> Vec<Finding> {
+        let event = Json::Object(std::mem::take(&mut self.fields));
+        let unusable = fields::unusable_id(&event);
+        if let Json::Object(fields) = event {
+            self.fields = fields;
+        }
+        let mut findings = Findings::default();
+        let Some(why) = unusable else {
+            return findings.warnings;
+        };
+        let said = self
+            .fields
+            .iter()
+            .filter(|(name, _)| name != "event_id" && name != "event_time");
+        let id = make(said.cloned().collect());
+        self.set("event_id", Json::String(Cow::Owned(id)));
+        if let Some(why) = why {
+            let (root, why) = (
+                At::Event,
+                format!("{why}; the event got an id made of its content"),
+            );
+            findings.left_out(root.field("event").field("event_id"), why);
+        }
+        findings.warnings
     }
 
     /// Whatever the client says. Tells whether it said something else.

@@ -4,7 +4,7 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Datelike, Utc};
 use rastro_core::consent;
-use rastro_core::event::{Event, Intake};
+use rastro_core::event::{ActionSource, Event, Intake};
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::Json;
 use rastro_core::lead_value::Worth;
@@ -83,8 +83,6 @@ pub(super) struct Capture<'r> {
     pub(super) envelope: &'r Envelope<'r>,
     test_event_code: &'r str,
     pub(super) request_id: Uuid,
-    /// The request's id as text, which an event without one gets.
-    pub(super) own_id: &'r str,
 }
 
 /// What is to be stored, and how it is answered.
@@ -169,7 +167,6 @@ async fn take_in<S: Subject>(
         },
     };
     let visitor = RequestVisitor::of(request, key.caller.kind, &app.trusted_proxies);
-    let own_id = request_id.to_string();
     let for_tests = test_event_code(key, now);
     let capture = Capture {
         app,
@@ -185,7 +182,6 @@ async fn take_in<S: Subject>(
         envelope: &body.envelope,
         test_event_code: body.test_event_code.as_deref().unwrap_or(for_tests),
         request_id,
-        own_id: &own_id,
     };
     match S::take_in(&capture, body.subject, body.event).await {
         Ok(ready) => {
@@ -217,10 +213,12 @@ pub(super) fn test_event_code(key: &KnownKey, now: DateTime<Utc>) -> &str {
 impl Capture<'_> {
     /// Whether the key may send the event that this becomes.
     pub(super) fn may_send(&self, event_name: &str) -> Result<(), Refused> {
-        self.key.may_send(event_name).map_err(|mut error| {
-            error.pointer.insert_str(0, "/event");
-            Refused::NotForThisKey(vec![error])
-        })
+        self.key.may_send(event_name).map_err(of_the_event)
+    }
+
+    /// Whether the key may tell of something that happened there.
+    pub(super) fn may_be_from(&self, source: ActionSource) -> Result<(), Refused> {
+        self.key.may_be_from(source).map_err(of_the_event)
     }
 
     pub(super) fn new_event(&self, event: &Event<'_>) -> NewEvent {
@@ -354,6 +352,11 @@ impl Capture<'_> {
         let logged = self.app.group_commit.store(Vec::new(), vec![refusal]).await;
         logged.map(drop).map_err(not_stored)
     }
+}
+
+fn of_the_event(mut error: Finding) -> Refused {
+    error.pointer.insert_str(0, "/event");
+    Refused::NotForThisKey(vec![error])
 }
 
 fn not_stored(reason: NotStored) -> Problem {

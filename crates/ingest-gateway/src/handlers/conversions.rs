@@ -236,6 +236,8 @@ impl<'r> Reader<'r> {
     pub(super) fn read(&self, event: Json<'r>) -> Reading<'r> {
         let (event, warnings) = Event::read(event, &self.intake).map_err(Refused::Invalid)?;
         self.key.may_send(&event.name).map_err(Refused::NotForThisKey)?;
+        let source = self.key.may_be_from(event.action_source);
+        source.map_err(Refused::NotForThisKey)?;
         Ok((event, warnings))
     }
 

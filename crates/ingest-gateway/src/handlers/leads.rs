@@ -12,7 +12,10 @@ use crate::app::App;
 use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
 
-/// Takes a lead in: stores it with its contact data sealed, and its event, in one commit.
+/// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
+/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An
+/// e-mail, a phone or a CPF that cannot be read is left out with a warning where another e-mail or phone is
+/// good.
 #[utoipa::path(
     post,
     path = "/api/leads/capture",
@@ -27,8 +30,8 @@ use crate::wire::capture::LeadReceipt;
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
-        (status = 409, description = "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can.", body = LeadReceipt<'static>),
+        (status = 409, description = "The lead's event was received before (of one without an event_id: the same content on the same day, UTC), or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -52,10 +55,9 @@ impl Subject for Leads {
             return Err(Refused::Invalid(findings.errors));
         };
         lead.predicted = capture.predicted_value();
-        let (event, warnings) = lead
-            .event(event, capture.own_id, &capture.intake)
-            .map_err(Refused::Invalid)?;
+        let (event, warnings) = lead.event(event, &capture.intake).map_err(Refused::Invalid)?;
         capture.may_send(&event.name)?;
+        capture.may_be_from(event.action_source)?;
         let mut all_warnings = findings.warnings;
         all_warnings.extend(warnings);
 

@@ -8,6 +8,7 @@ use rastro_core::event::Intake;
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, Object};
 use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
+use rastro_core::user_data::UserData;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{
     Acceptance, ApiKeyKind, KnownLead, LastClicks, NewPurchase, NewRequest, PersonLookups, Record, Stored,
@@ -20,8 +21,10 @@ use crate::browser::Consent;
 use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
 
-/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id.
-/// Recorded again with a later status it moves on, never back, and never becomes a second event.
+/// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event
+/// id. Recorded again with a later status it moves on, never back, and never becomes a second event. One
+/// that says nobody whom Meta could find, or that is refunded or cancelled, is stored without an event,
+/// with a warning.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",
@@ -36,7 +39,7 @@ use crate::wire::capture::PurchaseReceipt;
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The order is stored, or moved on.", body = PurchaseReceipt<'static>),
+        (status = 202, description = "The order is stored, or moved on. One that says nobody whom Meta could find becomes no event, with a warning.", body = PurchaseReceipt<'static>),
         (status = 409, description = "The order was recorded before with this status or a later one, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
@@ -64,13 +67,19 @@ impl Subject for Purchases {
         let status = status(capture, &purchase)?;
 
         let mut intake = capture.intake;
-        let read = |intake: &Intake<'r>, remembered: &[(Cow<'r, str>, Json<'r>)]| {
-            purchase
-                .event(event.clone(), remembered, intake)
-                .map_err(Refused::Invalid)
+        let read = |intake: &Intake<'r>, remembered: &[(Cow<'r, str>, Json<'r>)]| match purchase.event(
+            event.clone(),
+            remembered,
+            intake,
+        ) {
+            Err(errors) if !may_lack_event(status, &errors) => Err(Refused::Invalid(errors)),
+            event => Ok(event),
         };
         let mut read_event = read(&intake, &[])?;
-        let lookups = capture.lookups(&purchase.keys, &read_event.0.user_data);
+        let lookups = match &read_event {
+            Ok((event, _)) => capture.lookups(&purchase.keys, &event.user_data),
+            Err(_) => capture.lookups(&purchase.keys, &UserData::default()),
+        };
         let dataset_id = capture.key.caller.dataset_id;
         let lead = capture
             .app
@@ -95,18 +104,26 @@ impl Subject for Purchases {
                 detail: "was left out: there is no such lead".into(),
             });
         }
-        let (event, more) = read_event;
-        warnings.extend(more);
         let touchpoints = capture.touchpoints(&lookups, &mut warnings);
-        let mut new_event = capture.new_event(&event);
-        new_event.withheld = intake.consent_refused;
-        Capture::add_clicks(&mut new_event, &touchpoints);
-        if let Some(clicks) = &clicks {
-            clicks.complete(&mut new_event.facts.page);
-        }
+        let new_event = match read_event {
+            Ok((event, more)) => {
+                capture.may_be_from(event.action_source)?;
+                warnings.extend(more);
+                let mut new_event = capture.new_event(&event);
+                new_event.withheld = intake.consent_refused;
+                Capture::add_clicks(&mut new_event, &touchpoints);
+                if let Some(clicks) = &clicks {
+                    clicks.complete(&mut new_event.facts.page);
+                }
+                Some(new_event)
+            }
+            Err(errors) => {
+                warnings.extend(errors.into_iter().map(why_no_event));
+                None
+            }
+        };
 
-        let becomes_event = status == PurchaseStatus::Approved;
-        let is_claim = status == PurchaseStatus::Pending && !new_event.withheld;
+        let is_claim = status == PurchaseStatus::Pending && !intake.consent_refused;
         let row = NewPurchase {
             dataset_id: dataset_id.as_i64(),
             order_id: purchase.order_id.clone().into_owned(),
@@ -115,13 +132,20 @@ impl Subject for Purchases {
             currency: purchase.currency.as_str().to_owned(),
             details: purchase.details.clone(),
             lead: lead.as_ref().map(|lead| (lead.lead_id, lead.method)),
-            claimed_event: is_claim.then(|| new_event.payload.clone()),
+            claimed_event: new_event
+                .as_ref()
+                .filter(|_| is_claim)
+                .map(|event| event.payload.clone()),
             consent: capture.consent_record(),
-            ads_refused: new_event.withheld,
+            ads_refused: intake.consent_refused,
             key_id: Some(capture.key.caller.key_id),
             request_id: capture.request_id,
         };
-        let (event_id, request_id) = (new_event.id.clone(), capture.request_id);
+        let event_id = match &new_event {
+            Some(event) => event.id.clone(),
+            None => purchase.order_id.clone().into_owned(),
+        };
+        let request_id = capture.request_id;
         let answer = move |stored: &Stored| {
             let Stored::Now {
                 acceptances,
@@ -149,17 +173,41 @@ impl Subject for Purchases {
         };
         Ok(Ready {
             request: NewRequest {
-                events: if becomes_event {
-                    vec![new_event]
-                } else {
-                    Vec::new()
-                },
+                events: new_event
+                    .into_iter()
+                    .filter(|_| status == PurchaseStatus::Approved)
+                    .collect(),
                 record: Some(Record::Purchase(Box::new(row))),
                 touchpoints,
                 ..NewRequest::default()
             },
             answer: Box::new(answer),
         })
+    }
+}
+
+/// Whether the order is stored all the same when these are the errors of its event. What is refunded or
+/// cancelled becomes none; nor does what says nobody whom Meta could find, and nobody can mend that
+/// afterwards.
+fn may_lack_event(status: PurchaseStatus, errors: &[Finding]) -> bool {
+    const WHO: &str = "/event/user_data";
+    match status {
+        PurchaseStatus::Refunded | PurchaseStatus::Cancelled => true,
+        PurchaseStatus::Pending | PurchaseStatus::Approved => {
+            errors.iter().any(|error| error.pointer == WHO)
+                && errors.iter().all(|error| error.pointer.starts_with(WHO))
+        }
+    }
+}
+
+fn why_no_event(error: Finding) -> Finding {
+    Finding {
+        detail: format!(
+            "{}; the order is stored, and no event is made of it",
+            error.detail
+        )
+        .into(),
+        ..error
     }
 }
 

@@ -88,7 +88,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 31] = [
+pub const ROUTES: [Route; 32] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),

@@ -4,5 +4,6 @@
 
 mod maintenance;
 mod outages;
+mod poison;
 mod retries;
 mod support;

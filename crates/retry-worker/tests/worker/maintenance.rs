@@ -320,6 +320,17 @@ async fn people_of_long_ago_are_forgotten_in_steps_and_their_orders_kept() {
              VALUES (1, 'o-1', 'approved', 1, 'BRL', '{}', 2, 'lead_id', false, gen_random_uuid(), now(), now())",
         )
         .await;
+    // Claims that nobody confirmed, on both sides of the limit.
+    for days_ago in [91, 89] {
+        database
+            .execute(&format!(
+                "INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, claimed_event,
+                     ads_refused, request_id, created_at, updated_at)
+                 VALUES (1, 'claim-{days_ago}', 'pending', 1, 'BRL', '{{}}', '{{}}', false, gen_random_uuid(),
+                     now() - interval '{days_ago} days', now())"
+            ))
+            .await;
+    }
     for days_ago in [-1, 1] {
         database
             .execute(&format!(
@@ -335,6 +346,8 @@ async fn people_of_long_ago_are_forgotten_in_steps_and_their_orders_kept() {
     let contacts =
         "SELECT string_agg(encode(visitor_hmac, 'hex'), ' ' ORDER BY visitor_hmac) FROM touchpoints";
     wait_for(&database, "old contacts are forgotten", contacts, "07 08").await;
+    let claims = "SELECT string_agg(order_id, ' ') FROM purchases WHERE status = 'pending' AND claimed_event IS NOT NULL";
+    wait_for(&database, "old claims are forgotten", claims, "claim-89").await;
     wait_for(
         &database,
         "old answers are forgotten",
@@ -352,6 +365,6 @@ async fn people_of_long_ago_are_forgotten_in_steps_and_their_orders_kept() {
         metric(&worker, "runs_total", "forget_leads").await >= 2.0,
         "two at a time"
     );
-    let order = "SELECT lead_id || ' ' || status FROM purchases";
+    let order = "SELECT lead_id || ' ' || status FROM purchases WHERE status = 'approved'";
     assert_eq!(database.value(order).await, "2 approved");
 }

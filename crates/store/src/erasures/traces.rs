@@ -122,7 +122,7 @@ impl Store {
             emails: given.email.iter().cloned().collect(),
             phones: given.phone.iter().cloned().collect(),
             cpfs: given.cpf.iter().cloned().collect(),
-            patterns: sought.hashes.iter().map(|hash| like(hash)).collect(),
+            patterns: sought.hashes.iter().flat_map(|hash| like(hash)).collect(),
             ..Traces::default()
         };
         let leads = leads_of(connection, dataset, sought).await?;
@@ -132,7 +132,7 @@ impl Store {
             .and_then(|settings| settings.defaults.country);
         for lead in leads {
             let hashes = self.hashes_of(dataset, &lead, country, sought.lead_id);
-            traces.patterns.extend(hashes.iter().map(|hash| like(hash)));
+            traces.patterns.extend(hashes.iter().flat_map(|hash| like(hash)));
             traces
                 .event_ids
                 .extend(LeadStatus::ALL.map(|status| self.step_event_id(dataset, lead.lead_id, status)));
@@ -146,7 +146,7 @@ impl Store {
             let browser = [lead.fbp, lead.fbc, lead.external_id].into_iter().flatten();
             traces
                 .patterns
-                .extend(browser.filter(|id| id.len() >= 8).map(|id| like(&id)));
+                .extend(browser.filter(|id| id.len() >= 8).flat_map(|id| like(&id)));
             traces.events.push(lead.lead_id);
             traces.leads.push(lead.lead_id);
         }
@@ -169,11 +169,12 @@ impl Store {
         traces.payments = paid;
         let orders: Vec<OrderRow> = sql_query(
             "SELECT order_id, event_number FROM purchases
-         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3)) ORDER BY order_id",
+         WHERE dataset_id = $1 AND (lead_id = ANY($2) OR order_id = ANY($3) OR claimed_event LIKE ANY($4)) ORDER BY order_id",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Array<BigInt>, _>(&traces.leads)
         .bind::<Array<Text>, _>(&orders)
+        .bind::<Array<Text>, _>(&traces.patterns)
         .load(&mut connection)
         .await?;
         for order in orders {
@@ -196,6 +197,13 @@ impl Store {
         let contact = self
             .sealer
             .open(&lead.contact, &contact_of(dataset, &lead.event_id));
+        if contact.is_none() && !lead.contact.is_empty() {
+            tracing::error!(
+                dataset_id = %dataset,
+                "the contact of lead {} opens with no configured sealing key: events that hold its hashes alone are not \
+                 found, and not erased", lead.lead_id
+            );
+        }
         let contact = contact.unwrap_or_default();
         let form: Value = serde_json::from_str(contact.expose_secret()).unwrap_or_default();
         let reading = Reading {
@@ -222,8 +230,9 @@ impl Store {
     }
 }
 
-/// A pattern for texts that hold this one as it is.
-fn like(text: &str) -> String {
+/// Patterns for texts that hold this one as it is, or with a suffix of Meta's parameter builder behind it
+/// (`<hash>.AQQAAQMC`), which is stored and sent as a part of the value.
+fn like(text: &str) -> [String; 2] {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%\"{escaped}\"%")
+    [format!("%\"{escaped}\"%"), format!("%\"{escaped}.%")]
 }

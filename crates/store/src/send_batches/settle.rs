@@ -6,7 +6,7 @@ use super::{Batch, Fate, QueuedEvent, delete};
 use crate::error::StoreError;
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::meta_retry_queue::{self, DeadLetterReason, LastError, RetryRow};
-use crate::send_attempts::{self, AttemptRecord};
+use crate::send_attempts::{self, AttemptOutcome, AttemptRecord};
 
 pub(super) async fn settle(
     connection: &mut AsyncPgConnection,
@@ -24,13 +24,18 @@ pub(super) async fn settle(
         send_attempts::insert(connection, batch, &sent, attempt).await?;
     }
     let error = attempt.map(LastError::of).unwrap_or_default();
+    let failed_alone = of(None).count() == 1
+        && attempt.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Unavailable);
     let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
     meta_retry_queue::insert(
         connection,
         dataset,
         code,
         &error,
-        of(None).filter_map(retry_row).collect(),
+        of(None)
+            .filter_map(retry_row)
+            .map(|row| RetryRow { failed_alone, ..row })
+            .collect(),
     )
     .await?;
     for (reason, logged, error) in [
@@ -81,6 +86,7 @@ fn retry_row<'b>((event, fate): (&'b QueuedEvent, &'b Fate)) -> Option<RetryRow<
         retries,
         delay,
         reason,
+        failed_alone: false,
     })
 }
 
@@ -112,6 +118,7 @@ pub(super) async fn dead_letter_missing(
         retries: event.retries,
         delay: None,
         reason: Some(DeadLetterReason::Missing),
+        failed_alone: false,
     });
     let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
     meta_retry_queue::insert(connection, dataset, code, &LastError::missing(), rows.collect()).await?;

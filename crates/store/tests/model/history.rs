@@ -242,6 +242,7 @@ impl<'b> History<'b> {
                     number,
                     send_by_ms,
                     retries: 0,
+                    failed_alone: false,
                     place: Place::Ready,
                 };
                 self.memory.events.insert(id, event);

@@ -27,6 +27,8 @@ pub(crate) struct Event {
     pub(crate) number: i64,
     pub(crate) send_by_ms: i64,
     pub(crate) retries: i16,
+    /// Of what waits or is dead: Meta failed on a request of this event alone.
+    pub(crate) failed_alone: bool,
     pub(crate) place: Place,
 }
 
@@ -172,9 +174,18 @@ impl Memory {
         }
         self.batches.remove(&batch.id.batch_id);
         let now_ms = self.now_ms;
+        let is_sent = |fate: &Fate| {
+            !matches!(
+                fate,
+                Fate::Dead(DeadLetterReason::Expired | DeadLetterReason::DatasetDeleted)
+            )
+        };
+        let is_alone = fates.iter().filter(|fate| is_sent(fate)).count() == 1;
+        let failed_alone = is_alone && answer == Some(AttemptOutcome::Unavailable);
         let mut sent = 0;
         for (queued, fate) in batch.events.iter().zip(fates) {
             let event = self.event(&queued.id);
+            event.failed_alone = failed_alone && is_sent(fate);
             event.place = match *fate {
                 Fate::Done => Place::Delivered,
                 Fate::Wait { delay, retries } => {
@@ -307,12 +318,16 @@ impl Memory {
         let fresh = self.ids(|event| is_dead(event) && event.send_by_ms > now_ms);
         let too_old = self.ids(is_dead).len() - fresh.len();
         let matched = fresh.len();
-        let retried = self.soonest_too_old(fresh, at_most, |event| event.wait_anew(now_ms));
+        let retried = self.soonest_too_old(fresh, at_most, |event| {
+            event.retries = 0;
+            event.wait_anew(now_ms);
+        });
         self.log("retried", retried);
         (matched, retried, too_old)
     }
 
-    /// A dataset that is probed and has nothing ready gets its oldest failures of the outage back.
+    /// A dataset that is probed and has nothing ready gets its oldest failures of the outage back, those
+    /// last on which Meta failed alone, and half as many each time that the breaker opened again.
     pub(crate) fn requeue_for_probe(&mut self, limit: usize, window_ms: i64) -> usize {
         let breaker = self.breaker();
         let is_probed = breaker.state == State::HalfOpen && breaker.manual == Manual::Automatic;
@@ -323,26 +338,40 @@ impl Memory {
             return 0;
         }
         let (now_ms, since_ms) = (self.now_ms, self.outage_since_ms);
+        let is_alive = breaker.probe_successes > 0;
+        let limit = (limit >> (breaker.open_count.max(1) - 1).min(20)).max(1);
         let mut chosen = self.ids(|event| {
             let is_of_the_outage = match event.place {
                 Place::Waiting { .. } => true,
                 Place::Dead {
                     reason: DeadLetterReason::Exhausted,
                     failed_at_ms,
-                } => since_ms.is_some_and(|since_ms| failed_at_ms >= since_ms - window_ms),
+                } => {
+                    since_ms.is_some_and(|since_ms| failed_at_ms >= since_ms - window_ms)
+                        && !(event.failed_alone && is_alive)
+                }
                 _ => false,
             };
             is_of_the_outage && event.send_by_ms > now_ms
         });
+        chosen.sort_by_key(|id| {
+            let event = &self.events[id];
+            let (Place::Waiting { failed_at_ms, .. } | Place::Dead { failed_at_ms, .. }) = event.place else {
+                unreachable!("only what failed is chosen")
+            };
+            (event.failed_alone, failed_at_ms, event.number)
+        });
         chosen.truncate(limit);
         for id in &chosen {
             let event = self.event(id);
-            (event.place, event.retries) = (Place::Ready, 0);
+            event.place = Place::Ready;
+            event.retries = if event.failed_alone { event.retries } else { 0 };
         }
         chosen.len()
     }
 
-    /// After the outage, what failed because of it is due at once, with all its retries.
+    /// After the outage, what failed because of it is due at once, with all its retries unless it failed
+    /// alone.
     pub(crate) fn revive_after_outage(&mut self, window_ms: i64) -> usize {
         let breaker = self.breaker();
         let (Some(outage_ms), State::Closed) = (self.outage_since_ms, breaker.state) else {
@@ -352,7 +381,8 @@ impl Memory {
         let chosen = self.ids(|event| {
             let is_of_the_outage = match event.place {
                 Place::Waiting { due_ms, failed_at_ms } => {
-                    failed_at_ms <= breaker.since_ms && (event.retries > 0 || due_ms > now_ms)
+                    failed_at_ms <= breaker.since_ms
+                        && (event.retries > 0 && !event.failed_alone || due_ms > now_ms)
                 }
                 Place::Dead {
                     reason: DeadLetterReason::Exhausted,
@@ -363,7 +393,9 @@ impl Memory {
             is_of_the_outage && event.send_by_ms > now_ms
         });
         for id in &chosen {
-            self.event(id).wait_anew(now_ms);
+            let event = self.event(id);
+            event.retries = if event.failed_alone { event.retries } else { 0 };
+            event.wait_anew(now_ms);
         }
         if chosen.is_empty() && breaker.since_ms < now_ms {
             self.outage_since_ms = None;
@@ -443,12 +475,11 @@ pub(crate) const LINES: &str = "
     WHERE outage_since IS NOT NULL";
 
 impl Event {
-    /// Due now, with all its retries. When it failed does not change by that.
+    /// Due now. When it failed does not change by that.
     fn wait_anew(&mut self, now_ms: i64) {
         let (Place::Waiting { failed_at_ms, .. } | Place::Dead { failed_at_ms, .. }) = self.place else {
             unreachable!("only what failed waits")
         };
-        self.retries = 0;
         self.place = Place::Waiting {
             due_ms: now_ms,
             failed_at_ms,
