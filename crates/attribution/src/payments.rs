@@ -13,8 +13,8 @@ use rastro_core::person::PersonKeys;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{
-    Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
-    PersonLookups, Store, StoreError, Topic,
+    Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentAlias,
+    PaymentRead, PersonLookups, Store, StoreError, Topic,
 };
 use tracing::{Instrument as _, error, info, warn};
 
@@ -266,24 +266,21 @@ impl Payments {
             self.apply(account, &part.payment, by, None, Vec::new()).await?;
             return Ok(());
         };
-        let own = &part.payment.id;
-        let are_both_booked = self
+        let mut payment = self.read_number(account, reference).await?;
+        let linked = self
             .store
-            .link_payment(account.dataset_id, reference, own)
+            .link_payment(account.dataset_id, reference, &part.payment.id, true)
             .await?;
-        let payment = self.read(account, reference).await?;
-        if are_both_booked {
-            // The other one was told of before anybody told that they are one.
-            warn!(payment.id = %own, "payment {own} is payment {reference}, too: its own books are taken back");
-            let taken_back = Payment {
-                status: "cancelled".to_owned(),
-                status_detail: "same_as_another".to_owned(),
-                refunds: Vec::new(),
-                refunded_minor: 0,
-                ..part.payment
-            };
+        if let Some(twice) = linked.booked_twice_as {
+            // Both were told of before anybody told that they are one.
+            warn!(
+                payment.id = %twice,
+                "payment {twice} is payment {}: its own books are taken back", linked.booked_as
+            );
+            let taken_back = payment.clone().taken_back(twice);
             self.apply(account, &taken_back, by, None, Vec::new()).await?;
         }
+        payment.id = linked.booked_as;
         self.apply(account, &payment, by, None, Vec::new()).await?;
         Ok(())
     }
@@ -296,12 +293,18 @@ impl Payments {
     pub(crate) async fn read(&self, account: &PaymentAccount, id: &str) -> Result<Payment, FollowError> {
         let aliases = self.store.payment_aliases(account.dataset_id, &[id]).await?;
         let alias = aliases.first();
-        let remote_id = alias.map_or(id, |alias| alias.payment_id.as_str());
-        let payment = self.mercado_pago.payment(account, remote_id).await;
-        let mut payment = self.check(account, payment).await?;
+        let number = alias.map_or(id, PaymentAlias::number);
+        let mut payment = self.read_number(account, number).await?;
         if let Some(alias) = alias {
             payment.id.clone_from(&alias.booked_as);
         }
+        Ok(payment)
+    }
+
+    /// The same, and returns it under this number, wherever it is booked.
+    async fn read_number(&self, account: &PaymentAccount, number: &str) -> Result<Payment, FollowError> {
+        let payment = self.mercado_pago.payment(account, number).await;
+        let payment = self.check(account, payment).await?;
         match payment.account_id == account.account_id {
             true => Ok(payment),
             false => Err(FollowError::OtherAccount),
@@ -343,7 +346,8 @@ impl Payments {
         Ok(answer?)
     }
 
-    /// Brings the books to what was read.
+    /// Brings the books to what was read, under the number that it is booked under: it may have got one since
+    /// it was read.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -367,9 +371,24 @@ impl Payments {
             messaging.destination.name = "payment_notifications",
             payment.id = %payment.id,
         );
-        self.apply_traced(account, payment, discovered_by, answered, findings)
-            .instrument(span)
-            .await
+        let applying = async {
+            let (again, found) = (answered.clone(), findings.clone());
+            match self
+                .apply_traced(account, payment, discovered_by, answered, findings)
+                .await
+            {
+                Err(FollowError::Store(StoreError::BookedAs(id))) => {
+                    let payment = Payment {
+                        id,
+                        ..payment.clone()
+                    };
+                    self.apply_traced(account, &payment, discovered_by, again, found)
+                        .await
+                }
+                applied => applied,
+            }
+        };
+        applying.instrument(span).await
     }
 
     async fn apply_traced(

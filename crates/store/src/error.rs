@@ -30,6 +30,9 @@ pub enum StoreError {
          sealed them (database.sealing_keys), or enter the tokens again with `ingest-gateway reseed`"
     )]
     SealingKey,
+    /// The same money is in the books, under this number.
+    #[error("the payment is booked under another number: {0}")]
+    BookedAs(String),
     /// A key means one thing for ever: events would go where nobody expects them.
     #[error("the API key {label:?} is already known for something else: {known_for}")]
     KeyTaken { label: String, known_for: String },

@@ -15,6 +15,7 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
 use crate::lookup::PersonLookups;
+use crate::payment_aliases;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
 use crate::purchases;
 use crate::reconciliation::{self, Finding};
@@ -170,21 +171,40 @@ struct Known {
     conversion: String,
     #[diesel(sql_type = Timestamptz)]
     updated_at: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = BigInt)]
+    refunded_minor: i64,
+    #[diesel(sql_type = Bool)]
+    told_by_order: bool,
 }
 
-/// Locks are taken in one order by everybody: the payment, then as [`accept_requests`] does, then
-/// notifications.
+impl Known {
+    /// Whether what was read is of before what we know. An order's clock is not its payment's: what an order
+    /// told is only kept from going back.
+    fn is_later_than(&self, payment: &Payment) -> bool {
+        if payment.is_taken_back() {
+            return false;
+        }
+        match self.told_by_order && !payment.told_by_order {
+            true => payment.is_behind(&self.status, self.refunded_minor),
+            false => self.updated_at > payment.updated_at,
+        }
+    }
+}
+
+/// Locks are taken in one order by everybody: the payment's number, the payment, then as [`accept_requests`]
+/// does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
     let payment = read.payment;
+    payment_aliases::refuse_other_number(connection, read.dataset_id, payment).await?;
     let is_new = write(connection, include_str!("sql/insert_payment.sql"), read).await? == 1;
     let known: Option<Known> = match is_new {
         true => None,
         false => Some(lock(connection, read).await?),
     };
     let mut applied = Applied {
-        is_stale: known
-            .as_ref()
-            .is_some_and(|known| known.updated_at > payment.updated_at),
+        is_stale: known.as_ref().is_some_and(|known| known.is_later_than(payment)),
         is_new,
         movements: Vec::new(),
         conversion: match &known {
@@ -202,7 +222,7 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
             book(connection, read, &applied.movements).await?;
         }
         convert(connection, read, &mut applied).await?;
-        if payment.status == "refunded" && !applied.movements.is_empty() {
+        if (payment.status == "refunded" || payment.is_taken_back()) && !applied.movements.is_empty() {
             purchases::refund_emptied(connection, read.dataset_id, &read.order_id).await?;
         }
     }
@@ -220,7 +240,8 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
 
 async fn lock(mut connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Known, StoreError> {
     let known = sql_query(
-        "SELECT conversion, updated_at FROM payments WHERE dataset_id = $1 AND payment_id = $2 FOR UPDATE",
+        "SELECT conversion, updated_at, status, refunded_minor, told_by_order FROM payments
+         WHERE dataset_id = $1 AND payment_id = $2 FOR UPDATE",
     )
     .bind::<BigInt, _>(read.dataset_id.as_i64())
     .bind::<Text, _>(&read.payment.id)
@@ -268,6 +289,7 @@ async fn write(
         .bind::<Nullable<Timestamptz>, _>(payment.expires_at)
         .bind::<Nullable<Timestamptz>, _>(payment.money_release_at)
         .bind::<Text, _>(read.discovered_by.as_str())
+        .bind::<Bool, _>(payment.told_by_order)
         .prepared()
         .execute(&mut connection)
         .await?;

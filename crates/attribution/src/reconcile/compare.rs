@@ -62,7 +62,7 @@ pub(super) async fn slice(
             |id: &String| remote.iter().any(|payment| payment.id == *id) || listed.unreadable.contains(id);
         let missing: Vec<String> = ours
             .into_iter()
-            .filter(|id| !is_listed(id) && !id.starts_with(ORDERS_PAYMENT))
+            .filter(|id| !is_listed(id) && !id.starts_with(ORDERS_PAYMENT) && !aliases.contains_key(id))
             .collect();
         for id in missing {
             match payments.read(account, &id).await {
@@ -163,7 +163,7 @@ impl<'s> Slice<'s> {
         let mut remote_minor = listed.recognised_minor();
         let local_minor = local.map_or(0, |local| local.booked_minor);
         // A webhook was faster than the list.
-        if local.is_some_and(|local| listed.updated_at < local.updated_at) {
+        if local.is_some_and(|local| is_behind(listed, local)) {
             self.count(listed, local_minor, local_minor, true);
             return Ok(());
         }
@@ -326,6 +326,11 @@ fn was_paid(local: &LocalPayment) -> bool {
     matches!(local.status.as_str(), "approved" | "in_mediation")
 }
 
+/// We know a later state: a webhook was faster than the list. An order's clock says nothing of it.
+fn is_behind(payment: &Payment, local: &LocalPayment) -> bool {
+    payment.updated_at < local.updated_at && !local.told_by_order
+}
+
 /// In what a payment differs from ours; `None`: in nothing. An empty list: only in what no finding is made
 /// of.
 fn differences(
@@ -343,8 +348,7 @@ fn differences(
             Vec::new()
         });
     };
-    // We know a later state: a webhook was faster than the list.
-    if payment.updated_at < local.updated_at {
+    if is_behind(payment, local) {
         return None;
     }
     let mut kinds = Vec::new();

@@ -1,0 +1,234 @@
+//! Orders and what pays for them: payments of the Orders API, which have two numbers and one amount of money.
+#![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
+
+mod common;
+
+use attribution::reconcile;
+use chrono::{DateTime, SecondsFormat};
+use common::{HOUR, SELLER, Shop};
+use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
+use rastro_service::shutdown::Shutdown;
+use rastro_store::Unsigned;
+use rastro_test_support::eventually;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+const ORDER: &str = "ORD01JQ4S4KY8HWQ6NA5PXB65B3D3";
+const OWN: &str = "PAY01JQ4S4KY8HWQ6NA5PXB65B3D4";
+const WAITING: (&str, &str) = ("action_required", "waiting_transfer");
+const PAID: (&str, &str) = ("processed", "accredited");
+/// Approvals, fees and what is left, of all payments.
+const BOOKS: &str =
+    "SELECT concat_ws(' ', count(*) FILTER (WHERE kind = 'approval'), sum(amount_minor), sum(fee_minor))
+    FROM purchase_movements";
+
+/// A payment of an order, as the order tells of it.
+fn part(id: &str, number: Option<&str>, (status, detail): (&str, &str)) -> Value {
+    json!({ "id": id, "reference_id": number, "amount": "50.00", "paid_amount": "50.00", "status": status,
+        "status_detail": detail, "payment_method": { "id": "visa", "type": "credit_card", "installments": 1 } })
+}
+
+impl Shop {
+    async fn of_orders() -> Self {
+        Shop::with(|account| account.unsigned = Unsigned::Hint).await
+    }
+
+    /// Puts the order there, changed so many seconds from now.
+    fn put(&self, reference: &str, ahead: i64, parts: &[Value]) {
+        let at = |seconds| {
+            let time = DateTime::from_timestamp(self.world.now() + seconds, 0).unwrap();
+            time.to_rfc3339_opts(SecondsFormat::Millis, true)
+        };
+        let order = json!({ "id": ORDER, "user_id": SELLER.to_string(), "currency": "BRL", "external_reference": reference,
+            "created_date": at(0), "last_updated_date": at(ahead), "transactions": { "payments": parts } });
+        self.mercado_pago.put_order(SELLER, ORDER, order);
+    }
+
+    /// The order is told of, for the first time or again.
+    async fn tell_of_order(&self) {
+        self.mercado_pago.send_ipn(SELLER, "order", ORDER).await.unwrap();
+        let again = "UPDATE payment_notifications SET state = 'pending', finished_at = NULL, attempts = 0, due_at = rastro_now()
+            WHERE topic = 'order'";
+        self.world.database.execute(again).await;
+    }
+
+    /// A worker of its own takes the one resource that is due.
+    fn worker(&self) -> JoinHandle<()> {
+        let (payments, config) = (self.payments.clone(), self.config.payments.clone());
+        tokio::spawn(async move {
+            payments.round(&config).await.unwrap();
+        })
+    }
+
+    async fn compare(&self) -> String {
+        reconcile::compare_now(&self.payments, &self.account, 35, &Shutdown::new())
+            .await
+            .unwrap();
+        let sums =
+            "SELECT concat_ws(' ', state, remote_minor, local_minor, after_minor) FROM reconciliation_runs
+            ORDER BY run_id DESC LIMIT 1";
+        self.value(sums).await
+    }
+
+    /// Waits until so many sessions wait for a lock.
+    async fn stuck(&self, sessions: &str) {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("sessions wait for a lock", async || {
+            (self.value(waiting).await == sessions).then_some(())
+        })
+        .await;
+    }
+
+    /// Keeps everybody from recording orders until it is dropped.
+    async fn lock_purchases(&self) -> Locked {
+        let (client, connection) = tokio_postgres::connect(self.world.database.url(), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        client
+            .batch_execute("BEGIN; LOCK TABLE purchases IN SHARE MODE")
+            .await
+            .unwrap();
+        Locked(client)
+    }
+}
+
+struct Locked(tokio_postgres::Client);
+
+impl Locked {
+    async fn release(self) {
+        self.0.batch_execute("COMMIT").await.unwrap();
+    }
+}
+
+/// A card that the Payments API knows too, of which one webhook is on its way.
+fn card(shop: &Shop, reference: &str) -> String {
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1);
+    let charge = Charge::new(Method::Card, 5_000).reference(reference);
+    shop.mercado_pago.create(SELLER, &charge)
+}
+
+#[tokio::test]
+async fn an_order_and_its_payment_that_are_read_at_once_are_booked_once() {
+    for order_first in [true, false] {
+        let mut shop = Shop::of_orders().await;
+        // A lead may buy twice: each payment is an order of its own.
+        let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+        shop.put(&lead, 0, &[part(OWN, None, WAITING)]);
+        shop.tell_of_order().await;
+        shop.follow().await;
+        assert_eq!(shop.of(OWN, "status").await, "pending");
+
+        let number = card(&shop, &lead);
+        shop.put(&lead, 0, &[part(OWN, Some(&number), PAID)]);
+        let mut held = shop.mercado_pago.hold(&number);
+        shop.mercado_pago.deliver_due(false).await.unwrap();
+        let of_payment = shop.worker();
+        let payment_is_read = held.arrived().await;
+        shop.tell_of_order().await;
+        let of_order = shop.worker();
+        let order_is_read = held.arrived().await;
+        let turns = match order_first {
+            true => [(order_is_read, of_order), (payment_is_read, of_payment)],
+            false => [(payment_is_read, of_payment), (order_is_read, of_order)],
+        };
+        for (read, worker) in turns {
+            drop(read);
+            worker.await.unwrap();
+        }
+        drop(held);
+        shop.follow().await;
+        // 4.98 % of 50.00.
+        assert_eq!(
+            shop.value(BOOKS).await,
+            "1 5000 249",
+            "order first: {order_first}"
+        );
+        assert_eq!(shop.purchases_at_meta().await.len(), 1);
+        assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+    }
+}
+
+#[tokio::test]
+async fn an_order_waits_for_its_payment_that_is_being_booked() {
+    let mut shop = Shop::of_orders().await;
+    let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+    shop.put(&lead, 0, &[part(OWN, None, WAITING)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    let number = card(&shop, &lead);
+    shop.put(&lead, 0, &[part(OWN, Some(&number), PAID)]);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    let locked = shop.lock_purchases().await;
+    let of_payment = shop.worker();
+    shop.stuck("1").await;
+    shop.tell_of_order().await;
+    let of_order = shop.worker();
+    shop.stuck("2").await;
+    locked.release().await;
+    of_payment.await.unwrap();
+    of_order.await.unwrap();
+    assert_eq!(shop.value(BOOKS).await, "1 5000 249");
+    assert_eq!(shop.book(&number).await, ["approval 5000 249"]);
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_that_was_booked_twice_is_booked_once_when_its_order_is_read_again() {
+    let shop = Shop::of_orders().await;
+    shop.put("7", 0, &[part(OWN, None, PAID)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    let number = card(&shop, "7");
+    shop.deliver().await;
+    // As it was left by who looked for the other number too early.
+    let alias = format!(
+        "INSERT INTO payment_aliases SELECT dataset_id, '{number}', '{OWN}', now() FROM payment_accounts"
+    );
+    shop.world.database.execute(&alias).await;
+    assert_eq!(shop.value(BOOKS).await, "2 10000 249");
+
+    shop.put("7", 5, &[part(OWN, Some(&number), PAID)]);
+    for _ in 0..2 {
+        shop.tell_of_order().await;
+        shop.follow().await;
+        assert_eq!(shop.book(OWN).await, ["approval 5000 0", "fee:1 0 249"]);
+        assert_eq!(
+            shop.book(&number).await,
+            ["approval 5000 249", "adjustment:1 -5000 0", "fee:1 0 -249"]
+        );
+    }
+    assert_eq!(shop.of(&number, "status_detail").await, "same_as_another");
+    assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+    // What happens to it later happens once.
+    shop.advance(HOUR).await;
+    shop.mercado_pago.refund(&number, 1_000);
+    shop.deliver().await;
+    assert_eq!(shop.value(BOOKS).await, "2 4000 249");
+    assert_eq!(shop.compare().await, "complete 4000 4000 4000");
+}
+
+#[tokio::test]
+async fn a_fee_is_booked_though_the_orders_clock_is_ahead_and_an_older_state_is_not() {
+    let shop = Shop::of_orders().await;
+    let number = card(&shop, "7");
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    shop.world
+        .database
+        .execute("DELETE FROM payment_notifications")
+        .await;
+    shop.put("7", 30, &[part(OWN, None, PAID)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0"]);
+    shop.put("7", 30, &[part(OWN, Some(&number), PAID)]);
+    // The payment's answer is behind the order, which says that it is paid.
+    shop.mercado_pago.fail_payment(&number, ApiFault::Stale);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    assert_eq!(shop.of(OWN, "status").await, "approved");
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0"]);
+    // Its own date is half a minute before the order's.
+    assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0", "fee:1 0 249"]);
+}
