@@ -227,10 +227,17 @@ impl Payments {
                 let order = self
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
+                // One that cannot be read keeps no other back.
+                let mut problem = None;
                 for part in order.payments {
-                    self.follow_part(&account, part, by).await?;
+                    if let Err(error) = self.follow_part(&account, part, by, Vec::new()).await {
+                        problem.get_or_insert(error);
+                    }
                 }
-                Vec::new()
+                match problem {
+                    Some(error) => return Err(error),
+                    None => Vec::new(),
+                }
             }
             Topic::MerchantOrder => {
                 let found = self.mercado_pago.payments_of_merchant_order(&account, id).await;
@@ -254,23 +261,30 @@ impl Payments {
     }
 
     /// Books a payment of an order once, whatever number tells of it.
-    async fn follow_part(
+    pub(crate) async fn follow_part(
         &self,
         account: &PaymentAccount,
         part: OrderPayment,
         by: Discovery,
+        findings: Vec<Finding>,
     ) -> Result<(), FollowError> {
-        // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet
-        // is asked for again.
         let Some(reference) = &part.reference_id else {
-            self.apply(account, &part.payment, by, None, Vec::new()).await?;
+            self.apply(account, &part.payment, by, None, findings).await?;
             return Ok(());
         };
-        let mut payment = self.read_number(account, reference).await?;
+        // Both numbers are the same money, and the Payments API knows its fees. Where it does not know the
+        // payment, the order's word is what there is; it may know it later.
+        let read = match self.read_number(account, reference).await {
+            Ok(payment) => Some(payment),
+            Err(FollowError::Read(ReadError::NotFound)) => None,
+            Err(error) => return Err(error),
+        };
+        let own = part.payment.id.clone();
         let linked = self
             .store
-            .link_payment(account.dataset_id, reference, &part.payment.id, true)
+            .link_payment(account.dataset_id, reference, &own, read.is_some())
             .await?;
+        let mut payment = read.unwrap_or(part.payment);
         if let Some(twice) = linked.booked_twice_as {
             // Both were told of before anybody told that they are one.
             warn!(
@@ -281,7 +295,7 @@ impl Payments {
             self.apply(account, &taken_back, by, None, Vec::new()).await?;
         }
         payment.id = linked.booked_as;
-        self.apply(account, &payment, by, None, Vec::new()).await?;
+        self.apply(account, &payment, by, None, findings).await?;
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use attribution::reconcile;
 use chrono::{DateTime, SecondsFormat};
 use common::{HOUR, SELLER, Shop};
@@ -15,6 +17,7 @@ use tokio::task::JoinHandle;
 
 const ORDER: &str = "ORD01JQ4S4KY8HWQ6NA5PXB65B3D3";
 const OWN: &str = "PAY01JQ4S4KY8HWQ6NA5PXB65B3D4";
+const OTHER: &str = "PAY01JQ4S4KY8HWQ6NA5PXB65B3D5";
 const WAITING: (&str, &str) = ("action_required", "waiting_transfer");
 const PAID: (&str, &str) = ("processed", "accredited");
 /// Approvals, fees and what is left, of all payments.
@@ -231,4 +234,88 @@ async fn a_fee_is_booked_though_the_orders_clock_is_ahead_and_an_older_state_is_
     // Its own date is half a minute before the order's.
     assert_eq!(shop.compare().await, "complete 5000 5000 5000");
     assert_eq!(shop.book(OWN).await, ["approval 5000 0", "fee:1 0 249"]);
+}
+
+#[tokio::test]
+async fn a_payment_whose_number_leads_nowhere_is_booked_and_so_are_the_others_of_its_order() {
+    let shop = Shop::of_orders().await;
+    let number = card(&shop, "7");
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    shop.world
+        .database
+        .execute("DELETE FROM payment_notifications")
+        .await;
+    shop.put("7", 0, &[part(OWN, Some(&number), PAID), part(OTHER, None, PAID)]);
+    shop.mercado_pago.fail_payment(&number, ApiFault::NotFound);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0"]);
+    assert_eq!(shop.book(OTHER).await, ["approval 5000 0"]);
+    assert_eq!(shop.ends().await, ["done/applied 1"]);
+    // Once it is there, it is the same payment.
+    shop.mercado_pago.edit(&number, |_| {});
+    shop.deliver().await;
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0", "fee:1 0 249"]);
+    assert!(shop.book(&number).await.is_empty());
+    // The list knows the one; the other is its order's alone.
+    assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+}
+
+#[tokio::test]
+async fn one_payment_of_an_order_that_cannot_be_read_keeps_no_other_back() {
+    let shop = Shop::of_orders().await;
+    let number = card(&shop, "7");
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    shop.world
+        .database
+        .execute("DELETE FROM payment_notifications")
+        .await;
+    shop.put("7", 0, &[part(OWN, Some(&number), PAID), part(OTHER, None, PAID)]);
+    for _ in 0..4 {
+        let away = ApiFault::Status {
+            status: 503,
+            retry_after: None,
+        };
+        shop.mercado_pago.fail_payment(&number, away);
+    }
+    shop.tell_of_order().await;
+    shop.follow().await;
+    assert_eq!(shop.book(OTHER).await, ["approval 5000 0"]);
+    assert!(shop.book(OWN).await.is_empty());
+    // The order is told of as long as one of it is missing.
+    assert!(
+        shop.ends().await[0].starts_with("pending/"),
+        "{:?}",
+        shop.ends().await
+    );
+    shop.advance(Duration::from_secs(3)).await;
+    shop.follow().await;
+    assert_eq!(shop.book(&number).await, ["approval 5000 249"]);
+}
+
+#[tokio::test]
+async fn a_payment_that_only_its_order_knows_is_followed_by_comparisons() {
+    let shop = Shop::of_orders().await;
+    let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+    shop.put(&lead, 0, &[part(OWN, None, WAITING)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    assert_eq!(shop.of(OWN, "status").await, "pending");
+    // Nobody tells that it was paid.
+    shop.advance(HOUR).await;
+    shop.put(&lead, 0, &[part(OWN, None, PAID)]);
+    shop.compare().await;
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0"]);
+    assert_eq!(shop.of(OWN, "conversion").await, "sent");
+    let findings = "SELECT string_agg(concat_ws(' ', payment_id, finding, action, detail), ', ') FROM reconciliation_findings";
+    let found = format!("{OWN} status_drift applied approved/accredited");
+    assert_eq!(shop.value(findings).await, found);
+    // Nothing is found a second time, and one whose order is gone keeps no comparison from its end.
+    shop.compare().await;
+    assert_eq!(shop.value(findings).await, found);
+    let gone = "UPDATE payments SET status = 'pending', remote_order_id = 'ORD0'";
+    shop.world.database.execute(gone).await;
+    assert!(shop.compare().await.starts_with("complete "));
+    let found = "SELECT finding || ' ' || action FROM reconciliation_findings ORDER BY run_id DESC LIMIT 1";
+    assert_eq!(shop.value(found).await, "unreadable listed");
 }

@@ -57,6 +57,7 @@ mod send_queue;
 mod settlements;
 mod statement;
 mod tls;
+mod told_by_orders;
 mod touchpoints;
 mod unknown_words;
 
@@ -117,4 +118,5 @@ pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};
 pub use settlements::{Imported, NewReport, Settled};
+pub use told_by_orders::ToldByOrder;
 pub use touchpoints::{LastClicks, NewTouchpoint};

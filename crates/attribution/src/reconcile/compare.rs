@@ -107,7 +107,7 @@ pub(super) async fn slice(
     Ok(slice.sums)
 }
 
-struct Slice<'s> {
+pub(super) struct Slice<'s> {
     payments: &'s Payments,
     account: &'s PaymentAccount,
     comparison: &'s Comparison,
@@ -120,7 +120,11 @@ struct Slice<'s> {
 }
 
 impl<'s> Slice<'s> {
-    fn new(payments: &'s Payments, account: &'s PaymentAccount, comparison: &'s Comparison) -> Self {
+    pub(super) fn new(
+        payments: &'s Payments,
+        account: &'s PaymentAccount,
+        comparison: &'s Comparison,
+    ) -> Self {
         Slice {
             payments,
             account,
@@ -132,7 +136,7 @@ impl<'s> Slice<'s> {
         }
     }
 
-    fn finding(&self, id: &str, kind: FindingKind, sums: (i64, i64), detail: &str) -> Finding {
+    pub(super) fn finding(&self, id: &str, kind: FindingKind, sums: (i64, i64), detail: &str) -> Finding {
         Finding {
             run_id: self.comparison.run_id,
             payment_id: id.to_owned(),
