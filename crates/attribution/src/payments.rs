@@ -452,7 +452,7 @@ impl Payments {
                 dataset_id,
                 payment,
                 books: payment.books(account.live_mode),
-                order_id: payment.order_id(),
+                order_id: context.order_id.clone(),
                 lead: context.lead.as_ref().map(|lead| lead.matched.clone()),
                 payer: payer.clone(),
                 discovered_by,

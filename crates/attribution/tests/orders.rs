@@ -6,11 +6,12 @@ mod common;
 use std::time::Duration;
 
 use attribution::reconcile;
-use chrono::{DateTime, SecondsFormat};
-use common::{HOUR, SELLER, Shop};
+use chrono::{DateTime, Days, SecondsFormat};
+use common::{DAY, HOUR, SELLER, Shop};
+use rastro_core::attribution::Model;
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::shutdown::Shutdown;
-use rastro_store::Unsigned;
+use rastro_store::{RevenueFilter, Unsigned};
 use rastro_test_support::eventually;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -318,4 +319,115 @@ async fn a_payment_that_only_its_order_knows_is_followed_by_comparisons() {
     assert!(shop.compare().await.starts_with("complete "));
     let found = "SELECT finding || ' ' || action FROM reconciliation_findings ORDER BY run_id DESC LIMIT 1";
     assert_eq!(shop.value(found).await, "unreadable listed");
+}
+
+#[tokio::test]
+async fn every_charge_of_a_subscription_is_a_purchase_of_its_own() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge {
+        operation_type: "recurring_payment",
+        ..Charge::new(Method::Card, 5_000)
+            .reference("plan-7")
+            .by("ana@example.com")
+    };
+    let first = shop.mercado_pago.create(SELLER, &charge);
+    shop.deliver().await;
+    shop.advance(30 * DAY).await;
+    let second = shop.mercado_pago.create(SELLER, &charge);
+    shop.deliver().await;
+    for id in [&first, &second] {
+        assert_eq!(
+            (shop.of(id, "conversion").await, shop.of(id, "order_id").await),
+            ("sent".into(), format!("mp_{id}"))
+        );
+    }
+    assert_eq!(shop.purchases_at_meta().await.len(), 2);
+}
+
+#[tokio::test]
+async fn each_buyer_of_a_payment_link_is_a_purchase_and_whoever_pays_twice_is_one() {
+    let mut shop = Shop::start().await;
+    let ana = shop.lead("lead-1", "ana@example.com").await;
+    let bia = shop
+        .lead_of(
+            "lead-2",
+            "bia@example.com",
+            "fb.1.1790000000000.IwAR0bia",
+            "fb.1.1596403881668.2",
+        )
+        .await;
+    let pix = |cents, email: &str| {
+        let charge = Charge::new(Method::Pix, cents).reference("link-1").by(email);
+        shop.mercado_pago.create(SELLER, &charge)
+    };
+    let first = pix(5_000, "ana@example.com");
+    shop.mercado_pago.pay(&first);
+    shop.deliver().await;
+    // Who pays is only told with the money.
+    let second = pix(7_000, "bia@example.com");
+    shop.deliver().await;
+    assert_eq!(shop.of(&second, "order_id").await, "link-1");
+    shop.mercado_pago.pay(&second);
+    shop.deliver().await;
+    let third = pix(2_000, "ana@example.com");
+    shop.mercado_pago.pay(&third);
+    shop.deliver().await;
+    // A refund changes nobody's order.
+    shop.mercado_pago.refund(&second, 1_000);
+    shop.deliver().await;
+    for (id, order, conversion, lead) in [
+        (&first, "link-1", "sent", ana),
+        (&second, &*format!("mp_{second}"), "sent", bia),
+        (&third, "link-1", "duplicate", ana),
+    ] {
+        let columns = "concat_ws(' ', order_id, conversion, lead_id)";
+        assert_eq!(shop.of(id, columns).await, format!("{order} {conversion} {lead}"));
+    }
+    let values = |purchases: &[Value]| {
+        let values = purchases
+            .iter()
+            .map(|purchase| purchase["custom_data"]["value"].clone());
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        values(&shop.purchases_at_meta().await),
+        [json!(50.0), json!(70.0)]
+    );
+    // Meta knows nothing of the third, and nobody is told that it does.
+    shop.advance(HOUR).await;
+    let today = shop.world.database_now().await.date_naive();
+    let filter = RevenueFilter {
+        dataset: shop.account.dataset_id,
+        currency: "BRL".into(),
+        model: Model::Linear,
+        from: today - Days::new(2),
+        until: today,
+    };
+    let places = shop.world.store.purchase_places(&filter, "UTC").await.unwrap();
+    let mut places: Vec<_> = places
+        .iter()
+        .map(|place| (place.place.as_str(), place.payments, place.amount_minor))
+        .collect();
+    places.sort_unstable();
+    assert_eq!(places, [("accepted", 2, 12_000), ("other_payment", 1, 2_000)]);
+}
+
+#[tokio::test]
+async fn two_buyers_who_pay_at_the_same_moment_are_two_purchases() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    for email in ["ana@example.com", "bia@example.com"] {
+        let charge = Charge::new(Method::Card, 5_000).reference("link-1").by(email);
+        shop.mercado_pago.create(SELLER, &charge);
+    }
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    let locked = shop.lock_purchases().await;
+    let both = shop.worker();
+    shop.stuck("2").await;
+    locked.release().await;
+    both.await.unwrap();
+    let conversions = "SELECT string_agg(conversion, ' ') FROM payments";
+    assert_eq!(shop.value(conversions).await, "sent sent");
+    assert_eq!(shop.purchases_at_meta().await.len(), 2);
 }

@@ -271,13 +271,22 @@ impl Payment {
             .or_else(|| lead_of_reference(self.external_reference.as_deref()?))
     }
 
-    /// The order it pays for: the merchant's number of it, or one made of the payment's own. A reference to a
-    /// lead is no order: a lead may buy twice.
+    /// The order that it says it pays for: the merchant's number of it, or one made of the payment's own. A
+    /// reference to a lead is no order: a lead may buy twice. Nor is one of a subscription, which every charge
+    /// of it carries.
     pub fn order_id(&self) -> String {
+        let is_charge_of_subscription = self.operation_type == "recurring_payment";
         match &self.external_reference {
-            Some(reference) if lead_of_reference(reference).is_none() => reference.clone(),
-            _ => format!("{PAYMENT_ORDER}{}", self.id),
+            Some(reference) if lead_of_reference(reference).is_none() && !is_charge_of_subscription => {
+                reference.clone()
+            }
+            _ => self.own_order_id(),
         }
+    }
+
+    /// An order that nothing else pays for.
+    pub fn own_order_id(&self) -> String {
+        format!("{PAYMENT_ORDER}{}", self.id)
     }
 }
 
@@ -388,6 +397,22 @@ mod tests {
             money_release_at: None,
             told_by_order: false,
         }
+    }
+
+    #[test]
+    fn a_reference_is_an_order_but_not_a_leads_and_not_a_subscriptions() {
+        let order = |reference, operation: &str| {
+            let payment = Payment {
+                operation_type: operation.into(),
+                ..payment("approved", reference)
+            };
+            payment.order_id()
+        };
+        assert_eq!(order(Some("1042"), "regular_payment"), "1042");
+        assert_eq!(order(Some("1042"), "pos_payment"), "1042");
+        assert_eq!(order(Some("1042"), "recurring_payment"), "mp_7");
+        assert_eq!(order(Some("ld_9"), "regular_payment"), "mp_7");
+        assert_eq!(order(None, "regular_payment"), "mp_7");
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod monitor_runs;
 mod payment_accounts;
 mod payment_aliases;
 mod payment_notifications;
+mod payment_orders;
 mod payments;
 mod people;
 mod purchases;

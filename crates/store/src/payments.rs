@@ -17,6 +17,7 @@ use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
 use crate::lookup::PersonLookups;
 use crate::payment_aliases;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
+use crate::payment_orders::{is_another_buyers, order_of};
 use crate::purchases;
 use crate::reconciliation::{self, Finding};
 use crate::statement::Prepare;
@@ -177,6 +178,8 @@ struct Known {
     refunded_minor: i64,
     #[diesel(sql_type = Bool)]
     told_by_order: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    approved_at: Option<DateTime<Utc>>,
 }
 
 impl Known {
@@ -222,6 +225,14 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
             book(connection, read, &applied.movements).await?;
         }
         convert(connection, read, &mut applied).await?;
+        // Whoever recorded the order first has committed by now, and its payment is there to be seen.
+        let was_paid = known.as_ref().is_some_and(|known| known.approved_at.is_some());
+        if applied.conversion == Conversion::Duplicate
+            && !was_paid
+            && is_another_buyers(connection, read.dataset_id, payment, &read.order_id, &read.payer).await?
+        {
+            return Err(StoreError::AnotherBuyers);
+        }
         if (payment.status == "refunded" || payment.is_taken_back()) && !applied.movements.is_empty() {
             purchases::refund_emptied(connection, read.dataset_id, &read.order_id).await?;
         }
@@ -240,7 +251,7 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
 
 async fn lock(mut connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Known, StoreError> {
     let known = sql_query(
-        "SELECT conversion, updated_at, status, refunded_minor, told_by_order FROM payments
+        "SELECT conversion, updated_at, status, refunded_minor, told_by_order, approved_at FROM payments
          WHERE dataset_id = $1 AND payment_id = $2 FOR UPDATE",
     )
     .bind::<BigInt, _>(read.dataset_id.as_i64())
@@ -438,6 +449,8 @@ async fn convert(
 /// What is known of the order that a payment pays for, and of whoever placed it.
 #[derive(Clone, Debug, Default)]
 pub struct OrderContext {
+    /// The order that it pays for.
+    pub order_id: String,
     /// The finished event of the claim that a page or server made of it.
     pub claimed_event: Option<String>,
     /// The lead of that claim.
@@ -487,11 +500,12 @@ impl Store {
             ads_refused: bool,
         }
         let mut connection = self.connection().await?;
+        let order_id = order_of(&connection, dataset, payment, payer).await?;
         let claim: Option<Claim> = sql_query(
             "SELECT claimed_event, lead_id, ads_refused FROM purchases WHERE dataset_id = $1 AND order_id = $2",
         )
         .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Text, _>(payment.order_id())
+        .bind::<Text, _>(&order_id)
         .get_result(&mut connection)
         .await
         .optional()?;
@@ -500,6 +514,7 @@ impl Store {
         let known = known(&connection, dataset, &payment.id).await?;
         let claim_refused = claim.as_ref().is_some_and(|claim| claim.ads_refused);
         Ok(OrderContext {
+            order_id,
             ads_refused: claim_refused
                 || claim.is_none() && lead.as_ref().is_some_and(|lead| lead.ads_refused),
             claimed_event: claim.and_then(|claim| claim.claimed_event),
