@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use attribution::reconcile;
 use chrono::{DateTime, Days, SecondsFormat};
-use common::{DAY, HOUR, SELLER, Shop};
+use common::{DAY, FBC, HOUR, SELLER, Shop, USER_AGENT};
 use rastro_core::attribution::Model;
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::shutdown::Shutdown;
 use rastro_store::{RevenueFilter, Unsigned};
-use rastro_test_support::eventually;
+use rastro_test_support::{Key, eventually};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -430,4 +430,58 @@ async fn two_buyers_who_pay_at_the_same_moment_are_two_purchases() {
     let conversions = "SELECT string_agg(conversion, ' ') FROM payments";
     assert_eq!(shop.value(conversions).await, "sent sent");
     assert_eq!(shop.purchases_at_meta().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_claim_is_replaced_by_a_later_one_and_a_pages_never_replaces_a_servers() {
+    let mut shop = Shop::start().await;
+    let claim = |order: &str, fbc: &str, is_refused: bool| {
+        let consent = if is_refused { "denied" } else { "granted" };
+        json!({
+            "purchase": { "order_id": order, "value": 1.0 },
+            "consent": { "ad_storage": consent, "ad_user_data": consent, "source": "banner" },
+            "event": { "event_time": shop.world.now(), "action_source": "website",
+                "event_source_url": "https://www.clinica.example/checkout",
+                "user_data": { "fbc": fbc, "client_user_agent": USER_AGENT } }
+        })
+    };
+    let stranger = "fb.1.1790000000000.IwAR0stranger";
+    let (page, server) = (Key::Publishable, Key::Secret);
+    for (order, key, fbc, is_refused, status) in [
+        // Numbers are guessed before the buyer comes.
+        ("1001", page, stranger, true, 202),
+        ("1001", page, FBC, false, 202),
+        ("1002", page, stranger, true, 202),
+        ("1002", server, FBC, false, 202),
+        ("1003", server, FBC, false, 202),
+        ("1003", page, stranger, true, 409),
+        ("1003", page, stranger, false, 409),
+        // Who changes their mind is heard.
+        ("1004", page, FBC, false, 202),
+        ("1004", page, FBC, true, 202),
+    ] {
+        let body = claim(order, fbc, is_refused);
+        let answer = shop.post("/api/purchases/record", key, &body).await;
+        assert_eq!(answer.status, status, "{order}: {answer:?}");
+    }
+    let paid: Vec<String> = ["1001", "1002", "1003", "1004"]
+        .iter()
+        .map(|order| {
+            let charge = Charge::new(Method::Card, 5_000)
+                .reference(order)
+                .by("ana@example.com");
+            shop.mercado_pago.create(SELLER, &charge)
+        })
+        .collect();
+    shop.deliver().await;
+    for (id, conversion) in paid.iter().zip(["sent", "sent", "sent", "withheld"]) {
+        assert_eq!(shop.of(id, "conversion").await, conversion);
+    }
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases.len(), 3);
+    assert!(
+        purchases
+            .iter()
+            .all(|purchase| purchase["user_data"]["fbc"] == FBC)
+    );
 }

@@ -21,7 +21,8 @@ use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
 
 /// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event id.
-/// Recorded again with a later status it moves on, never back, and never becomes a second event.
+/// Recorded again with a later status it moves on, never back, and never becomes a second event. A claim
+/// (`pending`) is replaced by a later one as a whole, but a server's never by a page's.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",
@@ -37,7 +38,7 @@ use crate::wire::capture::PurchaseReceipt;
     responses(
         RequestProblems,
         (status = 202, description = "The order is stored, or moved on.", body = PurchaseReceipt<'static>),
-        (status = 409, description = "The order was recorded before with this status or a later one, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The order was recorded before with this status or a later one, or by a server, and a page claims it; or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
 )]
