@@ -28,7 +28,8 @@ use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome
 /// Waits between the tries to read what a notification points at, in seconds. A read right after a
 /// notification may still find nothing; after the last one the next sweep reads it.
 const SCHEDULE: [i64; 5] = [2, 10, 60, 600, 3_600];
-/// A notification that nobody signed may point anywhere: it is not worth as many reads.
+/// A notification that nobody signed may point anywhere: it is not worth as many reads. One that points at
+/// nothing is worth no second one.
 const UNSIGNED_TRIES: usize = 1;
 /// For how long an account is left alone whose token was refused.
 const BLOCKED_SECONDS: i64 = 600;
@@ -127,7 +128,10 @@ impl Payments {
 
     /// Follows notifications that are all about one resource.
     async fn follow(&self, group: Vec<LeasedNotification>) {
-        let Some(first) = group.first() else { return };
+        let signed = group.iter().find(|notification| notification.is_signed);
+        let Some(first) = signed.or(group.first()) else {
+            return;
+        };
         let result = self.follow_one(first).await;
         let ending = match &result {
             Ok(None) => {
@@ -136,7 +140,7 @@ impl Payments {
             }
             Ok(Some(ignored)) => Some((NotificationEnd::Ignored, *ignored)),
             Err(FollowError::OtherAccount) => Some((NotificationEnd::Ignored, "other_account")),
-            Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) => {
+            Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) || !first.is_signed => {
                 Some((NotificationEnd::Ignored, "not_found"))
             }
             Err(FollowError::Read(ReadError::Blocked(_))) => None,
