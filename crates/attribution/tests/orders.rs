@@ -322,6 +322,39 @@ async fn a_payment_that_only_its_order_knows_is_followed_by_comparisons() {
 }
 
 #[tokio::test]
+async fn a_report_settles_a_payment_by_either_of_its_numbers() {
+    let shop = Shop::of_orders().await;
+    shop.put("7", 0, &[part(OWN, None, PAID)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    let number = card(&shop, "7");
+    shop.put("7", 0, &[part(OWN, Some(&number), PAID)]);
+    shop.tell_of_order().await;
+    shop.follow().await;
+    shop.deliver().await;
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0", "fee:1 0 249"]);
+    let at = DateTime::from_timestamp(shop.world.now() - 60, 0).unwrap();
+    let report = |net: &str| {
+        format!(
+            "SOURCE_ID;TRANSACTION_TYPE;TRANSACTION_AMOUNT;TRANSACTION_CURRENCY;SETTLEMENT_NET_AMOUNT;SETTLEMENT_CURRENCY;\
+             SETTLEMENT_DATE\r\n{number};SETTLEMENT;50.00;BRL;{net};BRL;{}\r\n",
+            at.to_rfc3339_opts(SecondsFormat::Millis, false)
+        )
+    };
+    let (store, account) = (&shop.world.store, &shop.account);
+    let settled = attribution::reports::import(store, account, "one.csv", report("47.40").as_bytes())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!((settled.payments, settled.corrected, settled.listed), (1, 1, 0));
+    assert_eq!(
+        shop.book(OWN).await,
+        ["approval 5000 0", "fee:1 0 249", "settled:1 0 11"]
+    );
+    assert_eq!(shop.world.store.settle_due(&shop.account).await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn every_charge_of_a_subscription_is_a_purchase_of_its_own() {
     let mut shop = Shop::start().await;
     shop.lead("lead-1", "ana@example.com").await;
