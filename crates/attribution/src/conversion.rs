@@ -91,7 +91,7 @@ fn record(
     });
     let purchase = NewPurchase {
         dataset_id: around.account.dataset_id.as_i64(),
-        order_id: payment.order_id(),
+        order_id: around.context.order_id.clone(),
         status: PurchaseStatus::Approved,
         amount_minor: payment.amount_minor,
         currency: payment.currency.as_str().to_owned(),
@@ -136,10 +136,9 @@ fn event(payment: &Payment, around: &Surroundings<'_>) -> Result<NewEvent, Conve
     fields.push((Cow::Borrowed("event_time"), Json::Unsigned(seconds)));
 
     let value = payment.conversion_minor(around.account.conversion_value);
-    let order_id = payment.order_id();
     let text = |text: &str| Json::String(Cow::Owned(text.to_owned()));
     let purchase = Json::Object(vec![
-        (Cow::Borrowed("order_id"), text(&order_id)),
+        (Cow::Borrowed("order_id"), text(&context.order_id)),
         (
             Cow::Borrowed("value"),
             text(&major_units(value, payment.currency)),

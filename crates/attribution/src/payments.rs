@@ -13,8 +13,8 @@ use rastro_core::person::PersonKeys;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::{ErrorChain, trace_context};
 use rastro_store::{
-    Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentRead,
-    PersonLookups, Store, StoreError, Topic,
+    Answered, Applied, Discovery, Finding, LeasedNotification, NotificationEnd, PaymentAccount, PaymentAlias,
+    PaymentRead, PersonLookups, Store, StoreError, Topic,
 };
 use tracing::{Instrument as _, error, info, warn};
 
@@ -28,7 +28,8 @@ use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome
 /// Waits between the tries to read what a notification points at, in seconds. A read right after a
 /// notification may still find nothing; after the last one the next sweep reads it.
 const SCHEDULE: [i64; 5] = [2, 10, 60, 600, 3_600];
-/// A notification that nobody signed may point anywhere: it is not worth as many reads.
+/// A notification that nobody signed may point anywhere: it is not worth as many reads. One that points at
+/// nothing is worth no second one.
 const UNSIGNED_TRIES: usize = 1;
 /// For how long an account is left alone whose token was refused.
 const BLOCKED_SECONDS: i64 = 600;
@@ -135,7 +136,10 @@ impl Payments {
 
     /// Follows notifications that are all about one resource.
     async fn follow(&self, group: Vec<LeasedNotification>) {
-        let Some(first) = group.first() else { return };
+        let signed = group.iter().find(|notification| notification.is_signed);
+        let Some(first) = signed.or(group.first()) else {
+            return;
+        };
         let result = self.follow_one(first).await;
         let ending = match &result {
             Ok(None) => {
@@ -144,7 +148,7 @@ impl Payments {
             }
             Ok(Some(ignored)) => Some((NotificationEnd::Ignored, *ignored)),
             Err(FollowError::OtherAccount) => Some((NotificationEnd::Ignored, "other_account")),
-            Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) => {
+            Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) || !first.is_signed => {
                 Some((NotificationEnd::Ignored, "not_found"))
             }
             Err(FollowError::Read(ReadError::Blocked(_))) => None,
@@ -238,10 +242,17 @@ impl Payments {
                 let order = self
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
+                // One that cannot be read keeps no other back.
+                let mut problem = None;
                 for part in order.payments {
-                    self.follow_part(&account, part, told).await?;
+                    if let Err(error) = self.follow_part(&account, part, told, Vec::new()).await {
+                        problem.get_or_insert(error);
+                    }
                 }
-                Vec::new()
+                match problem {
+                    Some(error) => return Err(error),
+                    None => Vec::new(),
+                }
             }
             Topic::MerchantOrder => {
                 let found = self.mercado_pago.payments_of_merchant_order(&account, id).await;
@@ -265,37 +276,41 @@ impl Payments {
     }
 
     /// Books a payment of an order once, whatever number tells of it.
-    async fn follow_part(
+    pub(crate) async fn follow_part(
         &self,
         account: &PaymentAccount,
         part: OrderPayment,
         told: Told<'_>,
+        findings: Vec<Finding>,
     ) -> Result<(), FollowError> {
-        // Both numbers are the same money, and the Payments API knows its fees. One that it does not know yet
-        // is asked for again.
         let Some(reference) = &part.reference_id else {
-            self.apply(account, &part.payment, told, None, Vec::new()).await?;
+            self.apply(account, &part.payment, told, None, findings).await?;
             return Ok(());
         };
-        let own = &part.payment.id;
-        let are_both_booked = self
+        // Both numbers are the same money, and the Payments API knows its fees. Where it does not know the
+        // payment, the order's word is what there is; it may know it later.
+        let read = match self.read_number(account, reference).await {
+            Ok(payment) => Some(payment),
+            Err(FollowError::Read(ReadError::NotFound)) => None,
+            Err(error) => return Err(error),
+        };
+        let own = part.payment.id.clone();
+        let linked = self
             .store
-            .link_payment(account.dataset_id, reference, own)
+            .link_payment(account.dataset_id, reference, &own, read.is_some())
             .await?;
-        let payment = self.read(account, reference).await?;
-        if are_both_booked {
-            // The other one was told of before anybody told that they are one.
-            warn!(payment.id = %own, "payment {own} is payment {reference}, too: its own books are taken back");
-            let taken_back = Payment {
-                status: "cancelled".to_owned(),
-                status_detail: "same_as_another".to_owned(),
-                refunds: Vec::new(),
-                refunded_minor: 0,
-                ..part.payment
-            };
+        let mut payment = read.unwrap_or(part.payment);
+        if let Some(twice) = linked.booked_twice_as {
+            // Both were told of before anybody told that they are one.
+            warn!(
+                payment.id = %twice,
+                "payment {twice} is payment {}: its own books are taken back", linked.booked_as
+            );
+            let taken_back = payment.clone().taken_back(twice);
             self.apply(account, &taken_back, told, None, Vec::new()).await?;
         }
-        self.apply(account, &payment, told, None, Vec::new()).await?;
+        payment.id = linked.booked_as;
+        self.apply(account, &payment, told, None, findings).await?;
         Ok(())
     }
 
@@ -307,12 +322,18 @@ impl Payments {
     pub(crate) async fn read(&self, account: &PaymentAccount, id: &str) -> Result<Payment, FollowError> {
         let aliases = self.store.payment_aliases(account.dataset_id, &[id]).await?;
         let alias = aliases.first();
-        let remote_id = alias.map_or(id, |alias| alias.payment_id.as_str());
-        let payment = self.mercado_pago.payment(account, remote_id).await;
-        let mut payment = self.check(account, payment).await?;
+        let number = alias.map_or(id, PaymentAlias::number);
+        let mut payment = self.read_number(account, number).await?;
         if let Some(alias) = alias {
             payment.id.clone_from(&alias.booked_as);
         }
+        Ok(payment)
+    }
+
+    /// The same, and returns it under this number, wherever it is booked.
+    async fn read_number(&self, account: &PaymentAccount, number: &str) -> Result<Payment, FollowError> {
+        let payment = self.mercado_pago.payment(account, number).await;
+        let payment = self.check(account, payment).await?;
         match payment.account_id == account.account_id {
             true => Ok(payment),
             false => Err(FollowError::OtherAccount),
@@ -354,7 +375,8 @@ impl Payments {
         Ok(answer?)
     }
 
-    /// Brings the books to what was read.
+    /// Brings the books to what was read, under the number that it is booked under: it may have got one since
+    /// it was read.
     ///
     /// # Errors
     /// When the database fails; nothing is changed then.
@@ -382,9 +404,23 @@ impl Payments {
         if let Some(traceparent) = told.traceparent {
             trace_context::set_parent(&span, traceparent);
         }
-        self.apply_traced(account, payment, told.by, answered, findings)
-            .instrument(span)
-            .await
+        let applying = async {
+            let (again, found) = (answered.clone(), findings.clone());
+            match self
+                .apply_traced(account, payment, told.by, answered, findings)
+                .await
+            {
+                Err(FollowError::Store(StoreError::BookedAs(id))) => {
+                    let payment = Payment {
+                        id,
+                        ..payment.clone()
+                    };
+                    self.apply_traced(account, &payment, told.by, again, found).await
+                }
+                applied => applied,
+            }
+        };
+        applying.instrument(span).await
     }
 
     async fn apply_traced(
@@ -434,7 +470,7 @@ impl Payments {
                 dataset_id,
                 payment,
                 books: payment.books(account.live_mode),
-                order_id: payment.order_id(),
+                order_id: context.order_id.clone(),
                 lead: context.lead.as_ref().map(|lead| lead.matched.clone()),
                 payer: payer.clone(),
                 discovered_by,

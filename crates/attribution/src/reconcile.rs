@@ -3,6 +3,7 @@
 //! no difference is smoothed over.
 
 mod compare;
+mod orders;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -210,6 +211,9 @@ async fn compare_all(
         }
         let from = comparison.cursor;
         let (until, listed) = slice(payments, account, of, from, comparison.to, &mut length).await?;
+        if of == WindowOf::Creation {
+            orders::read_again(payments, account, &comparison, until).await?;
+        }
         let sums = compare::slice(payments, account, &comparison, of, until, listed).await?;
         let counted = payments
             .store

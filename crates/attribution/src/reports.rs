@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rastro_core::payment::major_units;
 use rastro_core::settlement::read;
 use rastro_service::shutdown::Shutdown;
@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::config::ReportsConfig;
+use crate::mercado_pago::reports::ListedReport;
 use crate::payments::Payments;
 
 /// Mercado Pago makes a report within minutes; after so long it is ordered again.
@@ -88,14 +89,22 @@ pub async fn round(
     });
     let imported = store.imported_reports(account).await?;
     let mut problem = None;
+    let mut spans: Vec<(NaiveDate, NaiveDate)> = listed
+        .iter()
+        .filter(|report| imported.contains(&report.file_name))
+        .map(whole_days)
+        .collect();
     for report in listed
         .iter()
         .filter(|report| !imported.contains(&report.file_name))
     {
         let file = remote.report_file(account, &report.file_name).await;
         let file = payments.check(account, file).await?;
-        if let Err(error) = import(store, account, &report.file_name, &file).await {
-            problem.get_or_insert(error.context(report.file_name.clone()));
+        match import(store, account, &report.file_name, &file).await {
+            Ok(_) => spans.push(whole_days(report)),
+            Err(error) => {
+                problem.get_or_insert(error.context(report.file_name.clone()));
+            }
         }
     }
     let late = store.settle_due(account).await?;
@@ -105,23 +114,45 @@ pub async fn round(
             account.account_id
         );
     }
-    let to = now.date_naive().and_time(NaiveTime::MIN).and_utc();
-    let first = to - TimeDelta::days(config.first_days);
-    let from = listed
-        .iter()
-        .map(|report| report.end_date)
-        .max()
-        .unwrap_or(first)
-        .max(first);
+    let today = now.date_naive();
+    let without = newest_without(today - TimeDelta::days(config.first_days), today, spans);
     let was_ordered = orders
         .get(&account.account_id)
         .is_some_and(|at| *at > now - TimeDelta::hours(ORDER_HOURS));
-    if to - from >= TimeDelta::days(1) && !was_ordered {
-        let ordered = remote.order_report(account, from, to).await;
+    if let Some((from, to)) = without.filter(|_| !was_ordered) {
+        let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+        let ordered = remote.order_report(account, midnight(from), midnight(to)).await;
         payments.check(account, ordered).await?;
         orders.insert(account.account_id, now);
     }
     problem.map_or(Ok(()), Err)
+}
+
+/// The days (UTC) that a report tells of from their beginning to their end, within a minute: from the first
+/// until before the second.
+fn whole_days(report: &ListedReport) -> (NaiveDate, NaiveDate) {
+    let minute = TimeDelta::minutes(1);
+    let begin = (report.begin_date - minute).date_naive() + TimeDelta::days(1);
+    (begin, (report.end_date + minute).date_naive())
+}
+
+/// The newest days from `first` until before `today` that none of these spans has, as a span. The newest:
+/// days whose report cannot be read keep no others from having one.
+fn newest_without(
+    first: NaiveDate,
+    today: NaiveDate,
+    mut spans: Vec<(NaiveDate, NaiveDate)>,
+) -> Option<(NaiveDate, NaiveDate)> {
+    spans.retain(|(begin, end)| begin < end);
+    spans.sort_unstable_by_key(|(_, end)| std::cmp::Reverse(*end));
+    let mut until = today;
+    for (begin, end) in spans {
+        if end < until {
+            return (first < until).then_some((end.max(first), until));
+        }
+        until = until.min(begin);
+    }
+    (first < until).then_some((first, until))
 }
 
 /// Imports one report's file, as a whole or not at all.
@@ -178,4 +209,55 @@ pub fn summary(account: &PaymentAccount, settled: &Settled) -> String {
         major_units(settled.fee_minor, account.currency),
         settled.listed
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_days_without_a_report_are_ordered() {
+        let day = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        let without = |spans: &[(u32, u32)]| {
+            let spans = spans
+                .iter()
+                .map(|(begin, end)| (day(*begin), day(*end)))
+                .collect();
+            newest_without(day(1), day(20), spans)
+        };
+        let all = |begin, end| Some((day(begin), day(end)));
+        assert_eq!(without(&[]), all(1, 20));
+        assert_eq!(without(&[(1, 20)]), None);
+        // Of yesterday alone, made by hand.
+        assert_eq!(without(&[(19, 20)]), all(1, 19));
+        assert_eq!(without(&[(1, 5), (7, 10)]), all(10, 20));
+        assert_eq!(without(&[(1, 5), (7, 10), (10, 20)]), all(5, 7));
+        // One within another, one that ends after today, and one of no whole day.
+        assert_eq!(without(&[(1, 15), (3, 4), (12, 25)]), None);
+        assert_eq!(without(&[(9, 9)]), all(1, 20));
+        assert_eq!(without(&[(5, 20)]), all(1, 5));
+    }
+
+    #[test]
+    fn a_day_that_is_cut_is_not_told_of() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let report = |begin, end| ListedReport {
+            file_name: "report".into(),
+            begin_date: at(begin),
+            end_date: at(end),
+            date_created: at(end),
+        };
+        let days = |begin, end| whole_days(&report(begin, end));
+        let day = |day: u32| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
+        assert_eq!(
+            days("2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z"),
+            (day(1), day(3))
+        );
+        assert_eq!(
+            days("2026-11-01T10:00:00Z", "2026-11-03T23:59:59Z"),
+            (day(2), day(4))
+        );
+        let (begin, end) = days("2026-11-03T10:00:00Z", "2026-11-03T10:00:01Z");
+        assert!(begin > end);
+    }
 }

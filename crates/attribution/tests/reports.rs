@@ -187,3 +187,31 @@ async fn a_sellers_own_configuration_is_left_alone_and_a_bad_file_keeps_no_other
     assert!(format!("{:#}", error.unwrap_err()).contains("a.csv"));
     assert_eq!(shop.book(&id).await, ["approval 10000 498", "settled:1 0 14"]);
 }
+
+#[tokio::test]
+async fn a_report_made_by_hand_leaves_no_day_without_one() {
+    let shop = Shop::start().await;
+    let id = shop.card(10_000).await;
+    shop.mercado_pago.settle_fee(&id, 512);
+    shop.world.advance(10 * common::DAY).await;
+    let columns: Vec<_> = HEADER.split(';').map(|key| json!({"key": key.trim()})).collect();
+    shop.mercado_pago
+        .configure_reports(SELLER, json!({"columns": columns}));
+    // Of the last second alone, and one that is not what it should be.
+    let empty = format!("{HEADER}\r\n");
+    shop.mercado_pago
+        .put_report(SELLER, "by-hand.csv", empty.as_bytes());
+    let mut orders = Orders::new();
+    for _ in 0..3 {
+        round(&shop.payments, &config(), &shop.account, &mut orders)
+            .await
+            .unwrap();
+        assert_eq!(shop.mercado_pago.reports_ordered(), 1);
+    }
+    assert_eq!(shop.book(&id).await, ["approval 10000 498", "settled:1 0 14"]);
+    // All days have theirs by now.
+    round(&shop.payments, &config(), &shop.account, &mut Orders::new())
+        .await
+        .unwrap();
+    assert_eq!(shop.mercado_pago.reports_ordered(), 1);
+}

@@ -5,9 +5,9 @@ mod common;
 
 use common::{SECRET, SELLER, Shop, webhooks};
 use hmac::{Hmac, KeyInit, Mac};
-use rastro_sandbox::mercado_pago::{Charge, Method, WebhookFault};
+use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_store::Unsigned;
-use rastro_test_support::World;
+use rastro_test_support::{DATASET_ID, World};
 use serde_json::json;
 use sha2::Sha256;
 
@@ -155,6 +155,51 @@ async fn what_nobody_can_sign_is_answered_and_followed_only_where_the_account_sa
             "0"
         );
     }
+}
+
+#[tokio::test]
+async fn signed_webhooks_come_before_hints_and_what_a_hint_does_not_find_is_asked_for_once() {
+    let shop = Shop::with(|account| account.unsigned = Unsigned::Hint).await;
+    // Somebody made two hundred numbers up, an hour ago.
+    shop.world
+        .database
+        .execute(&format!(
+            "INSERT INTO payment_notifications (
+                dataset_id, account_id, delivery_key, source, topic, resource_id, due_at, received_at, last_received_at
+             )
+             SELECT {DATASET_ID}, {SELLER}, sha256(n::text::bytea), 'hint', 'payment', n::text, now() - interval '1 hour', now(), now()
+             FROM generate_series(1, 200) AS n"
+        ))
+        .await;
+    let pix = shop.mercado_pago.create(SELLER, &Charge::new(Method::Pix, 1_000));
+    shop.mercado_pago.pay(&pix);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    // A hundred at once: the payment's two, then the oldest of the others.
+    assert_eq!(shop.payments.round(&shop.config.payments).await.unwrap(), 100);
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    assert_eq!(
+        shop.ends().await,
+        ["done/applied 2", "ignored/not_found 98", "pending/ 102"]
+    );
+}
+
+#[tokio::test]
+async fn a_hint_that_finds_nothing_ends_no_signed_webhook() {
+    let shop = Shop::with(|account| account.unsigned = Unsigned::Hint).await;
+    let pix = shop.mercado_pago.create(SELLER, &Charge::new(Method::Pix, 1_000));
+    shop.mercado_pago.pay(&pix);
+    for _ in 0..2 {
+        shop.mercado_pago.fail_payment(&pix, ApiFault::NotFound);
+    }
+    // Too early, and then somebody who knows the number.
+    shop.deliver().await;
+    assert_eq!(shop.ends().await, ["pending/not_found 2"]);
+    shop.mercado_pago.send_ipn(SELLER, "payment", &pix).await.unwrap();
+    shop.follow().await;
+    assert_eq!(shop.ends().await, ["ignored/not_found 1", "pending/not_found 2"]);
+    shop.advance(std::time::Duration::from_secs(3)).await;
+    shop.follow().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
 }
 
 #[tokio::test]

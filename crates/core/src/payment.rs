@@ -135,7 +135,13 @@ pub struct Payment {
     pub updated_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub money_release_at: Option<DateTime<Utc>>,
+    /// An order of the Orders API tells of it, and `updated_at` is the order's: another clock than the
+    /// payment's own.
+    pub told_by_order: bool,
 }
+
+/// The `status_detail` of a payment that turned out to be booked under another number, too.
+const SAME_AS_ANOTHER: &str = "same_as_another";
 
 /// What a payment is in the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +189,32 @@ impl Payment {
         self.is_paid() || matches!(self.status.as_str(), "refunded" | "charged_back")
     }
 
+    /// Whether it is of before a state with this status and so much given back, for all that can be told
+    /// without a clock.
+    pub fn is_behind(&self, status: &str, refunded_minor: i64) -> bool {
+        stage(&self.status) < stage(status) || self.refunded_minor < refunded_minor
+    }
+
+    /// What takes the books of this number back to nothing: the same money is booked under another one.
+    #[must_use]
+    pub fn taken_back(self, id: String) -> Self {
+        Payment {
+            id,
+            status: "cancelled".to_owned(),
+            status_detail: SAME_AS_ANOTHER.to_owned(),
+            refunds: Vec::new(),
+            refunded_minor: 0,
+            net_minor: None,
+            fee_minor: Some(0),
+            ..self
+        }
+    }
+
+    /// See [`Payment::taken_back`].
+    pub fn is_taken_back(&self) -> bool {
+        self.status_detail == SAME_AS_ANOTHER
+    }
+
     /// What of it is revenue now, in the smallest unit.
     pub fn recognised_minor(&self) -> i64 {
         let rest = self.amount_minor - self.refunded_minor;
@@ -199,6 +231,15 @@ impl Payment {
             (ConversionValue::Margin(margin), _) => margin.of(self.amount_minor),
             _ => self.amount_minor,
         }
+    }
+}
+
+/// How far a payment with this status is on its way.
+fn stage(status: &str) -> u8 {
+    match status {
+        "in_mediation" | "refunded" | "charged_back" => 2,
+        "approved" | "rejected" | "cancelled" => 1,
+        _ => 0,
     }
 }
 
@@ -230,13 +271,22 @@ impl Payment {
             .or_else(|| lead_of_reference(self.external_reference.as_deref()?))
     }
 
-    /// The order it pays for: the merchant's number of it, or one made of the payment's own. A reference to a
-    /// lead is no order: a lead may buy twice.
+    /// The order that it says it pays for: the merchant's number of it, or one made of the payment's own. A
+    /// reference to a lead is no order: a lead may buy twice. Nor is one of a subscription, which every charge
+    /// of it carries.
     pub fn order_id(&self) -> String {
+        let is_charge_of_subscription = self.operation_type == "recurring_payment";
         match &self.external_reference {
-            Some(reference) if lead_of_reference(reference).is_none() => reference.clone(),
-            _ => format!("{PAYMENT_ORDER}{}", self.id),
+            Some(reference) if lead_of_reference(reference).is_none() && !is_charge_of_subscription => {
+                reference.clone()
+            }
+            _ => self.own_order_id(),
         }
+    }
+
+    /// An order that nothing else pays for.
+    pub fn own_order_id(&self) -> String {
+        format!("{PAYMENT_ORDER}{}", self.id)
     }
 }
 
@@ -315,6 +365,83 @@ mod tests {
         for text in ["77", "ld_", "ld_-1", "ld_x", "lead_77"] {
             assert_eq!(lead_of_reference(text), None, "{text}");
         }
+    }
+
+    fn payment(status: &str, reference: Option<&str>) -> Payment {
+        let at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        Payment {
+            id: "7".into(),
+            account_id: 44_444,
+            status: status.into(),
+            status_detail: "accredited".into(),
+            live_mode: true,
+            operation_type: "regular_payment".into(),
+            currency: brl(),
+            amount_minor: 5_000,
+            refunded_minor: 0,
+            net_minor: None,
+            fee_minor: None,
+            total_paid_minor: None,
+            payment_method: "pix".into(),
+            payment_type: "bank_transfer".into(),
+            installments: None,
+            external_reference: reference.map(Into::into),
+            lead_id: None,
+            remote_order_id: None,
+            refunds: Vec::new(),
+            payer: PersonKeys::default(),
+            created_at: at,
+            approved_at: Some(at),
+            updated_at: at,
+            expires_at: None,
+            money_release_at: None,
+            told_by_order: false,
+        }
+    }
+
+    #[test]
+    fn a_reference_is_an_order_but_not_a_leads_and_not_a_subscriptions() {
+        let order = |reference, operation: &str| {
+            let payment = Payment {
+                operation_type: operation.into(),
+                ..payment("approved", reference)
+            };
+            payment.order_id()
+        };
+        assert_eq!(order(Some("1042"), "regular_payment"), "1042");
+        assert_eq!(order(Some("1042"), "pos_payment"), "1042");
+        assert_eq!(order(Some("1042"), "recurring_payment"), "mp_7");
+        assert_eq!(order(Some("ld_9"), "regular_payment"), "mp_7");
+        assert_eq!(order(None, "regular_payment"), "mp_7");
+    }
+
+    #[test]
+    fn a_payment_goes_on_and_its_refunds_grow() {
+        for (read, known, is_behind) in [
+            ("pending", "pending", false),
+            ("pending", "approved", true),
+            ("approved", "pending", false),
+            ("approved", "approved", false),
+            // Paid at the last moment: the order had given it up.
+            ("approved", "cancelled", false),
+            ("approved", "refunded", true),
+            ("charged_back", "approved", false),
+        ] {
+            let payment = payment(read, None);
+            assert_eq!(payment.is_behind(known, 0), is_behind, "{read} after {known}");
+        }
+        assert!(payment("approved", None).is_behind("approved", 1));
+    }
+
+    #[test]
+    fn a_payment_that_is_taken_back_brings_nothing_and_costs_nothing() {
+        let taken_back = payment("approved", None).taken_back("PAY7".into());
+        assert!(taken_back.is_taken_back() && !taken_back.was_paid());
+        assert_eq!(
+            (taken_back.id.as_str(), taken_back.recognised_minor()),
+            ("PAY7", 0)
+        );
+        assert_eq!(taken_back.fee_minor, Some(0));
     }
 
     #[test]

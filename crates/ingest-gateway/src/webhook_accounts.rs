@@ -13,8 +13,11 @@ use rastro_store::{PaymentAccount, Store, StoreError};
 const FRESH: Duration = Duration::from_secs(10);
 /// A number that nobody has makes the accounts be read again, but not more often than this.
 const SHORTEST_REFRESH: Duration = Duration::from_secs(1);
-/// Notifications that nobody signed, of each account, on average and at once.
-const HINTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+/// Notifications that nobody signed, of each account, on average: each is a read of the few that Mercado Pago
+/// answers.
+const HINTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(1).expect("not zero");
+/// And at once.
+const HINTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
 
 /// An account as webhooks see it.
 pub(crate) struct WebhookAccount {
@@ -95,7 +98,11 @@ impl WebhookAccounts {
         let before = std::mem::take(&mut known.accounts);
         let with_hints = accounts.into_iter().filter_map(|(number, account)| {
             let hints = before.get(&number).map_or_else(
-                || Arc::new(RateLimiter::direct(Quota::per_second(HINTS_PER_SECOND))),
+                || {
+                    Arc::new(RateLimiter::direct(
+                        Quota::per_second(HINTS_PER_SECOND).allow_burst(HINTS_AT_ONCE),
+                    ))
+                },
                 |known| Arc::clone(&known.hints),
             );
             let account = account.ok()?;

@@ -346,7 +346,7 @@ async fn an_order_moves_on_never_back_and_is_one_event() {
     let world = world(PurchaseSource::Recorded).await;
     let steps = [
         ("pending", 202, "none"),
-        ("pending", 409, ""),
+        ("pending", 202, "none"),
         ("approved", 202, "queued"),
         ("pending", 409, ""),
         ("approved", 409, ""),

@@ -11,6 +11,7 @@
 
 mod book;
 mod control;
+mod hold;
 mod reports;
 mod search;
 mod server;
@@ -32,6 +33,7 @@ use tokio::sync::oneshot;
 use crate::clock::SandboxClock;
 use book::Book;
 pub use book::{Charge, Method, Told};
+pub use hold::{Held, Waiting};
 pub use webhooks::{Delivered, WebhookFault};
 
 /// A user who is paid.
@@ -66,6 +68,7 @@ pub(crate) struct State {
     pub(crate) sellers: Mutex<Vec<Seller>>,
     pub(crate) clock: SandboxClock,
     book: Mutex<Book>,
+    holds: hold::Holds,
 }
 
 impl State {
@@ -119,6 +122,7 @@ impl MercadoPago {
             sellers: Mutex::new(sellers),
             clock,
             book: Mutex::new(Book::default()),
+            holds: hold::Holds::default(),
         });
         let (started, start) = oneshot::channel();
         let served = state.clone();
@@ -297,6 +301,17 @@ impl MercadoPago {
     /// What the API answers instead, so many times.
     pub fn fail_with(&self, fault: ApiFault, times: u32) {
         self.state.book().faults.push((fault, times));
+    }
+
+    /// What the API answers instead when this payment is asked for, once; after other such faults of it.
+    pub fn fail_payment(&self, id: &str, fault: ApiFault) {
+        let faults = &mut self.state.book().payment_faults;
+        faults.entry(id.to_owned()).or_default().push_back(fault);
+    }
+
+    /// Keeps whoever asks for this payment waiting, one by one, until the test lets them go on.
+    pub fn hold(&self, id: &str) -> Held {
+        self.state.holds.hold(id)
     }
 
     /// The API answers as it should again.

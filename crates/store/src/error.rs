@@ -50,6 +50,12 @@ pub enum StoreError {
          it, and do this again before the old key goes"
     )]
     SealedMeanwhile,
+    /// The same money is in the books, under this number.
+    #[error("the payment is booked under another number: {0}")]
+    BookedAs(String),
+    /// Somebody else has paid it, at the same moment.
+    #[error("the order is another buyer's")]
+    AnotherBuyers,
     /// A key means one thing for ever: events would go where nobody expects them.
     #[error("the API key {label:?} is already known for something else: {known_for}")]
     KeyTaken { label: String, known_for: String },
@@ -88,6 +94,7 @@ impl StoreError {
     /// Whether the same statement may well succeed if it is run again at once: it lost against another one.
     pub fn is_conflict(&self) -> bool {
         match self {
+            StoreError::AnotherBuyers => true,
             StoreError::Query(QueryError::DatabaseError(kind, info)) => {
                 // diesel has no kind for 40P01.
                 matches!(kind, DatabaseErrorKind::SerializationFailure)

@@ -41,6 +41,7 @@ mod monitor_runs;
 mod payment_accounts;
 mod payment_aliases;
 mod payment_notifications;
+mod payment_orders;
 mod payments;
 mod people;
 mod purchases;
@@ -58,6 +59,7 @@ mod send_queue;
 mod settlements;
 mod statement;
 mod tls;
+mod told_by_orders;
 mod touchpoints;
 mod unknown_words;
 
@@ -95,7 +97,7 @@ pub use meta_retry_queue::{
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};
 pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
-pub use payment_aliases::PaymentAlias;
+pub use payment_aliases::{Linked, PaymentAlias};
 pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
 pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,
@@ -119,4 +121,5 @@ pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
 pub use send_queue::{Lane, ReadyLane};
 pub use settlements::{Imported, NewReport, Settled};
+pub use told_by_orders::ToldByOrder;
 pub use touchpoints::{LastClicks, NewTouchpoint};

@@ -110,6 +110,8 @@ pub struct Answered {
     pub topic: Topic,
     pub resource_id: String,
     pub read_after: DateTime<Utc>,
+    /// Whether it was signed. Where nothing was found, one that was not says nothing of those that were.
+    pub is_signed: bool,
 }
 
 impl From<&LeasedNotification> for Answered {
@@ -120,6 +122,7 @@ impl From<&LeasedNotification> for Answered {
             topic: leased.topic,
             resource_id: leased.resource_id.clone(),
             read_after: leased.leased_at,
+            is_signed: leased.is_signed,
         }
     }
 }
@@ -149,7 +152,8 @@ impl Store {
         Ok(row.is_new)
     }
 
-    /// Takes due notifications of accounts that may be asked, the longest due first. Nobody else gets them
+    /// Takes due notifications of accounts that may be asked, those that were signed first, and of either the
+    /// longest due. Nobody else gets them
     /// until the lease ends.
     pub async fn lease_notifications(
         &self,
@@ -247,6 +251,7 @@ pub(crate) async fn end_notifications(
         .bind::<Timestamptz, _>(answered.read_after)
         .bind::<Text, _>(end.as_str())
         .bind::<Text, _>(outcome)
+        .bind::<Bool, _>(answered.is_signed || end == NotificationEnd::Done)
         .prepared()
         .execute(&mut connection)
         .await?;

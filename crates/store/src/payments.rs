@@ -15,7 +15,9 @@ use crate::connection::Store;
 use crate::error::StoreError;
 use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
 use crate::lookup::PersonLookups;
+use crate::payment_aliases;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
+use crate::payment_orders::{is_another_buyers, order_of};
 use crate::purchases;
 use crate::reconciliation::{self, Finding};
 use crate::statement::Prepare;
@@ -170,21 +172,42 @@ struct Known {
     conversion: String,
     #[diesel(sql_type = Timestamptz)]
     updated_at: DateTime<Utc>,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = BigInt)]
+    refunded_minor: i64,
+    #[diesel(sql_type = Bool)]
+    told_by_order: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    approved_at: Option<DateTime<Utc>>,
 }
 
-/// Locks are taken in one order by everybody: the payment, then as [`accept_requests`] does, then
-/// notifications.
+impl Known {
+    /// Whether what was read is of before what we know. An order's clock is not its payment's: what an order
+    /// told is only kept from going back.
+    fn is_later_than(&self, payment: &Payment) -> bool {
+        if payment.is_taken_back() {
+            return false;
+        }
+        match self.told_by_order && !payment.told_by_order {
+            true => payment.is_behind(&self.status, self.refunded_minor),
+            false => self.updated_at > payment.updated_at,
+        }
+    }
+}
+
+/// Locks are taken in one order by everybody: the payment's number, the payment, then as [`accept_requests`]
+/// does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
     let payment = read.payment;
+    payment_aliases::refuse_other_number(connection, read.dataset_id, payment).await?;
     let is_new = write(connection, include_str!("sql/insert_payment.sql"), read).await? == 1;
     let known: Option<Known> = match is_new {
         true => None,
         false => Some(lock(connection, read).await?),
     };
     let mut applied = Applied {
-        is_stale: known
-            .as_ref()
-            .is_some_and(|known| known.updated_at > payment.updated_at),
+        is_stale: known.as_ref().is_some_and(|known| known.is_later_than(payment)),
         is_new,
         movements: Vec::new(),
         conversion: match &known {
@@ -202,7 +225,15 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
             book(connection, read, &applied.movements).await?;
         }
         convert(connection, read, &mut applied).await?;
-        if payment.status == "refunded" && !applied.movements.is_empty() {
+        // Whoever recorded the order first has committed by now, and its payment is there to be seen.
+        let was_paid = known.as_ref().is_some_and(|known| known.approved_at.is_some());
+        if applied.conversion == Conversion::Duplicate
+            && !was_paid
+            && is_another_buyers(connection, read.dataset_id, payment, &read.order_id, &read.payer).await?
+        {
+            return Err(StoreError::AnotherBuyers);
+        }
+        if (payment.status == "refunded" || payment.is_taken_back()) && !applied.movements.is_empty() {
             purchases::refund_emptied(connection, read.dataset_id, &read.order_id).await?;
         }
     }
@@ -220,7 +251,8 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
 
 async fn lock(mut connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Known, StoreError> {
     let known = sql_query(
-        "SELECT conversion, updated_at FROM payments WHERE dataset_id = $1 AND payment_id = $2 FOR UPDATE",
+        "SELECT conversion, updated_at, status, refunded_minor, told_by_order, approved_at FROM payments
+         WHERE dataset_id = $1 AND payment_id = $2 FOR UPDATE",
     )
     .bind::<BigInt, _>(read.dataset_id.as_i64())
     .bind::<Text, _>(&read.payment.id)
@@ -268,6 +300,7 @@ async fn write(
         .bind::<Nullable<Timestamptz>, _>(payment.expires_at)
         .bind::<Nullable<Timestamptz>, _>(payment.money_release_at)
         .bind::<Text, _>(read.discovered_by.as_str())
+        .bind::<Bool, _>(payment.told_by_order)
         .prepared()
         .execute(&mut connection)
         .await?;
@@ -416,6 +449,8 @@ async fn convert(
 /// What is known of the order that a payment pays for, and of whoever placed it.
 #[derive(Clone, Debug, Default)]
 pub struct OrderContext {
+    /// The order that it pays for.
+    pub order_id: String,
     /// The finished event of the claim that a page or server made of it.
     pub claimed_event: Option<String>,
     /// The lead of that claim.
@@ -465,11 +500,12 @@ impl Store {
             ads_refused: bool,
         }
         let mut connection = self.connection().await?;
+        let order_id = order_of(&connection, dataset, payment, payer).await?;
         let claim: Option<Claim> = sql_query(
             "SELECT claimed_event, lead_id, ads_refused FROM purchases WHERE dataset_id = $1 AND order_id = $2",
         )
         .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Text, _>(payment.order_id())
+        .bind::<Text, _>(&order_id)
         .get_result(&mut connection)
         .await
         .optional()?;
@@ -478,6 +514,7 @@ impl Store {
         let known = known(&connection, dataset, &payment.id).await?;
         let claim_refused = claim.as_ref().is_some_and(|claim| claim.ads_refused);
         Ok(OrderContext {
+            order_id,
             ads_refused: claim_refused
                 || claim.is_none() && lead.as_ref().is_some_and(|lead| lead.ads_refused),
             claimed_event: claim.and_then(|claim| claim.claimed_event),

@@ -1,4 +1,5 @@
-//! `purchases`: orders, each once for good. What is recorded again moves an order on, never back.
+//! `purchases`: orders, each once for good. What is recorded again moves an order on, never back; what is only
+//! claimed is replaced by a later claim.
 
 use std::collections::HashMap;
 
@@ -39,9 +40,9 @@ pub struct NewPurchase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PurchaseChange {
     pub purchase_id: i64,
-    /// The order is new, or moved on. Otherwise nothing of it was changed.
+    /// The order is new, moved on, or is claimed anew. Otherwise nothing of it was changed.
     pub changed: bool,
-    /// The visitor refused, now or when the order was recorded before.
+    /// The visitor refused, now or when the order was claimed before.
     pub ads_refused: bool,
 }
 

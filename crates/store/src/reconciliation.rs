@@ -180,6 +180,9 @@ pub struct LocalPayment {
     pub fee_minor: Option<i64>,
     #[diesel(sql_type = Timestamptz)]
     pub updated_at: DateTime<Utc>,
+    /// By an order's clock, and not by the payment's own.
+    #[diesel(sql_type = Bool)]
+    pub told_by_order: bool,
     #[diesel(sql_type = Text)]
     pub conversion: String,
     #[diesel(sql_type = Bool)]

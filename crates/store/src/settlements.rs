@@ -298,7 +298,11 @@ async fn told(
         return Ok(Vec::new());
     }
     sql_query(
-        "SELECT FROM payments WHERE dataset_id = $1 AND payment_id = ANY($2) ORDER BY payment_id FOR UPDATE",
+        "SELECT FROM payments WHERE dataset_id = $1 AND payment_id = ANY(ARRAY(
+             SELECT coalesce(a.booked_as, number) FROM unnest($2) AS number
+             LEFT JOIN payment_aliases a ON a.dataset_id = $1 AND a.payment_id = number
+         ))
+         ORDER BY payment_id FOR UPDATE",
     )
     .bind::<BigInt, _>(account.dataset_id.as_i64())
     .bind::<Array<Text>, _>(ids)

@@ -154,6 +154,7 @@ impl WireOrder {
                     updated_at,
                     expires_at: None,
                     money_release_at: None,
+                    told_by_order: true,
                     id,
                 },
             })

@@ -299,6 +299,7 @@ impl WirePayment {
             updated_at,
             expires_at: moment(self.date_of_expiration),
             money_release_at: moment(self.money_release_date),
+            told_by_order: false,
         })
     }
 }

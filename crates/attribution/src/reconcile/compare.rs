@@ -14,7 +14,7 @@ use crate::mercado_pago::{ReadError, WindowOf};
 use crate::payments::{FollowError, Payments, Told};
 
 /// No webhook told of what a comparison finds.
-const SWEPT: Told<'static> = Told {
+pub(super) const SWEPT: Told<'static> = Told {
     by: Discovery::Sweep,
     traceparent: None,
 };
@@ -68,7 +68,7 @@ pub(super) async fn slice(
             |id: &String| remote.iter().any(|payment| payment.id == *id) || listed.unreadable.contains(id);
         let missing: Vec<String> = ours
             .into_iter()
-            .filter(|id| !is_listed(id) && !id.starts_with(ORDERS_PAYMENT))
+            .filter(|id| !is_listed(id) && !id.starts_with(ORDERS_PAYMENT) && !aliases.contains_key(id))
             .collect();
         for id in missing {
             match payments.read(account, &id).await {
@@ -116,7 +116,7 @@ pub(super) async fn slice(
     Ok(slice.sums)
 }
 
-struct Slice<'s> {
+pub(super) struct Slice<'s> {
     payments: &'s Payments,
     account: &'s PaymentAccount,
     comparison: &'s Comparison,
@@ -129,7 +129,11 @@ struct Slice<'s> {
 }
 
 impl<'s> Slice<'s> {
-    fn new(payments: &'s Payments, account: &'s PaymentAccount, comparison: &'s Comparison) -> Self {
+    pub(super) fn new(
+        payments: &'s Payments,
+        account: &'s PaymentAccount,
+        comparison: &'s Comparison,
+    ) -> Self {
         Slice {
             payments,
             account,
@@ -141,7 +145,7 @@ impl<'s> Slice<'s> {
         }
     }
 
-    fn finding(&self, id: &str, kind: FindingKind, sums: (i64, i64), detail: &str) -> Finding {
+    pub(super) fn finding(&self, id: &str, kind: FindingKind, sums: (i64, i64), detail: &str) -> Finding {
         Finding {
             run_id: self.comparison.run_id,
             payment_id: id.to_owned(),
@@ -322,6 +326,11 @@ fn was_paid(local: &LocalPayment) -> bool {
     matches!(local.status.as_str(), "approved" | "in_mediation")
 }
 
+/// We know a later state: a webhook was faster than the list. An order's clock says nothing of it.
+fn is_behind(payment: &Payment, local: &LocalPayment) -> bool {
+    payment.updated_at < local.updated_at && !local.told_by_order
+}
+
 /// In what a payment differs from ours; `None`: in nothing. An empty list: only in what no finding is made
 /// of.
 fn differences(
@@ -339,8 +348,7 @@ fn differences(
             Vec::new()
         });
     };
-    // We know a later state: a webhook was faster than the list.
-    if payment.updated_at < local.updated_at {
+    if is_behind(payment, local) {
         return None;
     }
     let mut kinds = Vec::new();

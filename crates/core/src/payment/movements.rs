@@ -198,6 +198,7 @@ mod tests {
             created_at: at(0),
             approved_at: Some(at(1)),
             updated_at: at(9),
+            told_by_order: false,
             expires_at: None,
             money_release_at: None,
         }

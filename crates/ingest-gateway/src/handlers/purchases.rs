@@ -24,7 +24,8 @@ use crate::wire::capture::PurchaseReceipt;
 /// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event
 /// id. Recorded again with a later status it moves on, never back, and never becomes a second event. One
 /// that says nobody whom Meta could find, or that is refunded or cancelled, is stored without an event,
-/// with a warning.
+/// with a warning. A claim (`pending`) is replaced by a later one as a whole, but a server's never by a
+/// page's.
 #[utoipa::path(
     post,
     path = "/api/purchases/record",
@@ -40,7 +41,7 @@ use crate::wire::capture::PurchaseReceipt;
     responses(
         RequestProblems,
         (status = 202, description = "The order is stored, or moved on. One that says nobody whom Meta could find becomes no event, with a warning.", body = PurchaseReceipt<'static>),
-        (status = 409, description = "The order was recorded before with this status or a later one, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The order was recorded before with this status or a later one, or by a server, and a page claims it; or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -1,6 +1,6 @@
 //! What the stand-in knows: payments as their own JSON, and what is to be told of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,7 @@ pub(crate) struct Book {
     pub(crate) deliveries: Vec<Delivery>,
     pub(crate) webhook_faults: Vec<(WebhookFault, u32)>,
     pub(crate) faults: Vec<(ApiFault, u32)>,
+    pub(crate) payment_faults: BTreeMap<String, VecDeque<ApiFault>>,
     pub(crate) requests: u64,
     pub(crate) reports: Reports,
     last_id: u64,

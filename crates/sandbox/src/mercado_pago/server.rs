@@ -1,6 +1,6 @@
 //! The HTTP side: what a seller may read with its token.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::TcpListener;
 
 use actix_web::dev::Server;
@@ -54,6 +54,14 @@ pub(super) fn refusal(status: u16, code: i64, message: &str) -> HttpResponse {
 /// every log.
 pub(super) fn seller(state: &State, request: &HttpRequest) -> Result<i64, Box<HttpResponse>> {
     let fault = state.book().draw();
+    seller_unless(fault, state, request)
+}
+
+fn seller_unless(
+    fault: Option<ApiFault>,
+    state: &State,
+    request: &HttpRequest,
+) -> Result<i64, Box<HttpResponse>> {
     match fault {
         Some(ApiFault::Status { status, retry_after }) => {
             let mut answer = refusal(status, 0, "internal_error");
@@ -95,7 +103,13 @@ fn answered(document: &Value) -> HttpResponse {
 }
 
 async fn payment(state: Data<State>, request: HttpRequest, id: Path<String>) -> HttpResponse {
-    let seller = match seller(&state, &request) {
+    state.holds.pass(&id).await;
+    let fault = {
+        let mut book = state.book();
+        let own = book.payment_faults.get_mut(&*id).and_then(VecDeque::pop_front);
+        own.or(book.draw())
+    };
+    let seller = match seller_unless(fault, &state, &request) {
         Ok(seller) => seller,
         Err(answer) => return *answer,
     };

@@ -15,7 +15,8 @@ use crate::statement::Prepare;
 /// Approved payments whose Purchase is in one place.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub struct PurchasePlace {
-    /// `accepted` by Meta, `on_its_way`, `stopped`; where there is none, why, as in `payments.conversion`.
+    /// `accepted` by Meta, `on_its_way`, `stopped`; where there is none, why, as in `payments.conversion`, or
+    /// `other_payment`: that of its order has another payment's amount.
     #[diesel(sql_type = Text)]
     pub place: String,
     #[diesel(sql_type = BigInt)]

@@ -1,5 +1,5 @@
 -- payment_notifications::lease: takes due ones of accounts that may be asked. Those of a retired dataset wait: nothing of it is
--- sent, and it may come back.
+-- sent, and it may come back. What was signed goes first: anybody may send the others.
 -- $1 at most so many, $2 for how many seconds
 WITH due AS (
     SELECT n.dataset_id, n.notification_id FROM payment_notifications AS n
@@ -7,7 +7,7 @@ WITH due AS (
         AND (a.retry_at IS NULL OR a.retry_at <= rastro_now())
     JOIN datasets AS d ON d.dataset_id = n.dataset_id AND d.retired_at IS NULL
     WHERE n.state = 'pending' AND n.due_at <= rastro_now()
-    ORDER BY n.due_at LIMIT $1
+    ORDER BY n.source = 'hint', n.due_at LIMIT $1
     FOR UPDATE OF n SKIP LOCKED
 )
 UPDATE payment_notifications AS n

@@ -1,7 +1,7 @@
 -- reconciliation::local_payments: what we have of payments, and what is booked of them.
 -- $1 dataset, $2 payment ids
 SELECT p.payment_id, p.status, p.status_detail, p.books, p.currency, p.amount_minor, p.refunded_minor, p.net_minor, p.fee_minor,
-    p.updated_at, p.conversion, p.lead_id IS NOT NULL AS has_lead,
+    p.updated_at, p.told_by_order, p.conversion, p.lead_id IS NOT NULL AS has_lead,
     coalesce(
         (SELECT sum(m.amount_minor) FROM purchase_movements AS m
             WHERE m.dataset_id = p.dataset_id AND m.payment_id = p.payment_id), 0

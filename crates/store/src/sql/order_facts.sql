@@ -1,6 +1,7 @@
 -- attribution_credits::order_facts: the money of orders and who placed them. Where money moved the movements are it (a card that
 -- was declined moves none); elsewhere it is what the business recorded, unless only payments count for the dataset. An order that
--- was paid in several currencies is credited in its account's own; comparisons name the others. An e-mail, phone or visitor that
+-- was paid in several currencies is credited in its account's own; comparisons name the others. A payment that was
+-- booked under two numbers by mistake counts under one. An e-mail, phone or visitor that
 -- more than five people share, told apart by e-mail, phone and CPF, is nobody's own (an office's, a counter's tablet's, the shop's
 -- own address as payer): by it nobody is known again. Of such a key the first two hundred rows tell enough.
 -- $1 dataset, $2 order numbers, $3 time zone, $4 how many days touches are looked back for
@@ -13,7 +14,7 @@ WITH paid AS (
         (array_agg(p.payer_phone_hmac ORDER BY p.payment_id) FILTER (WHERE p.payer_phone_hmac IS NOT NULL))[1] AS phone
     FROM payments p
     LEFT JOIN payment_accounts account ON account.dataset_id = p.dataset_id AND account.account_id = p.account_id
-    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
+    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted' AND p.status_detail <> 'same_as_another'
     GROUP BY p.order_id
 ), money AS (
     SELECT p.order_id,
@@ -22,7 +23,7 @@ WITH paid AS (
     FROM payments p
     JOIN paid ON paid.order_id = p.order_id AND paid.currency = p.currency
     JOIN purchase_movements m ON m.dataset_id = p.dataset_id AND m.payment_id = p.payment_id
-    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted'
+    WHERE p.dataset_id = $1 AND p.order_id = ANY($2) AND p.books = 'counted' AND p.status_detail <> 'same_as_another'
     GROUP BY p.order_id
 ), orders AS (
     SELECT wanted.order_id,

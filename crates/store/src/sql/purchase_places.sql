@@ -1,5 +1,6 @@
 -- revenue::purchase_places: where the Purchase of each approved payment of a period is, or why there is none. What was accepted here
 -- and is in no queue any more has been delivered. Where the site tells of its orders itself (not_verified), its order says so.
+-- A payment whose order's event was made of another payment is told of by none.
 -- $1 dataset, $2 currency, $3 first day, $4 last day, $5 time zone
 WITH RECURSIVE lanes AS (
     -- Of the queue, one after the other by its key: there are few, and runs of events may be many.
@@ -11,13 +12,18 @@ WITH RECURSIVE lanes AS (
     SELECT n AS event_number FROM send_batches s CROSS JOIN LATERAL unnest(s.event_numbers) AS n WHERE s.dataset_id = $1
 ), paid AS (
     SELECT p.amount_minor, b.event_number, CASE
+            WHEN p.conversion = 'duplicate' AND EXISTS (
+                SELECT FROM payments o
+                WHERE o.dataset_id = $1 AND o.order_id = p.order_id AND o.payment_id <> p.payment_id AND o.conversion = 'sent'
+                    AND o.status_detail <> 'same_as_another'
+            ) THEN 'other_payment'
             WHEN p.conversion IN ('sent', 'duplicate') THEN 'accepted'
             WHEN p.conversion = 'not_verified' AND b.event_number IS NOT NULL THEN 'accepted'
             WHEN p.conversion = 'not_verified' AND b.status <> 'pending' AND b.ads_refused THEN 'withheld'
             ELSE p.conversion END AS place
     FROM payments p
     LEFT JOIN purchases b ON b.dataset_id = $1 AND b.order_id = p.order_id
-    WHERE p.dataset_id = $1 AND p.currency = $2 AND p.books = 'counted'
+    WHERE p.dataset_id = $1 AND p.currency = $2 AND p.books = 'counted' AND p.status_detail <> 'same_as_another'
         AND p.approved_at >= ($3::date::timestamp AT TIME ZONE $5) AND p.approved_at < (($4::date + 1)::timestamp AT TIME ZONE $5)
         AND p.approved_at < rastro_now() - interval '30 minutes'
 )

@@ -11,10 +11,11 @@ FROM (
     GROUP BY payment_id
     HAVING bool_or(kind = 'sale')
 ) AS told
+LEFT JOIN payment_aliases a ON a.dataset_id = $1 AND a.payment_id = told.payment_id
 JOIN (
     SELECT payment_id, sum(fee_minor) AS fee_minor
     FROM purchase_movements WHERE dataset_id = $1
     GROUP BY payment_id
     HAVING bool_or(kind = 'approval')
-) AS booked ON booked.payment_id = told.payment_id AND booked.fee_minor <> told.fee_minor
+) AS booked ON booked.payment_id = coalesce(a.booked_as, told.payment_id) AND booked.fee_minor <> told.fee_minor
 ORDER BY told.payment_id LIMIT 5000

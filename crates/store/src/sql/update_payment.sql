@@ -3,7 +3,7 @@
 UPDATE payments SET
     account_id = $3, status = $4, status_detail = $5, books = $6, operation_type = $7, currency = $8, amount_minor = $9,
     refunded_minor = $10, payment_method = $14, payment_type = $15, installments = $16, external_reference = $17,
-    remote_order_id = $18, updated_at = $28, expires_at = $29, money_release_at = $30,
+    remote_order_id = $18, order_id = $19, updated_at = $28, expires_at = $29, money_release_at = $30, told_by_order = $32,
     -- Its first answers stay: books and history rest on them.
     approved_at = coalesce(payments.approved_at, $27::timestamptz),
     net_minor = coalesce($11::bigint, net_minor), fee_minor = coalesce($12::bigint, fee_minor),
@@ -15,5 +15,5 @@ UPDATE payments SET
     payer_phone_hmac = coalesce($24::bytea, payer_phone_hmac),
     payer_cpf_hmac = coalesce($25::bytea, payer_cpf_hmac),
     read_at = rastro_now()
--- $19, $26 and $31 are what it keeps: the order, the creation, the discovery.
-WHERE dataset_id = $1 AND payment_id = $2 AND $19::text IS NOT NULL AND $26::timestamptz IS NOT NULL AND $31::text IS NOT NULL
+-- $26 and $31 are what it keeps: the creation, the discovery.
+WHERE dataset_id = $1 AND payment_id = $2 AND $26::timestamptz IS NOT NULL AND $31::text IS NOT NULL

@@ -27,6 +27,11 @@ fn place_words(lang: Lang, place: &str) -> (String, bool) {
             "Stopped: see Stopped events",
             false,
         ),
+        "other_payment" => (
+            "O pedido foi avisado com outro pagamento",
+            "The order was told with another payment",
+            false,
+        ),
         "none" => ("Ainda não avisadas", "Not told yet", false),
         "too_old" => (
             "Velhas demais: a Meta aceita 7 dias",
