@@ -76,6 +76,7 @@ pub use connection::{DatabaseConfig, Store};
 pub use dashboard_sessions::{Role, Session};
 pub use dataset_quality::{KeyCoverage, Quality, QualityFetch, QualityFetched};
 pub use datasets::{Dataset, DatasetChange, DatasetSettings, KnownDataset, MOST_MINIMUM_ORDERS, TokenCheck};
+pub use erasures::epoch::ErasureEpoch;
 pub use erasures::{ErasureReceipt, PersonFound, PersonSought};
 pub use error::StoreError;
 pub use event_counts::{CountProgress, DayInNumbers, HourCounted, HourlyShare};

@@ -12,6 +12,7 @@ use rastro_core::dataset::DatasetId;
 use rastro_core::payment::{Booked, Books, Movement, MovementKind, Payment, movements_due};
 
 use crate::connection::Store;
+use crate::erasures::epoch::{self, ErasureEpoch};
 use crate::error::StoreError;
 use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
 use crate::lookup::PersonLookups;
@@ -130,6 +131,8 @@ pub struct PaymentRead<'p> {
     pub order_id: String,
     pub lead: Option<PaymentMatch>,
     pub payer: PersonLookups,
+    /// When it was looked up who that is, and what else is known of the person.
+    pub read_at: ErasureEpoch,
     pub discovered_by: Discovery,
     pub conversion: ConversionDue,
     /// Which notifications this answers.
@@ -154,6 +157,9 @@ pub struct Applied {
 impl Store {
     /// Brings a payment, its movements, its order and its Purchase to what was read, in one commit. A state
     /// that is older than the stored one changes nothing; the same state again changes nothing either.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadBeforeErasure`] when the payer may have been erased since: it is to be read again.
     pub async fn apply_payment(&self, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
@@ -172,9 +178,13 @@ struct Known {
     updated_at: DateTime<Utc>,
 }
 
-/// Locks are taken in one order by everybody: the payment, then as [`accept_requests`] does, then
-/// notifications.
+/// Locks are taken in one order by everybody: that of erasures, the payment, then as [`accept_requests`]
+/// does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
+    epoch::keep_out(connection).await?;
+    if epoch::are_current(connection, &[Some(read.read_at)]).await? != [true] {
+        return Err(StoreError::ReadBeforeErasure);
+    }
     let payment = read.payment;
     let is_new = write(connection, include_str!("sql/insert_payment.sql"), read).await? == 1;
     let known: Option<Known> = match is_new {
