@@ -14,10 +14,10 @@ use rastro_core::payment::{Booked, Books, Movement, MovementKind, Payment, movem
 use crate::connection::Store;
 use crate::erasures::epoch::{self, ErasureEpoch};
 use crate::error::StoreError;
-use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
+use crate::events::{Acceptance, NewRequest, Record, Stored, accept, accept_requests};
 use crate::lookup::PersonLookups;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
-use crate::purchases;
+use crate::purchases::{self, MadeEvent, PurchaseChange};
 use crate::reconciliation::{self, Finding};
 use crate::statement::Prepare;
 
@@ -346,29 +346,65 @@ async fn book(
     Ok(())
 }
 
-/// Whether an order has its event.
-async fn has_event(
+/// An order that was approved before.
+#[derive(QueryableByName)]
+struct Order {
+    #[diesel(sql_type = Bool)]
+    has_event: bool,
+    /// It became none because too little was known of who paid, and nothing else became of it.
+    #[diesel(sql_type = Bool)]
+    awaits_event: bool,
+}
+
+async fn order(
     mut connection: &AsyncPgConnection,
     read: &PaymentRead<'_>,
     purchase_id: i64,
-) -> Result<bool, StoreError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        has_event: bool,
-    }
-    let text = "SELECT event_number IS NOT NULL AS has_event FROM purchases WHERE dataset_id = $1 AND purchase_id = $2";
-    let row: Row = sql_query(text)
+) -> Result<Order, StoreError> {
+    let order = sql_query(include_str!("sql/awaited_event.sql"))
         .bind::<BigInt, _>(read.dataset_id.as_i64())
         .bind::<BigInt, _>(purchase_id)
         .prepared()
         .get_result(&mut connection)
         .await?;
-    Ok(row.has_event)
+    Ok(order)
+}
+
+/// Accepts the event of an order that awaits it. The order stays locked by its recording, so that of two
+/// payments one does.
+async fn offer_late(
+    connection: &AsyncPgConnection,
+    request: &NewRequest,
+    change: &PurchaseChange,
+    applied: &mut Applied,
+) -> Result<Option<Conversion>, StoreError> {
+    let (Some(Record::Purchase(purchase)), Some(event)) =
+        (&request.record, request.events.as_slice().first())
+    else {
+        return Ok(None);
+    };
+    let withheld = change.ads_refused.then(|| event.without_person());
+    let event = withheld.as_ref().unwrap_or(event);
+    let accepted = accept(connection, &[event]).await?;
+    let Some((Acceptance::Accepted { event_number }, claim)) = accepted.into_iter().next() else {
+        return Ok(Some(Conversion::Duplicate));
+    };
+    let made = MadeEvent {
+        purchase,
+        event_number,
+        day: claim.map(|claim| claim.day),
+    };
+    purchases::note_events(connection, &[made]).await?;
+    if event.withheld {
+        return Ok(Some(Conversion::Withheld));
+    }
+    applied.became_purchase = true;
+    Ok(Some(Conversion::Sent))
 }
 
 /// Records the order and accepts its event. The order decides whether that is still due: it is approved once
-/// for good, whoever says so first.
+/// for good, whoever says so first; and one that nothing could be made of gets its event when the payer is
+/// known.
 async fn convert(
     mut connection: &AsyncPgConnection,
     read: &PaymentRead<'_>,
@@ -389,11 +425,19 @@ async fn convert(
                     purchase: Some(change),
                     ..
                 },
-            ] if !change.changed => match has_event(connection, read, change.purchase_id).await? {
-                true => Conversion::Duplicate,
-                // What kept the event back still does.
-                false => return Ok(()),
-            },
+            ] if !change.changed => {
+                let order = order(connection, read, change.purchase_id).await?;
+                let became = match (order.has_event, order.awaits_event) {
+                    (true, _) => Some(Conversion::Duplicate),
+                    (false, true) => offer_late(connection, request, change, applied).await?,
+                    (false, false) => None,
+                };
+                match became {
+                    Some(conversion) => conversion,
+                    // What kept the event back still does.
+                    None => return Ok(()),
+                }
+            }
             [
                 Stored::Now {
                     purchase: Some(change),
