@@ -10,6 +10,7 @@
 
 mod book;
 mod control;
+mod payments;
 mod reports;
 mod search;
 mod server;
