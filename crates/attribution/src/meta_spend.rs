@@ -42,10 +42,10 @@ pub struct MetaSpend {
 impl MetaSpend {
     /// Until shutdown. `first_days`: how far back the first reading goes; what is stored tells whether it is
     /// the first.
-    pub async fn run(self, interval: Duration, first_days: u64, time_zone: &str, shutdown: Shutdown) {
+    pub async fn run(self, interval: Duration, first_days: u64, shutdown: Shutdown) {
         loop {
             let reading = async {
-                let (_, today) = self.store.reporting_now(time_zone).await?;
+                let today = self.store.reporting_day(self.dataset).await?.today;
                 let known = self
                     .store
                     .has_spend(self.dataset, "meta", &self.account.to_string())

@@ -69,7 +69,7 @@ pub use api_keys::{
     NewApiKey,
 };
 pub use attribution_credits::{CreditSettings, Recredited};
-pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
+pub use attribution_runs::{AttributionRun, AttributionState, ReportingDay, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
