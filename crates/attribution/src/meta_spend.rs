@@ -1,5 +1,8 @@
 //! What an ad account at Meta spent, read every few hours. Figures move for up to 28 days, so as many are
 //! read again each time; what Meta no longer tells of a day is gone here too.
+//!
+//! A report and the note that its days were read are one commit: a reading that is broken off, by Meta or by
+//! a kill, is gone on with where it was.
 
 use std::time::Duration;
 
@@ -40,21 +43,11 @@ pub struct MetaSpend {
 }
 
 impl MetaSpend {
-    /// Until shutdown. `first_days`: how far back the first reading goes; what is stored tells whether it is
-    /// the first.
+    /// Until shutdown. `first_days`: how far back the first reading goes.
     pub async fn run(self, interval: Duration, first_days: u64, shutdown: Shutdown) {
         loop {
-            let reading = async {
-                let today = self.store.reporting_day(self.dataset).await?.today;
-                let known = self
-                    .store
-                    .has_spend(self.dataset, "meta", &self.account.to_string())
-                    .await?;
-                let days = if known { MOVING_DAYS } else { first_days };
-                self.read(today - Days::new(days), today).await
-            };
             tokio::select! {
-                read = reading => match read {
+                read = self.catch_up(first_days) => match read {
                     Ok(change) => info!(
                         "read the spend of {}: {} days of campaigns are new, {} changed, {} are gone",
                         self.account, change.added, change.changed, change.removed
@@ -70,7 +63,27 @@ impl MetaSpend {
         }
     }
 
-    /// Reads and stores a span, both ends included, report by report: what was read before one fails stays.
+    /// Reads what may still move, and before that what was never read: all of it the first time, the rest of
+    /// it after a reading that was broken off, and the days of an outage.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn catch_up(&self, first_days: u64) -> anyhow::Result<SpendChange> {
+        let today = self.store.reporting_day(self.dataset).await?.today;
+        let account = self.account.to_string();
+        let read_until = self
+            .store
+            .spend_read_until(self.dataset, "meta", &account)
+            .await?;
+        let from = match read_until {
+            None => today - Days::new(first_days),
+            Some(day) => (day + Days::new(1)).min(today - Days::new(MOVING_DAYS)),
+        };
+        self.read(from, today).await
+    }
+
+    /// Reads and stores a span, both ends included, report by report from the oldest on: what was read before
+    /// one fails stays, and is known to be read.
     ///
     /// # Errors
     /// What Meta refuses, or the database.
