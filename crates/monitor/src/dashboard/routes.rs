@@ -54,6 +54,7 @@ pub enum Action {
     Dataset,
     SetOrigins,
     SetTestCode,
+    SetLeadValue,
     SendTestEvent,
     CreateKey,
     RevokeKey,
@@ -86,7 +87,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 30] = [
+pub const ROUTES: [Route; 31] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),
@@ -114,6 +115,11 @@ pub const ROUTES: [Route; 30] = [
     get("/conjuntos/{}", Access::Viewer, Action::Dataset),
     post("/conjuntos/{}/origens", Access::Operator, Action::SetOrigins),
     post("/conjuntos/{}/codigo", Access::Operator, Action::SetTestCode),
+    post(
+        "/conjuntos/{}/valor-do-lead",
+        Access::Operator,
+        Action::SetLeadValue,
+    ),
     post("/conjuntos/{}/teste", Access::Operator, Action::SendTestEvent),
     post("/conjuntos/{}/chaves", Access::Operator, Action::CreateKey),
     post(
