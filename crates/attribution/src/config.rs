@@ -61,7 +61,6 @@ pub struct ReconcileConfig {
 #[serde(deny_unknown_fields)]
 pub struct CreditingConfig {
     pub enabled: bool,
-    pub time_zone: String,
     pub lookback_days: u16,
     pub lookback_by_channel: BTreeMap<String, u16>,
     pub interval_seconds: u64,
@@ -85,10 +84,6 @@ impl CreditingConfig {
         ensure!(
             (1..=400).contains(&self.sweep_days),
             "crediting.sweep_days must be 1 to 400"
-        );
-        ensure!(
-            self.time_zone.contains('/') || self.time_zone == "UTC",
-            "crediting.time_zone must be an IANA name, such as America/Sao_Paulo: an offset is not one all year"
         );
         self.lookback().map(drop)
     }
@@ -396,7 +391,6 @@ mod tests {
     #[test]
     fn a_window_of_a_touch_is_between_a_day_and_ninety() {
         assert!(load(&[("RASTRO__CREDITING__LOOKBACK_DAYS", "91")]).is_err());
-        assert!(load(&[("RASTRO__CREDITING__TIME_ZONE", "-03")]).is_err());
         assert_eq!(
             load(&[]).unwrap().crediting.lookback().unwrap(),
             Lookback::default()

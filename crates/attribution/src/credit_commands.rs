@@ -52,13 +52,14 @@ pub(crate) async fn spend(file: &str, options: &[&str]) -> anyhow::Result<()> {
     let options = Options::read(options, &["--dataset", "--format", "--account"], &flags)?;
     let config: Config = rastro_boot::load()?;
     let store = Store::new(&config.common.database, "attribution")?;
-    let (_, today) = store.reporting_now(&config.crediting.time_zone).await?;
+    let dataset = options
+        .value("--dataset")
+        .context("--dataset is required")?
+        .parse()
+        .context("--dataset")?;
+    let today = store.reporting_day(dataset).await;
     let order = Import {
-        dataset: options
-            .value("--dataset")
-            .context("--dataset is required")?
-            .parse()
-            .context("--dataset")?,
+        dataset,
         format: match options.value("--format") {
             None | Some("rastro") => Format::Rastro,
             Some("google-ads") => Format::GoogleAds,
@@ -68,7 +69,7 @@ pub(crate) async fn spend(file: &str, options: &[&str]) -> anyhow::Result<()> {
             decimal_comma: options.has("--decimal-comma"),
             day_first: options.has("--day-first"),
             account_id: options.value("--account").unwrap_or_default().replace('-', ""),
-            today,
+            today: today.with_context(|| format!("dataset {dataset}"))?.today,
         },
         dry_run: options.has("--dry-run"),
     };

@@ -8,12 +8,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
-use rastro_core::attribution::markov::Transitions;
+use rastro_core::attribution::markov::{RemovalEffects, Transitions};
 use rastro_core::attribution::{Lookback, Rules};
 use rastro_core::dataset::DatasetId;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
-use rastro_store::{AttributionRun, CreditSettings, Recredited, RunKind, Store, StoreError};
+use rastro_store::{AttributionRun, CreditSettings, Recredited, ReportingDay, RunKind, Store, StoreError};
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -76,23 +76,31 @@ impl Crediting {
             if shutdown.is_requested() {
                 return Ok(());
             }
-            let (now, today) = self.store.reporting_now(&self.config.time_zone).await?;
+            let day = self.store.reporting_day(dataset).await?;
+            let (now, today) = (day.now, day.today);
             let state = self.store.attribution_state(dataset).await?;
-            let settings = self.settings(Rules {
-                lookback: self.lookback.clone(),
-                effects: state.effects,
-            });
+            let settings = self.settings(&day, state.effects);
             let changed = match state.followed_until {
                 Some(until) => self.follow(dataset, until, now, &settings).await?.changed,
                 None => 1,
             };
-            if state.swept_on != Some(today) {
+            // A time zone that was changed moves what happened around midnight to other days, whenever that
+            // was.
+            let is_refiled = state.swept_on.is_some() && state.filed_by.as_ref() != Some(&day.time_zone);
+            let is_swept = state.swept_on != Some(today) || is_refiled;
+            if is_swept {
                 let days = if state.swept_on.is_some() {
                     self.config.sweep_days
                 } else {
                     FIRST_DAYS
                 };
-                self.sweep(dataset, today - Days::new(days), today, &settings, shutdown)
+                let mut from = today - Days::new(days);
+                if is_refiled && let Some(first) = self.store.first_filed_day(dataset).await? {
+                    info!("the days of dataset {dataset} are now those of {}", day.time_zone);
+                    from = from.min(first);
+                }
+                // What was today may be tomorrow now.
+                self.sweep(dataset, from, today + Days::new(1), &settings, shutdown)
                     .await?;
                 self.store.note_followed(dataset, now).await?;
             }
@@ -106,10 +114,10 @@ impl Crediting {
             if changed > 0 || days > 2 {
                 self.store.make_cohorts(dataset, today).await?;
             }
-            if state.swept_on != Some(today) {
+            if is_swept {
                 forecast_revenue(&self.store, dataset, today).await?;
                 // Last: until here all of it is done again.
-                self.store.note_swept(dataset, today).await?;
+                self.store.note_swept(dataset, &day).await?;
             }
         }
         Ok(())
@@ -139,12 +147,13 @@ impl Crediting {
         Ok(sum)
     }
 
-    /// Credits the orders placed since `from` again, by what was learnt last.
+    /// Credits the orders placed since `from` again, by what was learnt last, and has the sums of all days
+    /// from then `until` made again.
     async fn sweep(
         &self,
         dataset: DatasetId,
         from: NaiveDate,
-        today: NaiveDate,
+        until: NaiveDate,
         settings: &CreditSettings,
         shutdown: &Shutdown,
     ) -> Result<(), StoreError> {
@@ -152,7 +161,7 @@ impl Crediting {
             .pass(dataset, RunKind::Sweep, from, settings, shutdown, &mut |_| {})
             .await?;
         if run.is_some() {
-            self.store.mark_campaign_days(dataset, from, today).await?;
+            self.store.mark_campaign_days(dataset, from, until).await?;
         }
         Ok(())
     }
@@ -169,13 +178,11 @@ impl Crediting {
         shutdown: &Shutdown,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Option<Progress>, StoreError> {
-        let (_, today) = self.store.reporting_now(&self.config.time_zone).await?;
+        let day = self.store.reporting_day(dataset).await?;
+        let today = day.today;
         let from = today - Days::new(days);
         let known = self.store.attribution_state(dataset).await?.effects;
-        let mut settings = self.settings(Rules {
-            lookback: self.lookback.clone(),
-            effects: known.clone(),
-        });
+        let mut settings = self.settings(&day, known.clone());
         let Some(first) = self
             .pass(dataset, RunKind::Recompute, from, &settings, shutdown, progress)
             .await?
@@ -317,10 +324,13 @@ impl Crediting {
         Ok(made)
     }
 
-    fn settings(&self, rules: Rules) -> CreditSettings {
+    fn settings(&self, day: &ReportingDay, effects: Option<RemovalEffects>) -> CreditSettings {
         CreditSettings {
-            rules,
-            time_zone: self.config.time_zone.clone(),
+            rules: Rules {
+                lookback: self.lookback.clone(),
+                effects,
+            },
+            time_zone: day.time_zone.clone(),
         }
     }
 }

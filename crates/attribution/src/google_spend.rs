@@ -78,11 +78,11 @@ impl GoogleSpend {
         let facts = self.ask(|| self.google_ads.account()).await?;
         let today = self.store.reporting_now(&facts.time_zone).await;
         let (_, today) = today.with_context(|| format!("time zone {}", facts.time_zone))?;
-        let newest = self
+        let read_until = self
             .store
-            .newest_spend_day(self.dataset, "google", self.google_ads.customer_id())
+            .spend_read_until(self.dataset, "google", self.google_ads.customer_id())
             .await?;
-        let from = first_day(today, newest, MOVING_DAYS, first_days);
+        let from = first_day(today, read_until, MOVING_DAYS, first_days);
         self.read(&facts, from, today).await
     }
 
@@ -169,18 +169,17 @@ impl GoogleSpend {
     }
 }
 
-/// Where a reading begins: `moving_days` back, or further where the days before were not read because nobody
-/// was there to read them; at most `first_days` back, as where nothing is stored yet.
+/// Where a reading begins: what may still move, and before that what was never read. All of it the first
+/// time, the rest of it after a reading that was broken off, and the days of an outage.
 pub(crate) fn first_day(
     today: NaiveDate,
-    newest: Option<NaiveDate>,
+    read_until: Option<NaiveDate>,
     moving_days: u64,
     first_days: u64,
 ) -> NaiveDate {
-    let oldest = today - Days::new(first_days.max(moving_days));
-    match newest {
-        Some(newest) => newest.min(today - Days::new(moving_days)).max(oldest),
+    match read_until {
         None => today - Days::new(first_days),
+        Some(day) => (day + Days::new(1)).min(today - Days::new(moving_days)),
     }
 }
 

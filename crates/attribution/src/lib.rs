@@ -74,8 +74,9 @@ async fn credits_and_spend(store: &Store, config: &Config, shutdown: &Shutdown) 
     let spending = async {
         if let Some(spend) = config.meta_spend.reader(store, &config.graph_api)? {
             let interval = Duration::from_secs(config.meta_spend.interval_seconds);
-            let (days, zone) = (config.meta_spend.first_days, &config.crediting.time_zone);
-            spend.run(interval, days, zone, shutdown.clone()).await;
+            spend
+                .run(interval, config.meta_spend.first_days, shutdown.clone())
+                .await;
         }
         anyhow::Ok(())
     };

@@ -1,5 +1,8 @@
 //! What an ad account at Meta spent, read every few hours. Figures move for up to 28 days, so as many are
 //! read again each time; what Meta no longer tells of a day is gone here too.
+//!
+//! A report and the note that its days were read are one commit: a reading that is broken off, by Meta or by
+//! a kill, is gone on with where it was.
 
 use std::time::Duration;
 
@@ -42,22 +45,11 @@ pub struct MetaSpend {
 }
 
 impl MetaSpend {
-    /// Until shutdown. `first_days`: how far back a reading goes at most; what is stored tells how far it
-    /// has to.
-    pub async fn run(self, interval: Duration, first_days: u64, time_zone: &str, shutdown: Shutdown) {
+    /// Until shutdown. `first_days`: how far back the first reading goes.
+    pub async fn run(self, interval: Duration, first_days: u64, shutdown: Shutdown) {
         loop {
-            let reading = async {
-                let (_, today) = self.store.reporting_now(time_zone).await?;
-                let newest = self
-                    .store
-                    .newest_spend_day(self.dataset, "meta", &self.account.to_string())
-                    .await?;
-                // A first reading that broke off goes on where it was: reports are stored one by one.
-                self.read(first_day(today, newest, MOVING_DAYS, first_days), today)
-                    .await
-            };
             tokio::select! {
-                read = reading => match read {
+                read = self.catch_up(first_days) => match read {
                     Ok(change) => info!(
                         "read the spend of {}: {} days of campaigns are new, {} changed, {} are gone",
                         self.account, change.added, change.changed, change.removed
@@ -73,7 +65,23 @@ impl MetaSpend {
         }
     }
 
-    /// Reads and stores a span, both ends included, report by report: what was read before one fails stays.
+    /// Reads what may still move, and before that what was never read.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn catch_up(&self, first_days: u64) -> anyhow::Result<SpendChange> {
+        let today = self.store.reporting_day(self.dataset).await?.today;
+        let account = self.account.to_string();
+        let read_until = self
+            .store
+            .spend_read_until(self.dataset, "meta", &account)
+            .await?;
+        let from = first_day(today, read_until, MOVING_DAYS, first_days);
+        self.read(from, today).await
+    }
+
+    /// Reads and stores a span, both ends included, report by report from the oldest on: what was read before
+    /// one fails stays, and is known to be read.
     ///
     /// # Errors
     /// What Meta refuses, or the database.

@@ -435,26 +435,25 @@ impl Payments {
         let Some(settings) = self.store.dataset_settings(dataset_id).await? else {
             return Err(FollowError::OtherAccount);
         };
-        let payer = self.store.lookups(dataset_id, &payment.payer);
-        // Who asked to be forgotten is not found again in payments of before. The money stays.
-        let is_forgotten = self
-            .store
-            .is_forgotten(dataset_id, &payer, payment.created_at)
-            .await?;
-        let nobodys;
-        let (payment, payer) = match is_forgotten {
-            true => {
-                nobodys = Payment {
-                    payer: PersonKeys::default(),
-                    lead_id: None,
-                    ..payment.clone()
-                };
-                (&nobodys, PersonLookups::default())
-            }
-            false => (payment, payer),
+        let nobodys = Payment {
+            payer: PersonKeys::default(),
+            lead_id: None,
+            ..payment.clone()
         };
         let mut tries = 0;
         loop {
+            // Before anything of the person is read: who is erased from here on is read again.
+            let read_at = self.store.erasure_epoch(dataset_id).await?;
+            let payer = self.store.lookups(dataset_id, &payment.payer);
+            // Who asked to be forgotten is not found again in payments of before. The money stays.
+            let is_forgotten = self
+                .store
+                .is_forgotten(dataset_id, &payer, payment.created_at)
+                .await?;
+            let (payment, payer) = match is_forgotten {
+                true => (&nobodys, PersonLookups::default()),
+                false => (payment, payer),
+            };
             let mut context = self.store.order_context(dataset_id, payment, &payer).await?;
             if is_forgotten {
                 context.ads_refused = true;
@@ -472,9 +471,10 @@ impl Payments {
                 books: payment.books(account.live_mode),
                 order_id: context.order_id.clone(),
                 lead: context.lead.as_ref().map(|lead| lead.matched.clone()),
-                payer: payer.clone(),
-                discovered_by,
                 conversion: conversion::due(payment, &around),
+                payer,
+                read_at,
+                discovered_by,
                 answered: answered.clone(),
                 findings: findings.clone(),
             };

@@ -445,3 +445,83 @@ async fn one_bad_row_changes_nothing_and_a_dry_run_neither() {
     order.dataset = 1.try_into().unwrap();
     assert!(import(&shop.store, text.as_bytes(), &order).await.is_err());
 }
+
+/// What a page of a day shows: leads, orders in cents as placed, and money in cents as it came.
+async fn day_of_the_page(database: &TestDatabase, store: &Store, day: &str) -> [String; 3] {
+    let scope = store.revenue_scope(dataset()).await.unwrap().unwrap();
+    let filter = RevenueFilter {
+        dataset: dataset(),
+        currency: "BRL".into(),
+        model: Model::Linear,
+        from: day.parse().unwrap(),
+        until: day.parse().unwrap(),
+    };
+    let funnel = store.lead_funnel(&filter, &scope.time_zone).await.unwrap();
+    let days = store
+        .revenue_days(&filter, &RevenuePart::default())
+        .await
+        .unwrap();
+    let placed: i64 = days.iter().map(|day| day.net_minor).sum();
+    let leads = database
+        .value(&format!(
+            "SELECT coalesce(sum(leads_millionths), 0)::bigint / 1000000 FROM campaign_daily
+             WHERE model = 'linear' AND day = '{day}'"
+        ))
+        .await;
+    assert_eq!(
+        funnel.leads.to_string(),
+        leads,
+        "the funnel and the sums of {day}"
+    );
+    let came = database
+        .value(&format!(
+            "SELECT coalesce(sum(net_minor), 0)::bigint FROM revenue_daily WHERE day = '{day}'"
+        ))
+        .await;
+    [leads, placed.to_string(), came]
+}
+
+#[tokio::test]
+async fn a_day_begins_where_the_business_is_and_is_filed_anew_when_that_changes() {
+    let database = TestDatabase::create().await;
+    // In Tokyo it is the 21st from 15:00 on. In São Paulo, three hours behind UTC, it is the 20th all the
+    // time.
+    let (lead, order, money) = ("15:30:00", "14:59:59", "15:00:00");
+    database
+        .execute(&format!(
+            "INSERT INTO datasets (dataset_id, name, access_token_sealed, default_currency, purchase_source, time_zone)
+             VALUES ({DATASET}, 'shop', '', 'BRL', 'verified', 'Asia/Tokyo');
+             CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+             AS 'SELECT timestamptz ''{NOW}''';
+             INSERT INTO leads (dataset_id, lead_id, status, contact, ads_refused, event_day, event_id, request_id,
+                created_at, updated_at)
+             SELECT {DATASET}, 1, 'new', 'x', false, at::date, '1', '00000000-0000-7000-8000-000000000000', at, at
+             FROM (SELECT timestamptz '2026-11-20 {lead}Z' AS at) AS moment;
+             INSERT INTO payments (dataset_id, payment_id, account_id, status, status_detail, books, operation_type,
+                currency, amount_minor, refunded_minor, payment_method, payment_type, order_id, created_at, approved_at,
+                updated_at, discovered_by, first_seen_at, read_at)
+             SELECT {DATASET}, '1', 44444, 'approved', '', 'counted', 'regular_payment', 'BRL', 9990, 0, 'pix',
+                'bank_transfer', '1', at, at, at, 'webhook', at, at
+             FROM (SELECT timestamptz '2026-11-20 {order}Z' AS at) AS moment;
+             INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, fee_minor, currency,
+                occurred_at, recorded_at)
+             SELECT {DATASET}, '1', 'approval', 'approval', 9990, 99, 'BRL', at, at
+             FROM (SELECT timestamptz '2026-11-20 {money}Z' AS at) AS moment"
+        ))
+        .await;
+    let store = Store::new(&database.config(), "test").unwrap();
+    let config: Config = rastro_boot::testing::config(&[]).unwrap();
+    let crediting = Crediting::new(store.clone(), &config.crediting).unwrap();
+    crediting.round(&Shutdown::new()).await.unwrap();
+    let page = async |day: &str| day_of_the_page(&database, &store, day).await;
+    assert_eq!(page("2026-11-20").await, ["0", "9990", "0"]);
+    assert_eq!(page("2026-11-21").await, ["1", "0", "9990"]);
+
+    // The same day: it is not the nightly sweep that does it.
+    database
+        .execute("UPDATE datasets SET time_zone = 'America/Sao_Paulo'")
+        .await;
+    crediting.round(&Shutdown::new()).await.unwrap();
+    assert_eq!(page("2026-11-20").await, ["1", "9990", "9990"]);
+    assert_eq!(page("2026-11-21").await, ["0", "0", "0"]);
+}

@@ -193,3 +193,58 @@ async fn what_meta_does_not_tell_is_refused_by_the_sandbox_too() {
         .unwrap_err();
     assert!(error.to_string().contains("190"), "{error}");
 }
+
+#[tokio::test]
+async fn a_first_reading_that_is_broken_off_is_completed_by_the_next() {
+    // A day before what is asked for, one in each of its three reports, and one that may still move.
+    let days = [
+        "2026-09-05",
+        "2026-09-06",
+        "2026-10-05",
+        "2026-11-01",
+        "2026-11-28",
+    ];
+    let rows = days.map(|day| row(day, "1000", "1.00"));
+    let reading = Reading::new(rows.to_vec()).await;
+    reading
+        .database
+        .execute(
+            "CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+             AS 'SELECT timestamptz ''2026-11-28T15:00:00Z'''",
+        )
+        .await;
+    let read_days = async || {
+        let days = "SELECT coalesce(string_agg(day::text, ' ' ORDER BY day), '') FROM ad_spend";
+        reading.database.value(days).await
+    };
+    // From 2026-09-06 to today are 84 days. Meta cannot make the second report; what it had told stays.
+    reading.sandbox.marketing().fail_report(1);
+    let error = reading.spend.catch_up(83).await.unwrap_err();
+    assert!(
+        format!("{error:#}").contains("2026-10-04 to 2026-10-31"),
+        "{error:#}"
+    );
+    assert_eq!(read_days().await, "2026-09-06");
+    let revoked = MarketingFault {
+        http_status: 400,
+        code: 190,
+        subcode: Some(460),
+        headers: Vec::new(),
+    };
+    reading.sandbox.marketing().fail_next(revoked);
+    reading.spend.catch_up(83).await.unwrap_err();
+    assert_eq!(read_days().await, "2026-09-06");
+    let change = reading.spend.catch_up(83).await.unwrap();
+    assert_eq!((change.added, change.unchanged, change.removed), (3, 0, 0));
+    assert_eq!(read_days().await, days[1..].join(" "));
+    // From now on only what may move is read: 29 days, from 2026-10-31 on.
+    let change = reading.spend.catch_up(83).await.unwrap();
+    assert_eq!((change.added, change.unchanged), (0, 2));
+    // The service was away for a month: nothing of it is left out.
+    reading
+        .database
+        .execute("UPDATE spend_coverage SET last_day = '2026-10-04'; DELETE FROM ad_spend")
+        .await;
+    let change = reading.spend.catch_up(83).await.unwrap();
+    assert_eq!((change.added, change.unchanged), (3, 0));
+}

@@ -296,6 +296,67 @@ async fn a_reference_to_a_lead_is_no_order_and_the_lead_may_buy_twice() {
 }
 
 #[tokio::test]
+async fn an_order_whose_payer_is_known_later_gets_its_event_then_and_once() {
+    let mut shop = Shop::start().await;
+    let nobodys = |reference: &str| Charge::new(Method::Pix, 1_000).reference(reference);
+    let pay = |charge: Charge| {
+        let id = shop.mercado_pago.create(SELLER, &charge);
+        shop.mercado_pago.pay(&id);
+        id
+    };
+    let (told, other, back) = (pay(nobodys("told")), pay(nobodys("other")), pay(nobodys("back")));
+    shop.deliver().await;
+    for id in [&told, &other, &back] {
+        assert_eq!(shop.of(id, "conversion").await, "invalid");
+    }
+    assert_eq!(
+        shop.value("SELECT count(event_number) || ' of ' || count(*) FROM purchases")
+            .await,
+        "0 of 3"
+    );
+    // It is read again and nobody is known still.
+    shop.mercado_pago.edit(&told, |_| {});
+    shop.deliver().await;
+    assert_eq!(shop.of(&told, "conversion").await, "invalid");
+
+    // One payment tells of its payer, one order is paid once more, and one is given back first.
+    shop.mercado_pago.refund(&back, 1_000);
+    shop.deliver().await;
+    let ana = json!("ana@example.com");
+    for id in [&told, &back] {
+        shop.mercado_pago
+            .edit(id, |payment| payment["payer"]["email"] = ana.clone());
+    }
+    let again = pay(nobodys("other").by("ana@example.com"));
+    shop.deliver().await;
+    assert_eq!(shop.of(&told, "conversion").await, "sent");
+    assert_eq!(shop.of(&again, "conversion").await, "sent");
+    // Whatever tells of them from now on.
+    shop.mercado_pago.edit(&told, |_| {});
+    shop.mercado_pago
+        .edit(&other, |payment| payment["payer"]["email"] = ana.clone());
+    let third = pay(nobodys("told").by("ana@example.com"));
+    shop.deliver().await;
+    for id in [&other, &third] {
+        assert_eq!(shop.of(id, "conversion").await, "duplicate");
+    }
+    assert_ne!(shop.of(&back, "conversion").await, "sent");
+    let mut purchases = shop.purchases_at_meta().await;
+    purchases.sort_by_key(|purchase| purchase["event_id"].to_string());
+    let said: Vec<_> = purchases
+        .iter()
+        .map(|purchase| (&purchase["event_id"], &purchase["user_data"]["em"]))
+        .collect();
+    let em = json!(EMAIL_SHA256);
+    assert_eq!(said, [(&json!("other"), &em), (&json!("told"), &em)]);
+    assert_eq!(
+        shop.value("SELECT count(event_number) || ' of ' || count(*) FROM purchases")
+            .await,
+        "2 of 3"
+    );
+}
+
+#[tokio::test]
 async fn what_is_not_this_accounts_money_is_never_counted() {
     let mut shop = Shop::start().await;
     let charge = |reference: &str| {

@@ -4,11 +4,12 @@
 mod common;
 
 use attribution::{privacy, reconcile};
-use common::{SELLER, Shop};
+use common::{FBC, SELLER, Shop};
 use rastro_sandbox::mercado_pago::{Charge, Method};
 use rastro_service::shutdown::Shutdown;
-use rastro_test_support::{DATASET_ID, Key};
+use rastro_test_support::{DATASET_ID, Key, eventually};
 use serde_json::{Value, json};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 fn pix(cents: i64, reference: &str, email: &str) -> Charge {
     Charge::new(Method::Pix, cents).reference(reference).by(email)
@@ -171,6 +172,137 @@ async fn who_asks_to_be_forgotten_is_gone_stays_gone_and_the_money_stays() {
     shop.mercado_pago.pay(&id);
     shop.deliver().await;
     assert_eq!(shop.of(&id, "lead_id").await, anew.to_string());
+}
+
+/// printf ana@example.com | sha256sum
+const SHA256: &str = "8e43ca37701228e74983efdbd0cff5c16b3b1e5d4e29a7c05626d4d25a018e11";
+
+/// A shop that Ana wrote to and paid, with the webhook waiting to be followed: her payment.
+async fn paid_by_ana() -> (Shop, String) {
+    let shop = Shop::start().await;
+    shop.lead("of-ana", "Ana@Example.com").await;
+    let id = shop
+        .mercado_pago
+        .create(SELLER, &pix(1_000, "1", "ana@example.com"));
+    shop.mercado_pago.pay(&id);
+    shop.mercado_pago.deliver_due(false).await.unwrap();
+    (shop, id)
+}
+
+/// Waits until so many transactions are held back by another's lock, or this work is done without.
+async fn held_back<T>(shop: &Shop, count: &str, work: &JoinHandle<T>) {
+    eventually("the transactions wait", || async {
+        (work.is_finished() || shop.waiting().await == count).then_some(())
+    })
+    .await;
+}
+
+fn erase_ana(shop: &Shop) -> JoinHandle<String> {
+    let store = shop.world.store.clone();
+    spawn_local(async move {
+        let person = ["email=ana@example.com"];
+        privacy::erase(&store, DATASET_ID.parse().unwrap(), &person, "bia")
+            .await
+            .unwrap()
+    })
+}
+
+fn follow(shop: &Shop) -> JoinHandle<usize> {
+    let (payments, config) = (shop.payments.clone(), shop.config.payments.clone());
+    spawn_local(async move { payments.round(&config).await.unwrap() })
+}
+
+/// Nothing of Ana is left, and the money of her payment is.
+async fn only_money_is_left(shop: &Shop, id: &str) {
+    let left = everything(shop).await;
+    let hmac = shop
+        .value("SELECT encode(hmac, 'hex') FROM suppressed_people")
+        .await;
+    for trace in [SHA256, FBC, hmac.as_str()] {
+        assert!(!left.contains(trace), "{trace} in {left}");
+    }
+    assert_eq!(shop.of(id, "(lead_id IS NULL)").await, "true");
+    assert_eq!(shop.book(id).await, ["approval 1000 10"]);
+}
+
+#[tokio::test]
+async fn an_erasure_waits_for_a_payment_that_is_being_booked_and_finds_it() {
+    LocalSet::new()
+        .run_until(async {
+            let (shop, id) = paid_by_ana().await;
+            let booking = shop.hold("LOCK TABLE purchase_movements IN EXCLUSIVE MODE").await;
+            let followed = follow(&shop);
+            held_back(&shop, "1", &followed).await;
+            let erased = erase_ana(&shop);
+            held_back(&shop, "2", &erased).await;
+            booking.batch_execute("COMMIT").await.unwrap();
+            followed.await.unwrap();
+            let receipt: Value = serde_json::from_str(&erased.await.unwrap()).unwrap();
+            // Her lead's event and her Purchase.
+            assert_eq!(
+                (&receipt["payments"], &receipt["events"]),
+                (&json!(1), &json!(2)),
+                "{receipt}"
+            );
+            only_money_is_left(&shop, &id).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_payment_that_was_read_before_its_payer_was_erased_is_read_again_and_is_nobodys() {
+    LocalSet::new()
+        .run_until(async {
+            let (shop, id) = paid_by_ana().await;
+            // The erasure is about to begin; the payment is looked up meanwhile.
+            let lead = shop.hold("SELECT FROM leads FOR UPDATE").await;
+            let erased = erase_ana(&shop);
+            held_back(&shop, "1", &erased).await;
+            let followed = follow(&shop);
+            held_back(&shop, "2", &followed).await;
+            lead.batch_execute("COMMIT").await.unwrap();
+            erased.await.unwrap();
+            assert!(followed.await.unwrap() > 0);
+            assert!(shop.ends().await.iter().all(|end| end.starts_with("done/")));
+            only_money_is_left(&shop, &id).await;
+            assert_eq!(shop.of(&id, "conversion").await, "withheld");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_order_that_was_made_of_what_is_erased_meanwhile_is_refused_and_may_be_sent_again() {
+    LocalSet::new()
+        .run_until(async {
+            let (shop, _) = paid_by_ana().await;
+            let claim = json!({ "purchase": { "order_id": "7", "value": 1.0, "email": "ana@example.com" } });
+            let lead = shop.hold("SELECT FROM leads FOR UPDATE").await;
+            let erased = erase_ana(&shop);
+            held_back(&shop, "1", &erased).await;
+            let recording = shop.post("/api/purchases/record", Key::Secret, &claim);
+            let releasing = async {
+                held_back(&shop, "2", &spawn_local(std::future::pending::<()>())).await;
+                lead.batch_execute("COMMIT").await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(recording, releasing);
+            assert_eq!(answer.status, 503, "{answer:?}");
+            erased.await.unwrap();
+            assert_eq!(shop.value("SELECT count(*)::text FROM purchases").await, "0");
+            // What she does from now on is new, and nothing of before is with it.
+            let answer = shop.post("/api/purchases/record", Key::Secret, &claim).await;
+            assert_eq!(answer.status, 202, "{answer:?}");
+            let claimed = shop
+                .value(
+                    "SELECT concat_ws(' ', coalesce(lead_id::text, 'nobody'), claimed_event) FROM purchases",
+                )
+                .await;
+            assert!(
+                claimed.starts_with("nobody {") && claimed.contains(SHA256),
+                "{claimed}"
+            );
+            assert!(!claimed.contains(FBC), "{claimed}");
+        })
+        .await;
 }
 
 #[tokio::test]

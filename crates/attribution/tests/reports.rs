@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::path::Path;
 use std::time::Duration;
 
 use attribution::config::ReportsConfig;
@@ -10,6 +11,8 @@ use attribution::reports::{Orders, import, round};
 use chrono::{DateTime, SecondsFormat};
 use common::{SELLER, Shop};
 use rastro_sandbox::mercado_pago::{Charge, Method};
+use rastro_test_support::eventually;
+use rastro_test_support::process::Process;
 use serde_json::json;
 
 const HEADER: &str = "SOURCE_ID;TRANSACTION_TYPE;TRANSACTION_AMOUNT;TRANSACTION_CURRENCY;SETTLEMENT_NET_AMOUNT;\
@@ -19,6 +22,15 @@ const FINDINGS: &str =
     ORDER BY finding), '') FROM reconciliation_findings";
 const RUNS: &str = "SELECT coalesce(string_agg(concat_ws(' ', kind, remote_count, remote_minor, local_minor, difference_minor), ', '
     ORDER BY run_id), '') FROM reconciliation_runs";
+
+/// The tables that an import writes, in the order in which it does.
+const WRITTEN: [&str; 5] = [
+    "settlement_reports",
+    "payment_settlements",
+    "reconciliation_runs",
+    "reconciliation_findings",
+    "purchase_movements",
+];
 
 fn config() -> ReportsConfig {
     ReportsConfig {
@@ -214,4 +226,74 @@ async fn a_report_made_by_hand_leaves_no_day_without_one() {
         .await
         .unwrap();
     assert_eq!(shop.mercado_pago.reports_ordered(), 1);
+}
+
+/// `attribution report`, as a process.
+fn importing(shop: &Shop, file: &Path) -> Process {
+    let seller = SELLER.to_string();
+    let arguments = ["report", file.to_str().unwrap(), "--account", &seller];
+    let mercado_pago = shop.mercado_pago.url();
+    Process::attribution_command(&shop.world.database, &mercado_pago, &arguments, &[])
+}
+
+#[tokio::test]
+async fn an_import_that_is_killed_anywhere_leaves_nothing_and_the_next_does_all_of_it_once() {
+    let shop = Shop::start().await;
+    let (fee, price) = (shop.card(10_000).await, shop.card(20_000).await);
+    let rows = [
+        row(&shop, &fee, "SETTLEMENT", "100.00", "94.88"),
+        row(&shop, &price, "SETTLEMENT", "201.00", "191.04"),
+    ];
+    let file = std::env::temp_dir().join(format!("rastro-report-{}.csv", std::process::id()));
+    std::fs::write(&file, format!("{HEADER}\r\n{}", rows.concat())).unwrap();
+    let counts = WRITTEN.map(|table| format!("(SELECT count(*) FROM {table})"));
+    let counts = format!("SELECT concat_ws(' ', {})", counts.join(", "));
+    // Two approvals are booked.
+    assert_eq!(shop.value(&counts).await, "0 0 0 0 2");
+    for table in WRITTEN {
+        let held = shop.hold(&format!("LOCK TABLE {table} IN EXCLUSIVE MODE")).await;
+        let process = importing(&shop, &file);
+        eventually("it is about to write", || async {
+            (shop.waiting().await == "1").then_some(())
+        })
+        .await;
+        process.kill();
+        held.batch_execute("COMMIT").await.unwrap();
+        // The server does what it was last asked for, and then finds that nobody asks any more.
+        let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND application_name LIKE '%attribution%' AND xact_start IS NOT NULL";
+        eventually("its transaction is over", || async {
+            (shop.value(open).await == "0").then_some(())
+        })
+        .await;
+        assert_eq!(shop.value(&counts).await, "0 0 0 0 2", "killed at {table}");
+    }
+    shop.world
+        .database
+        .execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the commit fails'; END $$;
+             CREATE CONSTRAINT TRIGGER fail AFTER INSERT ON settlement_reports DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION fail()",
+        )
+        .await;
+    let (status, _) = importing(&shop, &file).ended().await.unwrap();
+    assert!(!status.success());
+    assert_eq!(shop.value(&counts).await, "0 0 0 0 2", "the commit fails");
+    shop.world
+        .database
+        .execute("DROP TRIGGER fail ON settlement_reports")
+        .await;
+    // The second time it was imported before.
+    for _ in 0..2 {
+        let (status, log) = importing(&shop, &file).ended().await.unwrap();
+        assert!(status.success(), "{}", log.join("\n"));
+        assert_eq!(shop.value(&counts).await, "1 2 1 2 3");
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(shop.book(&fee).await, ["approval 10000 498", "settled:1 0 14"]);
+    assert_eq!(shop.book(&price).await, ["approval 20000 996"]);
+    assert_eq!(
+        shop.value(FINDINGS).await,
+        format!("amount_drift {price} 20100 20000 listed, fee_drift {fee} 10000 10000 applied")
+    );
 }

@@ -118,8 +118,8 @@ impl GroupCommit {
         };
         match self.store_request(request).await? {
             Stored::Now { acceptances, .. } => Ok(acceptances),
-            // Without a key none can be taken.
-            Stored::KeyTaken => Err(NotStored::Unavailable),
+            // Without a key none can be taken, and what brings nothing that was read is never outdated.
+            Stored::KeyTaken | Stored::Outdated => Err(NotStored::Unavailable),
         }
     }
 

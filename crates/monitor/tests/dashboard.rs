@@ -298,6 +298,43 @@ async fn a_form_from_another_site_or_of_another_session_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_predicted_value_of_leads_is_turned_on_and_off_on_the_page_of_the_dataset() {
+    let panel = Panel::start().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let path = format!("/conjuntos/{OWN}/valor-do-lead");
+    let stored = async || {
+        let set = format!(
+            "SELECT lead_value || ' ' || lead_value_minimum_orders FROM datasets WHERE dataset_id = {OWN}"
+        );
+        panel.database.value(&set).await
+    };
+    assert_eq!(stored().await, "none 30", "off by default");
+    for minimum in ["0", "muitos", "1000001", ""] {
+        let form = [("valor", "predicted"), ("minimo", minimum)];
+        let answer = panel.post(&path, Some(&operator), &form, "same-origin").await;
+        assert_eq!(answer.status(), 422, "{minimum}");
+        assert!(answer.text().await.unwrap().contains("de 1 a 1.000.000"));
+    }
+    assert_eq!(stored().await, "none 30");
+    for (word, minimum) in [("predicted", "50"), ("none", "30")] {
+        let form = [("valor", word), ("minimo", minimum)];
+        let answer = panel.post(&path, Some(&operator), &form, "same-origin").await;
+        assert_eq!(answer.status(), 303, "{word}");
+        assert_eq!(stored().await, format!("{word} {minimum}"));
+        let page = panel
+            .get(&format!("/conjuntos/{OWN}"), Some(&operator))
+            .await
+            .text()
+            .await
+            .unwrap();
+        assert!(
+            page.contains(&format!("<option value=\"{word}\" selected>")),
+            "{word}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn no_get_changes_anything() {
     let panel = Panel::start().await;
     let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;

@@ -5,7 +5,7 @@
 
 mod objects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use actix_web::http::StatusCode;
@@ -70,6 +70,8 @@ struct Book {
     accounts: BTreeMap<String, AdAccount>,
     reports: Vec<Report>,
     faults: Vec<MarketingFault>,
+    /// Reports that cannot be made, by their index.
+    failing: BTreeSet<usize>,
     calls: u64,
     access: BTreeMap<String, AdAccess>,
     objects: Vec<objects::Object>,
@@ -100,6 +102,13 @@ impl Marketing {
     /// Answers so next, once.
     pub fn fail_next(&self, fault: MarketingFault) {
         self.book().faults.push(fault);
+    }
+
+    /// Of the reports that are ordered from here on the one of this number, from 0, ends as failed.
+    pub fn fail_report(&self, number: usize) {
+        let mut book = self.book();
+        let index = book.reports.len() + number;
+        book.failing.insert(index);
     }
 
     /// Lets an account's token do more than read. `id`: digits, without `act_`.
@@ -182,7 +191,9 @@ async fn start(
         book.account(&id, token)?;
         let parameters: Map<String, Value> =
             serde_json::from_slice(&body).map_err(|_| Refusal::parameter("The body is not a JSON object"))?;
-        let report = read_report(&id, &parameters, today)?;
+        let mut report = read_report(&id, &parameters, today)?;
+        let index = book.reports.len();
+        report.fails = book.failing.remove(&index);
         book.reports.push(report);
         Ok(json!({ "report_run_id": report_id(book.reports.len() - 1) }))
     })

@@ -12,6 +12,7 @@
 mod book;
 mod control;
 mod hold;
+mod payments;
 mod reports;
 mod search;
 mod server;

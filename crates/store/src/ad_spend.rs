@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 use diesel::sql_types::{Array, BigInt, Binary, Date, Integer, Nullable, Text};
-use diesel::{QueryableByName, sql_query};
+use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::attribution::campaign_key;
 use rastro_core::dataset::DatasetId;
@@ -140,8 +140,8 @@ impl Known {
 }
 
 impl Store {
-    /// The newest day of an account's spend that is stored.
-    pub async fn newest_spend_day(
+    /// The last day of an account that was read, with all days before it. `None`: none was.
+    pub async fn spend_read_until(
         &self,
         dataset: DatasetId,
         channel: &str,
@@ -149,20 +149,20 @@ impl Store {
     ) -> Result<Option<NaiveDate>, StoreError> {
         #[derive(QueryableByName)]
         struct Row {
-            #[diesel(sql_type = Nullable<Date>)]
-            newest: Option<NaiveDate>,
+            #[diesel(sql_type = Date)]
+            last_day: NaiveDate,
         }
-        let row: Row = sql_query(
-            "SELECT max(day) AS newest FROM ad_spend
-             WHERE dataset_id = $1 AND channel = $2 AND account_id = $3",
+        let row: Option<Row> = sql_query(
+            "SELECT last_day FROM spend_coverage WHERE dataset_id = $1 AND channel = $2 AND account_id = $3",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Text, _>(channel)
         .bind::<Text, _>(account_id)
         .prepared()
         .get_result(&mut self.connection().await?)
-        .await?;
-        Ok(row.newest)
+        .await
+        .optional()?;
+        Ok(row.map(|row| row.last_day))
     }
 
     /// What importing these rows would change. Writes nothing.
@@ -197,6 +197,7 @@ impl Store {
                 }
             }
             change.removed = remove_others(connection, dataset.as_i64(), covered, spend).await?;
+            cover(connection, dataset.as_i64(), covered).await?;
             note(connection, dataset.as_i64(), source, &change, None).await?;
             Ok(change)
         });
@@ -358,6 +359,22 @@ async fn remove_others(
         .await?;
     }
     Ok(removed.len())
+}
+
+async fn cover(
+    connection: &mut AsyncPgConnection,
+    dataset: i64,
+    covered: &Covered,
+) -> Result<(), StoreError> {
+    sql_query(include_str!("sql/cover_spend.sql"))
+        .bind::<BigInt, _>(dataset)
+        .bind::<Text, _>(&covered.channel)
+        .bind::<Text, _>(&covered.account_id)
+        .bind::<Date, _>(covered.from)
+        .bind::<Date, _>(covered.until)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn mark_days(

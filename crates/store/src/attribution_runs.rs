@@ -53,7 +53,18 @@ pub struct AttributionRun {
 pub struct AttributionState {
     pub followed_until: Option<DateTime<Utc>>,
     pub swept_on: Option<NaiveDate>,
+    /// The time zone whose days credits and sums are filed under.
+    pub filed_by: Option<String>,
     pub effects: Option<RemovalEffects>,
+}
+
+/// A moment, and the day it is for a business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportingDay {
+    pub now: DateTime<Utc>,
+    pub today: NaiveDate,
+    /// By its IANA name.
+    pub time_zone: String,
 }
 
 impl Store {
@@ -140,11 +151,13 @@ impl Store {
             followed_until: Option<DateTime<Utc>>,
             #[diesel(sql_type = Nullable<Date>)]
             swept_on: Option<NaiveDate>,
+            #[diesel(sql_type = Nullable<Text>)]
+            filed_by: Option<String>,
             #[diesel(sql_type = Nullable<Jsonb>)]
             removal_effects: Option<serde_json::Value>,
         }
         let row: Option<Row> = sql_query(
-            "SELECT followed_until, swept_on, removal_effects FROM attribution_state WHERE dataset_id = $1",
+            "SELECT followed_until, swept_on, filed_by, removal_effects FROM attribution_state WHERE dataset_id = $1",
         )
         .bind::<BigInt, _>(dataset.as_i64())
         .prepared()
@@ -158,6 +171,7 @@ impl Store {
         Ok(AttributionState {
             followed_until: row.followed_until,
             swept_on: row.swept_on,
+            filed_by: row.filed_by,
             effects: effects.map_err(|_| StoreError::Invalid {
                 what: "removal effects",
             })?,
@@ -178,13 +192,15 @@ impl Store {
         Ok(())
     }
 
-    pub async fn note_swept(&self, dataset: DatasetId, day: NaiveDate) -> Result<(), StoreError> {
+    /// Remembers that everything is credited as of today, and filed under the days of its time zone.
+    pub async fn note_swept(&self, dataset: DatasetId, day: &ReportingDay) -> Result<(), StoreError> {
         sql_query(
-            "INSERT INTO attribution_state (dataset_id, swept_on) VALUES ($1, $2)
-             ON CONFLICT (dataset_id) DO UPDATE SET swept_on = $2",
+            "INSERT INTO attribution_state (dataset_id, swept_on, filed_by) VALUES ($1, $2, $3)
+             ON CONFLICT (dataset_id) DO UPDATE SET swept_on = $2, filed_by = $3",
         )
         .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Date, _>(day)
+        .bind::<Date, _>(day.today)
+        .bind::<Text, _>(&day.time_zone)
         .prepared()
         .execute(&mut self.connection().await?)
         .await?;
@@ -227,6 +243,46 @@ impl Store {
             .get_result(&mut self.connection().await?)
             .await?;
         Ok((row.now, row.today))
+    }
+
+    /// Now and today for a dataset, in its own time zone.
+    pub async fn reporting_day(&self, dataset: DatasetId) -> Result<ReportingDay, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Text)]
+            time_zone: String,
+        }
+        let row: Row = sql_query("SELECT time_zone FROM datasets WHERE dataset_id = $1")
+            .bind::<BigInt, _>(dataset.as_i64())
+            .prepared()
+            .get_result(&mut self.connection().await?)
+            .await?;
+        let (now, today) = self.reporting_now(&row.time_zone).await?;
+        Ok(ReportingDay {
+            now,
+            today,
+            time_zone: row.time_zone,
+        })
+    }
+
+    /// Before it nothing happened that is filed under a day, wherever that day begins. `None`: nothing did.
+    pub async fn first_filed_day(&self, dataset: DatasetId) -> Result<Option<NaiveDate>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Nullable<Date>)]
+            day: Option<NaiveDate>,
+        }
+        let row: Row = sql_query(
+            "SELECT least(
+                (SELECT min(created_at) FROM leads WHERE dataset_id = $1),
+                (SELECT min(placed_at) FROM credited_orders WHERE dataset_id = $1),
+                (SELECT min(occurred_at) FROM purchase_movements WHERE dataset_id = $1)
+            )::date - 2 AS day",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .get_result(&mut self.connection().await?)
+        .await?;
+        Ok(row.day)
     }
 
     /// Every dataset, by number.

@@ -1,11 +1,13 @@
 //! Forgetting a person: what is personal goes, what is money stays, and nothing brings the person back.
 //!
-//! The tombstone comes first, and that nothing of the person's leads is for advertising any more: whoever
-//! moves a lead on looks at that under the lead's lock, so that no event is made of it behind the back of
-//! what follows. Then come the events, day by day, and last the rows by which the person is found, contact
+//! The tombstone comes first, and that nobody is found by the person's leads any more, nor anything of them
+//! is for advertising. Whoever writes what was read of a person, [`epoch`] sends back to read again; whoever
+//! moves a lead on looks at the lead under its lock. So nothing is made of the person behind the back of what
+//! follows. Then come the events, day by day, and last the rows by which the person is found, contact
 //! included: it tells which hashes stand in events. One that is interrupted finds the person again when it is
 //! asked for again.
 
+pub(crate) mod epoch;
 mod traces;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -23,6 +25,9 @@ use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::lookup::PersonLookups;
 
 use traces::Traces;
+
+/// How often it is looked again for what others wrote of the person while the erasure began.
+const ROUNDS: u32 = 5;
 
 /// Whom to look for.
 #[derive(Clone, Debug, Default)]
@@ -143,12 +148,11 @@ impl Store {
         let mut connection = self.dedicated_connection().await?;
         unhurried(&mut connection).await?;
         let erasure_id = Uuid::now_v7();
-        let traces = self.traces(&connection, dataset, sought).await?;
+        let mut traces = self.traces(&connection, dataset, sought).await?;
         let connection = &mut connection;
-        connection
+        let mut touchpoints = connection
             .transaction(async |connection| {
-                bury(connection, dataset, &traces).await?;
-                refuse_ads(connection, dataset, &traces.leads).await?;
+                let touchpoints = begin(connection, dataset, &traces).await?;
                 sql_query(
                     "INSERT INTO erasures (dataset_id, erasure_id, named_by, asked_at) VALUES ($1, $2, $3, rastro_now())",
                 )
@@ -164,9 +168,21 @@ impl Store {
                     key_id: None,
                     detail: json!({ "erasure_id": erasure_id, "named_by": sought.named_by }),
                 };
-                admin_log::insert(connection, entry).await
+                admin_log::insert(connection, entry).await?;
+                Ok::<usize, StoreError>(touchpoints)
             })
             .await?;
+        // What was committed between the look and the lock. Only a person who writes on and on is never done
+        // with, so the last round has the last word.
+        for _ in 0..ROUNDS {
+            let before = std::mem::replace(&mut traces, self.traces(connection, dataset, sought).await?);
+            if traces.adds_nothing_to(&before) {
+                break;
+            }
+            touchpoints += connection
+                .transaction(async |connection| begin(connection, dataset, &traces).await)
+                .await?;
+        }
         let mut events = 0;
         for day in days(connection, dataset).await? {
             events += connection
@@ -174,7 +190,9 @@ impl Store {
                 .await?;
         }
         connection
-            .transaction(async |connection| forget(connection, dataset, erasure_id, &traces, events).await)
+            .transaction(async |connection| {
+                forget(connection, dataset, erasure_id, &traces, touchpoints, events).await
+            })
             .await
     }
 
@@ -241,19 +259,45 @@ async fn days(mut connection: &AsyncPgConnection, dataset: DatasetId) -> Result<
     Ok(rows.into_iter().map(|row| row.day).collect())
 }
 
-/// From here on no event of these leads holds anything of the person. Whoever is moving one of them on is
-/// waited for; what becomes of that is found with the other events.
-async fn refuse_ads(
+/// From here on nothing that is written holds anything of the person: nobody is found by the leads, no
+/// payment by its payer, no click by the visitor, and no claim is kept. Whoever is writing is waited for; what
+/// becomes of that is found with the rest. Returns how many contacts with ads went.
+async fn begin(
+    connection: &mut AsyncPgConnection,
+    dataset: DatasetId,
+    traces: &Traces,
+) -> Result<usize, StoreError> {
+    epoch::advance(connection, dataset).await?;
+    bury(connection, dataset, traces).await?;
+    sql_query(
+        "UPDATE leads SET ads_refused = true, erased = true WHERE dataset_id = $1 AND lead_id = ANY($2)",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<BigInt>, _>(&traces.leads)
+    .execute(connection)
+    .await?;
+    sql_query(
+        "UPDATE purchases SET claimed_event = NULL, consent = NULL, updated_at = rastro_now()
+         WHERE dataset_id = $1 AND order_id = ANY($2) AND num_nonnulls(claimed_event, consent) > 0",
+    )
+    .bind::<BigInt, _>(dataset.as_i64())
+    .bind::<Array<Text>, _>(&traces.orders)
+    .execute(connection)
+    .await?;
+    forget_touchpoints(connection, dataset, traces).await
+}
+
+async fn forget_touchpoints(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,
-    leads: &[i64],
-) -> Result<(), StoreError> {
-    sql_query("UPDATE leads SET ads_refused = true WHERE dataset_id = $1 AND lead_id = ANY($2)")
+    traces: &Traces,
+) -> Result<usize, StoreError> {
+    let forgotten = sql_query("DELETE FROM touchpoints WHERE dataset_id = $1 AND visitor_hmac = ANY($2)")
         .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Array<BigInt>, _>(leads)
+        .bind::<Array<Binary>, _>(&traces.visitors)
         .execute(&mut connection)
         .await?;
-    Ok(())
+    Ok(forgotten)
 }
 
 async fn bury(
@@ -316,14 +360,11 @@ async fn forget(
     dataset: DatasetId,
     erasure_id: Uuid,
     traces: &Traces,
+    touchpoints: usize,
     events: i32,
 ) -> Result<ErasureReceipt, StoreError> {
     let count = |rows: usize| i32::try_from(rows).unwrap_or(i32::MAX);
-    let touchpoints = sql_query("DELETE FROM touchpoints WHERE dataset_id = $1 AND visitor_hmac = ANY($2)")
-        .bind::<BigInt, _>(dataset.as_i64())
-        .bind::<Array<Binary>, _>(&traces.visitors)
-        .execute(&mut connection)
-        .await?;
+    let touchpoints = touchpoints + forget_touchpoints(connection, dataset, traces).await?;
     let purchases = sql_query(
         "UPDATE purchases SET lead_id = NULL, match_method = NULL, claimed_event = NULL, consent = NULL, updated_at = rastro_now()
          WHERE dataset_id = $1 AND order_id = ANY($2)",

@@ -56,6 +56,9 @@ pub enum StoreError {
     /// Somebody else has paid it, at the same moment.
     #[error("the order is another buyer's")]
     AnotherBuyers,
+    /// What is read anew is what the erasure left.
+    #[error("a person was erased since this was read")]
+    ReadBeforeErasure,
     /// A key means one thing for ever: events would go where nobody expects them.
     #[error("the API key {label:?} is already known for something else: {known_for}")]
     KeyTaken { label: String, known_for: String },
@@ -91,10 +94,10 @@ impl StoreError {
         ) || self.is_about_the_rows()
     }
 
-    /// Whether the same statement may well succeed if it is run again at once: it lost against another one.
+    /// Whether the same may well succeed if it is read and written again at once: it lost against another one.
     pub fn is_conflict(&self) -> bool {
         match self {
-            StoreError::AnotherBuyers => true,
+            StoreError::AnotherBuyers | StoreError::ReadBeforeErasure => true,
             StoreError::Query(QueryError::DatabaseError(kind, info)) => {
                 // diesel has no kind for 40P01.
                 matches!(kind, DatabaseErrorKind::SerializationFailure)

@@ -15,6 +15,7 @@ use rastro_core::event::{Event, Facts};
 use uuid::Uuid;
 
 use crate::connection::Store;
+use crate::erasures::epoch::{self, ErasureEpoch};
 use crate::error::StoreError;
 use crate::event_outcomes::{self, EventOutcome, Outcome, Refusal};
 use crate::idempotency_keys::{self, IdempotencyKey};
@@ -96,6 +97,19 @@ impl NewEvent {
             recall: None,
         }
     }
+
+    /// The same, stored without anything of the person and never sent.
+    pub(crate) fn without_person(&self) -> NewEvent {
+        NewEvent {
+            withheld: true,
+            payload: String::new(),
+            facts: Facts {
+                page: Default::default(),
+                ..self.facts.clone()
+            },
+            ..self.clone()
+        }
+    }
 }
 
 /// What became of an event that was offered.
@@ -158,6 +172,9 @@ pub struct NewRequest {
     /// Stored with the record, when it is new.
     pub touchpoints: Vec<NewTouchpoint>,
     pub idempotency: Option<IdempotencyKey>,
+    /// When that was read which it brings of people that were known before. `None`: it brings nothing of
+    /// them.
+    pub read_at: Option<ErasureEpoch>,
 }
 
 /// A row of the business's own beside an event.
@@ -179,6 +196,9 @@ pub enum Stored {
     },
     /// Its idempotency key was used before: nothing of it is stored.
     KeyTaken,
+    /// Somebody was erased since [`NewRequest::read_at`]: nothing of it is stored, and it may be offered
+    /// again with what is read anew.
+    Outdated,
 }
 
 impl EventWriter {
@@ -193,6 +213,9 @@ impl EventWriter {
     ) -> Result<Vec<Acceptance>, StoreError> {
         let connection = &mut self.connection;
         let accepting = connection.transaction(async |connection| {
+            if recalls(events.iter().copied()) {
+                epoch::keep_out(connection).await?;
+            }
             let accepted = accept(connection, events).await?;
             event_outcomes::insert(connection, refusals.iter().map(|refusal| refusal.outcome())).await?;
             Ok(accepted.into_iter().map(|(acceptance, _)| acceptance).collect())
@@ -214,22 +237,37 @@ impl EventWriter {
     }
 }
 
-/// Locks are taken in one order by everybody: idempotency keys, orders, event keys, contacts; each kind
-/// sorted.
+/// Locks are taken in one order by everybody: that of erasures, idempotency keys, orders, event keys,
+/// contacts; each kind sorted.
 pub(crate) async fn accept_requests(
     connection: &AsyncPgConnection,
     requests: &[&NewRequest],
 ) -> Result<Vec<Stored>, StoreError> {
+    if requests.iter().any(|request| request.is_of_known_people()) {
+        epoch::keep_out(connection).await?;
+    }
+    let readings: Vec<_> = requests.iter().map(|request| request.read_at).collect();
+    let is_current = epoch::are_current(connection, &readings).await?;
     let keys: Vec<_> = requests
         .iter()
-        .map(|request| request.idempotency.as_ref())
+        .zip(&is_current)
+        .map(|(request, current)| request.idempotency.as_ref().filter(|_| *current))
         .collect();
     let is_free = idempotency_keys::claim(connection, &keys).await?;
+    let fates: Vec<Option<Stored>> = is_current
+        .iter()
+        .zip(&is_free)
+        .map(|(current, free)| match (current, free) {
+            (false, _) => Some(Stored::Outdated),
+            (true, false) => Some(Stored::KeyTaken),
+            (true, true) => None,
+        })
+        .collect();
     let taken_in = || {
         requests
             .iter()
-            .zip(&is_free)
-            .filter(|(_, free)| **free)
+            .zip(&fates)
+            .filter(|(_, fate)| fate.is_none())
             .map(|(request, _)| *request)
     };
 
@@ -288,20 +326,30 @@ pub(crate) async fn accept_requests(
         idempotency_keys::keep(connection, &answers),
     )?;
     let mut offers = offers.into_iter();
-    let stored = is_free.iter().map(|free| match free {
-        true => offers.next().map_or(Stored::KeyTaken, |offer| offer.stored()),
-        false => Stored::KeyTaken,
+    let stored = fates.into_iter().map(|fate| match fate {
+        None => offers.next().map_or(Stored::KeyTaken, |offer| offer.stored()),
+        Some(fate) => fate,
     });
     Ok(stored.collect())
 }
 
 impl NewRequest {
+    /// An order may have a claim of before, and an event may be completed by what is remembered.
+    fn is_of_known_people(&self) -> bool {
+        self.read_at.is_some() || self.purchase().is_some() || recalls(&self.events)
+    }
+
     fn purchase(&self) -> Option<&NewPurchase> {
         match &self.record {
             Some(Record::Purchase(purchase)) => Some(purchase),
             _ => None,
         }
     }
+}
+
+/// Whether something that is remembered of a browser may be added to one of them.
+fn recalls<'e>(events: impl IntoIterator<Item = &'e NewEvent>) -> bool {
+    events.into_iter().any(|event| event.recall.is_some())
 }
 
 /// A request on its way, and what became of it so far.
@@ -322,15 +370,7 @@ impl<'r> Offer<'r> {
             .as_slice()
             .first()
             .filter(|event| refused && !event.withheld);
-        let withheld = event.map(|event| NewEvent {
-            withheld: true,
-            payload: String::new(),
-            facts: Facts {
-                page: Default::default(),
-                ..event.facts.clone()
-            },
-            ..event.clone()
-        });
+        let withheld = event.map(NewEvent::without_person);
         Offer {
             request,
             purchase,
@@ -368,7 +408,8 @@ pub(crate) struct ClaimedKey {
     created_at: DateTime<Utc>,
 }
 
-/// What became of each event, and the key of each that was accepted. Within a transaction of the caller's.
+/// What became of each event, and the key of each that was accepted. Within a transaction of the caller's,
+/// which keeps erasures out if something is remembered of a browser.
 pub(crate) async fn accept(
     connection: &AsyncPgConnection,
     events: &[&NewEvent],

@@ -72,13 +72,14 @@ pub use api_keys::{
     NewApiKey,
 };
 pub use attribution_credits::{CreditSettings, Recredited};
-pub use attribution_runs::{AttributionRun, AttributionState, RunKind};
+pub use attribution_runs::{AttributionRun, AttributionState, ReportingDay, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};
 pub use connection::{DatabaseConfig, Store};
 pub use dashboard_sessions::{Role, Session};
 pub use dataset_quality::{KeyCoverage, Quality, QualityFetch, QualityFetched};
 pub use datasets::{Dataset, DatasetChange, DatasetSettings, KnownDataset, MOST_MINIMUM_ORDERS, TokenCheck};
+pub use erasures::epoch::ErasureEpoch;
 pub use erasures::{ErasureReceipt, PersonFound, PersonSought};
 pub use error::StoreError;
 pub use event_counts::{CountProgress, DayInNumbers, HourCounted, HourlyShare};

@@ -12,13 +12,14 @@ use rastro_core::dataset::DatasetId;
 use rastro_core::payment::{Booked, Books, Movement, MovementKind, Payment, movements_due};
 
 use crate::connection::Store;
+use crate::erasures::epoch::{self, ErasureEpoch};
 use crate::error::StoreError;
-use crate::events::{Acceptance, NewRequest, Stored, accept_requests};
+use crate::events::{Acceptance, NewRequest, Record, Stored, accept, accept_requests};
 use crate::lookup::PersonLookups;
 use crate::payment_aliases;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
 use crate::payment_orders::{is_another_buyers, order_of};
-use crate::purchases;
+use crate::purchases::{self, MadeEvent, PurchaseChange};
 use crate::reconciliation::{self, Finding};
 use crate::statement::Prepare;
 
@@ -132,6 +133,8 @@ pub struct PaymentRead<'p> {
     pub order_id: String,
     pub lead: Option<PaymentMatch>,
     pub payer: PersonLookups,
+    /// When it was looked up who that is, and what else is known of the person.
+    pub read_at: ErasureEpoch,
     pub discovered_by: Discovery,
     pub conversion: ConversionDue,
     /// Which notifications this answers.
@@ -156,6 +159,9 @@ pub struct Applied {
 impl Store {
     /// Brings a payment, its movements, its order and its Purchase to what was read, in one commit. A state
     /// that is older than the stored one changes nothing; the same state again changes nothing either.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadBeforeErasure`] when the payer may have been erased since: it is to be read again.
     pub async fn apply_payment(&self, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
@@ -196,9 +202,13 @@ impl Known {
     }
 }
 
-/// Locks are taken in one order by everybody: the payment's number, the payment, then as [`accept_requests`]
+/// Locks are taken in one order by everybody: that of erasures, the payment's number, the payment, then as [`accept_requests`]
 /// does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
+    epoch::keep_out(connection).await?;
+    if epoch::are_current(connection, &[Some(read.read_at)]).await? != [true] {
+        return Err(StoreError::ReadBeforeErasure);
+    }
     let payment = read.payment;
     payment_aliases::refuse_other_number(connection, read.dataset_id, payment).await?;
     let is_new = write(connection, include_str!("sql/insert_payment.sql"), read).await? == 1;
@@ -369,29 +379,65 @@ async fn book(
     Ok(())
 }
 
-/// Whether an order has its event.
-async fn has_event(
+/// An order that was approved before.
+#[derive(QueryableByName)]
+struct Order {
+    #[diesel(sql_type = Bool)]
+    has_event: bool,
+    /// It became none because too little was known of who paid, and nothing else became of it.
+    #[diesel(sql_type = Bool)]
+    awaits_event: bool,
+}
+
+async fn order(
     mut connection: &AsyncPgConnection,
     read: &PaymentRead<'_>,
     purchase_id: i64,
-) -> Result<bool, StoreError> {
-    #[derive(QueryableByName)]
-    struct Row {
-        #[diesel(sql_type = Bool)]
-        has_event: bool,
-    }
-    let text = "SELECT event_number IS NOT NULL AS has_event FROM purchases WHERE dataset_id = $1 AND purchase_id = $2";
-    let row: Row = sql_query(text)
+) -> Result<Order, StoreError> {
+    let order = sql_query(include_str!("sql/awaited_event.sql"))
         .bind::<BigInt, _>(read.dataset_id.as_i64())
         .bind::<BigInt, _>(purchase_id)
         .prepared()
         .get_result(&mut connection)
         .await?;
-    Ok(row.has_event)
+    Ok(order)
+}
+
+/// Accepts the event of an order that awaits it. The order stays locked by its recording, so that of two
+/// payments one does.
+async fn offer_late(
+    connection: &AsyncPgConnection,
+    request: &NewRequest,
+    change: &PurchaseChange,
+    applied: &mut Applied,
+) -> Result<Option<Conversion>, StoreError> {
+    let (Some(Record::Purchase(purchase)), Some(event)) =
+        (&request.record, request.events.as_slice().first())
+    else {
+        return Ok(None);
+    };
+    let withheld = change.ads_refused.then(|| event.without_person());
+    let event = withheld.as_ref().unwrap_or(event);
+    let accepted = accept(connection, &[event]).await?;
+    let Some((Acceptance::Accepted { event_number }, claim)) = accepted.into_iter().next() else {
+        return Ok(Some(Conversion::Duplicate));
+    };
+    let made = MadeEvent {
+        purchase,
+        event_number,
+        day: claim.map(|claim| claim.day),
+    };
+    purchases::note_events(connection, &[made]).await?;
+    if event.withheld {
+        return Ok(Some(Conversion::Withheld));
+    }
+    applied.became_purchase = true;
+    Ok(Some(Conversion::Sent))
 }
 
 /// Records the order and accepts its event. The order decides whether that is still due: it is approved once
-/// for good, whoever says so first.
+/// for good, whoever says so first; and one that nothing could be made of gets its event when the payer is
+/// known.
 async fn convert(
     mut connection: &AsyncPgConnection,
     read: &PaymentRead<'_>,
@@ -412,11 +458,19 @@ async fn convert(
                     purchase: Some(change),
                     ..
                 },
-            ] if !change.changed => match has_event(connection, read, change.purchase_id).await? {
-                true => Conversion::Duplicate,
-                // What kept the event back still does.
-                false => return Ok(()),
-            },
+            ] if !change.changed => {
+                let order = order(connection, read, change.purchase_id).await?;
+                let became = match (order.has_event, order.awaits_event) {
+                    (true, _) => Some(Conversion::Duplicate),
+                    (false, true) => offer_late(connection, request, change, applied).await?,
+                    (false, false) => None,
+                };
+                match became {
+                    Some(conversion) => conversion,
+                    // What kept the event back still does.
+                    None => return Ok(()),
+                }
+            }
             [
                 Stored::Now {
                     purchase: Some(change),

@@ -174,6 +174,22 @@ impl Shop {
         self.world.database.value(sql).await
     }
 
+    /// A transaction that holds what this statement locks, until it ends.
+    pub(crate) async fn hold(&self, lock: &str) -> tokio_postgres::Client {
+        let url = self.world.database.url();
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.batch_execute(&format!("BEGIN; {lock}")).await.unwrap();
+        client
+    }
+
+    /// How many transactions wait for what another one holds.
+    pub(crate) async fn waiting(&self) -> String {
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.value(waiting).await
+    }
+
     /// How the notifications ended: `state/outcome count`, sorted.
     pub(crate) async fn ends(&self) -> Vec<String> {
         let rows = self

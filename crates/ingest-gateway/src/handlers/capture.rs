@@ -323,7 +323,8 @@ impl Capture<'_> {
             .map_err(not_stored)?;
         match (&stored, &idempotent) {
             (Stored::KeyTaken, Some(idempotent)) => idempotent.answer_of_the_first(self.app, self.key).await,
-            (Stored::KeyTaken, None) => Err(Problem::unavailable()),
+            // Sent again, what is known of the person is read again.
+            (Stored::KeyTaken, None) | (Stored::Outdated, _) => Err(Problem::unavailable()),
             (Stored::Now { acceptances, .. }, _) => {
                 for acceptance in acceptances {
                     let result = match acceptance {

@@ -352,7 +352,7 @@ impl<'r> Reader<'r> {
         let idempotency = self.idempotent.as_ref().zip(answer).map(|(idempotent, answer)| {
             let kept = move |stored: &Stored| match stored {
                 Stored::Now { acceptances, .. } => answer(acceptances),
-                Stored::KeyTaken => answer(&[]),
+                Stored::KeyTaken | Stored::Outdated => answer(&[]),
             };
             idempotent.stored_as(self.key, Box::new(kept))
         });
@@ -380,7 +380,7 @@ impl<'r> Reader<'r> {
             (Stored::KeyTaken, Some(idempotent)) => {
                 return idempotent.answer_of_the_first(self.app, self.key).await.map(Err);
             }
-            (Stored::KeyTaken, None) => return Err(Problem::unavailable()),
+            (Stored::KeyTaken, None) | (Stored::Outdated, _) => return Err(Problem::unavailable()),
         };
         let accepted = stored
             .iter()

@@ -11,7 +11,8 @@ use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
 use rastro_core::user_data::UserData;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{
-    Acceptance, ApiKeyKind, KnownLead, LastClicks, NewPurchase, NewRequest, PersonLookups, Record, Stored,
+    Acceptance, ApiKeyKind, KnownLead, LastClicks, NewPurchase, NewRequest, PersonLookups, Record,
+    StoreError, Stored,
 };
 use tracing::warn;
 
@@ -82,12 +83,13 @@ impl Subject for Purchases {
             Err(_) => capture.lookups(&purchase.keys, &UserData::default()),
         };
         let dataset_id = capture.key.caller.dataset_id;
-        let lead = capture
-            .app
-            .store
-            .find_lead(dataset_id, purchase.lead_id, &lookups)
-            .await;
-        let lead = lead.map_err(|error| {
+        let store = &capture.app.store;
+        let found = async {
+            let read_at = store.erasure_epoch(dataset_id).await?;
+            let lead = store.find_lead(dataset_id, purchase.lead_id, &lookups).await?;
+            Ok::<_, StoreError>((read_at, lead))
+        };
+        let (read_at, lead) = found.await.map_err(|error| {
             warn!("a purchase's lead could not be looked up: {}", ErrorChain(&error));
             Refused::Unavailable
         })?;
@@ -180,6 +182,7 @@ impl Subject for Purchases {
                     .collect(),
                 record: Some(Record::Purchase(Box::new(row))),
                 touchpoints,
+                read_at: Some(read_at),
                 ..NewRequest::default()
             },
             answer: Box::new(answer),

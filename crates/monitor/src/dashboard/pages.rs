@@ -53,6 +53,7 @@ pub async fn act(action: Action, cx: &Cx<'_>) -> Result<Reply, Failed> {
         Action::EnterToken => datasets::enter_token(cx).await,
         Action::SetOrigins => datasets::set_origins(cx).await,
         Action::SetTestCode => datasets::set_test_code(cx).await,
+        Action::SetLeadValue => datasets::set_lead_value(cx).await,
         Action::SendTestEvent => datasets::send_test_event(cx).await,
         Action::CreateKey => datasets::create_key(cx).await,
         Action::RevokeKey => datasets::revoke_key(cx).await,

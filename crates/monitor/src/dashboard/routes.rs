@@ -56,6 +56,7 @@ pub enum Action {
     EnterToken,
     SetOrigins,
     SetTestCode,
+    SetLeadValue,
     SendTestEvent,
     CreateKey,
     RevokeKey,
@@ -88,7 +89,7 @@ const fn post(path: &'static str, access: Access, action: Action) -> Route {
     }
 }
 
-pub const ROUTES: [Route; 32] = [
+pub const ROUTES: [Route; 33] = [
     get("/entrar", Access::Anyone, Action::Login),
     post("/entrar", Access::Anyone, Action::SignIn),
     post("/sair", Access::Viewer, Action::SignOut),
@@ -118,6 +119,11 @@ pub const ROUTES: [Route; 32] = [
     post("/conjuntos/{}/token", Access::Operator, Action::EnterToken),
     post("/conjuntos/{}/origens", Access::Operator, Action::SetOrigins),
     post("/conjuntos/{}/codigo", Access::Operator, Action::SetTestCode),
+    post(
+        "/conjuntos/{}/valor-do-lead",
+        Access::Operator,
+        Action::SetLeadValue,
+    ),
     post("/conjuntos/{}/teste", Access::Operator, Action::SendTestEvent),
     post("/conjuntos/{}/chaves", Access::Operator, Action::CreateKey),
     post(

@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::payments::Payments;
 use super::reports::Reports;
 use super::webhooks::{Delivery, WebhookFault};
 use super::{ApiFault, Seller};
@@ -98,7 +99,7 @@ pub(crate) struct Kept {
 
 #[derive(Default)]
 pub(crate) struct Book {
-    payments: BTreeMap<String, Value>,
+    payments: Payments,
     before: BTreeMap<String, Value>,
     pub(crate) merchant_orders: BTreeMap<String, Value>,
     pub(crate) chargebacks: BTreeMap<String, Value>,
@@ -197,12 +198,16 @@ impl Book {
         self.payments.get(id)
     }
 
+    fn known(&self, id: &str) -> &Value {
+        self.payments.get(id).expect("a payment of this sandbox")
+    }
+
     pub(crate) fn before(&self, id: &str) -> Option<&Value> {
         self.before.get(id).or_else(|| self.payments.get(id))
     }
 
-    pub(crate) fn payments(&self) -> impl Iterator<Item = &Value> {
-        self.payments.values()
+    pub(crate) fn payments(&self) -> &Payments {
+        &self.payments
     }
 
     /// Every payment as people who balance books want it.
@@ -220,13 +225,13 @@ impl Book {
             created_ms: milliseconds(&payment["date_created"]).unwrap_or_default(),
             approved_ms: milliseconds(&payment["date_approved"]),
         };
-        self.payments.values().map(told).collect()
+        self.payments.iter().map(told).collect()
     }
 
     /// All that was ever paid, to be kept in a file.
     pub(crate) fn kept(&self) -> Kept {
         Kept {
-            payments: self.payments.clone(),
+            payments: self.payments.by_id().clone(),
             merchant_orders: self.merchant_orders.clone(),
             chargebacks: self.chargebacks.clone(),
             last_id: self.last_id,
@@ -234,7 +239,7 @@ impl Book {
     }
 
     pub(crate) fn restore(&mut self, kept: Kept) {
-        self.payments = kept.payments;
+        self.payments = kept.payments.into_iter().collect();
         self.merchant_orders = kept.merchant_orders;
         self.chargebacks = kept.chargebacks;
         self.last_id = kept.last_id;
@@ -264,17 +269,7 @@ impl Book {
 
     /// What the clock does: payments that nobody paid expire.
     pub(crate) fn tick(&mut self, now: i64) {
-        let is_over = |payment: &Value| {
-            payment["status"] == "pending"
-                && milliseconds(&payment["date_of_expiration"]).is_some_and(|at| at <= now)
-        };
-        let over: Vec<(String, i64)> = self
-            .payments
-            .iter()
-            .filter(|(_, payment)| is_over(payment))
-            .filter_map(|(id, payment)| Some((id.clone(), milliseconds(&payment["date_of_expiration"])?)))
-            .collect();
-        for (id, at) in over {
+        for (id, at) in self.payments.expired(now) {
             self.set_status(at, &id, "cancelled", "expired");
         }
     }
@@ -317,7 +312,7 @@ impl Book {
             fields.extend(more);
         }
         let id = id.to_string();
-        self.payments.insert(id.clone(), payment);
+        self.payments.put(id.clone(), payment);
         self.tell(now, &id, "payment.created");
         if charge.method == Method::Card {
             self.pay(now, &id);
@@ -368,8 +363,12 @@ impl Book {
     pub(crate) fn charge_back(&mut self, now: i64, id: &str) -> String {
         let case = self.next_id();
         self.set_status(now, id, "charged_back", "in_process");
-        let seller = self.payments[id]["collector_id"].clone();
-        let document = json!({"id": case, "payment_id": id, "amount": self.payments[id]["transaction_amount"],
+        let payment = self.known(id);
+        let (seller, paid) = (
+            payment["collector_id"].clone(),
+            payment["transaction_amount"].clone(),
+        );
+        let document = json!({"id": case, "payment_id": id, "amount": paid,
             "currency_id": "BRL", "status": "in_process", "date_created": stamp(now), "last_modified": stamp(now),
             "coverage_applied": null, "collector_id": seller});
         self.chargebacks.insert(case.to_string(), document);
@@ -388,7 +387,7 @@ impl Book {
 
     pub(crate) fn merchant_order(&mut self, ids: &[&str]) -> String {
         let id = self.next_id();
-        let payments: Vec<Value> = ids.iter().map(|id| self.payments[*id].clone()).collect();
+        let payments: Vec<Value> = ids.iter().map(|id| self.known(id).clone()).collect();
         let seller = payments.first().map(|payment| payment["collector_id"].clone());
         let order = json!({"id": id, "status": "closed", "order_status": "paid", "site_id": "MLB", "payments": payments,
             "collector_id": seller});
@@ -397,12 +396,13 @@ impl Book {
     }
 
     pub(crate) fn edit(&mut self, now: i64, id: &str, change: impl FnOnce(&mut Value)) {
-        let payment = self.payments.get_mut(id).expect("a payment of this sandbox");
+        let mut payment = self.known(id).clone();
         self.before.insert(id.to_owned(), payment.clone());
-        change(payment);
+        change(&mut payment);
         // Two changes in one millisecond are still two.
         let last = milliseconds(&payment["date_last_updated"]).unwrap_or_default();
         payment["date_last_updated"] = json!(stamp(now.max(last + 1)));
+        self.payments.put(id.to_owned(), payment);
         self.tell(now, id, "payment.updated");
     }
 
@@ -413,7 +413,7 @@ impl Book {
 
     fn tell(&mut self, now: i64, id: &str, action: &str) {
         let notification = self.next_id();
-        let seller = self.payments[id]["collector_id"].clone();
+        let seller = self.known(id)["collector_id"].clone();
         let body = json!({"id": notification, "live_mode": true, "type": "payment", "date_created": stamp(now),
             "user_id": seller, "api_version": "v1", "action": action, "data": {"id": id}});
         self.deliveries

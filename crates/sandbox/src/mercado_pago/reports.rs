@@ -197,6 +197,7 @@ fn written(book: &Book, seller: i64, begin: i64, end: i64) -> Vec<u8> {
     let within = |date: &Value| milliseconds(date).filter(|at| (begin..end).contains(at));
     for payment in book
         .payments()
+        .iter()
         .filter(|payment| payment["collector_id"] == seller)
     {
         let id = payment["id"].to_string();

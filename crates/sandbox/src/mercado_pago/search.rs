@@ -7,6 +7,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::book::{Book, milliseconds, shown};
+use super::payments::DATES;
 
 const DAY_MS: i64 = 86_400_000;
 /// Beyond so many rows the search refuses: the real ceiling is not documented.
@@ -22,13 +23,6 @@ const SORTS: [&str; 5] = [
     "money_release_date",
     "id",
 ];
-const RANGES: [&str; 4] = [
-    "date_created",
-    "date_last_updated",
-    "date_approved",
-    "money_release_date",
-];
-
 /// The answer to a search of this seller's payments.
 pub(crate) fn answer(
     book: &Book,
@@ -47,9 +41,9 @@ pub(crate) fn answer(
         _ => return Err((1004, "criteria is not valid")),
     };
     let range = get("range").unwrap_or("date_created");
-    if !RANGES.contains(&range) {
+    let Some(date_of_range) = DATES.iter().position(|date| *date == range) else {
         return Err((1, "range is not valid"));
-    }
+    };
     let begin = date(get("begin_date").unwrap_or("NOW-3MONTHS"), now)?;
     let end = date(get("end_date").unwrap_or("NOW"), now)?;
     if end - begin >= 365 * DAY_MS {
@@ -67,15 +61,14 @@ pub(crate) fn answer(
     let oldest = now - 365 * DAY_MS;
     let mut found: Vec<&Value> = book
         .payments()
-        .filter(|payment| payment["collector_id"] == seller)
-        .filter(|payment| {
-            milliseconds(&payment[range]).is_some_and(|at| at >= begin.max(oldest) && at <= end)
-        })
+        .between(date_of_range, seller, begin.max(oldest), end)
         .filter(|payment| get("external_reference").is_none_or(|text| payment["external_reference"] == text))
         .filter(|payment| get("status").is_none_or(|text| payment["status"] == text))
         .collect();
-    let key = |payment: &Value| (milliseconds(&payment[sort]), payment["id"].as_i64());
-    found.sort_by_key(|payment| key(payment));
+    // By the date of the range they come sorted.
+    if sort != range {
+        found.sort_by_cached_key(|payment| (milliseconds(&payment[sort]), payment["id"].as_i64()));
+    }
     if is_descending {
         found.reverse();
     }
@@ -186,5 +179,72 @@ mod tests {
             .map(|p| milliseconds(&p["date_created"]))
             .collect();
         assert!(dates.is_sorted());
+    }
+
+    #[test]
+    fn a_search_finds_what_a_look_at_every_payment_finds() {
+        let mut book = Book::default();
+        let seller = |user_id| Seller {
+            user_id,
+            access_token: "T".into(),
+            webhook_secret: "S".into(),
+            webhook_url: None,
+            live_mode: true,
+        };
+        let mut ids = Vec::new();
+        for number in 0_i64..200 {
+            let seller = seller(if number % 5 == 0 { 5 } else { 44_444 });
+            let at = NOW - (number * 7 % 30) * DAY_MS;
+            ids.push(book.create(at, &seller, &Charge::new(Method::Pix, 1_000 + number)));
+            // Some are paid, some of these given back, some expire, some are gone.
+            let earlier = ids[(number * 31 % (number + 1)) as usize].clone();
+            match number % 4 {
+                0 => book.pay(NOW - number * 3_600_000, &earlier),
+                1 => book.refund(NOW - number * 60_000, &earlier, 10),
+                2 => book.tick(NOW - 10 * DAY_MS),
+                _ => {}
+            }
+        }
+        book.forget(&ids[7]);
+        book.tick(NOW);
+        for (range, sort, from, until) in [
+            ("date_created", "date_created", 20, 3),
+            ("date_last_updated", "date_last_updated", 9, 0),
+            ("date_approved", "id", 6, 1),
+            ("date_created", "date_last_updated", 30, 0),
+            ("money_release_date", "date_created", 3, 5),
+        ] {
+            let window = (NOW - from * DAY_MS)..=(NOW - until * DAY_MS);
+            let mut expected: Vec<&Value> = book
+                .payments()
+                .iter()
+                .filter(|payment| payment["collector_id"] == 44_444)
+                .filter(|payment| milliseconds(&payment[range]).is_some_and(|at| window.contains(&at)))
+                .collect();
+            expected.sort_by_key(|payment| (milliseconds(&payment[sort]), payment["id"].as_i64()));
+            let expected: Vec<&Value> = expected.into_iter().map(|payment| &payment["id"]).collect();
+            let asked = format!(
+                "range={range}&sort={sort}&criteria=asc&begin_date=NOW-{from}DAYS&end_date=NOW-{until}DAYS&limit=500"
+            );
+            let found = ask(&book, &asked).unwrap();
+            let found: Vec<&Value> = found["results"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|payment| &payment["id"])
+                .collect();
+            assert_eq!(found, expected, "{range} {sort}");
+            assert_eq!(found.is_empty(), from < until, "{range} {sort}");
+        }
+        let waiting = book
+            .payments()
+            .iter()
+            .filter(|payment| payment["status"] == "pending");
+        assert_eq!(
+            waiting
+                .filter(|payment| milliseconds(&payment["date_of_expiration"]).unwrap() <= NOW)
+                .count(),
+            0
+        );
     }
 }

@@ -34,6 +34,22 @@ pub(super) struct Traces {
     pub(super) patterns: Vec<String>,
 }
 
+impl Traces {
+    /// Whether an erasure that began with these others has begun with all of these.
+    pub(super) fn adds_nothing_to(&self, others: &Traces) -> bool {
+        fn within<T: Ord>(own: &[T], others: &[T]) -> bool {
+            let others: BTreeSet<&T> = others.iter().collect();
+            own.iter().all(|one| others.contains(one))
+        }
+        within(&self.leads, &others.leads)
+            && within(&self.emails, &others.emails)
+            && within(&self.phones, &others.phones)
+            && within(&self.cpfs, &others.cpfs)
+            && within(&self.visitors, &others.visitors)
+            && within(&self.orders, &others.orders)
+    }
+}
+
 #[derive(QueryableByName)]
 struct LeadRow {
     #[diesel(sql_type = BigInt)]

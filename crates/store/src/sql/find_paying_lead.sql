@@ -5,25 +5,25 @@
 -- look-ups: $5 e-mail, $6 phone, $7 CPF; $8 when the payment was made. NULL: not known
 SELECT lead_id, rank, fbp, fbc, ads_refused, event_day FROM (
     (SELECT lead_id, 0 AS rank, fbp, fbc, ads_refused, event_day FROM leads
-        WHERE dataset_id = $1 AND lead_id = $2 AND contact <> '')
+        WHERE dataset_id = $1 AND lead_id = $2 AND NOT erased)
     UNION ALL
     (SELECT lead_id, 1, fbp, fbc, ads_refused, event_day FROM leads
-        WHERE dataset_id = $1 AND lead_id = $3 AND contact <> '')
+        WHERE dataset_id = $1 AND lead_id = $3 AND NOT erased)
     UNION ALL
     (SELECT lead_id, 2, fbp, fbc, ads_refused, event_day FROM leads
-        WHERE dataset_id = $1 AND lead_id = $4 AND contact <> '')
+        WHERE dataset_id = $1 AND lead_id = $4 AND NOT erased)
     UNION ALL
-    (SELECT lead_id, 3, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND email_hmac = $5
+    (SELECT lead_id, 3, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND email_hmac = $5 AND NOT erased
         AND created_at BETWEEN $8 - interval '90 days' AND $8 + interval '5 minutes'
         AND 5 >= (SELECT count(DISTINCT phone_hmac) FROM leads WHERE dataset_id = $1 AND email_hmac = $5)
         ORDER BY created_at DESC LIMIT 1)
     UNION ALL
-    (SELECT lead_id, 4, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND phone_hmac = $6
+    (SELECT lead_id, 4, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND phone_hmac = $6 AND NOT erased
         AND created_at BETWEEN $8 - interval '90 days' AND $8 + interval '5 minutes'
         AND 5 >= (SELECT count(DISTINCT email_hmac) FROM leads WHERE dataset_id = $1 AND phone_hmac = $6)
         ORDER BY created_at DESC LIMIT 1)
     UNION ALL
-    (SELECT lead_id, 5, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND cpf_hmac = $7
+    (SELECT lead_id, 5, fbp, fbc, ads_refused, event_day FROM leads WHERE dataset_id = $1 AND cpf_hmac = $7 AND NOT erased
         AND created_at BETWEEN $8 - interval '90 days' AND $8 + interval '5 minutes' ORDER BY created_at DESC LIMIT 1)
 ) AS found
 ORDER BY rank LIMIT 1

@@ -9,6 +9,7 @@ use futures_util::join;
 use rastro_core::dataset::DatasetId;
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
+use rastro_core::lead_value::LeadValue;
 use rastro_core::origin;
 use rastro_service::config::{ExposeSecret as _, SecretString};
 use rastro_service::telemetry::trace_context;
@@ -29,6 +30,8 @@ pub use view::{render, render_list, render_new};
 
 /// A test code ends by itself, or real events would stay marked.
 const TEST_CODE_HOURS: i64 = 24;
+/// Below how many orders of a campaign nothing is predicted; as the admin API takes it.
+const ORDERS_TO_PREDICT: std::ops::RangeInclusive<u32> = 1..=1_000_000;
 
 /// A form as it was typed, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -338,6 +341,31 @@ pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let until = cx.frame.now + TimeDelta::hours(TEST_CODE_HOURS);
     let change = DatasetChange {
         test_event_code: Some(code.map(|code| (code, until))),
+        ..Default::default()
+    };
+    cx.app
+        .writing
+        .change_dataset(id, &change, &cx.signature())
+        .await?
+        .ok_or(Failed::NotFound)?;
+    to(cx, id, "")
+}
+
+/// Whether leads carry a predicted value, and from how many orders of a campaign on.
+pub async fn set_lead_value(cx: &Cx<'_>) -> Result<Reply, Failed> {
+    let (id, lang) = (id_at(cx)?, cx.lang());
+    let lead_value = LeadValue::parse(cx.field("valor")).ok_or(Failed::NotFound)?;
+    let minimum = cx.field("minimo").parse().ok();
+    let Some(minimum) = minimum.filter(|orders| ORDERS_TO_PREDICT.contains(orders)) else {
+        let why = lang.t(
+            "O mínimo de pedidos é um número de 1 a 1.000.000, como 30.",
+            "The minimum of orders is a number from 1 to 1,000,000, such as 30.",
+        );
+        return refused(cx, id, why.to_owned()).await;
+    };
+    let change = DatasetChange {
+        lead_value: Some(lead_value),
+        lead_value_minimum_orders: Some(minimum),
         ..Default::default()
     };
     cx.app

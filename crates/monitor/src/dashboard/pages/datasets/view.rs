@@ -1,6 +1,7 @@
 //! How the datasets, a new one and one of them are drawn.
 
 use maud::{Markup, html};
+use rastro_core::lead_value::LeadValue;
 use rastro_store::{KeyRole, KnownDataset};
 
 use super::{DatasetData, NewForm};
@@ -184,9 +185,34 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                         div.row { button.btn.small { (lang.t("Gravar", "Save")) } } } }
                     @else { ul.chips { @for origin in &settings.allowed_origins { li { (cut(origin, 80)) } } } }
                 }))
+                (card("", "lead-value", lang.t("Valor do lead", "Value of a lead"), "", &lead_value(frame, data)))
                 (card("", "keys", lang.t("Chaves", "Keys"), lang.t("só o fim é guardado", "only their end is kept"), &keys(frame, data)))
             }
         }
+    }
+}
+
+/// What a lead without a value is told to be worth, and the form that turns it on and off.
+fn lead_value(frame: &Frame, data: &DatasetData) -> Markup {
+    let (lang, settings) = (frame.lang, &data.dataset.settings);
+    let words = |value: LeadValue| match value {
+        LeadValue::None => lang.t("só o que o site mandar", "only what the site sends"),
+        LeadValue::Predicted => lang.t("previsto pela campanha", "predicted by its campaign"),
+    };
+    html! {
+        p { (lang.t(
+            "Um lead sem valor pode levar à Meta o valor previsto: conversão da campanha vezes o pedido líquido médio.",
+            "A lead without a value can carry a predicted one to Meta: conversion of its campaign times the mean net order.")) }
+        @if frame.is_operator() {
+            form.form.two method="post" action={ "/conjuntos/" (data.dataset.id) "/valor-do-lead" } { (frame.form_fields())
+                label { (lang.t("Valor", "Value")) select name="valor" {
+                    @for value in [LeadValue::None, LeadValue::Predicted] {
+                        option value=(value.as_str()) selected[value == settings.lead_value] { (words(value)) } } } }
+                label { (lang.t("Mínimo de pedidos", "Minimum of orders"))
+                    input name="minimo" type="number" min="1" max="1000000" required value=(settings.lead_value_minimum_orders); }
+                div.row.whole { button.btn.small { (lang.t("Gravar", "Save")) } }
+            }
+        } @else { p { b { (words(settings.lead_value)) } } }
     }
 }
 
