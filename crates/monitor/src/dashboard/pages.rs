@@ -13,8 +13,9 @@ pub mod quality;
 pub mod refusals;
 pub mod revenue;
 
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::routes::Action;
-use crate::dashboard::server::{Cx, Failed, Reply};
 use crate::dashboard::words::Lang;
 
 /// Does what a route says.

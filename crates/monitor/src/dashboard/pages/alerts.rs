@@ -14,7 +14,8 @@ use tracing::info;
 use crate::dashboard::charts::f;
 use crate::dashboard::layout::{self, Frame, Page, Tone, badge, card, pill};
 use crate::dashboard::pages::overview::part;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::{Lang, NONE, cut};
 use crate::words::{self, Language};
 

@@ -22,7 +22,8 @@ use uuid::Uuid;
 
 use crate::dashboard::layout::Page;
 use crate::dashboard::pages::overview::part;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::cut;
 
 pub use view::{render, render_list, render_new};

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use crate::dashboard::layout::{self, Frame, Page, Tone, badge, card, pill};
 use crate::dashboard::pages::cause::{self, Cure};
 use crate::dashboard::pages::event_name;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::{Lang, cut};
 
 /// At most so many at one press of a button.

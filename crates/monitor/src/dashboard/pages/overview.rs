@@ -6,7 +6,8 @@ mod sentence;
 pub mod view;
 
 use crate::dashboard::layout::Page;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 
 pub(crate) use data::part;
 pub use data::{Numbers, OverviewData, Period};

@@ -12,7 +12,7 @@ use rastro_store::dashboard::{
 use rastro_store::{StoreError, WatchedBreaker};
 use tracing::warn;
 
-use crate::dashboard::server::Cx;
+use crate::dashboard::request::Cx;
 
 /// How far back the charts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
