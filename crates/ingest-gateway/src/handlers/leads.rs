@@ -9,8 +9,17 @@ use rastro_store::{Acceptance, NewRequest, Record, Stored};
 
 use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
 use crate::app::App;
+use crate::openapi::parts::{IdempotencyKey, problems};
 use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
+
+problems! {
+    /// How a lead can be refused, beside what any request is refused for.
+    LeadProblems {
+        "409" => "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.",
+        "422" => "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.",
+    }
+}
 
 /// Takes a lead in: stores it with its contact data sealed, and its event, in one commit.
 #[utoipa::path(
@@ -19,7 +28,7 @@ use crate::wire::capture::LeadReceipt;
     tag = "business",
     operation_id = "captureLead",
     summary = "Capture a lead",
-    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
+    params(IdempotencyKey),
     request_body(content(
         (crate::openapi::LeadBody = "application/json"),
         (String = "text/plain")
@@ -28,8 +37,7 @@ use crate::wire::capture::LeadReceipt;
     responses(
         RequestProblems,
         (status = 202, description = "The lead is stored.", body = LeadReceipt<'static>),
-        (status = 409, description = "The lead's event was received before, or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
+        LeadProblems,
     )
 )]
 pub(crate) async fn capture(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
