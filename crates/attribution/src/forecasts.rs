@@ -1,9 +1,9 @@
 //! What this month and the next will bring, made each night from the days that are over.
 
 use chrono::{Datelike, NaiveDate};
-use rastro_core::cohort::Month;
 use rastro_core::dataset::DatasetId;
 use rastro_core::forecast::forecast;
+use rastro_core::month::Month;
 use rastro_store::{DailyRevenue, NewForecast, Store, StoreError};
 
 /// Three years: two of them for the season of a year, and one to test it on.

@@ -1,34 +1,35 @@
-//! One batch on its way to Meta, and what follows from the answer; [`recording`] writes it down.
+//! One batch on its way to Meta: [`request`] sends it, [`answer`] says what follows, [`recording`] writes it
+//! down.
 //!
 //! Where is an event if the process dies here? Until the last statement commits it is in `send_batches`,
 //! under a lease that ends by itself; then another forwarder sends it again with the same ids. Meta does not
 //! promise to drop such a repeat, so an outcome that is known is recorded again and again until it is
 //! recorded or the lease ends: a database that restarts costs no repeat.
 
+mod answer;
 mod isolation;
 mod recording;
+mod request;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, ProbeOutcome, Reason};
-use rastro_core::dataset::DatasetId;
-use rastro_core::retry::{RetrySchedule, parked_for};
-use rastro_graph_api::{Answer, EventsRequest, Failure, FailureClass, GraphApi};
+use rastro_core::retry::RetrySchedule;
+use rastro_graph_api::GraphApi;
 use rastro_service::shutdown::Shutdown;
-use rastro_service::telemetry::{ErrorChain, trace_context};
-use rastro_store::{AttemptOutcome, AttemptRecord, Batch, DeadLetterReason, Fate, QueuedEvent};
-use rastro_store::{Store, StoreError};
-use secrecy::SecretString;
+use rastro_service::telemetry::ErrorChain;
+use rastro_store::{Batch, DeadLetterReason, Fate, Store, StoreError};
 use tokio::time::Instant;
-use tracing::field::{Empty, display};
-use tracing::{Span, error, info, warn};
+use tracing::{error, warn};
 
+use self::answer::fates;
+use self::isolation::Isolation;
+use self::request::{Server, Token, answered};
 use crate::config::{Config, ForwarderConfig};
-use crate::metrics::{EventLabels, EventOutcome, ForwarderMetrics, RequestLabels, RequestResult};
+use crate::metrics::ForwarderMetrics;
 use crate::refusals::Refusals;
-use isolation::{Isolation, blame};
 
 /// A batch that was taken over this often without an outcome may be what kills its senders: it is cut in
 /// halves.
@@ -64,24 +65,6 @@ pub struct Sender {
 pub(crate) struct Leased {
     pub(crate) batch: Batch,
     pub(crate) until: Instant,
-}
-
-/// What follows from Meta's answer to a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum NextStep<'a> {
-    /// Meta took every event.
-    Finish,
-    /// One event or more is at fault: each half goes by itself.
-    Split,
-    /// Meta failed again and again on events of this request, perhaps on one of them: each half goes by
-    /// itself.
-    Isolate(&'a Failure),
-    /// Each event waits for its next retry, if it has one.
-    Retry(&'a Failure),
-    /// Nothing is wrong with the events, and the dataset is left alone: they are parked.
-    Park(Reason, &'a Failure),
-    /// The one event of the request is at fault.
-    DeadLetter(&'a Failure),
 }
 
 /// What came of a batch, or of a part of it.
@@ -298,190 +281,6 @@ impl Sender {
         self.apply(part, &answer, sent, probe, isolation).await
     }
 
-    /// Does what follows from an answer, after which nothing of the batch is left to do but its halves.
-    async fn apply(
-        &self,
-        part: Leased,
-        answer: &Answer,
-        sent: usize,
-        probe: Option<Probe>,
-        isolation: Isolation,
-    ) -> Result<SendResult, StoreError> {
-        let may_isolate = probe.is_none() && isolation.may_cut(&part.batch);
-        let step = next_step(&answer.result, sent, may_isolate);
-        let record = &record(answer, step);
-        let (dataset, batch_id) = (part.batch.id.dataset_id, part.batch.id.batch_id);
-        match step {
-            NextStep::Finish => {
-                self.refusals.delivered(dataset);
-                let short = answer
-                    .events_received
-                    .filter(|received| usize::try_from(*received) != Ok(sent));
-                if let Some(received) = short {
-                    error!(
-                        dataset_id = %dataset, batch.id = batch_id, fbtrace_id = answer.fbtrace_id,
-                        "Meta took a request of {sent} events and says that it received {received}"
-                    );
-                }
-                let fates = fates(&part.batch, |_| Fate::Done);
-                self.settle(&part, &fates, Some(record), ProbeOutcome::Succeeded)
-                    .await
-            }
-            NextStep::Split => self.split(part, Some(record)).await,
-            NextStep::Isolate(failure) => {
-                warn!(
-                    dataset_id = %dataset, batch.id = batch_id,
-                    "Meta failed again on a request of {sent} events, which is cut in two in case that one of them is the \
-                     cause: {}", failure.message
-                );
-                self.split(part, Some(record)).await
-            }
-            NextStep::Retry(failure) => {
-                warn!(
-                    dataset_id = %dataset, batch.id = batch_id,
-                    "{sent} events wait after a failed attempt: {}", failure.message
-                );
-                let (is_spared, outcome) = blame(&part.batch, sent, probe);
-                let fates = fates(&part.batch, |event| self.retry(event, failure, is_spared));
-                self.settle(&part, &fates, Some(record), outcome).await
-            }
-            NextStep::Park(reason, failure) => {
-                if reason == Reason::Throttled {
-                    warn!(dataset_id = %dataset, "the dataset is left alone for a while: {}", failure.message);
-                } else {
-                    error!(
-                        dataset_id = %dataset,
-                        "the dataset is left alone, somebody has to act: {}", failure.message
-                    );
-                }
-                // First: if the process dies in between, the batch waits for its lease, and the dataset is
-                // left alone.
-                let stop = self.stop(&part, reason, failure.wait, probe.is_some()).await?;
-                self.settle(
-                    &part,
-                    &parked(&part.batch, &stop),
-                    Some(record),
-                    ProbeOutcome::Released,
-                )
-                .await?;
-                Ok(SendResult::Stopped(stop))
-            }
-            NextStep::DeadLetter(failure) => self.refused(part, failure, record, probe).await,
-        }
-    }
-
-    /// Meta refuses an event that stood alone. When that happens again and again, and it takes none in
-    /// between, it is not the events' fault: then the dataset is left alone before all of them are dead
-    /// letters.
-    async fn refused(
-        &self,
-        part: Leased,
-        failure: &Failure,
-        record: &AttemptRecord,
-        probe: Option<Probe>,
-    ) -> Result<SendResult, StoreError> {
-        let (dataset, message) = (part.batch.id.dataset_id, &failure.message);
-        let code = (record.error_code, record.error_subcode);
-        let is_systematic = self.refusals.refused(dataset, code);
-        let is_known = match probe {
-            // It was to find out whether this is over, and it is not.
-            Some(probe) => probe.is_about_refusals,
-            // Another delivery has found it out.
-            None => {
-                let looking = || self.is_stopped_for_refusals(dataset);
-                self.insist(part.until, looking).await?.0
-            }
-        };
-        let stop = if is_systematic || is_known {
-            error!(
-                dataset_id = %dataset,
-                "Meta refuses event after event for one cause and takes none, so the others are kept back and the \
-                 dataset is left alone; somebody has to act: {message}"
-            );
-            let stopping = self.stop(&part, Reason::Refused, failure.wait, probe.is_some());
-            Some(stopping.await?)
-        } else {
-            warn!(dataset_id = %dataset, "Meta refuses an event for good, it is kept as a dead letter: {message}");
-            None
-        };
-        let fates = fates(&part.batch, |_| Fate::Dead(DeadLetterReason::Refused));
-        // A refusal of an event proves that Meta is alive.
-        let settled = self
-            .settle(&part, &fates, Some(record), ProbeOutcome::Succeeded)
-            .await?;
-        Ok(stop.map_or(settled, SendResult::Stopped))
-    }
-
-    /// The next try of one event, or none. A probe spends no retry: the outage is not the event's fault.
-    fn retry(&self, event: &QueuedEvent, failure: &Failure, probing: bool) -> Fate {
-        let spent = u16::try_from(event.retries).unwrap_or_default();
-        let chance = rand::random();
-        if probing {
-            let first = self.schedule.next_delay(0, failure.wait, chance);
-            return Fate::Wait {
-                delay: first.unwrap_or(LEAST_PARKED),
-                retries: event.retries,
-            };
-        }
-        match self.schedule.next_delay(spent, failure.wait, chance) {
-            Some(delay) => Fate::Wait {
-                delay,
-                retries: event.retries.saturating_add(1),
-            },
-            None => Fate::Dead(DeadLetterReason::Exhausted),
-        }
-    }
-
-    async fn access_token(&self, dataset: DatasetId) -> Result<Token, StoreError> {
-        match self.store.access_token(dataset).await {
-            Ok(Some(token)) => Ok(Token::Known(token)),
-            Ok(None) => Ok(Token::NoDataset),
-            Err(error @ StoreError::Sealed { .. }) => Ok(Token::Sealed(error)),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn request(&self, batch: &Batch, token: &SecretString, events: &[&str]) -> Answer {
-        let request = EventsRequest {
-            events,
-            test_event_code: &batch.test_event_code,
-        };
-        if batch.attempt > 1 {
-            self.metrics.resent.inc_by(events.len() as u64);
-        }
-        self.metrics.in_flight.inc();
-        let answer = self
-            .graph_api
-            .send_events(batch.id.dataset_id, token, &request)
-            .await;
-        self.metrics.in_flight.dec();
-        self.metrics.batch_size.observe(events.len() as f64);
-        self.metrics.request_seconds.observe(answer.latency.as_secs_f64());
-        let result = match &answer.result {
-            Ok(()) => RequestResult::success,
-            Err(failure) => match failure.class {
-                FailureClass::Transient => RequestResult::transient,
-                FailureClass::Unknown => RequestResult::unknown,
-                FailureClass::Throttled => RequestResult::throttled,
-                FailureClass::Blocked => RequestResult::blocked,
-                FailureClass::Refused => RequestResult::refused,
-                FailureClass::TooLarge => RequestResult::too_large,
-            },
-        };
-        self.metrics
-            .requests
-            .get_or_create(&RequestLabels { result })
-            .inc();
-        if !answer.messages.is_empty() {
-            info!(
-                batch.id = batch.id.batch_id,
-                "Meta says: {}",
-                answer.messages.join("; ")
-            );
-        }
-        answer
-    }
-
     /// Marks the events that became too old for Meta since they were claimed. `send_by` leaves a minute for
     /// the way.
     fn mark_too_old(&self, part: &mut Leased) {
@@ -503,164 +302,6 @@ impl Sender {
             );
         }
     }
-
-    /// A span for each event whose request was traced, as a part of that trace, by OpenTelemetry's semantic
-    /// conventions for HTTP clients and for messages that come in batches. They end when dropped.
-    fn trace(&self, batch: &Batch) -> Vec<Span> {
-        if !self.traces {
-            return Vec::new();
-        }
-        let traced = batch
-            .events
-            .iter()
-            .filter_map(|event| Some((event, event.traceparent.as_deref()?)));
-        traced
-            .map(|(event, traceparent)| {
-                let span = tracing::info_span!(
-                    parent: None,
-                    "deliver",
-                    otel.kind = "client",
-                    otel.name = "POST /{version}/{dataset_id}/events",
-                    otel.status_code = Empty,
-                    http.request.method = "POST",
-                    http.response.status_code = Empty,
-                    "error.type" = Empty,
-                    server.address = %self.server.host,
-                    server.port = self.server.port,
-                    url.full = %format_args!("{}/{}/events", self.server.base, batch.id.dataset_id),
-                    url.template = "/{version}/{dataset_id}/events",
-                    messaging.system = "postgresql",
-                    messaging.destination.name = "send_queue",
-                    messaging.batch.message_count = batch.events.len(),
-                    meta.fbtrace_id = Empty,
-                    request.id = %event.request_id,
-                    event.number = event.number,
-                    batch.id = batch.id.batch_id,
-                    batch.attempt = batch.attempt,
-                );
-                trace_context::set_parent(&span, traceparent);
-                span.in_scope(|| {});
-                span
-            })
-            .collect()
-    }
-
-    fn count(&self, outcome: EventOutcome) {
-        self.metrics.events.get_or_create(&EventLabels { outcome }).inc();
-    }
-
-    fn count_lost_lease(&self, batch_id: i64) {
-        self.metrics.leases_lost.inc();
-        warn!(
-            batch.id = batch_id,
-            "the lease had ended: another forwarder has taken the batch over, or will"
-        );
-    }
-}
-
-/// Where Meta is, as spans say it: <https://opentelemetry.io/docs/specs/semconv/http/http-spans/>.
-#[derive(Clone)]
-struct Server {
-    host: String,
-    port: u16,
-    /// The address with the version, without a slash at its end.
-    base: String,
-}
-
-impl Server {
-    fn of(url: &str, version: &str) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-        let authority = rest.split('/').next().unwrap_or_default();
-        let by_scheme = if scheme == "http" { 80 } else { 443 };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().unwrap_or(by_scheme)),
-            _ => (authority, by_scheme),
-        };
-        Server {
-            host: host.to_owned(),
-            port,
-            base: format!("{}/{version}", url.trim_end_matches('/')),
-        }
-    }
-}
-
-/// Notes in a span what Meta answered.
-fn answered(span: &Span, answer: &Answer) {
-    if let Some(status) = answer.http_status {
-        span.record("http.response.status_code", status);
-    }
-    if let Some(fbtrace_id) = &answer.fbtrace_id {
-        span.record("meta.fbtrace_id", fbtrace_id.as_str());
-    }
-    if let Err(failure) = &answer.result {
-        span.record("otel.status_code", "ERROR");
-        span.record("error.type", display(format_args!("{:?}", failure.class)));
-    }
-}
-
-/// The access token of a dataset, or why there is none.
-enum Token {
-    Known(SecretString),
-    NoDataset,
-    /// This process has another sealing key than the one that sealed it.
-    Sealed(StoreError),
-}
-
-/// What follows from the answer to a request of so many events. `may_isolate`: should Meta fail on it, the
-/// event is looked for on which it does.
-fn next_step(result: &Result<(), Failure>, sent: usize, may_isolate: bool) -> NextStep<'_> {
-    let Err(failure) = result else {
-        return NextStep::Finish;
-    };
-    match failure.class {
-        FailureClass::Refused | FailureClass::TooLarge if sent > 1 => NextStep::Split,
-        FailureClass::Refused => NextStep::DeadLetter(failure),
-        FailureClass::Transient | FailureClass::Unknown if sent > 1 && may_isolate => {
-            NextStep::Isolate(failure)
-        }
-        FailureClass::Transient | FailureClass::Unknown | FailureClass::TooLarge => NextStep::Retry(failure),
-        FailureClass::Throttled => NextStep::Park(Reason::Throttled, failure),
-        FailureClass::Blocked => NextStep::Park(Reason::Blocked, failure),
-    }
-}
-
-/// The attempt as it is logged.
-fn record(answer: &Answer, step: NextStep<'_>) -> AttemptRecord {
-    let failure = answer.result.as_ref().err();
-    let error = failure.and_then(|failure| failure.error.as_ref());
-    AttemptRecord {
-        outcome: match step {
-            NextStep::Finish => AttemptOutcome::Delivered,
-            NextStep::Split | NextStep::DeadLetter(_) => AttemptOutcome::Refused,
-            NextStep::Retry(_) | NextStep::Isolate(_) => AttemptOutcome::Unavailable,
-            NextStep::Park(Reason::Throttled, _) => AttemptOutcome::Throttled,
-            NextStep::Park(..) => AttemptOutcome::Blocked,
-        },
-        http_status: answer.http_status,
-        fbtrace_id: answer.fbtrace_id.clone(),
-        error_code: error.and_then(|error| error.code),
-        error_subcode: error.and_then(|error| error.error_subcode),
-        error_message: failure.map(|failure| failure.message.clone()),
-        latency_ms: i32::try_from(answer.latency.as_millis()).ok(),
-        events_received: answer.events_received,
-    }
-}
-
-/// Events that have become too old go their own way, the others as `fresh` says.
-fn fates(batch: &Batch, fresh: impl Fn(&QueuedEvent) -> Fate) -> Vec<Fate> {
-    let fate = |event: &QueuedEvent| match event.too_old {
-        true => Fate::Dead(DeadLetterReason::Expired),
-        false => fresh(event),
-    };
-    batch.events.iter().map(fate).collect()
-}
-
-/// Every event waits as long as its dataset is left alone, and keeps its retries.
-fn parked(batch: &Batch, stop: &Stop) -> Vec<Fate> {
-    fates(batch, |event| Fate::Wait {
-        delay: parked_for(stop.wait, LEAST_PARKED, rand::random()),
-        retries: event.retries,
-    })
 }
 
 /// Of the parts of a probe the worst counts; one that says nothing counts least.
@@ -678,51 +319,9 @@ fn worse(one: ProbeOutcome, other: ProbeOutcome) -> ProbeOutcome {
     }
 }
 
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_class_of_failure_has_its_next_step() {
-        let failure = |class| Failure {
-            class,
-            message: String::new(),
-            wait: None,
-            error: None,
-        };
-        let step = |class, sent, may_isolate| match next_step(&Err(failure(class)), sent, may_isolate) {
-            NextStep::Finish => "finish",
-            NextStep::Split => "split",
-            NextStep::Isolate(_) => "isolate",
-            NextStep::Retry(_) => "retry",
-            NextStep::Park(Reason::Throttled, _) => "park, throttled",
-            NextStep::Park(..) => "park, blocked",
-            NextStep::DeadLetter(_) => "dead letter",
-        };
-        for (class, one, many) in [
-            (FailureClass::Transient, "retry", "retry"),
-            (FailureClass::Unknown, "retry", "retry"),
-            (FailureClass::TooLarge, "retry", "split"),
-            (FailureClass::Refused, "dead letter", "split"),
-            (FailureClass::Throttled, "park, throttled", "park, throttled"),
-            (FailureClass::Blocked, "park, blocked", "park, blocked"),
-        ] {
-            let steps = (step(class, 1, false), step(class, 2, false));
-            assert_eq!(steps, (one, many), "{class:?}");
-            let is_outage = matches!(class, FailureClass::Transient | FailureClass::Unknown);
-            let suspicious = if is_outage { "isolate" } else { many };
-            assert_eq!(
-                (step(class, 1, true), step(class, 2, true)),
-                (one, suspicious),
-                "{class:?}"
-            );
-        }
-        assert_eq!(next_step(&Ok(()), 1, true), NextStep::Finish);
-    }
 
     #[test]
     fn of_the_parts_of_a_probe_the_worst_counts() {

@@ -5,14 +5,13 @@
 //! arguments. In reading order: [`json`], [`finding`], [`dataset`], [`match_keys`], [`click_id`],
 //! [`user_data`], [`custom_data`], [`page`], [`event`], [`dedup`], [`origin`], [`consent`], [`person`],
 //! [`lead`], [`lead_status`], [`lead_value`], [`purchase`], [`payment`], [`touchpoint`], [`attribution`],
-//! [`metrics`], [`cohort`], [`forecast`], [`settlement`], [`spend`], [`retry`], [`circuit_breaker`],
+//! [`metrics`], [`month`], [`forecast`], [`settlement`], [`spend`], [`retry`], [`circuit_breaker`],
 //! [`alert`], [`match_quality`].
 
 pub mod alert;
 pub mod attribution;
 pub mod circuit_breaker;
 pub mod click_id;
-pub mod cohort;
 pub mod consent;
 pub mod custom_data;
 pub mod dataset;
@@ -27,6 +26,7 @@ pub mod lead_value;
 pub mod match_keys;
 pub mod match_quality;
 pub mod metrics;
+pub mod month;
 pub mod origin;
 pub mod page;
 pub mod payment;

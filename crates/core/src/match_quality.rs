@@ -59,25 +59,6 @@ impl Estimates {
     }
 }
 
-impl Estimate {
-    /// The missing key that should bring most: the largest share of events without it, by its points.
-    pub fn missing_key(&self) -> Option<&'static str> {
-        let gain = |key: &str, coverage: f64| {
-            let weight = WEIGHTS
-                .iter()
-                .find(|(name, _)| *name == key)
-                .map_or(0.0, |(_, weight)| *weight);
-            (1.0 - coverage) * weight
-        };
-        self.coverage
-            .iter()
-            .map(|&(key, coverage)| (key, gain(key, coverage)))
-            .filter(|(_, gain)| *gain > 0.0)
-            .max_by(|one, other| one.1.total_cmp(&other.1))
-            .map(|(key, _)| key)
-    }
-}
-
 /// One event: the hash of the value of each key it carries, and whether its address is an IPv6 one.
 struct Carried {
     values: [Option<u64>; WEIGHTS.len()],
@@ -188,7 +169,6 @@ mod tests {
         let events = events(|number| format!(r#""em":["{number}a"],"ph":["{number}b"]"#), 50);
         let estimate = estimate_of(&events);
         assert_eq!(estimate.score, Some(5.0));
-        assert_eq!(estimate.missing_key(), Some("fbc"));
     }
 
     #[test]

@@ -22,28 +22,6 @@ pub fn ratio(part: i64, whole: i64) -> Option<f64> {
     (whole != 0).then(|| part as f64 / whole as f64)
 }
 
-/// (attributed gross profit - spend) / spend.
-pub fn return_on_investment(profit_minor: i64, spend_minor: i64) -> Option<f64> {
-    ratio(profit_minor.checked_sub(spend_minor)?, spend_minor)
-}
-
-/// What a lead of a campaign is worth before it bought: the share that buys times the mean net order. `None`:
-/// too few to say, and nothing is invented.
-pub fn predicted_lead_value(leads: i64, orders: i64, net_minor: i64, minimum: &Minimum) -> Option<i64> {
-    if leads < minimum.leads || orders < minimum.orders || net_minor <= 0 {
-        return None;
-    }
-    // conversion rate x mean order = orders / leads x net / orders.
-    per(net_minor, leads)
-}
-
-/// Volume below which a prediction says nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Minimum {
-    pub leads: i64,
-    pub orders: i64,
-}
-
 /// Micros of a currency in its smallest unit, rounded half away from zero. For sums: rounding each row first
 /// loses money.
 pub fn minor_of_micros(micros: i64, decimals: u32) -> i64 {
@@ -80,8 +58,6 @@ mod tests {
     fn a_ratio_of_nothing_is_nothing_and_not_infinite() {
         assert_eq!(ratio(32_000, 10_000), Some(3.2));
         assert_eq!(ratio(1, 0), None);
-        assert_eq!(return_on_investment(15_000, 10_000), Some(0.5));
-        assert_eq!(return_on_investment(15_000, 0), None);
     }
 
     #[test]
@@ -94,18 +70,5 @@ mod tests {
         assert_eq!(minor_of_micros(12_340_000, 0), 12);
         // Three rows of 4,000 micros: together 1 cent, apart none.
         assert_eq!(minor_of_micros(12_000, 2), 1);
-    }
-
-    #[test]
-    fn a_prediction_needs_volume_and_a_sale() {
-        let minimum = Minimum {
-            leads: 50,
-            orders: 10,
-        };
-        // 100 leads, 20 of them bought for R$ 6,000.00 net: 20 % x R$ 300.00.
-        assert_eq!(predicted_lead_value(100, 20, 600_000, &minimum), Some(6_000));
-        assert_eq!(predicted_lead_value(49, 20, 600_000, &minimum), None);
-        assert_eq!(predicted_lead_value(100, 9, 600_000, &minimum), None);
-        assert_eq!(predicted_lead_value(100, 20, 0, &minimum), None);
     }
 }

@@ -8,7 +8,7 @@ use actix_web::http::Uri;
 use actix_web::http::header::{ALLOW, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::web::{self, Data};
-use actix_web::{HttpRequest, HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse, HttpServer, Resource};
 use anyhow::Context;
 use ipnet::IpNet;
 use rastro_graph_api::GraphApi;
@@ -291,11 +291,7 @@ fn event_routes(config: &mut web::ServiceConfig) {
                 .route(web::post().to(leads::capture))
                 .default_service(web::to(only_post)),
         )
-        .service(
-            web::resource("/api/leads/{lead_id}")
-                .route(web::patch().to(lead_status::change))
-                .default_service(web::to(async || only(Uuid::now_v7(), "PATCH"))),
-        )
+        .service(only_at("/api/leads/{lead_id}", "PATCH").route(web::patch().to(lead_status::change)))
         .service(
             web::resource("/api/purchases/record")
                 .wrap(from_fn(cors::answer))
@@ -303,9 +299,8 @@ fn event_routes(config: &mut web::ServiceConfig) {
                 .default_service(web::to(only_post)),
         )
         .service(
-            web::resource("/api/webhooks/mercado-pago/{account}")
-                .route(web::post().to(webhooks::mercado_pago))
-                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
+            only_at("/api/webhooks/mercado-pago/{account}", "POST")
+                .route(web::post().to(webhooks::mercado_pago)),
         );
 }
 
@@ -334,22 +329,19 @@ fn operator_routes(config: &mut web::ServiceConfig) {
     config
         .configure(admin::routes)
         .configure(people::routes)
+        .service(only_at("/api/meta/retry-failed", "POST").route(web::post().to(dead_letters::retry)))
+        .service(only_at("/api/meta/failed", "GET").route(web::get().to(dead_letters::list)))
         .service(
-            web::resource("/api/meta/retry-failed")
-                .route(web::post().to(dead_letters::retry))
-                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
-        )
-        .service(
-            web::resource("/api/meta/failed")
-                .route(web::get().to(dead_letters::list))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET"))),
-        )
-        .service(
-            web::resource("/api/meta/breaker/{dataset_id}")
+            only_at("/api/meta/breaker/{dataset_id}", "GET, PUT")
                 .route(web::get().to(breaker::show))
-                .route(web::put().to(breaker::put))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET, PUT"))),
+                .route(web::put().to(breaker::put)),
         );
+}
+
+/// An address that takes these methods; its routes say what they do.
+pub(crate) fn only_at(address: &str, allowed: &'static str) -> Resource {
+    let other = move || async move { only(Uuid::now_v7(), allowed) };
+    web::resource(address).default_service(web::to(other))
 }
 
 /// The answer to any other method.

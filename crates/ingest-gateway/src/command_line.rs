@@ -17,7 +17,9 @@ use serde_json::{Map, Value};
 use crate::administration::Administration;
 use crate::config::Config;
 use crate::problem::Problem;
-use crate::wire::admin::{DatasetReceipt, DatasetView, KeyReceipt, KeyView, LogEntry};
+use crate::wire::admin::{
+    DatasetList, DatasetReceipt, DatasetView, KeyList, KeyReceipt, KeyView, LogEntry, LogPage,
+};
 
 pub const USAGE: &str = "\
 usage: ingest-gateway dataset list
@@ -172,25 +174,7 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
     match typed.words.as_slice() {
         ["dataset", "list"] => {
             let list = refused(office.datasets().await)?;
-            typed.show(&list, || {
-                let row = |dataset: &DatasetView| {
-                    let state = if dataset.retired_at.is_some() {
-                        "retired"
-                    } else {
-                        "active"
-                    };
-                    [
-                        dataset.dataset_id.to_string(),
-                        dataset.name.clone(),
-                        state.to_owned(),
-                        dataset.allowed_origins.join(" "),
-                    ]
-                };
-                table(
-                    ["DATASET", "NAME", "STATE", "ORIGINS"],
-                    list.datasets.iter().map(row),
-                )
-            })
+            typed.show(&list, || dataset_table(&list))
         }
         ["dataset", "show", id] => {
             let dataset = refused(office.dataset(id_of(id)?).await)?;
@@ -232,31 +216,7 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         }
         ["key", "list"] => {
             let list = refused(office.keys(&typed.query()).await)?;
-            typed.show(&list, || {
-                let row = |key: &KeyView| {
-                    let state = if key.revoked_at.is_some() {
-                        "revoked"
-                    } else {
-                        "active"
-                    };
-                    let dataset = key
-                        .dataset_id
-                        .map_or("all".to_owned(), |dataset| dataset.to_string());
-                    let shown = key.shown.clone().unwrap_or_default();
-                    [
-                        key.key_id.to_string(),
-                        key.kind.to_owned(),
-                        dataset,
-                        shown,
-                        state.to_owned(),
-                        key.label.clone(),
-                    ]
-                };
-                table(
-                    ["KEY", "KIND", "DATASET", "SHOWN AS", "STATE", "LABEL"],
-                    list.keys.iter().map(row),
-                )
-            })
+            typed.show(&list, || key_table(&list))
         }
         ["key", "create"] => {
             let made: KeyReceipt = refused(office.create_key(typed.body(&[]).as_bytes(), who).await)?;
@@ -273,30 +233,73 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         }
         ["log"] => {
             let page = refused(office.log(&typed.query()).await)?;
-            typed.show(&page, || {
-                let row = |entry: &LogEntry| {
-                    let dataset = entry
-                        .dataset_id
-                        .map_or("all".to_owned(), |dataset| dataset.to_string());
-                    let at = entry.at.format("%Y-%m-%d %H:%M:%SZ").to_string();
-                    [
-                        entry.entry_id.to_string(),
-                        at,
-                        entry.who.clone(),
-                        entry.action.clone(),
-                        dataset,
-                        entry.detail.to_string(),
-                    ]
-                };
-                table(
-                    ["ENTRY", "AT", "WHO", "ACTION", "DATASET", "DETAIL"],
-                    page.entries.iter().map(row),
-                )
-            })
+            typed.show(&page, || log_table(&page))
         }
         [_, "help"] => Ok(USAGE.to_owned()),
         _ => bail!(USAGE),
     }
+}
+
+fn dataset_table(list: &DatasetList) -> String {
+    let row = |dataset: &DatasetView| {
+        let state = if dataset.retired_at.is_some() {
+            "retired"
+        } else {
+            "active"
+        };
+        [
+            dataset.dataset_id.to_string(),
+            dataset.name.clone(),
+            state.to_owned(),
+            dataset.allowed_origins.join(" "),
+        ]
+    };
+    table(
+        ["DATASET", "NAME", "STATE", "ORIGINS"],
+        list.datasets.iter().map(row),
+    )
+}
+
+fn key_table(list: &KeyList) -> String {
+    let row = |key: &KeyView| {
+        let state = if key.revoked_at.is_some() {
+            "revoked"
+        } else {
+            "active"
+        };
+        [
+            key.key_id.to_string(),
+            key.kind.to_owned(),
+            key.dataset_id
+                .map_or("all".to_owned(), |dataset| dataset.to_string()),
+            key.shown.clone().unwrap_or_default(),
+            state.to_owned(),
+            key.label.clone(),
+        ]
+    };
+    table(
+        ["KEY", "KIND", "DATASET", "SHOWN AS", "STATE", "LABEL"],
+        list.keys.iter().map(row),
+    )
+}
+
+fn log_table(page: &LogPage) -> String {
+    let row = |entry: &LogEntry| {
+        [
+            entry.entry_id.to_string(),
+            entry.at.format("%Y-%m-%d %H:%M:%SZ").to_string(),
+            entry.who.clone(),
+            entry.action.clone(),
+            entry
+                .dataset_id
+                .map_or("all".to_owned(), |dataset| dataset.to_string()),
+            entry.detail.to_string(),
+        ]
+    };
+    table(
+        ["ENTRY", "AT", "WHO", "ACTION", "DATASET", "DETAIL"],
+        page.entries.iter().map(row),
+    )
 }
 
 /// Whether a command changes nothing.

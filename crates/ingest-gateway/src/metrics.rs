@@ -1,5 +1,6 @@
 //! What this process counts of its own work.
 
+use actix_web::http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -48,6 +49,11 @@ metrics! {
 }
 
 impl GatewayMetrics {
+    pub(crate) fn answered(&self, status: StatusCode) {
+        let status = status.as_u16();
+        self.requests.get_or_create(&RequestLabels { status }).inc();
+    }
+
     pub(crate) fn count(&self, result: EventResult, events: usize) {
         if events > 0 {
             self.events

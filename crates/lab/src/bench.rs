@@ -33,9 +33,9 @@ use crate::bench::baseline::Mode;
 use crate::bench::measure::{Measurement, Meter};
 use crate::bench::report::{Everyday, Report};
 use crate::bench::system::{Commits, System, THIS_BUILD, TOKEN};
-use crate::books::{self, NAIVE_SCHEMA, Server, Tables};
+use crate::books::{self, NAIVE_SCHEMA, Server};
 use crate::load::{Pace, Window};
-use crate::sample::{lead, stored_leads};
+use crate::sample::{Template, lead, stored_leads};
 use crate::{heading, local, print, say, variable};
 
 /// The dataset that all load is for; and that of the other build, which is counted apart.
@@ -117,8 +117,8 @@ pub struct Bench {
     other: Option<System>,
     baselines: Vec<(Mode, Process, SocketAddr)>,
     sandbox: Process,
-    /// A database for each way to copy.
-    copies: Vec<(Tables, String)>,
+    /// The database to copy into.
+    copied_into: String,
     /// What is stored of a thousand events.
     stored: Vec<String>,
     /// The next number that no event has yet.
@@ -150,10 +150,6 @@ pub async fn bench() -> anyhow::Result<bool> {
     for number in 1..=plan.rounds {
         say(&format!("round {number} of {}", plan.rounds));
         report.rounds.push(bench.round(number).await?);
-    }
-    for number in 1..=plan.rounds.div_ceil(2) {
-        say(&format!("what each thing in the tables costs, {number}"));
-        report.costs.push(bench.costs().await?);
     }
     for system in [Some(&bench.system), bench.other.as_ref()].into_iter().flatten() {
         report
@@ -229,20 +225,14 @@ impl Bench {
             let process = program.start()?.await_ready(address, "/readyz").await?;
             baselines.push((mode, process, address));
         }
-        let mut copies = Vec::new();
-        for (number, tables) in Tables::ALL.into_iter().enumerate() {
-            let url = server.create_migrated(&format!("lab_copy_{number}")).await?;
-            books::connect(&url).await?.batch_execute(tables.change()).await?;
-            copies.push((tables, url));
-        }
         Ok(Bench {
             plan,
+            copied_into: server.create_migrated("lab_copy").await?,
             server,
             system,
             other,
             baselines,
             sandbox,
-            copies,
             stored: stored_leads(&run, now, copy::EVENTS)?,
             numbers,
             patience: plan.patience,
@@ -297,7 +287,7 @@ impl Bench {
         self.doors(&mut round).await?;
         self.watched(&mut round, number).await?;
         self.await_quiet().await?;
-        round.insert(COPY, self.copied(0).await?);
+        round.insert(COPY, self.copied().await?);
         self.await_quiet().await?;
         round.insert(DRAIN, self.drain().await?);
         // Each build goes first as often as the other.
@@ -316,28 +306,10 @@ impl Bench {
         Ok(round)
     }
 
-    async fn copied(&self, which: usize) -> anyhow::Result<Measurement> {
-        let (tables, url) = &self.copies[which];
+    async fn copied(&self) -> anyhow::Result<Measurement> {
         let meter = self.meter(None, None);
-        copy::measure(
-            &meter,
-            url,
-            *tables,
-            &self.stored,
-            &self.numbers,
-            self.plan.window,
-        )
-        .await
-    }
-
-    /// Each way to copy once.
-    async fn costs(&mut self) -> anyhow::Result<Vec<(Tables, Measurement)>> {
-        let mut costs = Vec::new();
-        for which in 0..self.copies.len() {
-            self.await_quiet().await?;
-            costs.push((self.copies[which].0, self.copied(which).await?));
-        }
-        Ok(costs)
+        let window = self.plan.window;
+        copy::measure(&meter, &self.copied_into, &self.stored, &self.numbers, window).await
     }
 
     /// Delivers everything that the round's loads left, to a sandbox that answers at once.
@@ -403,28 +375,13 @@ impl Bench {
     /// What a small business sends, with all services at work: what everything costs when next to nothing
     /// happens.
     async fn everyday(&mut self) -> anyhow::Result<Everyday> {
-        let length = self.plan.everyday;
-        say(&format!("1,000 a minute for {length:?}"));
+        say(&format!("1,000 a minute for {:?}", self.plan.everyday));
         self.await_quiet().await?;
         let system = &self.system;
         let gateway_rss = system.gateway_memory()?.0;
-        let (forwarder, worker) = (system.start_forwarder().await?, system.start_worker().await?);
-        let window = Window {
-            warm_up: Duration::from_secs(1),
-            measured: length,
-        };
-        let load = system.load(4, 1, Pace::PerSecond(THOUSAND_A_MINUTE), window);
-        let processes = [
-            ("meta", self.sandbox.pid()),
-            ("gateway", system.gateway.pid()),
-            ("forwarder", forwarder.pid()),
-            ("worker", worker.pid()),
-        ];
         let before = Commits::read(&system.metrics().await?);
-        let (measurement, outcome) = Meter::new(&self.server, &processes).measure(load).await?;
+        let (measurement, forwarder, worker) = self.for_a_while(system.single_event()).await?;
         let commits = Commits::read(&system.metrics().await?).since(&before);
-        system.add(&outcome);
-        system.await_delivery().await?;
         let rss = |process: &Process| usage::memory(process.pid()).map(|(now, _)| now);
         let everyday = Everyday {
             measurement,
@@ -438,6 +395,40 @@ impl Bench {
         forwarder.stop().await?;
         worker.stop().await?;
         Ok(everyday)
+    }
+
+    /// The same of leads, each with all that a capture may bring.
+    async fn captures(&mut self) -> anyhow::Result<Measurement> {
+        say(&format!("1,000 leads a minute for {:?}", self.plan.everyday));
+        self.await_quiet().await?;
+        let leads = self.system.lead_with_everything();
+        let (measurement, forwarder, worker) = self.for_a_while(leads).await?;
+        forwarder.stop().await?;
+        worker.stop().await?;
+        Ok(measurement)
+    }
+
+    /// Sends a thousand of these a minute until all are delivered; the forwarder and the worker that were
+    /// started for it go on.
+    async fn for_a_while(&self, template: Template) -> anyhow::Result<(Measurement, Process, Process)> {
+        let system = &self.system;
+        let (forwarder, worker) = (system.start_forwarder().await?, system.start_worker().await?);
+        let window = Window {
+            warm_up: Duration::from_secs(1),
+            measured: self.plan.everyday,
+        };
+        let pace = Pace::PerSecond(THOUSAND_A_MINUTE);
+        let load = system.load_of(Arc::new(template), 4, pace, window);
+        let processes = [
+            ("meta", self.sandbox.pid()),
+            ("gateway", system.gateway.pid()),
+            ("forwarder", forwarder.pid()),
+            ("worker", worker.pid()),
+        ];
+        let (measurement, outcome) = Meter::new(&self.server, &processes).measure(load).await?;
+        system.add(&outcome);
+        system.await_delivery().await?;
+        Ok((measurement, forwarder, worker))
     }
 
     /// Ends every process, and minds how each ends.

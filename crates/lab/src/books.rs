@@ -20,7 +20,7 @@ pub use server::{
     NAIVE_SCHEMA, NAIVE_STATEMENTS, Server, bytes_by_table, count_keys, event_number, fill_backlog,
     fill_history, history_id, insert_keys, make_partitions_of_production, vacuum_keys,
 };
-pub use tables::{Table, Tables, days_since_2000};
+pub use tables::{Table, days_since_2000};
 
 /// Seals access tokens that open nothing outside of a run's own, short-lived database. 32 zero bytes.
 pub const SEALING_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
@@ -308,10 +308,11 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn balanced() -> Books {
+    /// 7 accepted and delivered, 3 duplicates.
+    pub(crate) fn balanced() -> Books {
         Books {
             told: Told {
                 accepted: 7,

@@ -539,7 +539,7 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
     for (form, why) in [
         (of(NEW, "EAAwrong0wrong0wrong0wrong"), "A Meta recusa este token"),
         (of(NEW, "short"), "a linha inteira"),
-        (of("12a", META), "só algarismos"),
+        (of("12a", META), "só dígitos"),
     ] {
         let (status, _, page) = post("/conjuntos/novo", &form).await;
         assert!(status == 422 && page.contains(why), "{status} {page}");

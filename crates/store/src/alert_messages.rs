@@ -147,7 +147,7 @@ impl Store {
         .bind::<Text, _>(channel)
         .bind::<Integer, _>(sequence)
         .prepared()
-        .get_result(&mut self.connection().await?)
+        .row(self)
         .await?;
         Ok(row.there)
     }
@@ -205,7 +205,7 @@ impl Store {
         )
         .bind::<BigInt, _>(bundle_id)
         .prepared()
-        .get_result(&mut self.connection().await?)
+        .row(self)
         .await?;
         Ok(row.open)
     }
@@ -225,7 +225,7 @@ impl Store {
         .bind::<Bytea, _>(recipient.as_slice())
         .bind::<Bool, _>(was_sent)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(())
     }
@@ -247,7 +247,7 @@ impl Store {
         .bind::<Nullable<Text>, _>(provider_id)
         .bind::<Nullable<Text>, _>(refused.map(clean))
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(())
     }
@@ -271,7 +271,7 @@ impl Store {
         .bind::<Text, _>(clean(error))
         .bind::<Nullable<Integer>, _>(retry_seconds)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(())
     }
@@ -298,7 +298,7 @@ impl Store {
         .bind::<Text, _>(channel)
         .bind::<Bytea, _>(config_hash.as_slice())
         .prepared()
-        .get_result(&mut self.connection().await?)
+        .row(self)
         .await?;
         Ok(ChannelState {
             disabled: row.reason,
@@ -322,7 +322,7 @@ impl Store {
         .bind::<Text, _>(clean(reason))
         .bind::<Bytea, _>(config_hash.as_slice())
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Store {
             .bind::<Text, _>(channel)
             .bind::<Bytea, _>(config_hash.as_slice())
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(())
     }
@@ -358,7 +358,7 @@ impl Store {
              GROUP BY channel, last_error",
         )
         .prepared()
-        .load(&mut self.connection().await?)
+        .rows(self)
         .await?;
         Ok(rows
             .into_iter()

@@ -2,8 +2,6 @@
 //! asked for silence. The rules are `rastro_core::alert`; a run writes what it decided in one transaction,
 //! with what is to be said about it (`alert_messages`).
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -216,15 +214,6 @@ impl Store {
         Ok(alerts)
     }
 
-    /// Alerts that fired within so many days, newest first.
-    pub async fn alert_history(&self, days: u32) -> Result<Vec<ListedAlert>, StoreError> {
-        let days = days.min(400);
-        self.alerts_where(&format!(
-            "a.fired_at > rastro_now() - interval '{days} days' AND a.state <> 'pending'"
-        ))
-        .await
-    }
-
     /// One alert.
     pub async fn alert(&self, alert_id: i64) -> Result<Option<ListedAlert>, StoreError> {
         let found = self.alerts_where(&format!("a.alert_id = {alert_id}")).await?;
@@ -316,23 +305,9 @@ impl Store {
             "DELETE FROM alerts WHERE state = 'resolved' AND resolved_at < rastro_now() - interval '12 months'",
         )
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(deleted)
-    }
-
-    /// The rules that could not be evaluated in the last run.
-    pub async fn failing_rules(&self) -> Result<HashSet<String>, StoreError> {
-        #[derive(QueryableByName)]
-        struct Name {
-            #[diesel(sql_type = Text)]
-            rule: String,
-        }
-        let rows: Vec<Name> = sql_query("SELECT rule FROM alert_rules WHERE failed_runs > 0")
-            .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows.into_iter().map(|row| row.rule).collect())
     }
 
     // ---- what people order on a page ----
@@ -346,7 +321,7 @@ impl Store {
         .bind::<BigInt, _>(alert_id)
         .bind::<Text, _>(who)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(changed == 1)
     }
@@ -365,7 +340,7 @@ impl Store {
         .bind::<Timestamptz, _>(until)
         .bind::<Text, _>(who)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(changed == 1)
     }
@@ -391,7 +366,7 @@ impl Store {
         .bind::<Text, _>(who)
         .bind::<Text, _>(reason)
         .prepared()
-        .get_result(&mut self.connection().await?)
+        .row(self)
         .await?;
         Ok(id)
     }
@@ -404,20 +379,19 @@ impl Store {
         )
         .bind::<BigInt, _>(silence_id)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(ended == 1)
     }
 
     /// The silences in force.
     pub async fn silences(&self) -> Result<Vec<Silence>, StoreError> {
-        let silences = sql_query(
+        sql_query(
             "SELECT silence_id, rule, dataset_id, starts_at, ends_at, created_by, reason FROM alert_silences
              WHERE starts_at <= rastro_now() AND ends_at > rastro_now() ORDER BY ends_at",
         )
         .prepared()
-        .load(&mut self.connection().await?)
-        .await?;
-        Ok(silences)
+        .rows(self)
+        .await
     }
 }

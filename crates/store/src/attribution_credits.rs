@@ -2,18 +2,22 @@
 //! whenever what they are made of changes. Credits that stay the same are not written again; others are
 //! superseded, never changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod customers;
+mod write;
+
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use rastro_core::attribution::{
-    Credit, Model, OrderMoney, Origin, RULES_VERSION, Rules, Touch, TouchWords, chosen, credits,
+    Credit, Model, OrderMoney, Origin, Rules, Touch, TouchWords, chosen, credits,
 };
 use rastro_core::dataset::DatasetId;
-use sha2::{Digest, Sha256};
 
+use self::customers::number_customers;
+use self::write::{fingerprint, write};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::Prepare;
@@ -192,7 +196,7 @@ impl Store {
             .bind::<Text, _>(after)
             .bind::<BigInt, _>(i64::from(limit))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows.into_iter().map(|row| row.order_id).collect())
     }
@@ -207,7 +211,7 @@ impl Store {
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows.into_iter().map(|row| row.order_id).collect())
     }
@@ -394,267 +398,4 @@ async fn frozen_paths(
         }
     }
     Ok(paths)
-}
-
-#[derive(QueryableByName)]
-struct CustomerRow {
-    #[diesel(sql_type = Binary)]
-    key_hmac: Vec<u8>,
-    #[diesel(sql_type = BigInt)]
-    customer_id: i64,
-}
-
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// Who placed each order, by number: of keys that are known the strongest says it, and the others learn it.
-async fn number_customers(
-    connection: &mut AsyncPgConnection,
-    dataset: i64,
-    rows: &[OrderRow],
-) -> Result<Vec<Option<i64>>, StoreError> {
-    let keys: BTreeSet<&Vec<u8>> = rows.iter().flat_map(|row| &row.person_keys).collect();
-    if keys.is_empty() {
-        return Ok(vec![None; rows.len()]);
-    }
-    let known: Vec<CustomerRow> =
-        sql_query("SELECT key_hmac, customer_id FROM customers WHERE dataset_id = $1 AND key_hmac = ANY($2)")
-            .bind::<BigInt, _>(dataset)
-            .bind::<Array<Binary>, _>(keys.into_iter().collect::<Vec<_>>())
-            .prepared()
-            .load(connection)
-            .await?;
-    let mut known: HashMap<Vec<u8>, i64> = known
-        .into_iter()
-        .map(|row| (row.key_hmac, row.customer_id))
-        .collect();
-    let mut numbers = Vec::with_capacity(rows.len());
-    let mut learnt: Vec<(Vec<u8>, i64)> = Vec::new();
-    let mut fresh: Vec<i64> = Vec::new();
-    for row in rows {
-        if row.person_keys.is_empty() {
-            numbers.push(None);
-            continue;
-        }
-        let number = match row.person_keys.iter().find_map(|key| known.get(key)) {
-            Some(number) => *number,
-            None => match fresh.pop() {
-                Some(number) => number,
-                None => {
-                    fresh = new_numbers(connection).await?;
-                    fresh.pop().ok_or(StoreError::Invalid {
-                        what: "sequence of customers",
-                    })?
-                }
-            },
-        };
-        for key in &row.person_keys {
-            if !known.contains_key(key) {
-                known.insert(key.clone(), number);
-                learnt.push((key.clone(), number));
-            }
-        }
-        numbers.push(Some(number));
-    }
-    if !learnt.is_empty() {
-        let (keys, numbers): (Vec<Vec<u8>>, Vec<i64>) = learnt.into_iter().unzip();
-        sql_query(
-            "INSERT INTO customers (dataset_id, key_hmac, customer_id, created_at)
-             SELECT $1, key_hmac, customer_id, rastro_now() FROM unnest($2::bytea[], $3::bigint[]) AS new (key_hmac, customer_id)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind::<BigInt, _>(dataset)
-        .bind::<Array<Binary>, _>(keys)
-        .bind::<Array<BigInt>, _>(numbers)
-        .prepared()
-        .execute(connection)
-        .await?;
-    }
-    Ok(numbers)
-}
-
-/// Some at once: a page of new customers is not a statement each.
-async fn new_numbers(connection: &mut AsyncPgConnection) -> Result<Vec<i64>, StoreError> {
-    let numbers: Vec<Number> =
-        sql_query("SELECT nextval('customer_numbers') AS number FROM generate_series(1, 100)")
-            .prepared()
-            .load(connection)
-            .await?;
-    Ok(numbers.into_iter().map(|row| row.number).rev().collect())
-}
-
-/// The same for all that is stored of an order, and for nothing else.
-fn fingerprint(row: &OrderRow, customer: Option<i64>, person_known: bool, credits: &[Credit]) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    };
-    add(&format!(
-        "{RULES_VERSION} {} {} {customer:?} {person_known}",
-        row.placed_at.timestamp_micros(),
-        row.day
-    ));
-    add(&row.currency);
-    add(&format!(
-        "{} {} {}",
-        row.gross_minor, row.net_minor, row.fee_minor
-    ));
-    for credit in credits {
-        let (touch, origin) = (&credit.touch, &credit.touch.origin);
-        let numbers = [
-            credit.order_millionths,
-            credit.gross_minor,
-            credit.net_minor,
-            credit.fee_minor,
-        ];
-        add(&format!(
-            "{} {} {:?} {numbers:?} {}",
-            credit.model.as_str(),
-            credit.position,
-            touch.at_ms,
-            origin.paid
-        ));
-        add(&origin.channel);
-        add(&origin.campaign_key);
-        add(&origin.campaign_name);
-    }
-    hash.finalize()[..16].to_vec()
-}
-
-/// One credit with the order and version that it belongs to.
-struct NewCredit<'c> {
-    order_id: &'c str,
-    version: i32,
-    credit: &'c Credit,
-}
-
-async fn write(
-    connection: &mut AsyncPgConnection,
-    dataset: i64,
-    changed: &[Credited],
-    time_zone: &str,
-) -> Result<(), StoreError> {
-    let ids: Vec<String> = changed.iter().map(|order| order.row.order_id.clone()).collect();
-    let mut before: HashMap<(String, Model), (i32, Vec<Credit>)> = HashMap::new();
-    for row in current(connection, dataset, &ids).await? {
-        let credit = row.credit()?;
-        let known = before
-            .entry((row.order_id, credit.model))
-            .or_insert((row.version, Vec::new()));
-        known.1.push(credit);
-    }
-    let (mut superseded, mut new) = (Vec::new(), Vec::new());
-    for order in changed {
-        let order_id = order.row.order_id.as_str();
-        for model in Model::ALL {
-            let credits: Vec<&Credit> = order
-                .credits
-                .iter()
-                .filter(|credit| credit.model == model)
-                .collect();
-            let version = match before.get(&(order_id.to_owned(), model)) {
-                Some((_, known)) if known.iter().eq(credits.iter().copied()) => continue,
-                Some((version, _)) => {
-                    superseded.push((order_id, model.as_str()));
-                    version + 1
-                }
-                None => 1,
-            };
-            new.extend(credits.into_iter().map(|credit| NewCredit {
-                order_id,
-                version,
-                credit,
-            }));
-        }
-    }
-    if !superseded.is_empty() {
-        let (orders, models): (Vec<&str>, Vec<&str>) = superseded.into_iter().unzip();
-        sql_query(include_str!("sql/supersede_credits.sql"))
-            .bind::<BigInt, _>(dataset)
-            .bind::<Array<Text>, _>(orders)
-            .bind::<Array<Text>, _>(models)
-            .prepared()
-            .execute(connection)
-            .await?;
-    }
-    insert(connection, dataset, &new).await?;
-    put_orders(connection, dataset, changed).await?;
-    let days = changed
-        .iter()
-        .flat_map(|order| [Some(order.row.day), order.row.known_day])
-        .flatten();
-    let customers = changed
-        .iter()
-        .flat_map(|order| [order.customer_id, order.row.known_customer])
-        .flatten();
-    sql_query(include_str!("sql/days_of_customers.sql"))
-        .bind::<BigInt, _>(dataset)
-        .bind::<Array<Date>, _>(days.collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(customers.collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(&ids)
-        .bind::<Text, _>(time_zone)
-        .prepared()
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn insert(
-    connection: &mut AsyncPgConnection,
-    dataset: i64,
-    new: &[NewCredit<'_>],
-) -> Result<(), StoreError> {
-    fn of<'c, T>(new: &'c [NewCredit<'_>], value: impl Fn(&'c Credit) -> T) -> Vec<T> {
-        new.iter().map(|new| value(new.credit)).collect()
-    }
-    sql_query(include_str!("sql/insert_credits.sql"))
-        .bind::<BigInt, _>(dataset)
-        .bind::<Array<Text>, _>(new.iter().map(|new| new.order_id).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(of(new, |credit| credit.model.as_str()))
-        .bind::<Array<Integer>, _>(new.iter().map(|new| new.version).collect::<Vec<_>>())
-        .bind::<Array<SmallInt>, _>(of(new, |credit| credit.position))
-        .bind::<Array<Nullable<BigInt>>, _>(of(new, |credit| credit.touch.at_ms))
-        .bind::<Array<Text>, _>(of(new, |credit| credit.touch.origin.channel.as_str()))
-        .bind::<Array<Text>, _>(of(new, |credit| credit.touch.origin.campaign_key.as_str()))
-        .bind::<Array<Text>, _>(of(new, |credit| credit.touch.origin.campaign_name.as_str()))
-        .bind::<Array<Bool>, _>(of(new, |credit| credit.touch.origin.paid))
-        .bind::<Array<BigInt>, _>(of(new, |credit| credit.order_millionths))
-        .bind::<Array<BigInt>, _>(of(new, |credit| credit.gross_minor))
-        .bind::<Array<BigInt>, _>(of(new, |credit| credit.net_minor))
-        .bind::<Array<BigInt>, _>(of(new, |credit| credit.fee_minor))
-        .prepared()
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-async fn put_orders(
-    connection: &mut AsyncPgConnection,
-    dataset: i64,
-    changed: &[Credited],
-) -> Result<(), StoreError> {
-    fn of<'c, T>(changed: &'c [Credited], value: impl Fn(&'c Credited) -> T) -> Vec<T> {
-        changed.iter().map(value).collect()
-    }
-    sql_query(include_str!("sql/put_credited_orders.sql"))
-        .bind::<BigInt, _>(dataset)
-        .bind::<Integer, _>(RULES_VERSION)
-        .bind::<Array<Text>, _>(of(changed, |order| order.row.order_id.as_str()))
-        .bind::<Array<Timestamptz>, _>(of(changed, |order| order.row.placed_at))
-        .bind::<Array<Date>, _>(of(changed, |order| order.row.day))
-        .bind::<Array<Text>, _>(of(changed, |order| order.row.currency.as_str()))
-        .bind::<Array<BigInt>, _>(of(changed, |order| order.row.gross_minor))
-        .bind::<Array<BigInt>, _>(of(changed, |order| order.row.net_minor))
-        .bind::<Array<BigInt>, _>(of(changed, |order| order.row.fee_minor))
-        .bind::<Array<Nullable<BigInt>>, _>(of(changed, |order| order.customer_id))
-        .bind::<Array<Bool>, _>(of(changed, |order| order.person_known))
-        .bind::<Array<Binary>, _>(of(changed, |order| order.fingerprint.as_slice()))
-        .prepared()
-        .execute(connection)
-        .await?;
-    Ok(())
 }

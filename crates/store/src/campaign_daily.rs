@@ -59,7 +59,7 @@ impl Store {
         .bind::<Date, _>(from)
         .bind::<Date, _>(until)
         .prepared()
-        .execute(&mut self.connection().await?)
+        .run(self)
         .await?;
         Ok(())
     }

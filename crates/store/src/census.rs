@@ -2,7 +2,6 @@
 
 use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 
 use crate::connection::Store;
 use crate::error::StoreError;
@@ -58,10 +57,9 @@ impl Census {
 impl Store {
     /// Counts where every event is.
     pub async fn census(&self) -> Result<Census, StoreError> {
-        let census = sql_query(include_str!("sql/census.sql"))
+        sql_query(include_str!("sql/census.sql"))
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(census)
+            .row(self)
+            .await
     }
 }

@@ -155,7 +155,7 @@ impl Store {
         let rows: Vec<WatchedRow> = sql_query(include_str!("sql/watched_breakers.sql"))
             .bind::<BigInt, _>(window_ms)
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         let mut watched = Vec::with_capacity(rows.len());
         for row in rows {
@@ -216,9 +216,8 @@ impl Store {
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<BigInt, _>(window_ms)
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await
-            .optional()?;
+            .maybe_row(self)
+            .await?;
         let Some(row) = row else { return Ok(None) };
         Ok(Some(BreakerReport {
             breaker: row.breaker.breaker(row.now).ok_or(UNKNOWN_WORD)?,
@@ -301,7 +300,7 @@ impl Store {
             .bind::<Integer, _>(keep_days)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(purged)
     }

@@ -67,9 +67,8 @@ impl Store {
         .bind::<Bytea, _>(key.as_slice())
         .bind::<Text, _>(name)
         .prepared()
-        .get_result(&mut self.connection().await?)
-        .await
-        .optional()?;
+        .maybe_row(self)
+        .await?;
         row.map(|row| {
             Ok(Session {
                 role: row.role()?,
@@ -113,7 +112,7 @@ impl Store {
         sql_query("DELETE FROM dashboard_sessions WHERE session_hash = $1 OR expires_at < rastro_now()")
             .bind::<Bytea, _>(session_hash.as_slice())
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(())
     }

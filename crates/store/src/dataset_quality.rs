@@ -79,7 +79,7 @@ impl Store {
              WHERE f.next_at IS NULL OR f.next_at <= rastro_now() ORDER BY d.dataset_id",
         )
         .prepared()
-        .load(&mut self.connection().await?)
+        .rows(self)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -157,7 +157,7 @@ impl Store {
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows
             .into_iter()

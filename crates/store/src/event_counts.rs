@@ -114,7 +114,7 @@ impl Store {
         let rows: Vec<Row> = sql_query(include_str!("sql/hours_to_count.sql"))
             .bind::<Integer, _>(i32::try_from(long.as_millis()).unwrap_or(i32::MAX))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows.into_iter().map(|row| row.hour).collect())
     }
@@ -196,7 +196,7 @@ impl Store {
             .bind::<Text, _>(bad)
             .bind::<Array<Text>, _>(all.to_vec())
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         rows.into_iter()
             .map(|row| {
@@ -213,21 +213,19 @@ impl Store {
 
     /// A day of the reporting zone, of all datasets together, with what is the matter now.
     pub async fn day_in_numbers(&self, day: NaiveDate) -> Result<DayInNumbers, StoreError> {
-        let numbers = sql_query(include_str!("sql/day_in_numbers.sql"))
+        sql_query(include_str!("sql/day_in_numbers.sql"))
             .bind::<Date, _>(day)
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(numbers)
+            .row(self)
+            .await
     }
 
     /// How far counting has come.
     pub async fn count_progress(&self) -> Result<CountProgress, StoreError> {
-        let progress = sql_query(include_str!("sql/counted_days.sql"))
+        sql_query(include_str!("sql/counted_days.sql"))
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(progress)
+            .row(self)
+            .await
     }
 
     /// Makes this the reporting zone. If it is another than before, all days are added up anew; says whether.

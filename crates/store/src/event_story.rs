@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{self, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 use uuid::Uuid;
 
@@ -57,12 +56,11 @@ impl Store {
         dataset_id: DatasetId,
         event_id: &str,
     ) -> Result<Vec<StoryLine>, StoreError> {
-        let lines = sql_query(include_str!("sql/event_story.sql"))
+        sql_query(include_str!("sql/event_story.sql"))
             .bind::<BigInt, _>(dataset_id.as_i64())
             .bind::<Text, _>(event_id)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(lines)
+            .rows(self)
+            .await
     }
 }

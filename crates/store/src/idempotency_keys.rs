@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use diesel::sql_types::{Array, BigInt, Binary, SmallInt, Text};
-use diesel::{OptionalExtension, QueryableByName, sql_query};
+use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 
@@ -67,9 +67,8 @@ impl Store {
             .bind::<BigInt, _>(key_id)
             .bind::<Text, _>(key)
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await
-            .optional()?;
+            .maybe_row(self)
+            .await?;
         Ok(row.map(|row| {
             let status = u16::try_from(row.status_code).unwrap_or_default();
             (
@@ -87,7 +86,7 @@ impl Store {
         let expired = sql_query(include_str!("sql/expire_idempotency_keys.sql"))
             .bind::<BigInt, _>(limit)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(expired)
     }

@@ -143,7 +143,7 @@ impl Store {
         }
         let row: Row = sql_query(include_str!("sql/last_partition.sql"))
             .prepared()
-            .get_result(&mut self.connection().await?)
+            .row(self)
             .await?;
         Ok(row
             .last_day
@@ -155,7 +155,7 @@ impl Store {
         let expired = sql_query(include_str!("sql/expire_dedup.sql"))
             .bind::<BigInt, _>(limit)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(expired)
     }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Jsonb, Nullable, Text};
@@ -195,19 +196,8 @@ impl Store {
         windows_seconds: &[i32],
         limit: Duration,
     ) -> Result<Vec<RequestTally>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        let rows: Vec<RequestTallyRow> = connection
-            .transaction(async |connection| {
-                read_ranges(connection, limit).await?;
-                let rows = sql_query(include_str!("sql/rules/tallies.sql"))
-                    .bind::<Array<Integer>, _>(windows_seconds)
-                    .prepared()
-                    .load(connection)
-                    .await?;
-                Ok::<_, StoreError>(rows)
-            })
-            .await?;
+        let statement = include_str!("sql/rules/tallies.sql");
+        let rows = self.of_windows(statement, windows_seconds, limit).await?;
         let tally = |row: RequestTallyRow| {
             Ok(RequestTally {
                 dataset_id: dataset_id(row.dataset_id)?,
@@ -230,19 +220,8 @@ impl Store {
         windows_seconds: &[i32],
         limit: Duration,
     ) -> Result<Vec<DeliveryTally>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        let rows: Vec<DeliveryTallyRow> = connection
-            .transaction(async |connection| {
-                read_ranges(connection, limit).await?;
-                let rows = sql_query(include_str!("sql/rules/budget.sql"))
-                    .bind::<Array<Integer>, _>(windows_seconds)
-                    .prepared()
-                    .load(connection)
-                    .await?;
-                Ok::<_, StoreError>(rows)
-            })
-            .await?;
+        let statement = include_str!("sql/rules/budget.sql");
+        let rows = self.of_windows(statement, windows_seconds, limit).await?;
         let tally = |row: DeliveryTallyRow| {
             Ok(DeliveryTally {
                 dataset_id: dataset_id(row.dataset_id)?,
@@ -253,6 +232,31 @@ impl Store {
             })
         };
         rows.into_iter().map(tally).collect()
+    }
+
+    /// A statement over windows of so many seconds until now.
+    async fn of_windows<T>(
+        &self,
+        statement: &'static str,
+        windows_seconds: &[i32],
+        limit: Duration,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: QueryableByName<Pg> + Send + 'static,
+    {
+        let mut connection = self.connection().await?;
+        let connection: &mut AsyncPgConnection = &mut connection;
+        connection
+            .transaction(async |connection| {
+                read_ranges(connection, limit).await?;
+                let rows = sql_query(statement)
+                    .bind::<Array<Integer>, _>(windows_seconds)
+                    .prepared()
+                    .load(connection)
+                    .await?;
+                Ok(rows)
+            })
+            .await
     }
 
     /// The database's own time.
@@ -276,9 +280,8 @@ impl Store {
                 AND (a.day IS NULL OR (a.missing <> 0 AND a.checks < 2))",
         )
         .prepared()
-        .get_result(&mut self.connection().await?)
-        .await
-        .optional()?;
+        .maybe_row(self)
+        .await?;
         Ok(row.map(|row| row.day))
     }
 

@@ -239,7 +239,7 @@ impl Store {
         .bind::<Array<BigInt>, _>(of.clone().map(|row| row.event_number).collect::<Vec<_>>())
         .bind::<Array<Date>, _>(of.map(|row| row.day).collect::<Vec<_>>())
         .prepared()
-        .load(&mut self.connection().await?)
+        .rows(self)
         .await?;
         let traced = rows.into_iter().filter_map(|row| {
             Some(TracedEvent {

@@ -76,7 +76,7 @@ impl Store {
 
     /// When somebody looked last, and when all went well.
     pub async fn last_runs(&self) -> Result<LastRuns, StoreError> {
-        let runs = sql_query(
+        sql_query(
             "SELECT rastro_now() AS now, last.finished_at AS last_run, last.error AS last_error, last.history_days,
                 last.history_counted,
                 (SELECT finished_at FROM monitor_runs WHERE ok ORDER BY finished_at DESC LIMIT 1) AS last_good_run
@@ -85,8 +85,7 @@ impl Store {
              ) AS last ON true",
         )
         .prepared()
-        .get_result(&mut self.connection().await?)
-        .await?;
-        Ok(runs)
+        .row(self)
+        .await
     }
 }

@@ -1,7 +1,6 @@
 //! `payment_accounts`: whose money we read, and with which secrets.
 
-use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use rastro_core::dataset::{Currency, DatasetId};
@@ -59,13 +58,6 @@ pub struct PaymentAccount {
     pub conversion_value: ConversionValue,
     /// Nothing was asked of it lately: its token was refused.
     pub was_blocked: bool,
-}
-
-/// An account that nothing is asked of until then: a person has to act.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocked {
-    pub reason: String,
-    pub retry_at: DateTime<Utc>,
 }
 
 /// What the token is sealed for: moved to another account, it does not open.
@@ -185,29 +177,6 @@ impl Store {
         .load(&mut self.connection().await?)
         .await?;
         rows.into_iter().map(|row| self.account(row)).collect()
-    }
-
-    /// Why nothing is asked of the account, if so.
-    pub async fn blocked_payment_account(&self, account_id: i64) -> Result<Option<Blocked>, StoreError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = Text)]
-            blocked_reason: String,
-            #[diesel(sql_type = Timestamptz)]
-            retry_at: DateTime<Utc>,
-        }
-        let row: Option<Row> = sql_query(
-            "SELECT blocked_reason, retry_at FROM payment_accounts
-             WHERE account_id = $1 AND blocked_reason IS NOT NULL",
-        )
-        .bind::<BigInt, _>(account_id)
-        .get_result(&mut self.connection().await?)
-        .await
-        .optional()?;
-        Ok(row.map(|row| Blocked {
-            reason: row.blocked_reason,
-            retry_at: row.retry_at,
-        }))
     }
 
     /// Leaves the account alone for a while, or (without a reason) no longer. Says whether that is new.

@@ -6,8 +6,7 @@ mod books;
 
 use chrono::NaiveDate;
 use diesel::sql_types::{Array, BigInt, Bool, Date, Double, Integer, Nullable, Text};
-use diesel::{OptionalExtension, QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
+use diesel::{QueryableByName, sql_query};
 use rastro_core::attribution::Model;
 use rastro_core::dataset::DatasetId;
 
@@ -247,13 +246,11 @@ pub struct Funnel {
 impl Store {
     /// `None`: there is no such dataset.
     pub async fn revenue_scope(&self, dataset: DatasetId) -> Result<Option<RevenueScope>, StoreError> {
-        let scope = sql_query(include_str!("sql/revenue_scope.sql"))
+        sql_query(include_str!("sql/revenue_scope.sql"))
             .bind::<BigInt, _>(dataset.as_i64())
             .prepared()
-            .get_result(&mut self.connection().await?)
+            .maybe_row(self)
             .await
-            .optional()?;
-        Ok(scope)
     }
 
     /// The datasets that there is revenue or spend of, by number.
@@ -265,7 +262,7 @@ impl Store {
         }
         let rows: Vec<Row> = sql_query(include_str!("sql/datasets_with_revenue.sql"))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows.into_iter().map(|row| row.dataset_id).collect())
     }
@@ -287,7 +284,7 @@ impl Store {
         part: &RevenuePart,
         limit: i64,
     ) -> Result<Vec<CampaignRevenue>, StoreError> {
-        let rows = sql_query(include_str!("sql/revenue_campaigns.sql"))
+        sql_query(include_str!("sql/revenue_campaigns.sql"))
             .bind::<BigInt, _>(filter.dataset.as_i64())
             .bind::<Text, _>(&filter.currency)
             .bind::<Text, _>(filter.model.as_str())
@@ -297,9 +294,8 @@ impl Store {
             .bind::<Nullable<Text>, _>(&part.campaign)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// By day, without those on which nothing was.
@@ -340,15 +336,14 @@ impl Store {
         today: NaiveDate,
         months: i32,
     ) -> Result<Vec<CohortAge>, StoreError> {
-        let rows = sql_query(include_str!("sql/cohort_ages.sql"))
+        sql_query(include_str!("sql/cohort_ages.sql"))
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<Text, _>(currency)
             .bind::<Date, _>(today)
             .bind::<Integer, _>(months)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// This month, the twelve before it, and those that are forecast.
@@ -358,27 +353,25 @@ impl Store {
         currency: &str,
         today: NaiveDate,
     ) -> Result<Vec<MonthRevenue>, StoreError> {
-        let rows = sql_query(include_str!("sql/revenue_months.sql"))
+        sql_query(include_str!("sql/revenue_months.sql"))
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<Text, _>(currency)
             .bind::<Date, _>(today)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Of the leads of the period. `time_zone`: of its days.
     pub async fn lead_funnel(&self, filter: &RevenueFilter, time_zone: &str) -> Result<Funnel, StoreError> {
-        let funnel = sql_query(include_str!("sql/lead_funnel.sql"))
+        sql_query(include_str!("sql/lead_funnel.sql"))
             .bind::<BigInt, _>(filter.dataset.as_i64())
             .bind::<Date, _>(filter.from)
             .bind::<Date, _>(filter.until)
             .bind::<Text, _>(time_zone)
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(funnel)
+            .row(self)
+            .await
     }
 
     /// For statements that begin with dataset, currency, model, first and last day, channel and campaign.
@@ -391,7 +384,7 @@ impl Store {
     where
         T: QueryableByName<diesel::pg::Pg> + Send + 'static,
     {
-        let rows = sql_query(statement)
+        sql_query(statement)
             .bind::<BigInt, _>(filter.dataset.as_i64())
             .bind::<Text, _>(&filter.currency)
             .bind::<Text, _>(filter.model.as_str())
@@ -400,8 +393,7 @@ impl Store {
             .bind::<Nullable<Text>, _>(&part.channel)
             .bind::<Nullable<Text>, _>(&part.campaign)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 }

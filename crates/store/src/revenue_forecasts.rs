@@ -4,7 +4,6 @@
 use chrono::NaiveDate;
 use diesel::sql_types::{BigInt, Date, Double, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 use rastro_core::forecast::Forecast;
 
@@ -57,7 +56,7 @@ impl Store {
             .bind::<Date, _>(until)
             .bind::<Integer, _>(most_days)
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         let mut revenue: Vec<DailyRevenue> = Vec::new();
         for row in rows {
@@ -97,7 +96,7 @@ impl Store {
             .bind::<Nullable<Double>, _>(test.and_then(|test| test.mape))
             .bind::<Nullable<Double>, _>(test.and_then(|test| test.coverage))
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(())
     }

@@ -291,7 +291,7 @@ impl Store {
             .bind::<Array<Integer>, _>(fences)
             .bind::<BigInt, _>(seconds(lease))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         rows.into_iter()
             .map(|row| {

@@ -57,7 +57,7 @@ impl Store {
     pub async fn ready_lanes(&self) -> Result<Vec<ReadyLane>, StoreError> {
         let rows: Vec<LaneRow> = sql_query(include_str!("sql/ready_lanes.sql"))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         let mut lanes = Vec::with_capacity(rows.len());
         for row in rows {

@@ -7,10 +7,17 @@
 //!     .prepared()
 //!     .load::<ClaimedKey>(connection)
 //! ```
+//!
+//! One that stands alone takes a connection of the pool: `.prepared().rows(store)`.
 
-use diesel::QueryResult;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::{OptionalExtension, QueryResult};
+use diesel_async::methods::{ExecuteDsl, LoadQuery};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use crate::connection::Store;
+use crate::error::StoreError;
 
 /// A raw statement that each connection prepares once. diesel prepares `sql_query` anew at each call, which
 /// costs a parse, a plan and a round trip; it cannot know that our texts never change.
@@ -24,6 +31,44 @@ pub(crate) trait Prepare: Sized {
 }
 
 impl<Q: QueryFragment<Pg>> Prepare for Q {}
+
+/// Over a connection of the pool, as a transaction of its own.
+impl<Q> Prepared<Q> {
+    pub(crate) async fn rows<'q, T>(self, store: &Store) -> Result<Vec<T>, StoreError>
+    where
+        Self: LoadQuery<'q, AsyncPgConnection, T> + 'q,
+        T: Send + 'static,
+    {
+        Ok(self.load(&mut *store.connection().await?).await?)
+    }
+
+    /// The first row. That there is none is an error.
+    pub(crate) async fn row<'q, T>(self, store: &Store) -> Result<T, StoreError>
+    where
+        Self: LoadQuery<'q, AsyncPgConnection, T> + 'q,
+        T: Send + 'static,
+    {
+        Ok(self.get_result(&mut *store.connection().await?).await?)
+    }
+
+    /// The first row, if there is one.
+    pub(crate) async fn maybe_row<'q, T>(self, store: &Store) -> Result<Option<T>, StoreError>
+    where
+        Self: LoadQuery<'q, AsyncPgConnection, T> + 'q,
+        T: Send + 'static,
+    {
+        let row = self.get_result(&mut *store.connection().await?).await;
+        Ok(row.optional()?)
+    }
+
+    /// How many rows it changed.
+    pub(crate) async fn run<'q>(self, store: &Store) -> Result<usize, StoreError>
+    where
+        Self: ExecuteDsl<AsyncPgConnection> + 'q,
+    {
+        Ok(self.execute(&mut *store.connection().await?).await?)
+    }
+}
 
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
     fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {

@@ -107,7 +107,7 @@ impl Store {
             .bind::<Nullable<Binary>, _>(lookups.visitor.as_deref())
             .bind::<Nullable<Binary>, _>(lookups.external_id.as_deref())
             .prepared()
-            .get_result(&mut self.connection().await?)
+            .row(self)
             .await?;
         Ok(Some(clicks))
     }

@@ -11,8 +11,9 @@ use rastro_store::{AttemptRecord, Batch, BatchId, DeadLetterReason, Fate, StoreE
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Leased, SendResult, Sender, Stop, milliseconds, parked};
-use crate::metrics::EventOutcome;
+use super::answer::parked;
+use super::{Leased, SendResult, Sender, Stop};
+use crate::metrics::{EventLabels, EventOutcome};
 
 /// How often a change of a breaker is tried against others who change it.
 const CONTESTED_CHANGES: usize = 5;
@@ -255,4 +256,20 @@ impl Sender {
         }
         Ok(())
     }
+
+    fn count(&self, outcome: EventOutcome) {
+        self.metrics.events.get_or_create(&EventLabels { outcome }).inc();
+    }
+
+    fn count_lost_lease(&self, batch_id: i64) {
+        self.metrics.leases_lost.inc();
+        warn!(
+            batch.id = batch_id,
+            "the lease had ended: another forwarder has taken the batch over, or will"
+        );
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -38,12 +38,6 @@ pub fn error_rate(windows: &[Tally], minimum: u32) -> Option<Tally> {
     })
 }
 
-/// How likely it is that nothing came where `expected` events were: e^-λ. `None` where so few were expected
-/// that nothing follows from it.
-pub fn chance_of_silence(expected: f64, least_expected: f64) -> Option<f64> {
-    (expected >= least_expected).then(|| (-expected).exp())
-}
-
 /// Undelivered events of accepted ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Budget {

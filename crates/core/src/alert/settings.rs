@@ -118,12 +118,6 @@ macro_rules! all_rules {
                     $(Rule::$rule => &self.$field,)+
                 }
             }
-
-            pub fn of_mut(&mut self, rule: Rule) -> &mut Thresholds {
-                match rule {
-                    $(Rule::$rule => &mut self.$field,)+
-                }
-            }
         }
     };
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::facts::Facts;
-use super::measure::{Budget, Tally, burn, chance_of_silence, enough, error_rate, percentile};
+use super::measure::{Budget, Tally, burn, enough, error_rate, percentile};
 use super::message::{MessageKind, Now, due, may_go};
 use super::mute::muted_by;
 use super::rule::{Rule, Severity};
@@ -531,14 +531,6 @@ fn above_the_budget_messages_wait_to_be_one_and_a_critical_one_passes() {
     assert!(may_go(11, false));
     assert!(!may_go(12, false));
     assert!(may_go(500, true));
-}
-
-/// e^-6.9 is 0.001008: seven expected events are the least whose absence is rarer than one in a thousand.
-#[test]
-fn seven_expected_events_that_do_not_come_are_rarer_than_one_in_a_thousand() {
-    assert_eq!(chance_of_silence(6.9, 7.0), None);
-    let chance = chance_of_silence(7.0, 7.0).unwrap();
-    assert!((0.000_91..0.000_92).contains(&chance), "{chance}");
 }
 
 /// SRE workbook, chapter 5: 14.4 times the budget over an hour spends 2 % of 30 days' budget; both windows

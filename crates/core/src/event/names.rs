@@ -25,25 +25,6 @@ pub const STANDARD: [&str; 18] = [
     "ViewContent",
 ];
 
-/// What a page sends without money having moved: all that a publishable key, which is in every page for
-/// anyone to copy, may send unless its owner says otherwise.
-pub const OF_PAGES: [&str; 14] = [
-    "AddPaymentInfo",
-    "AddToCart",
-    "AddToWishlist",
-    "CompleteRegistration",
-    "Contact",
-    "CustomizeProduct",
-    "FindLocation",
-    "InitiateCheckout",
-    "Lead",
-    "PageView",
-    "Schedule",
-    "Search",
-    "SubmitApplication",
-    "ViewContent",
-];
-
 /// The only names that Meta takes from business messaging (error subcode 2804066).
 pub(super) const MESSAGING: [&str; 14] = [
     "Purchase",

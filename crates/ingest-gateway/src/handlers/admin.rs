@@ -1,97 +1,62 @@
 //! `/api/admin/...`: datasets, keys and the log of who changed them. On the private listener, with an admin
 //! key.
 
-use std::collections::BTreeMap;
-
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::web::{self, Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use rastro_core::dataset::DatasetId;
 use serde::Serialize;
-use utoipa::IntoResponses;
-use utoipa::openapi::response::{ResponseBuilder, ResponsesBuilder};
-use utoipa::openapi::{Content, Ref, RefOr, Response};
 use uuid::Uuid;
 
-use crate::app::{Desk, only};
+use crate::app::{Desk, only_at};
 use crate::handlers::{operator, read_body};
+use crate::openapi::parts::{DatasetNumber, OperatorName, problems};
 use crate::problem::Problem;
 use crate::wire::admin::{DatasetList, DatasetReceipt, DatasetView, KeyList, KeyReceipt, KeyView, LogPage};
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
-            web::resource("/api/admin/datasets")
+            only_at("/api/admin/datasets", "GET, POST")
                 .route(web::get().to(list_datasets))
-                .route(web::post().to(create_dataset))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET, POST"))),
+                .route(web::post().to(create_dataset)),
         )
         .service(
-            web::resource("/api/admin/datasets/{dataset_id}")
+            only_at("/api/admin/datasets/{dataset_id}", "GET, PATCH")
                 .route(web::get().to(show_dataset))
-                .route(web::patch().to(change_dataset))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET, PATCH"))),
+                .route(web::patch().to(change_dataset)),
+        )
+        .service(only_at("/api/admin/datasets/{dataset_id}/token", "PUT").route(web::put().to(enter_token)))
+        .service(
+            only_at("/api/admin/datasets/{dataset_id}/retire", "POST").route(web::post().to(retire_dataset)),
         )
         .service(
-            web::resource("/api/admin/datasets/{dataset_id}/token")
-                .route(web::put().to(enter_token))
-                .default_service(web::to(async || only(Uuid::now_v7(), "PUT"))),
+            only_at("/api/admin/datasets/{dataset_id}/restore", "POST")
+                .route(web::post().to(restore_dataset)),
         )
         .service(
-            web::resource("/api/admin/datasets/{dataset_id}/retire")
-                .route(web::post().to(retire_dataset))
-                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
-        )
-        .service(
-            web::resource("/api/admin/datasets/{dataset_id}/restore")
-                .route(web::post().to(restore_dataset))
-                .default_service(web::to(async || only(Uuid::now_v7(), "POST"))),
-        )
-        .service(
-            web::resource("/api/admin/keys")
+            only_at("/api/admin/keys", "GET, POST")
                 .route(web::get().to(list_keys))
-                .route(web::post().to(create_key))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET, POST"))),
+                .route(web::post().to(create_key)),
         )
-        .service(
-            web::resource("/api/admin/keys/{key_id}")
-                .route(web::delete().to(revoke_key))
-                .default_service(web::to(async || only(Uuid::now_v7(), "DELETE"))),
-        )
-        .service(
-            web::resource("/api/admin/log")
-                .route(web::get().to(log))
-                .default_service(web::to(async || only(Uuid::now_v7(), "GET"))),
-        );
+        .service(only_at("/api/admin/keys/{key_id}", "DELETE").route(web::delete().to(revoke_key)))
+        .service(only_at("/api/admin/log", "GET").route(web::get().to(log)));
 }
 
-/// How these requests can be refused.
-pub(crate) struct Refusals;
-
-impl IntoResponses for Refusals {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        let refusals = [
-            ("400", "The body is not JSON."),
-            ("401", "There is no valid API key."),
-            ("403", "The key is no admin key."),
-            ("404", "There is nothing of this id."),
-            ("408", "The request did not arrive in time."),
-            ("409", "It is there already."),
-            ("413", "The body is too large."),
-            ("415", "The body is not sent as application/json."),
-            ("422", "Every wrong field is listed. Nothing was changed."),
-            ("503", "The database did not answer. Asking again is safe."),
-        ];
-        let mut responses = ResponsesBuilder::new();
-        for (status, description) in refusals {
-            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-            let response = ResponseBuilder::new()
-                .description(description)
-                .content("application/problem+json", problem);
-            responses = responses.response(status, response);
-        }
-        responses.build().into()
+problems! {
+    /// How these requests can be refused.
+    pub(crate) Refusals {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key is no admin key.",
+        "404" => "There is nothing of this id.",
+        "408" => "The request did not arrive in time.",
+        "409" => "It is there already.",
+        "413" => "The body is too large.",
+        "415" => "The body is not sent as application/json.",
+        "422" => "Every wrong field is listed. Nothing was changed.",
+        "503" => "The database did not answer. Asking again is safe.",
     }
 }
 
@@ -115,7 +80,7 @@ pub(crate) async fn list_datasets(desk: Data<Desk>, request: HttpRequest) -> Htt
     post, path = "/api/admin/datasets", tag = "administration", operation_id = "createDataset", summary = "Create a dataset",
     request_body(content = crate::openapi::NewDatasetBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(("X-Operator" = Option<String>, Header, description = "Your name, for the log.")),
+    params(OperatorName),
     responses((status = 201, description = "It is created.", body = DatasetReceipt), Refusals)
 )]
 pub(crate) async fn create_dataset(desk: Data<Desk>, request: HttpRequest, payload: Payload) -> HttpResponse {
@@ -131,7 +96,7 @@ pub(crate) async fn create_dataset(desk: Data<Desk>, request: HttpRequest, paylo
 #[utoipa::path(
     get, path = "/api/admin/datasets/{dataset_id}", tag = "administration", operation_id = "getDataset", summary = "See a dataset",
     security(("adminKey" = [])),
-    params(("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel).")),
+    params(DatasetNumber),
     responses((status = 200, description = "The dataset.", body = DatasetView), Refusals)
 )]
 pub(crate) async fn show_dataset(
@@ -153,10 +118,7 @@ pub(crate) async fn show_dataset(
     summary = "Change a dataset",
     request_body(content = crate::openapi::DatasetBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "The dataset as it is now.", body = DatasetView), Refusals)
 )]
 pub(crate) async fn change_dataset(
@@ -182,10 +144,7 @@ pub(crate) async fn change_dataset(
     summary = "Enter an access token",
     request_body(content = crate::openapi::TokenBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "It is stored, sealed.", body = DatasetReceipt), Refusals)
 )]
 pub(crate) async fn enter_token(
@@ -209,10 +168,7 @@ pub(crate) async fn enter_token(
     post, path = "/api/admin/datasets/{dataset_id}/retire", tag = "administration", operation_id = "retireDataset",
     summary = "Retire a dataset",
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "The dataset as it is now.", body = DatasetView), Refusals)
 )]
 pub(crate) async fn retire_dataset(
@@ -234,10 +190,7 @@ pub(crate) async fn retire_dataset(
     post, path = "/api/admin/datasets/{dataset_id}/restore", tag = "administration", operation_id = "restoreDataset",
     summary = "Restore a dataset",
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "The dataset as it is now.", body = DatasetView), Refusals)
 )]
 pub(crate) async fn restore_dataset(
@@ -277,7 +230,7 @@ pub(crate) async fn list_keys(desk: Data<Desk>, request: HttpRequest) -> HttpRes
     post, path = "/api/admin/keys", tag = "administration", operation_id = "createKey", summary = "Make a key",
     request_body(content = crate::openapi::NewKeyBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(("X-Operator" = Option<String>, Header, description = "Your name, for the log.")),
+    params(OperatorName),
     responses((status = 201, description = "The key.", body = KeyReceipt), Refusals)
 )]
 pub(crate) async fn create_key(desk: Data<Desk>, request: HttpRequest, payload: Payload) -> HttpResponse {
@@ -298,7 +251,7 @@ pub(crate) async fn create_key(desk: Data<Desk>, request: HttpRequest, payload: 
     security(("adminKey" = [])),
     params(
         ("key_id" = i64, Path, description = "The key's number."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
+        OperatorName,
     ),
     responses((status = 200, description = "The key as it is now.", body = KeyView), Refusals)
 )]

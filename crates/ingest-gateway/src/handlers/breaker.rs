@@ -9,8 +9,19 @@ use uuid::Uuid;
 
 use crate::app::Desk;
 use crate::handlers::{operator, read_body, unavailable};
+use crate::openapi::parts::{DatasetNumber, problems};
 use crate::problem::Problem;
 use crate::wire::breaker::{BreakerOrder, BreakerStatus};
+
+problems! {
+    /// How a look can be refused.
+    ShowProblems {
+        "401" => "There is no valid API key.",
+        "403" => "The key is no admin key.",
+        "404" => "There is no such dataset.",
+        "503" => "The database did not answer.",
+    }
+}
 
 /// Shows a breaker.
 #[utoipa::path(
@@ -20,13 +31,10 @@ use crate::wire::breaker::{BreakerOrder, BreakerStatus};
     operation_id = "getBreaker",
     summary = "See a dataset's circuit breaker",
     security(("adminKey" = [])),
-    params(("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel).")),
+    params(DatasetNumber),
     responses(
         (status = 200, description = "The breaker.", body = BreakerStatus),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such dataset.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database did not answer.", body = Problem, content_type = "application/problem+json"),
+        ShowProblems,
     )
 )]
 pub(crate) async fn show(desk: Data<Desk>, request: HttpRequest, dataset: Path<String>) -> HttpResponse {
@@ -36,6 +44,21 @@ pub(crate) async fn show(desk: Data<Desk>, request: HttpRequest, dataset: Path<S
         status(&desk, known(&dataset)?, request_id).await
     };
     answer(shown.await, request_id)
+}
+
+problems! {
+    /// How an order can be refused.
+    OrderProblems {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key is no admin key.",
+        "404" => "There is no such dataset.",
+        "408" => "The request did not arrive in time.",
+        "413" => "The body is too large.",
+        "415" => "The body is not sent as application/json.",
+        "422" => "Every wrong field is listed.",
+        "503" => "Nothing is known to have changed. Ask again.",
+    }
 }
 
 /// Overrides a breaker, or lets it decide by itself again.
@@ -48,20 +71,12 @@ pub(crate) async fn show(desk: Data<Desk>, request: HttpRequest, dataset: Path<S
     request_body(content = crate::openapi::BreakerBody, content_type = "application/json"),
     security(("adminKey" = [])),
     params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
+        DatasetNumber,
         ("X-Operator" = Option<String>, Header, description = "Your name, for the note."),
     ),
     responses(
         (status = 200, description = "The breaker as it is now.", body = BreakerStatus),
-        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such dataset.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing is known to have changed. Ask again.", body = Problem, content_type = "application/problem+json"),
+        OrderProblems,
     )
 )]
 pub(crate) async fn put(

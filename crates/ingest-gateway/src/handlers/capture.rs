@@ -27,39 +27,24 @@ use crate::cors;
 use crate::group_commit::NotStored;
 use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
-use crate::metrics::{EventResult, RequestLabels};
+use crate::metrics::EventResult;
+use crate::openapi::parts::problems;
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
 use crate::wire::capture::Captured;
 
-/// How requests to capture something are answered that come to nothing, whatever they are about.
-#[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "for the API's description")]
-pub(crate) enum RequestProblems {
-    /// The body is not JSON.
-    #[response(status = 400, content_type = "application/problem+json")]
-    NotJson(Problem),
-    /// There is no valid API key.
-    #[response(status = 401, content_type = "application/problem+json")]
-    NoKey(Problem),
-    /// The key may not send this.
-    #[response(status = 403, content_type = "application/problem+json")]
-    NotForThisKey(Problem),
-    /// The request did not arrive in time.
-    #[response(status = 408, content_type = "application/problem+json")]
-    TooSlow(Problem),
-    /// The body is too large.
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(Problem),
-    /// The body is not sent as JSON.
-    #[response(status = 415, content_type = "application/problem+json")]
-    NotSentAsJson(Problem),
-    /// The key sends more than it may.
-    #[response(status = 429, content_type = "application/problem+json")]
-    TooMuch(Problem),
-    /// Nothing is known to be stored. Send the same again.
-    #[response(status = 503, content_type = "application/problem+json")]
-    NotStored(Problem),
+problems! {
+    /// How requests to capture something are answered that come to nothing, whatever they are about.
+    pub(crate) RequestProblems {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key may not send this.",
+        "408" => "The request did not arrive in time.",
+        "413" => "The body is too large.",
+        "415" => "The body is not sent as JSON.",
+        "429" => "The key sends more than it may.",
+        "503" => "Nothing is known to be stored. Send the same again.",
+    }
 }
 
 /// One kind of thing that is captured.
@@ -103,12 +88,7 @@ pub(super) async fn receive<S: Subject>(app: &App, request: &HttpRequest, payloa
     let request_id = cors::request_id(request);
     let response = answer::<S>(app, request, payload, request_id).await;
     let response = response.unwrap_or_else(|problem| problem.into_response(request_id));
-    app.metrics
-        .requests
-        .get_or_create(&RequestLabels {
-            status: response.status().as_u16(),
-        })
-        .inc();
+    app.metrics.answered(response.status());
     response
 }
 

@@ -22,10 +22,27 @@ use crate::group_commit::NotStored;
 use crate::handlers::capture::accepted;
 use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
-use crate::metrics::{EventResult, RequestLabels};
+use crate::metrics::EventResult;
+use crate::openapi::parts::problems;
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
 use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
+
+problems! {
+    /// How events can be refused.
+    EventProblems {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key may not send this (errors names the field), not from this page, or was shown to a browser.",
+        "408" => "The request did not arrive in time.",
+        "409" => "The event was received before. It is not sent again.",
+        "413" => "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.",
+        "415" => "The body is not sent as application/json in UTF-8, plain or compressed by gzip.",
+        "422" => "The event, or the batch as a whole, is not valid. Every wrong field is listed.",
+        "429" => "The key sends more events than it may. Retry-After says when to go on.",
+        "503" => "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.",
+    }
+}
 
 /// Takes events in. Answers when they are stored, or when it is known that they are not.
 #[utoipa::path(
@@ -43,28 +60,14 @@ use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
     responses(
         (status = 200, description = "A batch was read. Every event has its own result.", body = BatchReceipt<'static>),
         (status = 202, description = "The event is stored and will be sent to Meta.", body = Receipt<'static>),
-        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key may not send this (errors names the field), not from this page, or was shown to a browser.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The event was received before. It is not sent again.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large (with a publishable key: larger than 64 KiB), or holds more than 1,000 events.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json in UTF-8, plain or compressed by gzip.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The event, or the batch as a whole, is not valid. Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The key sends more events than it may. Retry-After says when to go on.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing is known to be stored. Send the same again: what was stored is then a duplicate.", body = Problem, content_type = "application/problem+json"),
+        EventProblems,
     )
 )]
 pub(crate) async fn receive(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let request_id = cors::request_id(&request);
     let response = answer(&app, &request, payload, request_id).await;
     let response = response.unwrap_or_else(|problem| problem.into_response(request_id));
-    app.metrics
-        .requests
-        .get_or_create(&RequestLabels {
-            status: response.status().as_u16(),
-        })
-        .inc();
+    app.metrics.answered(response.status());
     response
 }
 

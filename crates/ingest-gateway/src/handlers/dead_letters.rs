@@ -8,8 +8,19 @@ use uuid::Uuid;
 
 use crate::app::Desk;
 use crate::handlers::{operator, read_body, unavailable};
+use crate::openapi::parts::{OperatorName, problems};
 use crate::problem::Problem;
 use crate::wire::dead_letters::{FailedEvents, FailedQuery, RetryOrder, RetryReceipt, Wanted};
+
+problems! {
+    /// How a look can be refused.
+    ListProblems {
+        "401" => "There is no valid API key.",
+        "403" => "The key is no admin key.",
+        "422" => "Every wrong parameter is listed.",
+        "503" => "The database did not answer.",
+    }
+}
 
 /// Shows dead letters.
 #[utoipa::path(
@@ -30,10 +41,7 @@ use crate::wire::dead_letters::{FailedEvents, FailedQuery, RetryOrder, RetryRece
     ),
     responses(
         (status = 200, description = "The dead letters.", body = FailedEvents),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Every wrong parameter is listed.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database did not answer.", body = Problem, content_type = "application/problem+json"),
+        ListProblems,
     )
 )]
 pub(crate) async fn list(desk: Data<Desk>, request: HttpRequest) -> HttpResponse {
@@ -62,6 +70,20 @@ async fn failed(desk: &Desk, request: &HttpRequest, request_id: Uuid) -> Result<
     found.map_err(|error| unavailable(&error, request_id))
 }
 
+problems! {
+    /// How an order can be refused.
+    RetryProblems {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key is no admin key.",
+        "408" => "The request did not arrive in time.",
+        "413" => "The body is too large.",
+        "415" => "The body is not sent as application/json.",
+        "422" => "Every wrong field is listed.",
+        "503" => "The database did not answer. Ask again: what is retried already no longer matches.",
+    }
+}
+
 /// Sends dead letters again.
 #[utoipa::path(
     post,
@@ -73,17 +95,10 @@ async fn failed(desk: &Desk, request: &HttpRequest, request_id: Uuid) -> Result<
         all their retries, and each is logged with the time and who asked. Asking twice retries once.",
     request_body(content = crate::openapi::RetryFailedBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(("X-Operator" = Option<String>, Header, description = "Your name, for the log.")),
+    params(OperatorName),
     responses(
         (status = 200, description = "What was done, or would be.", body = RetryReceipt),
-        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is no admin key.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as application/json.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Every wrong field is listed.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database did not answer. Ask again: what is retried already no longer matches.", body = Problem, content_type = "application/problem+json"),
+        RetryProblems,
     )
 )]
 pub(crate) async fn retry(desk: Data<Desk>, request: HttpRequest, payload: Payload) -> HttpResponse {

@@ -29,7 +29,7 @@ use crate::auth::{Known, KnownKey, bearer};
 use crate::body;
 use crate::browser::Caller;
 use crate::handlers::{authorization, span};
-use crate::metrics::{EventResult, RequestLabels};
+use crate::metrics::EventResult;
 use crate::problem::Problem;
 use crate::wire::graph::{Clues, Encoding, Parameters, event};
 use crate::wire::graph_answer::{GraphError, GraphErrorEnvelope, GraphReceipt, messages};
@@ -112,12 +112,7 @@ async fn respond(
         Ok(receipt) => success().json(receipt),
         Err(error) => error.into_response(request_id),
     };
-    app.metrics
-        .requests
-        .get_or_create(&RequestLabels {
-            status: response.status().as_u16(),
-        })
-        .inc();
+    app.metrics.answered(response.status());
     response
 }
 

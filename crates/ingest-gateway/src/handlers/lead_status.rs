@@ -24,7 +24,8 @@ use crate::auth::KnownKey;
 use crate::browser::Caller;
 use crate::cors;
 use crate::idempotency;
-use crate::metrics::{EventResult, RequestLabels};
+use crate::metrics::EventResult;
+use crate::openapi::parts::{IdempotencyKey, problems};
 use crate::problem::Problem;
 use crate::wire::capture::LeadStepReceipt;
 use crate::wire::fields::Fields;
@@ -32,6 +33,23 @@ use crate::wire::fields::Fields;
 const STATUSES: &str = "qualified, scheduled, customer or lost";
 /// Of the browser that wrote the lead, and not of whoever tells of it now.
 const NOT_REMEMBERED: [&str; 2] = ["client_ip_address", "client_user_agent"];
+
+problems! {
+    /// How a step can be refused.
+    StepProblems {
+        "400" => "The body is not JSON.",
+        "401" => "There is no valid API key.",
+        "403" => "The key is no secret key, or may not send the event that this becomes.",
+        "404" => "The key's dataset has no such lead.",
+        "408" => "The request did not arrive in time.",
+        "409" => "The lead has come further than this, or (with Retry-After) the idempotency key is being answered.",
+        "413" => "The body is too large.",
+        "415" => "The body is not sent as JSON.",
+        "422" => "Every wrong field is listed. Or the idempotency key came with another body.",
+        "429" => "The key sends more than it may.",
+        "503" => "Nothing is known to have changed. Send the same again.",
+    }
+}
 
 /// Moves a lead on. Where its dataset says so it becomes an event, once for ever, in the same commit: by
 /// default a Schedule when it is scheduled. A lead whose person was erased moves on, is counted, and becomes
@@ -44,23 +62,13 @@ const NOT_REMEMBERED: [&str; 2] = ["client_ip_address", "client_user_agent"];
     summary = "Move a lead on",
     params(
         ("lead_id" = i64, Path, description = "The lead_id of the answer to its capture."),
-        ("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body."),
+        IdempotencyKey,
     ),
     request_body(content = crate::openapi::LeadStepBody, content_type = "application/json"),
     security(("apiKey" = [])),
     responses(
         (status = 200, description = "The lead has this status, now or since before.", body = LeadStepReceipt<'static>),
-        (status = 400, description = "The body is not JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "There is no valid API key.", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "The key is no secret key, or may not send the event that this becomes.", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "The key's dataset has no such lead.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The lead has come further than this, or (with Retry-After) the idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not sent as JSON.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Every wrong field is listed. Or the idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
-        (status = 429, description = "The key sends more than it may.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Nothing is known to have changed. Send the same again.", body = Problem, content_type = "application/problem+json"),
+        StepProblems,
     )
 )]
 pub(crate) async fn change(
@@ -72,12 +80,7 @@ pub(crate) async fn change(
     let request_id = cors::request_id(&request);
     let response = changed(&app, &request, &lead, payload, request_id).await;
     let response = response.unwrap_or_else(|problem| problem.into_response(request_id));
-    app.metrics
-        .requests
-        .get_or_create(&RequestLabels {
-            status: response.status().as_u16(),
-        })
-        .inc();
+    app.metrics.answered(response.status());
     response
 }
 

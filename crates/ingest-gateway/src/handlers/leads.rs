@@ -9,8 +9,17 @@ use rastro_store::{Acceptance, NewRequest, Record, Stored};
 
 use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
 use crate::app::App;
+use crate::openapi::parts::{IdempotencyKey, problems};
 use crate::problem::Problem;
 use crate::wire::capture::LeadReceipt;
+
+problems! {
+    /// How a lead can be refused, beside what any request is refused for.
+    LeadProblems {
+        "409" => "The lead's event was received before (of one without an event_id: the same content on the same day, UTC), or (with Retry-After) its idempotency key is being answered.",
+        "422" => "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.",
+    }
+}
 
 /// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
 /// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An
@@ -22,7 +31,7 @@ use crate::wire::capture::LeadReceipt;
     tag = "business",
     operation_id = "captureLead",
     summary = "Capture a lead",
-    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
+    params(IdempotencyKey),
     request_body(content(
         (crate::openapi::LeadBody = "application/json"),
         (String = "text/plain")
@@ -31,8 +40,7 @@ use crate::wire::capture::LeadReceipt;
     responses(
         RequestProblems,
         (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can.", body = LeadReceipt<'static>),
-        (status = 409, description = "The lead's event was received before (of one without an event_id: the same content on the same day, UTC), or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
+        LeadProblems,
     )
 )]
 pub(crate) async fn capture(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {

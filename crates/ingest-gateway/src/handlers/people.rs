@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::app::{Desk, only};
 use crate::handlers::admin::{Refusals, answer, id_of};
 use crate::handlers::{operator, read_body, unavailable};
+use crate::openapi::parts::{DatasetNumber, OperatorName};
 use crate::problem::Problem;
 use crate::wire::fields::Fields;
 use crate::wire::people::{
@@ -109,10 +110,7 @@ async fn asked(
     summary = "Find a person",
     request_body(content = crate::openapi::PersonBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "What there is. Empty lists: nothing.", body = PersonView), Refusals)
 )]
 pub(crate) async fn find(
@@ -144,10 +142,7 @@ pub(crate) async fn find(
     summary = "Forget a person",
     request_body(content = crate::openapi::ErasureBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses((status = 200, description = "The receipt, or what would be erased.", body = ErasureView), Refusals)
 )]
 pub(crate) async fn erase(
@@ -191,10 +186,7 @@ pub(crate) async fn erase(
     summary = "Export a person's data",
     request_body(content = crate::openapi::ExportBody, content_type = "application/json"),
     security(("adminKey" = [])),
-    params(
-        ("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel)."),
-        ("X-Operator" = Option<String>, Header, description = "Your name, for the log."),
-    ),
+    params(DatasetNumber, OperatorName),
     responses(
         (status = 200, description = "All of it. CSV has a fact a line: kind, number, field, value.",
             content((PersonExportView = "application/json"), (String = "text/csv"))),
@@ -235,7 +227,7 @@ pub(crate) async fn export(
     get, path = "/api/admin/datasets/{dataset_id}/erasures", tag = "people", operation_id = "listErasures",
     summary = "List erasures",
     security(("adminKey" = [])),
-    params(("dataset_id" = String, Path, description = "Meta's number of the dataset (pixel).")),
+    params(DatasetNumber),
     responses((status = 200, description = "The newest first.", body = ErasureList), Refusals)
 )]
 pub(crate) async fn erasures(desk: Data<Desk>, request: HttpRequest, dataset: Path<String>) -> HttpResponse {

@@ -19,8 +19,17 @@ use tracing::warn;
 use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
 use crate::app::App;
 use crate::browser::Consent;
+use crate::openapi::parts::{IdempotencyKey, problems};
 use crate::problem::Problem;
 use crate::wire::capture::PurchaseReceipt;
+
+problems! {
+    /// How an order can be refused, beside what any request is refused for.
+    PurchaseProblems {
+        "409" => "The order was recorded before with this status or a later one, or by a server, and a page claims it; or (with Retry-After) its idempotency key is being answered.",
+        "422" => "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.",
+    }
+}
 
 /// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event
 /// id. Recorded again with a later status it moves on, never back, and never becomes a second event. One
@@ -33,7 +42,7 @@ use crate::wire::capture::PurchaseReceipt;
     tag = "business",
     operation_id = "recordPurchase",
     summary = "Record a purchase",
-    params(("X-Idempotency-Key" = Option<String>, Header, description = "The same key and body again: the first answer again, for 48 hours. Also as idempotency_key in the body.")),
+    params(IdempotencyKey),
     request_body(content(
         (crate::openapi::PurchaseBody = "application/json"),
         (String = "text/plain")
@@ -42,8 +51,7 @@ use crate::wire::capture::PurchaseReceipt;
     responses(
         RequestProblems,
         (status = 202, description = "The order is stored, or moved on. One that says nobody whom Meta could find becomes no event, with a warning.", body = PurchaseReceipt<'static>),
-        (status = 409, description = "The order was recorded before with this status or a later one, or by a server, and a page claims it; or (with Retry-After) its idempotency key is being answered.", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "The order is not valid: every wrong field is listed. Or its idempotency key came with another body.", body = Problem, content_type = "application/problem+json"),
+        PurchaseProblems,
     )
 )]
 pub(crate) async fn record(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::span;
 use crate::app::App;
 use crate::metrics::{RequestLabels, WebhookLabels, WebhookResult};
+use crate::openapi::parts::problems;
 use crate::problem::Problem;
 use crate::webhook_accounts::WebhookAccount;
 use crate::webhook_signature::{self, Refused, Signed};
@@ -22,6 +23,16 @@ use crate::wire::webhook::{Notification, WebhookQuery};
 /// Mercado Pago's are a few hundred bytes, those of orders a few thousand.
 const MOST_BODY_BYTES: usize = 64 * 1_024;
 const LONGEST_REQUEST_ID: usize = 100;
+
+problems! {
+    /// How a notification can be refused.
+    NotificationProblems {
+        "404" => "There is no such account.",
+        "408" => "The request did not arrive in time.",
+        "413" => "The body is too large.",
+        "503" => "It could not be stored. Send it again.",
+    }
+}
 
 /// Takes a notification of Mercado Pago. Nothing that it says is believed: the payment is read again with the
 /// account's own token. A signed one is stored before it is answered. One that nobody can sign (IPN, QR
@@ -43,10 +54,7 @@ const LONGEST_REQUEST_ID: usize = 100;
     responses(
         (status = 200, description = "It is stored, or nothing is to be done about it."),
         (status = 401, description = "It is signed by nobody that this account knows."),
-        (status = 404, description = "There is no such account.", body = Problem, content_type = "application/problem+json"),
-        (status = 408, description = "The request did not arrive in time.", body = Problem, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large.", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "It could not be stored. Send it again.", body = Problem, content_type = "application/problem+json"),
+        NotificationProblems,
     )
 )]
 pub(crate) async fn mercado_pago(

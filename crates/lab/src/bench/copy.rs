@@ -2,8 +2,7 @@
 //! commit.
 //!
 //! COPY asks nothing (no key that might be taken), waits for no client, hashes nothing and parses no JSON.
-//! There is no faster way into these tables that keeps their indexes and their durability. With one thing
-//! less in the tables each, it also shows what each thing costs.
+//! There is no faster way into these tables that keeps their indexes and their durability.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +14,7 @@ use futures_util::SinkExt;
 use tokio_postgres::{Client, Statement};
 
 use crate::bench::measure::{Measurement, Meter};
-use crate::books::{self, Table, Tables, signed};
+use crate::books::{self, Table, signed};
 use crate::load::Window;
 
 /// Connections that copy at the same time: as many as the gateway has writers.
@@ -28,14 +27,13 @@ pub const EVENTS: u64 = 1_000;
 pub async fn measure(
     meter: &Meter<'_>,
     url: &str,
-    tables: Tables,
     stored: &[String],
     numbers: &Arc<AtomicU64>,
     window: Window,
 ) -> anyhow::Result<Measurement> {
     let mut copiers = Vec::new();
     for _ in 0..CONNECTIONS {
-        copiers.push(Copier::new(url, tables, stored).await?);
+        copiers.push(Copier::new(url, stored).await?);
     }
     let from = Instant::now() + window.warm_up;
     let until = from + window.measured;
@@ -59,7 +57,6 @@ pub async fn measure(
 
 struct Copier {
     client: Client,
-    tables: Tables,
     statements: Vec<(Table, Statement)>,
     stored: Vec<String>,
     /// Days since 2000-01-01: where PostgreSQL's dates begin.
@@ -67,17 +64,16 @@ struct Copier {
 }
 
 impl Copier {
-    async fn new(url: &str, tables: Tables, stored: &[String]) -> anyhow::Result<Self> {
+    async fn new(url: &str, stored: &[String]) -> anyhow::Result<Self> {
         let client = books::connect(url).await?;
         let mut statements = Vec::new();
         for table in Table::ALL {
-            let copy = format!("COPY {} FROM STDIN (FORMAT BINARY)", tables.columns(table));
+            let copy = format!("COPY {} FROM STDIN (FORMAT BINARY)", table.columns());
             statements.push((table, client.prepare(&copy).await?));
         }
         let today = books::days_since_2000(&client).await?;
         Ok(Copier {
             client,
-            tables,
             statements,
             stored: stored.to_vec(),
             today,
@@ -109,12 +105,8 @@ impl Copier {
         let mut rows = BytesMut::with_capacity(2 << 20);
         rows.put_slice(b"PGCOPY\n\xff\r\n\0");
         rows.put_u64(0);
-        let count = match table {
-            Table::Queue => EVENTS / self.tables.events_a_run(),
-            Table::Dedup | Table::Events => EVENTS,
-        };
-        for (number, payload) in (first..first + count).zip(&self.stored) {
-            let fields = self.tables.fields(table, self.today, number, payload);
+        for (number, payload) in (first..first + table.rows(EVENTS)).zip(&self.stored) {
+            let fields = table.fields(self.today, number, EVENTS, payload);
             rows.put_i16(i16::try_from(fields.len()).expect("tables have few columns"));
             for field in fields {
                 rows.put_i32(i32::try_from(field.len()).expect("a field is far below 2 GiB"));

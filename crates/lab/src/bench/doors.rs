@@ -10,9 +10,8 @@ use rastro_test_support::cluster::checkout;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::bench::measure::{Measurement, Meter};
-use crate::bench::{Bench, Round, SINGLES, THOUSAND_A_MINUTE};
-use crate::load::{Pace, Window};
+use crate::bench::{Bench, Round, SINGLES};
+use crate::load::Pace;
 use crate::sample::Template;
 use crate::{say, variable};
 
@@ -107,33 +106,6 @@ impl Bench {
             round.insert(name, measurement);
         }
         Ok(())
-    }
-
-    /// A thousand leads a minute, with all services at work.
-    pub async fn captures(&mut self) -> anyhow::Result<Measurement> {
-        let length = self.plan.everyday;
-        say(&format!("1,000 leads a minute for {length:?}"));
-        self.await_quiet().await?;
-        let system = &self.system;
-        let (forwarder, worker) = (system.start_forwarder().await?, system.start_worker().await?);
-        let window = Window {
-            warm_up: Duration::from_secs(1),
-            measured: length,
-        };
-        let leads = system.lead_with_everything();
-        let load = system.load_of(Arc::new(leads), 4, Pace::PerSecond(THOUSAND_A_MINUTE), window);
-        let processes = [
-            ("meta", self.sandbox.pid()),
-            ("gateway", system.gateway.pid()),
-            ("forwarder", forwarder.pid()),
-            ("worker", worker.pid()),
-        ];
-        let (measurement, outcome) = Meter::new(&self.server, &processes).measure(load).await?;
-        system.add(&outcome);
-        system.await_delivery().await?;
-        forwarder.stop().await?;
-        worker.stop().await?;
-        Ok(measurement)
     }
 
     /// After the sum of all events: what the browser sends is in no book.

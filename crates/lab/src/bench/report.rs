@@ -11,7 +11,7 @@ use crate::bench::doors::{IDEMPOTENT, LEADS, PAGE, PURCHASES, REMEMBERING, Scrip
 use crate::bench::measure::{Measurement, median};
 use crate::bench::watched::{UNWATCHED, WATCHED};
 use crate::bench::{BATCH, COPY, DRAIN, NAIVE, Round, SINGLE, STATEMENT, THROUGH, THROUGH_OTHER};
-use crate::books::{AtMeta, Books, Tables};
+use crate::books::{AtMeta, Books};
 
 /// The configurations in the order of a round, and what each is.
 const CONFIGURATIONS: [(&str, &str); 16] = [
@@ -76,8 +76,6 @@ pub struct Report {
     pub thousand_leads_a_minute: Option<Measurement>,
     pub rounds: Vec<Round>,
     pub script: Option<Script>,
-    /// COPY with one thing less in the tables each.
-    pub costs: Vec<Vec<(Tables, Measurement)>>,
     /// Bytes of disk per accepted event, by build and table.
     pub bytes_per_event: BTreeMap<&'static str, BTreeMap<String, f64>>,
     pub claims: Option<Claims>,
@@ -275,7 +273,10 @@ impl Report {
                 writeln!(text, "  {key:<34} {median:>7.2} [{least:.2}-{most:.2}]")?;
             }
         }
-        self.write_costs(text)?;
+        for (build, bytes) in &self.bytes_per_event {
+            let (sum, tables) = (bytes.values().sum::<f64>(), flat(&json!(bytes)));
+            writeln!(text, "\nDisk per accepted event, {build}: {sum:.0} B ({tables})")?;
+        }
         let more = [
             (
                 "1,000 a minute, all services at work",
@@ -350,38 +351,6 @@ impl Report {
              the stand-in for Meta, load generator. others: cores that everything else on the machine took;\n\
              more than 0.15 spoils a figure."
         )
-    }
-
-    fn write_costs(&self, text: &mut String) -> std::fmt::Result {
-        let of = |tables: Tables, value: fn(&Measurement) -> f64| {
-            let all = self.costs.iter().flatten();
-            median(
-                all.filter(|(kind, _)| *kind == tables)
-                    .map(|(_, found)| value(found)),
-            )
-        };
-        let figures = |tables| {
-            let us = of(tables, |found| found.cpu_us("postgres"));
-            (us, of(tables, |found| found.wal_bytes_per_event))
-        };
-        let all = figures(Tables::AsTheyAre);
-        writeln!(
-            text,
-            "\nWhat each thing in the tables costs an event, by COPY without it"
-        )?;
-        writeln!(text, "{:<62} us of PostgreSQL    B of WAL", "")?;
-        for tables in Tables::ALL {
-            let (us, wal) = match (tables, figures(tables)) {
-                (Tables::AsTheyAre, all) => all,
-                (_, without) => (all.0 - without.0, all.1 - without.1),
-            };
-            writeln!(text, "  {:<60} {us:>16.1} {wal:>11.0}", tables.describe())?;
-        }
-        for (build, bytes) in &self.bytes_per_event {
-            let (sum, tables) = (bytes.values().sum::<f64>(), flat(&json!(bytes)));
-            writeln!(text, "  Disk per accepted event, {build}: {sum:.0} B ({tables})")?;
-        }
-        Ok(())
     }
 }
 
@@ -480,25 +449,5 @@ mod tests {
         }
         assert_eq!(missed(&report), [false, true]);
         assert_eq!(report.json()["ratio_single_vs_naive"], 4.0);
-    }
-
-    #[test]
-    fn what_a_thing_costs_is_what_its_absence_saves() {
-        let mut report = report();
-        let cost = |us, wal| Measurement {
-            cpu_us_per_event: BTreeMap::from([("postgres", us)]),
-            wal_bytes_per_event: wal,
-            ..measured(1.0)
-        };
-        report.costs = vec![vec![
-            (Tables::AsTheyAre, cost(20.0, 2_000.0)),
-            (Tables::WithoutEventIdIndex, cost(17.5, 1_800.0)),
-        ]];
-        let text = report.text();
-        let mut lines = text.lines();
-        let line = lines
-            .find(|line| line.contains("index of events by event id"))
-            .unwrap();
-        assert!(line.contains(" 2.5 ") && line.ends_with(" 200"), "{line}");
     }
 }

@@ -145,6 +145,11 @@ impl System {
         self.load_of(template, connections, pace, window)
     }
 
+    /// A plain event, alone in its request.
+    pub fn single_event(&self) -> Template {
+        Template::request(&self.event, 1, SECRET_KEY)
+    }
+
     /// The other ways in, by their names.
     pub fn doors(&self) -> [(&'static str, Template); 6] {
         doors::templates(&self.event, SECRET_KEY, PUBLISHABLE_KEY)

@@ -170,7 +170,6 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::books::{AtMeta, Told};
 
     /// 12 sent: 7 accepted, 3 duplicates, 2 invalid; all 7 delivered.
     fn balanced() -> Account {
@@ -186,23 +185,7 @@ mod tests {
                 duplicate: 3,
                 rejected: [("/event_time is in the future".to_owned(), 2)].into(),
             },
-            books: Books {
-                told: Told {
-                    accepted: 7,
-                    duplicate: 3,
-                },
-                pending_before: 0,
-                stored: 7,
-                duplicates: 3,
-                pending: 0,
-                delivered: 7,
-                confirmations: 7,
-                dead: 0,
-                at_meta: AtMeta {
-                    unique: 7,
-                    repeated: 0,
-                },
-            },
+            books: crate::books::tests::balanced(),
         }
     }
 

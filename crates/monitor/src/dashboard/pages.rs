@@ -14,8 +14,9 @@ pub mod refusals;
 pub mod revenue;
 pub mod runbook;
 
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::routes::Action;
-use crate::dashboard::server::{Cx, Failed, Reply};
 use crate::dashboard::words::Lang;
 
 /// Does what a route says.

@@ -235,11 +235,6 @@ impl Zone {
         Some(self.0.from_local_datetime(&local).earliest()?.to_utc())
     }
 
-    /// For such a field.
-    pub fn to_local(self, at: DateTime<Utc>) -> String {
-        at.with_timezone(&self.0).format("%Y-%m-%dT%H:%M").to_string()
-    }
-
     /// `14:32`.
     pub fn time(self, at: DateTime<Utc>) -> String {
         at.with_timezone(&self.0).format("%H:%M").to_string()

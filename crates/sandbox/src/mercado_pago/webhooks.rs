@@ -87,11 +87,6 @@ impl MercadoPago {
         self.state.book().webhook_faults.push((fault, times));
     }
 
-    /// How many webhooks are still to be sent, now or later.
-    pub fn waiting_webhooks(&self) -> usize {
-        self.state.book().deliveries.len()
-    }
-
     /// Sends the webhooks that are due, in this order or the reverse, and says how each was answered. One
     /// that is not taken is due again 15 minutes later.
     ///

@@ -87,14 +87,13 @@ impl Store {
     /// Alerts that fired, open ones first and then by time, at most so many. Those of the whole system are
     /// everybody's.
     pub async fn fired_alerts(&self, dataset: Option<i64>, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/fired_alerts.sql"))
+        sql_query(include_str!("../sql/dashboard/fired_alerts.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Nullable<BigInt>, _>(None::<i64>)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// One alert with what was said about it.
@@ -125,31 +124,26 @@ impl Store {
 
     /// How each rule behaved in thirty days.
     pub async fn rule_histories(&self, dataset: Option<i64>) -> Result<Vec<RuleHistory>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/rule_histories.sql"))
+        sql_query(include_str!("../sql/dashboard/rule_histories.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Channels that are switched off.
     pub async fn channels_off(&self) -> Result<Vec<ChannelRow>, StoreError> {
         let text = "SELECT channel, disabled_at, reason FROM alert_channels ORDER BY channel";
-        Ok(sql_query(text)
-            .prepared()
-            .load(&mut self.connection().await?)
-            .await?)
+        sql_query(text).prepared().rows(self).await
     }
 
     /// Thirty days by hour and dataset, for trying thresholds.
     pub async fn rule_hours(&self, dataset: Option<i64>) -> Result<Vec<HourRow>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/rule_hours.sql"))
+        sql_query(include_str!("../sql/dashboard/rule_hours.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Puts a test message into a channel's outbox: the next run of `monitor check` sends it.
@@ -161,7 +155,7 @@ impl Store {
             .bind::<Text, _>(channel)
             .bind::<Jsonb, _>(facts)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(())
     }

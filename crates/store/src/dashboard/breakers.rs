@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
 
 use super::row;
 use crate::connection::Store;
@@ -34,23 +33,19 @@ impl Store {
     /// The notes of all breakers that were ever ordered.
     pub async fn breaker_notes(&self) -> Result<Vec<BreakerNote>, StoreError> {
         let text = "SELECT dataset_id, note, manual_until FROM circuit_breakers WHERE note <> ''";
-        Ok(sql_query(text)
-            .prepared()
-            .load(&mut self.connection().await?)
-            .await?)
+        sql_query(text).prepared().rows(self).await
     }
 
     /// The latest changes of one breaker, the newest first.
     pub async fn transitions(&self, dataset: i64, limit: i64) -> Result<Vec<Transition>, StoreError> {
         let text = "SELECT changed_at, state, reason, manual, note FROM breaker_transitions \
                     WHERE dataset_id = $1 ORDER BY transition_id DESC LIMIT $2";
-        let rows = sql_query(text)
+        sql_query(text)
             .bind::<BigInt, _>(dataset)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// How many events of a dataset wait to be sent: ready, or to be tried again.
@@ -61,7 +56,7 @@ impl Store {
         let held: Held = sql_query(text)
             .bind::<BigInt, _>(dataset)
             .prepared()
-            .get_result(&mut self.connection().await?)
+            .row(self)
             .await?;
         Ok(held.events)
     }

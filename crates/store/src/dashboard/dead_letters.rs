@@ -5,7 +5,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Date, Double, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::row;
@@ -95,7 +94,7 @@ row! {
 impl Store {
     /// Dead letters by cause, the largest first.
     pub async fn dead_groups(&self, wanted: &DeadSelection) -> Result<Vec<DeadGroup>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/dead_groups.sql"))
+        sql_query(include_str!("../sql/dashboard/dead_groups.sql"))
             .bind::<Nullable<BigInt>, _>(wanted.dataset_id)
             .bind::<Nullable<Text>, _>(wanted.reason.as_deref())
             .bind::<Nullable<Integer>, _>(wanted.code)
@@ -103,9 +102,8 @@ impl Store {
             .bind::<Nullable<Timestamptz>, _>(wanted.failed_before)
             .bind::<Nullable<Text>, _>(wanted.event_id.as_deref())
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Some of one group, those closest to being too old first.
@@ -115,7 +113,7 @@ impl Store {
         wanted: &DeadSelection,
         limit: i64,
     ) -> Result<Vec<DeadSample>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/dead_sample.sql"))
+        sql_query(include_str!("../sql/dashboard/dead_sample.sql"))
             .bind::<BigInt, _>(group.dataset_id)
             .bind::<Text, _>(group.reason.as_str())
             .bind::<Nullable<Integer>, _>(group.error_code)
@@ -125,9 +123,8 @@ impl Store {
             .bind::<Nullable<Text>, _>(wanted.event_id.as_deref())
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// The numbers of one group that Meta may still take, those closest to being too old first: what a replay
@@ -149,7 +146,7 @@ impl Store {
             .bind::<Nullable<Text>, _>(wanted.event_id.as_deref())
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         Ok(rows.into_iter().map(|row| row.event_number).collect())
     }
@@ -157,25 +154,23 @@ impl Store {
     /// Whether the cause of a group goes on: attempts of the last hour with the same code, and successes
     /// beside them.
     pub async fn recurrence(&self, group: &DeadGroup) -> Result<Recurrence, StoreError> {
-        let row = sql_query(include_str!("../sql/dashboard/recurrence.sql"))
+        sql_query(include_str!("../sql/dashboard/recurrence.sql"))
             .bind::<BigInt, _>(group.dataset_id)
             .bind::<Nullable<Integer>, _>(group.error_code)
             .bind::<Nullable<Integer>, _>(group.error_subcode)
             .bind::<Text, _>(group.reason.as_str())
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(row)
+            .row(self)
+            .await
     }
 
     /// Replays of the last thirty days and what came of them, the newest first.
     pub async fn replays(&self, dataset: Option<i64>, limit: i64) -> Result<Vec<Replay>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/replays.sql"))
+        sql_query(include_str!("../sql/dashboard/replays.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 }

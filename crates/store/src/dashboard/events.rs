@@ -234,13 +234,12 @@ impl Store {
         since: DateTime<Utc>,
         limit: i64,
     ) -> Result<Vec<EventFinding>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/newest_events.sql"))
+        sql_query(include_str!("../sql/dashboard/newest_events.sql"))
             .bind::<Array<BigInt>, _>(datasets)
             .bind::<Timestamptz, _>(since)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 }

@@ -190,14 +190,13 @@ impl Store {
         first: NaiveDate,
         last: NaiveDate,
     ) -> Result<Vec<DayCount>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/day_counts.sql"))
+        sql_query(include_str!("../sql/dashboard/day_counts.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Date, _>(first)
             .bind::<Date, _>(last)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Counts by hour since then.
@@ -206,13 +205,12 @@ impl Store {
         dataset: Option<i64>,
         since: DateTime<Utc>,
     ) -> Result<Vec<HourOutcome>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/hour_counts.sql"))
+        sql_query(include_str!("../sql/dashboard/hour_counts.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Requests by hour and bucket since then.
@@ -221,13 +219,12 @@ impl Store {
         dataset: Option<i64>,
         since: DateTime<Utc>,
     ) -> Result<Vec<LatencyRow>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/latency.sql"))
+        sql_query(include_str!("../sql/dashboard/latency.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Failed attempts since then, by cause, the most frequent first.
@@ -259,14 +256,13 @@ impl Store {
         since: DateTime<Utc>,
         zone: &str,
     ) -> Result<Vec<DeadByDay>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/dead_by_day.sql"))
+        sql_query(include_str!("../sql/dashboard/dead_by_day.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .bind::<Text, _>(zone)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Times since then in which datasets were left alone, the newest first.
@@ -275,13 +271,12 @@ impl Store {
         dataset: Option<i64>,
         since: DateTime<Utc>,
     ) -> Result<Vec<Opening>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/openings.sql"))
+        sql_query(include_str!("../sql/dashboard/openings.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// What did not arrive of the last seven days, the last hour left out.
@@ -308,13 +303,12 @@ impl Store {
         dataset: Option<i64>,
         midnight: DateTime<Utc>,
     ) -> Result<Vec<Sent>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/sent_until_now.sql"))
+        sql_query(include_str!("../sql/dashboard/sent_until_now.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(midnight)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Leads and approved orders since then.
@@ -323,12 +317,11 @@ impl Store {
         dataset: Option<i64>,
         since: DateTime<Utc>,
     ) -> Result<Calculator, StoreError> {
-        let row = sql_query(include_str!("../sql/dashboard/calculator.sql"))
+        sql_query(include_str!("../sql/dashboard/calculator.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .get_result(&mut self.connection().await?)
-            .await?;
-        Ok(row)
+            .row(self)
+            .await
     }
 }

@@ -3,7 +3,6 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Date, Double, Integer, Nullable, Text, Timestamptz};
-use diesel_async::RunQueryDsl;
 
 use super::row;
 use crate::connection::Store;
@@ -52,35 +51,32 @@ row! {
 impl Store {
     /// Scores of the last so many days, the newest first.
     pub async fn quality(&self, dataset: Option<i64>, days: i32) -> Result<Vec<QualityRow>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/quality.sql"))
+        sql_query(include_str!("../sql/dashboard/quality.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Integer, _>(days)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Keys of the newest day of each event name.
     pub async fn quality_keys(&self, dataset: Option<i64>) -> Result<Vec<QualityKey>, StoreError> {
-        let rows = sql_query(include_str!("../sql/dashboard/quality_keys.sql"))
+        sql_query(include_str!("../sql/dashboard/quality_keys.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// When Meta was asked, and what came of it.
     pub async fn quality_states(&self, dataset: Option<i64>) -> Result<Vec<QualityState>, StoreError> {
         let text = "SELECT dataset_id, state, since, asked_at, next_at, error_code, last_error \
                     FROM dataset_quality_fetches WHERE $1::bigint IS NULL OR dataset_id = $1";
-        let rows = sql_query(text)
+        sql_query(text)
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// Has the next run of `monitor check` ask Meta, but at most once an hour. `false`: it was asked within
@@ -91,7 +87,7 @@ impl Store {
         let changed = sql_query(text)
             .bind::<BigInt, _>(dataset)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(changed == 1)
     }

@@ -96,7 +96,7 @@ impl Store {
             .bind::<Integer, _>(keep_days)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .execute(&mut self.connection().await?)
+            .run(self)
             .await?;
         Ok(purged)
     }
@@ -169,7 +169,7 @@ impl Store {
             .bind::<Nullable<Integer>, _>(filter.error_code)
             .bind::<Nullable<Text>, _>(filter.reason.map(DeadLetterReason::as_str))
             .prepared()
-            .load(&mut self.connection().await?)
+            .rows(self)
             .await?;
         rows.into_iter().map(DeadLetterGroup::try_from).collect()
     }

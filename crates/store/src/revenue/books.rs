@@ -2,9 +2,9 @@
 //! found.
 
 use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
 use diesel::sql_types::{BigInt, Date, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::RunQueryDsl;
 use rastro_core::dataset::DatasetId;
 
 use super::RevenueFilter;
@@ -122,16 +122,8 @@ impl Store {
         filter: &RevenueFilter,
         time_zone: &str,
     ) -> Result<Vec<PurchasePlace>, StoreError> {
-        let rows = sql_query(include_str!("../sql/purchase_places.sql"))
-            .bind::<BigInt, _>(filter.dataset.as_i64())
-            .bind::<Text, _>(&filter.currency)
-            .bind::<Date, _>(filter.from)
-            .bind::<Date, _>(filter.until)
-            .bind::<Text, _>(time_zone)
-            .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+        self.of_period(include_str!("../sql/purchase_places.sql"), filter, time_zone)
+            .await
     }
 
     /// By account and kind of comparison; three rows for each account.
@@ -139,12 +131,11 @@ impl Store {
         &self,
         dataset: DatasetId,
     ) -> Result<Vec<ReconciledAccount>, StoreError> {
-        let rows = sql_query(include_str!("../sql/reconciled_accounts.sql"))
+        sql_query(include_str!("../sql/reconciled_accounts.sql"))
             .bind::<BigInt, _>(dataset.as_i64())
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
     }
 
     /// What comparisons of accounts of the currency found in the period.
@@ -153,16 +144,12 @@ impl Store {
         filter: &RevenueFilter,
         time_zone: &str,
     ) -> Result<Vec<FindingTotal>, StoreError> {
-        let rows = sql_query(include_str!("../sql/reconciliation_totals.sql"))
-            .bind::<BigInt, _>(filter.dataset.as_i64())
-            .bind::<Text, _>(&filter.currency)
-            .bind::<Date, _>(filter.from)
-            .bind::<Date, _>(filter.until)
-            .bind::<Text, _>(time_zone)
-            .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+        self.of_period(
+            include_str!("../sql/reconciliation_totals.sql"),
+            filter,
+            time_zone,
+        )
+        .await
     }
 
     /// The newest of them.
@@ -172,7 +159,7 @@ impl Store {
         time_zone: &str,
         limit: i64,
     ) -> Result<Vec<RecentFinding>, StoreError> {
-        let rows = sql_query(include_str!("../sql/reconciliation_newest.sql"))
+        sql_query(include_str!("../sql/reconciliation_newest.sql"))
             .bind::<BigInt, _>(filter.dataset.as_i64())
             .bind::<Text, _>(&filter.currency)
             .bind::<Date, _>(filter.from)
@@ -180,8 +167,28 @@ impl Store {
             .bind::<Text, _>(time_zone)
             .bind::<BigInt, _>(limit)
             .prepared()
-            .load(&mut self.connection().await?)
-            .await?;
-        Ok(rows)
+            .rows(self)
+            .await
+    }
+
+    /// For statements of dataset, currency, first and last day, and the zone of the days.
+    async fn of_period<T>(
+        &self,
+        statement: &'static str,
+        filter: &RevenueFilter,
+        time_zone: &str,
+    ) -> Result<Vec<T>, StoreError>
+    where
+        T: QueryableByName<Pg> + Send + 'static,
+    {
+        sql_query(statement)
+            .bind::<BigInt, _>(filter.dataset.as_i64())
+            .bind::<Text, _>(&filter.currency)
+            .bind::<Date, _>(filter.from)
+            .bind::<Date, _>(filter.until)
+            .bind::<Text, _>(time_zone)
+            .prepared()
+            .rows(self)
+            .await
     }
 }

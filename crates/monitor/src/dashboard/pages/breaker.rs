@@ -11,7 +11,8 @@ use tracing::info;
 
 use crate::dashboard::layout::{self, Frame, Page, Tone, badge, card, pill};
 use crate::dashboard::pages::overview::{breaker_state, part};
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::{Lang, NONE, cut};
 
 /// The longest order with an end.

@@ -23,7 +23,8 @@ use uuid::Uuid;
 
 use crate::dashboard::layout::Page;
 use crate::dashboard::pages::overview::part;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::cut;
 
 pub use view::{render, render_list, render_new};
@@ -118,131 +119,31 @@ fn parse_origins(text: &str) -> Result<Vec<String>, String> {
     Ok(origins)
 }
 
-/// Asks Meta about a token.
-///
-/// # Errors
-/// The field of the form that is wrong, and why.
-async fn ask_meta(
-    cx: &Cx<'_>,
-    id: DatasetId,
-    token: &SecretString,
-) -> Result<TokenCheck, (&'static str, String)> {
-    let lang = cx.lang();
-    let secret = token.expose_secret();
-    if secret.len() < 20 || secret.chars().any(|c| !c.is_ascii_graphic()) {
-        let why = lang.t(
-            "O token é a linha inteira que a Meta mostra, sem espaços.",
-            "The token is the whole line that Meta shows, without spaces.",
-        );
-        return Err(("token", why.to_owned()));
-    }
-    let failure = match cx.app.graph_api.dataset_name(id, token).await {
-        Ok(name) => {
-            return Ok(TokenCheck {
-                meta_name: Some(name),
-            });
-        }
-        Err(failure) => failure,
-    };
-    let (field, why) = match failure.error.as_ref().and_then(|error| error.code) {
-        _ if failure.is_about_the_token() => (
-            "token",
-            lang.t("A Meta recusa este token:", "Meta refuses this token:"),
-        ),
-        // A token that may send but not read is refused for want of a permission: that says nothing against it.
-        Some(10 | 200..=299) => return Ok(TokenCheck { meta_name: None }),
-        Some(_) => {
-            let why = lang.t(
-                "A Meta não mostra este conjunto ao token:",
-                "Meta does not show this dataset to the token:",
-            );
-            ("numero", why)
-        }
-        None => {
-            let why = lang.t(
-                "A Meta não respondeu; nada foi gravado. Tente de novo.",
-                "Meta did not answer; nothing was stored. Try again.",
-            );
-            return Err(("token", why.to_owned()));
-        }
-    };
-    Err((field, format!("{why} {}", cut(&failure.message, 160))))
-}
-
 pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let (lang, who) = (cx.lang(), cx.signature());
-    let title = Page::Datasets.title(lang);
-    let token = SecretString::from(cx.field("token").to_owned());
-    let mut form = NewForm {
-        number: cx.field("numero").to_owned(),
-        name: cx.field("nome").to_owned(),
-        origins: cx.field("origens").to_owned(),
-        wrong: None,
+    let refuse = |(field, why): Wrong| {
+        let form = NewForm {
+            number: cx.field("numero").to_owned(),
+            name: cx.field("nome").to_owned(),
+            origins: cx.field("origens").to_owned(),
+            wrong: Some((field, why)),
+        };
+        Reply::wrong(Page::Datasets.title(lang), render_new(&cx.frame, &form))
     };
-    let mut refuse = |field: &'static str, why: String| {
-        form.wrong = Some((field, why));
-        Reply::wrong(title, render_new(&cx.frame, &form))
+    let dataset = match read_new(cx) {
+        Ok(dataset) => dataset,
+        Err(wrong) => return refuse(wrong),
     };
-    let Ok(id) = cx.field("numero").parse::<DatasetId>() else {
-        return refuse(
-            "numero",
-            lang.t(
-                "O número tem só dígitos, como 123456789012345.",
-                "The number has digits only, such as 123456789012345.",
-            )
-            .to_owned(),
-        );
-    };
-    let name = cx.field("nome");
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return refuse(
-            "nome",
-            lang.t("Um nome de 1 a 100 caracteres.", "A name of 1 to 100 characters.")
-                .to_owned(),
-        );
-    }
-    let origins = match parse_origins(cx.field("origens")) {
-        Ok(origins) => origins,
-        Err(line) => {
-            return refuse(
-                "origens",
-                format!(
-                    "“{line}”: {}",
-                    lang.t(
-                        "escreva https://loja.exemplo.com.br",
-                        "write https://shop.example.com"
-                    )
-                ),
-            );
-        }
-    };
-    let check = match ask_meta(cx, id, &token).await {
+    let check = match check_token(cx, dataset.id, &dataset.access_token).await {
         Ok(check) => check,
-        Err((field, why)) => return refuse(field, why),
+        Err(wrong) => return refuse(wrong),
     };
-    let settings = DatasetSettings {
-        name: name.to_owned(),
-        allowed_origins: origins,
-        ..Default::default()
-    };
-    let dataset = Dataset {
-        id,
-        settings,
-        access_token: token,
-    };
-    if cx
-        .app
-        .writing
-        .add_dataset(&dataset, &check, &who)
-        .await?
-        .is_none()
-    {
-        return refuse(
-            "numero",
-            lang.t("Este conjunto já está aqui.", "This dataset is here already.")
-                .to_owned(),
-        );
+    let added = cx.app.writing.add_dataset(&dataset, &check, &who).await?;
+    if added.is_none() {
+        let why = lang.t("Este conjunto já está aqui.", "This dataset is here already.");
+        return refuse(("numero", why.to_owned()));
     }
+    let id = dataset.id;
     info!(dataset_id = %id, "{who} added a dataset");
     let mut fresh = Vec::new();
     for role in [KeyRole::Publishable, KeyRole::Secret] {
@@ -258,7 +159,96 @@ pub async fn create(cx: &Cx<'_>) -> Result<Reply, Failed> {
     }
     let mut data = load(cx, id).await?;
     data.fresh = fresh;
-    Reply::page(cut(name, 60), render(&cx.frame, &data))
+    Reply::page(cut(&dataset.settings.name, 60), render(&cx.frame, &data))
+}
+
+/// A field of the form, and what is wrong with it.
+type Wrong = (&'static str, String);
+
+/// The dataset as the form says it.
+fn read_new(cx: &Cx<'_>) -> Result<Dataset, Wrong> {
+    let lang = cx.lang();
+    let wrong = |field, pt, en| (field, lang.t(pt, en).to_owned());
+    let id = cx.field("numero").parse().map_err(|_| {
+        wrong(
+            "numero",
+            "O número tem só dígitos, como 123456789012345.",
+            "The number has digits only, such as 123456789012345.",
+        )
+    })?;
+    let name = cx.field("nome");
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(wrong(
+            "nome",
+            "Um nome de 1 a 100 caracteres.",
+            "A name of 1 to 100 characters.",
+        ));
+    }
+    let access_token = read_token(cx)?;
+    let allowed_origins = parse_origins(cx.field("origens")).map_err(|line| {
+        let how = lang.t(
+            "escreva https://loja.exemplo.com.br",
+            "write https://shop.example.com",
+        );
+        ("origens", format!("“{line}”: {how}"))
+    })?;
+    Ok(Dataset {
+        id,
+        settings: DatasetSettings {
+            name: name.to_owned(),
+            allowed_origins,
+            ..Default::default()
+        },
+        access_token,
+    })
+}
+
+fn read_token(cx: &Cx<'_>) -> Result<SecretString, Wrong> {
+    let token = cx.field("token");
+    if token.len() < 20 || token.chars().any(|c| !c.is_ascii_graphic()) {
+        let why = cx.lang().t(
+            "O token é a linha inteira que a Meta mostra, sem espaços.",
+            "The token is the whole line that Meta shows, without spaces.",
+        );
+        return Err(("token", why.to_owned()));
+    }
+    Ok(SecretString::from(token.to_owned()))
+}
+
+/// What Meta says of the token.
+async fn check_token(cx: &Cx<'_>, id: DatasetId, token: &SecretString) -> Result<TokenCheck, Wrong> {
+    let lang = cx.lang();
+    let failure = match cx.app.graph_api.dataset_name(id, token).await {
+        Ok(meta_name) => {
+            return Ok(TokenCheck {
+                meta_name: Some(meta_name),
+            });
+        }
+        Err(failure) => failure,
+    };
+    let said = |words: &str| format!("{words} {}", cut(&failure.message, 160));
+    if failure.is_about_the_token() {
+        let words = lang.t("A Meta recusa este token:", "Meta refuses this token:");
+        return Err(("token", said(words)));
+    }
+    match failure.error.as_ref().and_then(|error| error.code) {
+        // A token that may send but not read is refused for want of a permission: that says nothing against it.
+        Some(10 | 200..=299) => Ok(TokenCheck { meta_name: None }),
+        Some(_) => {
+            let words = lang.t(
+                "A Meta não mostra este conjunto ao token:",
+                "Meta does not show this dataset to the token:",
+            );
+            Err(("numero", said(words)))
+        }
+        None => {
+            let words = lang.t(
+                "A Meta não respondeu; nada foi gravado. Tente de novo.",
+                "Meta did not answer; nothing was stored. Try again.",
+            );
+            Err(("token", words.to_owned()))
+        }
+    }
 }
 
 fn to(cx: &Cx<'_>, id: DatasetId, more: &str) -> Result<Reply, Failed> {
@@ -274,8 +264,11 @@ async fn refused(cx: &Cx<'_>, id: DatasetId, why: String) -> Result<Reply, Faile
 /// Another token in place of one that ended or was revoked. One that Meta refuses is not stored.
 pub async fn enter_token(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let id = id_at(cx)?;
-    let token = SecretString::from(cx.field("token").to_owned());
-    let check = match ask_meta(cx, id, &token).await {
+    let token = match read_token(cx) {
+        Ok(token) => token,
+        Err((_, why)) => return refused(cx, id, why).await,
+    };
+    let check = match check_token(cx, id, &token).await {
         Ok(check) => check,
         Err((_, why)) => return refused(cx, id, why).await,
     };

@@ -11,7 +11,8 @@ use uuid::Uuid;
 
 use crate::dashboard::layout::{self, Frame, Page, Tone};
 use crate::dashboard::pages::event_name;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::{Lang, cut};
 
 pub use story::render;

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use tracing::{info, warn};
 
 use crate::dashboard::layout::{self, Frame};
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::visitor::{self, SESSION_COOKIE};
 
 /// What is wrong with what was typed.
@@ -63,7 +64,7 @@ pub fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
 pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let app = cx.app;
     let address = visitor::address(&app.config, cx.request);
-    if !app.door().may_try(address) {
+    if !app.door.may_try(address) {
         return Err(Failed::TooManyTries);
     }
     let title = layout::Page::Login.title(cx.lang());
@@ -84,7 +85,7 @@ pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
         .begin_session(&visitor::session_hash(&secret), &hash, &name)
         .await?
     else {
-        app.door().failed(address);
+        app.door.failed(address);
         warn!("a wrong key was tried at the dashboard from {address}");
         return Reply::wrong(title, render(&cx.frame, Wrong::Key, &name, back));
     };
@@ -99,7 +100,7 @@ pub async fn sign_in(cx: &Cx<'_>) -> Result<Reply, Failed> {
 pub async fn sign_out(cx: &Cx<'_>) -> Result<Reply, Failed> {
     if let Some(cookie) = visitor::cookie_of(&cx.app.config, cx.request, SESSION_COOKIE) {
         let hash = visitor::session_hash(&cookie);
-        cx.app.door().forget(&hash);
+        cx.app.door.forget(&hash);
         cx.app.store.end_session(&hash).await?;
     }
     Ok(Reply::WithSession(

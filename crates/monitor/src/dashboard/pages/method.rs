@@ -3,7 +3,8 @@
 use maud::html;
 
 use crate::dashboard::layout::{self, Page, Tone};
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 
 /// Title, definition, and the SQL or view to see the same, in both languages.
 const METHODS: [(&str, &str, &str, &str, &str); 11] = [

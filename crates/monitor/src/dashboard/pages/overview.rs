@@ -1,18 +1,30 @@
 //! Visão geral: one sentence that answers "is everything all right?", the trail of today with its account,
 //! and what it comes from.
 
+mod attempts;
+mod breakers;
+mod calculator;
 mod data;
+mod duplicates;
+mod latency;
+mod quality;
 mod sentence;
-pub mod view;
+mod tiles;
+mod trail;
+mod view;
+mod volume;
 
 use crate::dashboard::layout::Page;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 
+pub(crate) use breakers::breaker_state;
 pub(crate) use data::part;
 pub use data::{Numbers, OverviewData, Period};
+pub use latency::LATENCY_LIMITS;
+pub(crate) use quality::newest;
 pub use sentence::{Verdict, verdict};
-pub use view::{LATENCY_LIMITS, render};
-pub(crate) use view::{breaker_state, newest};
+pub use view::render;
 
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let period = Period::parse(cx.asked("p"));

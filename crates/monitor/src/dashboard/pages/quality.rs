@@ -11,7 +11,8 @@ use crate::dashboard::charts::{self, Dots, meter};
 use crate::dashboard::layout::{self, Frame, Page, Tone, card};
 use crate::dashboard::pages::event_name;
 use crate::dashboard::pages::overview::{newest, part};
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use crate::dashboard::words::{Lang, NONE, cut};
 use crate::words::match_key;
 

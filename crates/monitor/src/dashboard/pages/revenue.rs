@@ -20,7 +20,8 @@ mod view;
 use rastro_core::dataset::DatasetId;
 
 use crate::dashboard::layout::Page;
-use crate::dashboard::server::{Cx, Failed, Reply};
+use crate::dashboard::reply::{Failed, Reply};
+use crate::dashboard::request::Cx;
 use request::Request;
 
 pub async fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {

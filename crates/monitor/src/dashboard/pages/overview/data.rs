@@ -12,7 +12,8 @@ use rastro_store::dashboard::{
 use rastro_store::{StoreError, WatchedBreaker};
 use tracing::warn;
 
-use crate::dashboard::server::Cx;
+use crate::dashboard::charts;
+use crate::dashboard::request::Cx;
 
 /// How far back the charts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,29 @@ pub struct OverviewData {
     pub quality: Option<Vec<QualityRow>>,
     pub keys: Option<Vec<QualityKey>>,
     pub alert_limit: f64,
+}
+
+impl OverviewData {
+    /// Events of an outcome by hour since midnight.
+    pub(super) fn today_by_hour(&self, outcome: &str) -> Vec<f64> {
+        let mut hours: BTreeMap<i64, f64> = BTreeMap::new();
+        for row in self
+            .hours
+            .iter()
+            .flatten()
+            .filter(|row| row.hour >= self.midnight)
+        {
+            let hour = (row.hour - self.midnight).num_hours();
+            let value = hours.entry(hour).or_default();
+            if row.outcome == outcome {
+                *value += charts::f(row.events);
+            }
+        }
+        let last = hours.keys().next_back().copied().unwrap_or(-1);
+        (0..=last)
+            .map(|hour| hours.get(&hour).copied().unwrap_or_default())
+            .collect()
+    }
 }
 
 /// A part that did not come is logged, once, and left out.

@@ -3,7 +3,8 @@
 use maud::{Markup, html};
 
 use crate::dashboard::layout::{self, Tone};
-use crate::dashboard::server::{Cx, Failed};
+use crate::dashboard::reply::Failed;
+use crate::dashboard::request::Cx;
 
 pub(super) async fn render(cx: &Cx<'_>) -> Result<Markup, Failed> {
     let (frame, lang) = (&cx.frame, cx.lang());

@@ -7,7 +7,7 @@ use rastro_store::{CampaignRevenue, Store, StoreError};
 use super::request::Request;
 use super::terms::{Cash, campaign_name};
 use super::totals::cost;
-use crate::dashboard::server::Download;
+use crate::dashboard::reply::Download;
 use crate::dashboard::words::Lang;
 
 /// More campaigns than anybody has. A file that reaches it says so in its last row.
