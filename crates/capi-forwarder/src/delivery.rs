@@ -277,6 +277,8 @@ impl Sender {
         let answer = self.request(batch, &token, &payloads).await;
         for span in spans {
             answered(&span, &answer);
+            // A span ends when it was last left, and not when it is dropped: here, with the answer.
+            span.in_scope(|| {});
         }
         self.apply(part, &answer, sent, probe, isolation).await
     }

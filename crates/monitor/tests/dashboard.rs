@@ -489,7 +489,7 @@ async fn the_calculator_counts_in_units_that_a_currency_has() {
              ) AS o (dataset_id, order_id, status, amount_minor, currency, at)"
         ))
         .await;
-    let since = chrono::Utc::now() - chrono::TimeDelta::days(30);
+    let since = Clock::system().now() - chrono::TimeDelta::days(30);
     // Pesos of Chile have no cents, dinars of Kuwait have a thousand fils.
     for (dataset, orders, revenue) in [(OWN, 2, 75_990.0), (OTHER, 1, 12.345)] {
         let told = panel.store.calculator(Some(dataset), since).await.unwrap();

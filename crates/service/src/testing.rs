@@ -30,6 +30,8 @@ pub struct ReceivedSpan {
     pub span_id: String,
     /// Empty for the first span of a trace.
     pub parent_span_id: String,
+    /// From its start to its end.
+    pub lasted: Duration,
     /// Each attribute's value as text.
     pub attributes: BTreeMap<String, String>,
 }
@@ -125,6 +127,9 @@ fn flatten(request: ExportTraceServiceRequest) -> Vec<ReceivedSpan> {
                     service: service.clone(),
                     resource: resource.clone(),
                     kind: kind(span.kind()),
+                    lasted: Duration::from_nanos(
+                        span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano),
+                    ),
                     name: span.name,
                     trace_id: hex(&span.trace_id),
                     span_id: hex(&span.span_id),

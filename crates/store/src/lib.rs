@@ -97,7 +97,7 @@ pub use meta_retry_queue::{
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};
-pub use payment_accounts::{Blocked, PaymentAccount, Unsigned};
+pub use payment_accounts::{PaymentAccount, Unsigned};
 pub use payment_aliases::{Linked, PaymentAlias};
 pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
 pub use payments::{

@@ -71,7 +71,7 @@ impl Sender {
     }
 
     /// A span for each event whose request was traced, as a part of that trace, by OpenTelemetry's semantic
-    /// conventions for HTTP clients and for messages that come in batches. They end when dropped.
+    /// conventions for HTTP clients and for messages that come in batches. They end when they are left again.
     pub(super) fn trace(&self, batch: &Batch) -> Vec<Span> {
         if !self.traces {
             return Vec::new();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rastro_sandbox::{Fault, FaultKind};
 use rastro_service::testing::{OtlpReceiver, ReceivedSpan};
 use rastro_test_support::events::lead;
 use rastro_test_support::process::Process;
@@ -52,6 +53,12 @@ async fn gateway_forwarder_and_retry_worker_spans_of_an_event_are_one_trace() {
     world
         .sandbox
         .fail_with(error(503, 2, None, None).times(1))
+        .unwrap();
+    // Meta takes its time, and the span lasts as long.
+    let ms = 80;
+    world
+        .sandbox
+        .fail_with(Fault::new(FaultKind::Latency { ms }))
         .unwrap();
     let _forwarder = Process::forwarder(&world.database, &world.sandbox.url(), &telemetry("0"));
 
@@ -118,6 +125,9 @@ async fn gateway_forwarder_and_retry_worker_spans_of_an_event_are_one_trace() {
         for name in names {
             assert!(span.attributes.contains_key(name), "{name}: {span:#?}");
         }
+    }
+    for span in &delivered {
+        assert!(span.lasted >= Duration::from_millis(ms), "{span:#?}");
     }
     // Its address as it was asked, without the token.
     assert_eq!(

@@ -49,7 +49,7 @@ impl Payments {
         until: i64,
     ) -> impl Iterator<Item = &Value> {
         let window = (from <= until)
-            .then(|| (date, seller, from, i64::MIN)..=(date, seller, until, i64::MAX))
+            .then_some((date, seller, from, i64::MIN)..=(date, seller, until, i64::MAX))
             .map(|window| self.by_date.range(window));
         window
             .into_iter()

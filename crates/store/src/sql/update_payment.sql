@@ -8,9 +8,13 @@ UPDATE payments SET
     approved_at = coalesce(payments.approved_at, $27::timestamptz),
     net_minor = coalesce($11::bigint, net_minor), fee_minor = coalesce($12::bigint, fee_minor),
     total_paid_minor = coalesce($13::bigint, total_paid_minor),
-    lead_id = coalesce(payments.lead_id, $20::bigint),
-    match_method = CASE WHEN payments.lead_id IS NULL THEN $21::text ELSE match_method END,
-    match_confidence = CASE WHEN payments.lead_id IS NULL THEN $22::smallint ELSE match_confidence END,
+    -- What was found by the order was of whoever placed that.
+    lead_id = CASE WHEN payments.order_id = $19 THEN coalesce(payments.lead_id, $20::bigint) ELSE $20::bigint END,
+    match_method = CASE WHEN payments.order_id = $19 AND payments.lead_id IS NOT NULL THEN match_method ELSE $21::text END,
+    match_confidence = CASE
+        WHEN payments.order_id = $19 AND payments.lead_id IS NOT NULL THEN match_confidence
+        ELSE $22::smallint
+    END,
     payer_email_hmac = coalesce($23::bytea, payer_email_hmac),
     payer_phone_hmac = coalesce($24::bytea, payer_phone_hmac),
     payer_cpf_hmac = coalesce($25::bytea, payer_cpf_hmac),

@@ -32,7 +32,10 @@ pub fn body(lang: Lang) -> Markup {
     html! {
         (layout::verdict(Tone::Neutral, &html! { (TITLE) }, &html! { (more) }, &html! {}))
         nav.card aria-label=(lang.t("Alertas", "Alerts")) { p.sub {
-            @for rule in Rule::ALL { a href={ "#" (rule.anchor()) } { (words::title(*rule, language)) } " · " }
+            @for (place, rule) in Rule::ALL.iter().enumerate() {
+                @if place > 0 { " · " }
+                a href={ "#" (rule.anchor()) } { (words::title(*rule, language)) }
+            }
         } }
         section.card.prose lang="en" aria-label=(TITLE) { (PreEscaped(text)) }
     }
