@@ -259,6 +259,34 @@ async fn refunds_and_chargebacks_stay_in_the_books_and_meta_has_one_purchase() {
 }
 
 #[tokio::test]
+async fn an_order_that_the_shop_gave_up_and_its_buyer_paid_is_a_purchase() {
+    let mut shop = Shop::start().await;
+    let record = json!({ "purchase": { "order_id": "1042", "value": 90.0, "currency": "BRL", "status": "cancelled",
+        "email": "ana@example.com" } });
+    let answer = shop.post("/api/purchases/record", Key::Secret, &record).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let charge = Charge::new(Method::Pix, 10_000)
+        .reference("1042")
+        .by("ana@example.com");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases.len(), 1, "{purchases:?}");
+    assert_eq!(purchases[0]["custom_data"]["value"], json!(100.0));
+    let order = "SELECT status || ' ' || amount_minor FROM purchases";
+    assert_eq!(shop.value(order).await, "approved 10000");
+    // The shop's word for it stays behind what was paid.
+    assert_eq!(
+        shop.post("/api/purchases/record", Key::Secret, &record)
+            .await
+            .status,
+        202
+    );
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
 async fn an_order_that_is_paid_at_the_second_try_is_one_purchase_and_what_nobody_pays_expires() {
     let mut shop = Shop::start().await;
     let lead = shop.lead("lead-1", "ana@example.com").await;

@@ -67,16 +67,17 @@ pub fn click_of(fbc: &str) -> Option<&str> {
     fbc.split('.').nth(3)
 }
 
-/// The click id in a page's URL, percent-encoding left as it is (real ones have none) and without the suffix
-/// that the parameter builder puts behind a URL.
+/// The click id in a page's URL, percent-encoding left as it is (real ones have none) and without what the
+/// parameter builder puts behind a URL, each time that it has it in its hands.
 pub fn fbclid(url: &str) -> Option<&str> {
     let before_fragment = url.split_once('#').map_or(url, |(before, _)| before);
     let query = before_fragment.split_once('?')?.1;
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("fbclid="))?;
-    let value = value
-        .rsplit_once('.')
-        .filter(|(_, suffix)| is_builder_suffix(suffix))
-        .map_or(value, |(id, _)| id);
+    let mut value = query.split('&').find_map(|pair| pair.strip_prefix("fbclid="))?;
+    while let Some((id, suffix)) = value.rsplit_once('.')
+        && is_builder_suffix(suffix)
+    {
+        value = id;
+    }
     (!is_placeholder(value) && value.len() <= LONGEST).then_some(value)
 }
 
@@ -152,6 +153,7 @@ mod tests {
         assert_eq!(fbclid("https://x.br/a#?fbclid=1"), None);
         assert_eq!(fbclid("https://x.br/a?fbclid="), None);
         assert_eq!(fbclid("https://x.br/a?fbclid=AbC.AQICAQMC"), Some("AbC"));
+        assert_eq!(fbclid("https://x.br/a?fbclid=AbC.AQICAQMC.AQ"), Some("AbC"));
         for nothing in ["null", "undefined", "{{fbclid}}", "NaN"] {
             assert_eq!(
                 fbclid(&format!("https://x.br/a?fbclid={nothing}")),

@@ -132,6 +132,22 @@ async fn spend_of_a_source_that_ended_more_than_36_hours_ago_is_told_until_it_go
     assert_eq!(scene.states(Rule::SpendStale).await, "resolved");
 }
 
+/// An API tells nothing of days on which no ad ran.
+#[tokio::test]
+async fn spend_that_is_read_and_is_none_is_not_stale() {
+    let scene = Scene::start().await;
+    scene.spend("meta", 9, 50).await;
+    assert_eq!(scene.finds(Rule::SpendStale).await.len(), 1);
+    scene
+        .execute(
+            "INSERT INTO spend_coverage (dataset_id, channel, account_id, first_day, last_day)
+             SELECT 1, 'meta', 'act_1', today - 30, today
+             FROM (SELECT (rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date AS today) AS day",
+        )
+        .await;
+    assert!(scene.finds(Rule::SpendStale).await.is_empty());
+}
+
 #[tokio::test]
 async fn approved_payments_without_a_purchase_are_told_with_their_money_until_they_have_one() {
     let mut scene = Scene::start().await;

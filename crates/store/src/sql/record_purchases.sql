@@ -18,8 +18,8 @@ FROM unnest(
 ON CONFLICT (dataset_id, order_id) DO UPDATE SET
     status = excluded.status,
     -- What was claimed is not yet what was paid; what was paid stays.
-    amount_minor = CASE p.status WHEN 'pending' THEN excluded.amount_minor ELSE p.amount_minor END,
-    currency = CASE p.status WHEN 'pending' THEN excluded.currency ELSE p.currency END,
+    amount_minor = CASE WHEN p.status = 'pending' OR excluded.status = 'approved' THEN excluded.amount_minor ELSE p.amount_minor END,
+    currency = CASE WHEN p.status = 'pending' OR excluded.status = 'approved' THEN excluded.currency ELSE p.currency END,
     details = CASE excluded.status WHEN 'pending' THEN excluded.details ELSE p.details || excluded.details END,
     lead_id = CASE
         WHEN excluded.status = 'pending' OR p.lead_id IS NULL THEN excluded.lead_id
@@ -41,6 +41,8 @@ ON CONFLICT (dataset_id, order_id) DO UPDATE SET
     updated_at = excluded.updated_at
 WHERE CASE excluded.status WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END
     > CASE p.status WHEN 'pending' THEN 0 WHEN 'approved' THEN 1 ELSE 2 END
+    -- A shop gives up an order whose Pix expired; its buyer pays all the same. Only a payment says so: it has no key.
+    OR excluded.status = 'approved' AND excluded.key_id IS NULL AND p.status = 'cancelled'
     OR excluded.status = 'pending' AND p.status = 'pending' AND (
         EXISTS (SELECT FROM api_keys k WHERE k.key_id = p.key_id AND k.kind = 'publishable')
         OR EXISTS (SELECT FROM api_keys k WHERE k.key_id = excluded.key_id AND k.kind = 'secret')
