@@ -267,18 +267,19 @@ async fn days_that_nobody_read_while_the_service_was_away_are_read_when_it_is_ba
     reading.put(days.clone());
     let spend = reading.reader(&[]);
     assert_eq!(counts(&spend.read_again(90).await.unwrap()), (2, 0, 0, 0));
-    // Forty days without a reading ended ten days after the last stored day. What is older than that day
-    // stays as it was read.
+    // Nobody has read for fifty days. What is older stays as it was read.
+    reading
+        .database
+        .execute("UPDATE spend_coverage SET last_day = last_day - 50")
+        .await;
     days.push(day(reading.ago(40), 5, 3_000_000));
     days[0].cost_micros = 9;
     reading.put(days.clone());
-    assert_eq!(counts(&spend.read_again(90).await.unwrap()), (1, 0, 1, 0));
-    // Never further back than a first reading goes.
-    reading
-        .database
-        .execute("DELETE FROM ad_spend WHERE cost_micros > 1000000")
-        .await;
-    assert_eq!(counts(&spend.read_again(45).await.unwrap()), (1, 0, 0, 0));
+    assert_eq!(counts(&spend.read_again(90).await.unwrap()), (1, 0, 0, 0));
+    // A day on which nothing was spent was read all the same.
+    days.push(day(reading.ago(35), 5, 7_000_000));
+    reading.put(days.clone());
+    assert_eq!(counts(&spend.read_again(90).await.unwrap()), (0, 0, 0, 0));
     let sum = "SELECT sum(cost_micros)::text FROM ad_spend";
-    assert_eq!(reading.database.value(sum).await, "4000000");
+    assert_eq!(reading.database.value(sum).await, "6000000");
 }

@@ -65,10 +65,12 @@ impl<'a> Lead<'a> {
         for (name, value) in &object {
             lead.field(name, value, at.field(name), intake, findings);
         }
+        // Whoever fills in a page's form can be asked again; a server has nobody to ask.
+        let is_refused = !lead.is_reachable || intake.visitor.is_browser;
         for (name, why) in std::mem::take(&mut lead.unread) {
-            match lead.is_reachable {
-                true => findings.left_out(at.field(name), why),
-                false => findings.error(at.field(name), format!("cannot be read: {why}")),
+            match is_refused {
+                true => findings.error(at.field(name), format!("cannot be read: {why}")),
+                false => findings.left_out(at.field(name), why),
             }
         }
         lead.contact = serde_json::to_string(&Json::Object(object)).expect("text and numbers can be written");
@@ -253,6 +255,11 @@ mod tests {
         assert_eq!(nobody, Some(vec!["/lead/phone".to_owned()]));
         let nobody = read(r#"{"external_id":"42","email":"ana@"}"#).err();
         assert_eq!(nobody, Some(vec!["/lead/email".to_owned()]));
+        // A page's form asks its visitor again.
+        let mut page = intake();
+        page.visitor.is_browser = true;
+        let mut findings = Findings::default();
+        assert!(Lead::read(Json::parse(slips.as_bytes()).unwrap(), &page, &mut findings).is_none());
     }
 
     #[test]

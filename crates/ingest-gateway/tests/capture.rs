@@ -133,12 +133,16 @@ async fn a_lead_is_sealed_found_again_and_its_event_has_the_pixels_id() {
 }
 
 #[tokio::test]
-async fn a_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
+async fn a_servers_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
     let world = world(PurchaseSource::Recorded).await;
     let mut body = lead(&world, "l-1");
     body["lead"]["phone"] = json!("99999-9999");
     body["lead"]["cpf"] = json!("529.982.247-26");
+    // The visitor of a page can be asked again, and is.
     let answer = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(answer.status, 422, "{answer:?}");
+    body["event"]["action_source"] = json!("system_generated");
+    let answer = post(&world, LEADS, Key::Secret, &body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
     let warnings = answer.json["warnings"].as_array().unwrap();
     let mut named: Vec<&str> = warnings
@@ -391,7 +395,7 @@ async fn an_order_is_recorded_also_when_nobody_can_be_found_by_it() {
     for (order, forwarding, warned) in [
         (json!({ "order_id": "known", "lead_id": of_lead }), "queued", ""),
         (
-            json!({ "order_id": "unknown", "lead_id": 5 }),
+            json!({ "order_id": "stranger", "lead_id": 5 }),
             "none",
             "/purchase/lead_id /event/user_data",
         ),
@@ -439,7 +443,7 @@ async fn an_order_is_recorded_also_when_nobody_can_be_found_by_it() {
     let rows = "SELECT string_agg(order_id || ' ' || status, ', ' ORDER BY order_id) FROM purchases";
     assert_eq!(
         world.database.value(rows).await,
-        "cpf approved, known refunded, old cancelled, paid pending, unknown approved"
+        "cpf approved, known refunded, old cancelled, paid pending, stranger approved"
     );
 }
 

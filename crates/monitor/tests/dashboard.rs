@@ -530,7 +530,7 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
     let of = |number, token| {
         [
             ("numero", number),
-            ("token", token),
+            ("acesso", token),
             ("nome", "Nova"),
             ("origens", "https://nova.example"),
         ]
@@ -580,13 +580,13 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
     let token = "SELECT access_token_sealed::text FROM datasets WHERE dataset_id = 333333333333333";
     let before = panel.database.value(token).await;
     let to_token = format!("{path}/token");
-    let (status, _, page) = post(&to_token, &[("token", "EAAwrong0wrong0wrong0wrong")]).await;
+    let (status, _, page) = post(&to_token, &[("acesso", "EAAwrong0wrong0wrong0wrong")]).await;
     assert!(
         status == 422 && page.contains("A Meta recusa este token"),
         "{status}"
     );
     assert_eq!(panel.database.value(token).await, before);
-    assert_eq!(post(&to_token, &[("token", META)]).await.0, 303);
+    assert_eq!(post(&to_token, &[("acesso", META)]).await.0, 303);
     assert_ne!(panel.database.value(token).await, before);
     let logged =
         "SELECT string_agg(action, ' ' ORDER BY entry_id) FROM admin_log WHERE dataset_id = 333333333333333";

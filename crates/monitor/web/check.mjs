@@ -36,6 +36,8 @@ const visit = async (page, { name, path }, theme, width) => {
   page.on('pageerror', onError);
   await page.setViewportSize({ width, height: 900 });
   await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+  // From an address to the same one with a mark behind it a browser only scrolls.
+  await page.goto('about:blank');
   const answer = await page.goto(url + path);
   const where = `${name} ${theme} ${width}`;
   if (answer.status() !== 200) problems.push(`${where}: HTTP ${answer.status()}`);

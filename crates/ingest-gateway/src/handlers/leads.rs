@@ -23,8 +23,8 @@ problems! {
 
 /// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
 /// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An
-/// e-mail, a phone or a CPF that cannot be read is left out with a warning where another e-mail or phone is
-/// good.
+/// e-mail, a phone or a CPF that cannot be read is left out of a server's lead with a warning where another
+/// e-mail or phone is good; whoever fills in a page's form is asked again.
 #[utoipa::path(
     post,
     path = "/api/leads/capture",
@@ -39,7 +39,7 @@ problems! {
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can.", body = LeadReceipt<'static>),
+        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can. Of a page's form it is refused: the visitor can be asked again.", body = LeadReceipt<'static>),
         LeadProblems,
     )
 )]

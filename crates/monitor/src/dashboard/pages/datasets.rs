@@ -204,13 +204,13 @@ fn read_new(cx: &Cx<'_>) -> Result<Dataset, Wrong> {
 }
 
 fn read_token(cx: &Cx<'_>) -> Result<SecretString, Wrong> {
-    let token = cx.field("token");
+    let token = cx.field("acesso");
     if token.len() < 20 || token.chars().any(|c| !c.is_ascii_graphic()) {
         let why = cx.lang().t(
             "O token é a linha inteira que a Meta mostra, sem espaços.",
             "The token is the whole line that Meta shows, without spaces.",
         );
-        return Err(("token", why.to_owned()));
+        return Err(("acesso", why.to_owned()));
     }
     Ok(SecretString::from(token.to_owned()))
 }
@@ -229,7 +229,7 @@ async fn check_token(cx: &Cx<'_>, id: DatasetId, token: &SecretString) -> Result
     let said = |words: &str| format!("{words} {}", cut(&failure.message, 160));
     if failure.is_about_the_token() {
         let words = lang.t("A Meta recusa este token:", "Meta refuses this token:");
-        return Err(("token", said(words)));
+        return Err(("acesso", said(words)));
     }
     match failure.error.as_ref().and_then(|error| error.code) {
         // A token that may send but not read is refused for want of a permission: that says nothing against it.
@@ -246,7 +246,7 @@ async fn check_token(cx: &Cx<'_>, id: DatasetId, token: &SecretString) -> Result
                 "A Meta não respondeu; nada foi gravado. Tente de novo.",
                 "Meta did not answer; nothing was stored. Try again.",
             );
-            Err(("token", words.to_owned()))
+            Err(("acesso", words.to_owned()))
         }
     }
 }

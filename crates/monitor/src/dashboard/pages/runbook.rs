@@ -47,7 +47,7 @@ fn rendered(markdown: &str, lang: Lang) -> String {
     let events: Vec<Event<'_>> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     let mut out: Vec<Event<'_>> = Vec::with_capacity(events.len());
     let mut events_left = events.iter();
-    let mut is_link = false;
+    let (mut is_link, mut tables) = (false, 0);
     let mut rule = None;
     while let Some(event) = events_left.next() {
         match event {
@@ -81,7 +81,9 @@ fn rendered(markdown: &str, lang: Lang) -> String {
             Event::End(TagEnd::Link) => out.extend(is_link.then(|| event.clone())),
             // Columns are aligned by style in place; and what is wider than a phone scrolls by itself.
             Event::Start(Tag::Table(_)) => {
-                let frame = r#"<div class="scroll" tabindex="0" role="region" aria-label="Table">"#;
+                tables += 1;
+                let frame =
+                    format!(r#"<div class="scroll" tabindex="0" role="region" aria-label="Table {tables}">"#);
                 out.extend([Event::Html(frame.into()), Event::Start(Tag::Table(Vec::new()))]);
             }
             Event::End(TagEnd::Table) => out.extend([event.clone(), Event::Html("</div>".into())]),

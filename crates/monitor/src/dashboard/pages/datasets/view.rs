@@ -64,8 +64,8 @@ pub fn render_new(frame: &Frame, form: &NewForm) -> Markup {
                 (frame.form_fields())
                 (field("numero", lang.t("Número do conjunto (pixel)", "Number of the dataset (pixel)"), lang.t("15 ou 16 dígitos.", "15 or 16 digits."),
                     html! { input name="numero" inputmode="numeric" required maxlength="20" value=(form.number) aria-describedby="help-numero"; }))
-                (field("token", lang.t("Token de acesso", "Access token"), lang.t("Da API de Conversões. É conferido com a Meta e guardado selado.", "Of the Conversions API. It is checked with Meta and stored sealed."),
-                    html! { input name="token" type="password" required autocomplete="off" maxlength="1000" aria-describedby="help-token"; }))
+                (field("acesso", lang.t("Token de acesso", "Access token"), lang.t("Da API de Conversões. É conferido com a Meta e guardado selado.", "Of the Conversions API. It is checked with Meta and stored sealed."),
+                    html! { input name="acesso" type="password" required autocomplete="off" maxlength="1000" aria-describedby="help-acesso"; }))
                 (field("nome", lang.t("Como você o chama", "What you call it"), lang.t("Aparece nas páginas e nos alertas.", "It is on pages and in alerts."),
                     html! { input name="nome" required maxlength="100" value=(form.name) aria-describedby="help-nome"; }))
                 (field("origens", lang.t("Páginas que podem enviar", "Pages that may send"), lang.t("Uma por linha: https://loja.exemplo.com.br ou https://*.exemplo.com.br. Pode ficar para depois.", "One a line: https://shop.example.com or https://*.example.com. It can wait."),
@@ -135,7 +135,7 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                         } }
                         @if frame.is_operator() { details { summary.sub { (lang.t("Trocar o token…", "Replace the token…")) }
                             form.acts method="post" action={ "/conjuntos/" (dataset.id) "/token" } { (frame.form_fields())
-                                label { span.sr { (lang.t("Token de acesso", "Access token")) } input.btn name="token" type="password" required autocomplete="off" maxlength="1000"; }
+                                label { span.sr { (lang.t("Token de acesso", "Access token")) } input.btn name="acesso" type="password" required autocomplete="off" maxlength="1000"; }
                                 button.btn.small { (lang.t("Conferir com a Meta e gravar", "Check with Meta and save")) } } } } }
                     li.done[!data.keys.is_empty()] { h3 { (lang.t("Chaves", "Keys")) }
                         @if data.fresh.is_empty() { p { (lang.t("Já foram mostradas uma vez. Perdeu? Faça outra e revogue a antiga.", "They were shown once. Lost? Make another and revoke the old one.")) } }
