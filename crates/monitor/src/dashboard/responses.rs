@@ -124,7 +124,10 @@ pub(super) fn plain(frame: &Frame, status: StatusCode, why: &Failed) -> HttpResp
             )
             .to_owned(),
         ),
-        Failed::Invalid(text) => (lang.t("Assim não dá", "That cannot be").to_owned(), text.clone()),
+        Failed::Invalid(text) => (
+            lang.t("Não foi possível", "That cannot be").to_owned(),
+            text.clone(),
+        ),
         Failed::Store(_) => (
             lang.t("O banco não respondeu", "The database did not answer")
                 .to_owned(),
