@@ -202,8 +202,8 @@ impl Known {
     }
 }
 
-/// Locks are taken in one order by everybody: that of erasures, the payment's number, the payment, then as [`accept_requests`]
-/// does, then notifications.
+/// Locks are taken in one order by everybody: that of erasures, the payment's number, the payment, then as
+/// [`accept_requests`] does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
     epoch::keep_out(connection).await?;
     if epoch::are_current(connection, &[Some(read.read_at)]).await? != [true] {

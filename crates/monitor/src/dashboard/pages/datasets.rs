@@ -185,13 +185,7 @@ fn read_new(cx: &Cx<'_>) -> Result<Dataset, Wrong> {
         ));
     }
     let access_token = read_token(cx)?;
-    let allowed_origins = parse_origins(cx.field("origens")).map_err(|line| {
-        let how = lang.t(
-            "escreva https://loja.exemplo.com.br",
-            "write https://shop.example.com",
-        );
-        ("origens", format!("“{line}”: {how}"))
-    })?;
+    let allowed_origins = read_origins(cx)?;
     Ok(Dataset {
         id,
         settings: DatasetSettings {
@@ -200,6 +194,16 @@ fn read_new(cx: &Cx<'_>) -> Result<Dataset, Wrong> {
             ..Default::default()
         },
         access_token,
+    })
+}
+
+fn read_origins(cx: &Cx<'_>) -> Result<Vec<String>, Wrong> {
+    parse_origins(cx.field("origens")).map_err(|line| {
+        let how = cx.lang().t(
+            "escreva https://loja.exemplo.com.br",
+            "write https://shop.example.com",
+        );
+        ("origens", format!("“{line}”: {how}"))
     })
 }
 
@@ -255,6 +259,12 @@ fn to(cx: &Cx<'_>, id: DatasetId, more: &str) -> Result<Reply, Failed> {
     Ok(Reply::Redirect(cx.frame.link(&format!("/conjuntos/{id}"), more)))
 }
 
+async fn store(cx: &Cx<'_>, id: DatasetId, change: &DatasetChange) -> Result<Reply, Failed> {
+    let stored = cx.app.writing.change_dataset(id, change, &cx.signature()).await?;
+    stored.ok_or(Failed::NotFound)?;
+    to(cx, id, "")
+}
+
 async fn refused(cx: &Cx<'_>, id: DatasetId, why: String) -> Result<Reply, Failed> {
     let mut data = load(cx, id).await?;
     data.wrong = Some(why);
@@ -281,34 +291,16 @@ pub async fn enter_token(cx: &Cx<'_>) -> Result<Reply, Failed> {
 }
 
 pub async fn set_origins(cx: &Cx<'_>) -> Result<Reply, Failed> {
-    let (id, lang) = (id_at(cx)?, cx.lang());
-    let origins = match parse_origins(cx.field("origens")) {
+    let id = id_at(cx)?;
+    let origins = match read_origins(cx) {
         Ok(origins) => origins,
-        Err(line) => {
-            return refused(
-                cx,
-                id,
-                format!(
-                    "“{line}”: {}",
-                    lang.t(
-                        "escreva https://loja.exemplo.com.br",
-                        "write https://shop.example.com"
-                    )
-                ),
-            )
-            .await;
-        }
+        Err((_, why)) => return refused(cx, id, why).await,
     };
     let change = DatasetChange {
         allowed_origins: Some(origins),
         ..Default::default()
     };
-    cx.app
-        .writing
-        .change_dataset(id, &change, &cx.signature())
-        .await?
-        .ok_or(Failed::NotFound)?;
-    to(cx, id, "")
+    store(cx, id, &change).await
 }
 
 pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
@@ -336,12 +328,7 @@ pub async fn set_test_code(cx: &Cx<'_>) -> Result<Reply, Failed> {
         test_event_code: Some(code.map(|code| (code, until))),
         ..Default::default()
     };
-    cx.app
-        .writing
-        .change_dataset(id, &change, &cx.signature())
-        .await?
-        .ok_or(Failed::NotFound)?;
-    to(cx, id, "")
+    store(cx, id, &change).await
 }
 
 /// Whether leads carry a predicted value, and from how many orders of a campaign on.
@@ -361,12 +348,7 @@ pub async fn set_lead_value(cx: &Cx<'_>) -> Result<Reply, Failed> {
         lead_value_minimum_orders: Some(minimum),
         ..Default::default()
     };
-    cx.app
-        .writing
-        .change_dataset(id, &change, &cx.signature())
-        .await?
-        .ok_or(Failed::NotFound)?;
-    to(cx, id, "")
+    store(cx, id, &change).await
 }
 
 /// Stores one event under the dataset's test code, as if a server had sent it; a forwarder sends it as any
