@@ -394,3 +394,51 @@ async fn a_page_over_a_hundred_million_events_reads_counts_and_no_log() {
         assert!(!plan.iter().any(|line| line.contains(" events ")), "{plan:#?}");
     }
 }
+
+/// On a new day, before its partitions are analyzed, an event of a request must not be compared with every event of its dataset.
+#[tokio::test]
+async fn a_day_without_statistics_is_counted_by_the_numbers_of_its_events() {
+    const EVENTS: i64 = 5_000;
+    let queue = Queue::empty().await;
+    days(&queue, "2026-06-01", "2026-06-03").await;
+    let database = &queue.database;
+    for table in ["events_20260602", "send_attempts_20260602"] {
+        database
+            .execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = false)"))
+            .await;
+    }
+    database
+        .execute(&format!(
+            "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,
+                action_source, test_event_code, request_id, payload)
+             SELECT 1, at::date, n, 'Lead', 'e' || n, at, at, at + interval '7 days', 'website', '', gen_random_uuid(), ''
+             FROM generate_series(1, {EVENTS}) AS n, (VALUES (timestamptz '2026-06-02 10:00:00+00')) AS t (at);
+             INSERT INTO send_attempts (dataset_id, day, batch_id, attempt, test_event_code, attempted_at, latency_ms, outcome,
+                http_status, event_count, event_numbers, first_number, last_number, first_day, last_day)
+             SELECT 1, day, min(event_number), 1, '', max(received_at), 80, 'delivered', 200, count(*), array_agg(event_number),
+                min(event_number), max(event_number), day, day
+             FROM events GROUP BY day, (event_number - 1) / 1000"
+        ))
+        .await;
+    let statement = include_str!("../src/sql/count_events.sql")
+        .replace("$1", "timestamptz '2026-06-02 10:00:00+00'")
+        .replace("$2", "date '2026-06-02'")
+        .replace("$3", "date '2026-05-25'");
+    let plan = database
+        .query(&format!(
+            "SET jit = off; SET statement_timeout = '60s'; EXPLAIN (ANALYZE, TIMING off) {statement}"
+        ))
+        .await;
+    let removed: i64 = plan
+        .iter()
+        .flatten()
+        .flatten()
+        .filter_map(|line| line.trim().strip_prefix("Rows Removed by "))
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<i64>().unwrap())
+        .sum();
+    assert!(
+        removed <= EVENTS,
+        "{removed} rows were compared in vain: {plan:#?}"
+    );
+    assert!(plan.len() > 10, "{plan:#?}");
+}

@@ -1,4 +1,6 @@
 -- event_counts::count: what happened to events within an hour, by the words of meta_events_log.
+-- Each event of an attempt is looked up by its number: joined to `events` as a table it would, on a day without statistics, be
+-- compared with every event of its dataset.
 -- $1 the hour, $2 its day in UTC, $3 the oldest day of receipt that an attempt of then can name
 SELECT dataset_id, event_name, 'accepted' AS outcome, count(*) AS events
 FROM events
@@ -15,8 +17,12 @@ SELECT a.dataset_id, coalesce(e.event_name, ''),
     END,
     count(*)
 FROM send_attempts a CROSS JOIN LATERAL unnest(a.event_numbers) AS n (event_number)
-LEFT JOIN events e ON e.dataset_id = a.dataset_id AND e.event_number = n.event_number
-    AND e.day BETWEEN a.first_day AND a.last_day AND e.day BETWEEN $3 AND $2
+LEFT JOIN LATERAL (
+    SELECT event_name FROM events
+    WHERE dataset_id = a.dataset_id AND event_number = n.event_number
+        AND day BETWEEN a.first_day AND a.last_day AND day BETWEEN $3 AND $2
+    LIMIT 1
+) AS e ON true
 WHERE a.day = $2 AND a.attempted_at >= $1 AND a.attempted_at < $1 + interval '1 hour'
 GROUP BY 1, 2, 3
 UNION ALL
