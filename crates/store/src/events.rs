@@ -202,31 +202,10 @@ pub enum Stored {
 }
 
 impl EventWriter {
-    /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what
-    /// was refused before it came here, all in one commit. Says which event is which. Of a key that comes
-    /// twice the first event wins. What is accepted is durable when this returns; on an error nothing is
-    /// known to be stored.
-    pub async fn accept(
-        &mut self,
-        events: &[&NewEvent],
-        refusals: &[&Refusal],
-    ) -> Result<Vec<Acceptance>, StoreError> {
-        let connection = &mut self.connection;
-        let accepting = connection.transaction(async |connection| {
-            if recalls(events.iter().copied()) {
-                epoch::keep_out(connection).await?;
-            }
-            let accepted = accept(connection, events).await?;
-            event_outcomes::insert(connection, refusals.iter().map(|refusal| refusal.outcome())).await?;
-            Ok(accepted.into_iter().map(|(acceptance, _)| acceptance).collect())
-        });
-        tokio::time::timeout(self.patience, accepting)
-            .await
-            .map_err(|_| StoreError::TimedOut)?
-    }
-
-    /// The same for whole requests, with the leads, orders, contacts and idempotency keys that they bring, in
-    /// one commit.
+    /// Stores what the requests bring, in one commit: those events whose key was never claimed before, the
+    /// others as duplicates in the log, what was refused before it came here, and the leads, orders, contacts
+    /// and idempotency keys. Says which event is which. Of a key that comes twice the first event wins. What
+    /// is accepted is durable when this returns; on an error nothing is known to be stored.
     pub async fn accept_requests(&mut self, requests: &[&NewRequest]) -> Result<Vec<Stored>, StoreError> {
         let connection = &mut self.connection;
         let accepting =

@@ -7,7 +7,7 @@ mod common;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use common::{LEASE, Queue, dataset_id, event};
+use common::{Accept as _, LEASE, Queue, dataset_id, event};
 use rastro_store::{AttemptOutcome, AttemptRecord, Batch, Fate, NewEvent, Store};
 use rastro_test_support::eventually;
 use serde_json::Value;
