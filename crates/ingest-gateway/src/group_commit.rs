@@ -28,7 +28,7 @@ use crate::readiness::StoreHealth;
 const GROUP_EVENTS: usize = 1_000;
 /// A group of so many events is worth a commit of its own while another is under way: what a statement costs
 /// by itself is then little for each of them.
-const LARGE_GROUP_EVENTS: usize = 64;
+const LARGE_GROUP_EVENTS: usize = 128;
 /// A commit that takes longer than this gives up its turn: the database may hang.
 const LONGEST_TURN: Duration = Duration::from_millis(100);
 /// How often a group that lost against a concurrent one (a deadlock) is tried again.

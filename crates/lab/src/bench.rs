@@ -29,7 +29,6 @@ use rastro_service::clock::Clock;
 use rastro_test_support::cluster::{Cluster, checkout};
 use rastro_test_support::process::{Process, Program, beside, free_address};
 
-use crate::bench::baseline::Mode;
 use crate::bench::measure::{Measurement, Meter};
 use crate::bench::report::{Everyday, Report};
 use crate::bench::system::{Commits, System, THIS_BUILD, TOKEN};
@@ -51,7 +50,6 @@ const DRAIN_FROM: f64 = 0.05;
 const DRAIN_UNTIL: f64 = 0.95;
 
 pub const NAIVE: &str = "naive";
-pub const STATEMENT: &str = "statement";
 pub const SINGLE: &str = "single";
 pub const BATCH: &str = "batch";
 pub const COPY: &str = "copy";
@@ -107,15 +105,14 @@ impl Plan {
     };
 }
 
-/// Everything that runs: the server, its databases, the services and the baselines, each a process of its
-/// own.
+/// Everything that runs: the server, its databases, the services and the baseline, each a process of its own.
 pub struct Bench {
     pub plan: Plan,
     pub server: Server,
     /// What is measured, and another build of it.
     system: System,
     other: Option<System>,
-    baselines: Vec<(Mode, Process, SocketAddr)>,
+    baseline: (Process, SocketAddr),
     sandbox: Process,
     /// The database to copy into.
     copied_into: String,
@@ -207,31 +204,21 @@ impl Bench {
             Some(folder) => Some(start("the other build", OTHER_DATASET, folder.into()).await?),
             None => None,
         };
-        let mut baselines = Vec::new();
-        for mode in [Mode::Naive, Mode::Statement] {
-            let url = match mode {
-                Mode::Naive => {
-                    let url = server.create("lab_naive").await?;
-                    books::connect(&url).await?.batch_execute(NAIVE_SCHEMA).await?;
-                    url
-                }
-                Mode::Statement => server.create_migrated("lab_statement").await?,
-            };
-            let address = free_address(0)?;
-            let program = Program::new(&beside(), "rastro-lab")
-                .arguments(&["baseline", mode.as_str(), &address.to_string(), DATASET])
-                .with(&[("RASTRO_LAB_DATABASE_URL", &url)])
-                .logging_to(&logs.join(format!("baseline-{}.log", mode.as_str())));
-            let process = program.start()?.await_ready(address, "/readyz").await?;
-            baselines.push((mode, process, address));
-        }
+        let naive = server.create("lab_naive").await?;
+        books::connect(&naive).await?.batch_execute(NAIVE_SCHEMA).await?;
+        let address = free_address(0)?;
+        let program = Program::new(&beside(), "rastro-lab")
+            .arguments(&["baseline", &address.to_string(), DATASET])
+            .with(&[("RASTRO_LAB_DATABASE_URL", &naive)])
+            .logging_to(&logs.join("baseline.log"));
+        let baseline = program.start()?.await_ready(address, "/readyz").await?;
         Ok(Bench {
             plan,
             copied_into: server.create_migrated("lab_copy").await?,
             server,
             system,
             other,
-            baselines,
+            baseline: (baseline, address),
             sandbox,
             stored: stored_leads(&run, now, copy::EVENTS)?,
             numbers,
@@ -240,7 +227,7 @@ impl Bench {
         })
     }
 
-    /// A meter of all that is ours; in the gateway's place may be a baseline, or nothing.
+    /// A meter of all that is ours; in the gateway's place may be the baseline, or nothing.
     fn meter(&self, gateway: Option<&Process>, forwarder: Option<&Process>) -> Meter<'_> {
         self.meter_of(gateway, forwarder.map(|forwarder| ("forwarder", forwarder)))
     }
@@ -267,15 +254,13 @@ impl Bench {
     async fn round(&mut self, number: usize) -> anyhow::Result<Round> {
         let mut round = Round::new();
         let closed = Pace::Closed(Duration::ZERO);
-        for (index, name) in [NAIVE, STATEMENT].into_iter().enumerate() {
-            self.await_quiet().await?;
-            let (_, process, address) = &self.baselines[index];
-            let mut load = self.system.load(SINGLES, 1, closed, self.plan.window);
-            // Not in the books: these events go into databases of their own.
-            load.targets = vec![*address];
-            let meter = self.meter(Some(process), None);
-            round.insert(name, meter.measure(load).await?.0);
-        }
+        self.await_quiet().await?;
+        let (process, address) = &self.baseline;
+        let mut load = self.system.load(SINGLES, 1, closed, self.plan.window);
+        // Not in the books: these events go into a database of their own.
+        load.targets = vec![*address];
+        let meter = self.meter(Some(process), None);
+        round.insert(NAIVE, meter.measure(load).await?.0);
         for (name, connections, events) in [(SINGLE, SINGLES, 1), (BATCH, BATCHES, 1_000)] {
             self.await_quiet().await?;
             let load = self.system.load(connections, events, closed, self.plan.window);
@@ -436,9 +421,7 @@ impl Bench {
         for system in [Some(self.system), self.other].into_iter().flatten() {
             system.gateway.stop().await?;
         }
-        for (_, baseline, _) in self.baselines {
-            baseline.stop().await?;
-        }
+        self.baseline.0.stop().await?;
         self.sandbox.stop().await
     }
 }

@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use rastro_lab::bench::baseline::{self, Mode};
+use anyhow::bail;
+use rastro_lab::bench::baseline;
 use rastro_lab::demo::{landing, services};
 use rastro_lab::{bench, chaos, demo, drills};
 
@@ -15,7 +15,7 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-rest
             database instead of a private one. FAILURES=1: also makes five failures, to find their causes in the dashboard
   down      stops the demo; its data stays
   migrate   brings the demo's database, or DATABASE_URL's, to the newest schema
-  bench     measures the services against baselines. QUICK=1: four minutes. BASELINE_BIN_DIR=folder: compares with
+  bench     measures the services against a baseline. QUICK=1: four minutes. BASELINE_BIN_DIR=folder: compares with
             another build's programs, in turns
   lookup    finds events by their ids among ten million (EVENTS=n: others), and says how long that takes
   chaos     breaks everything around the services at random, and accounts for every event. SEED=n: plans the same again.
@@ -31,7 +31,7 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-rest
             version's in turn, and accounts for every event. DURATION=seconds: of load, 60 by default
 ";
 
-/// The gateway's own, so that what is compared with the baselines is how events are stored.
+/// The gateway's own, so that what is compared with the baseline is how events are stored.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -65,12 +65,8 @@ fn run() -> anyhow::Result<bool> {
         ["chaos"] => runtime.block_on(chaos::chaos()),
         // The page of the demo: where it listens, where it sends to, and with which key.
         ["landing", listen, endpoint, key] => landing::serve(listen, endpoint, key).map(|()| true),
-        // One of the servers that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its
-        // database.
-        ["baseline", mode, listen, dataset] => {
-            let mode = Mode::parse(mode).context(USAGE)?;
-            baseline::serve(mode, listen, dataset.parse()?).map(|()| true)
-        }
+        // The server that the gateway is measured against; RASTRO_LAB_DATABASE_URL names its database.
+        ["baseline", listen, dataset] => baseline::serve(listen, dataset.parse()?).map(|()| true),
         _ => bail!(USAGE),
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{self, Array, BigInt, Date, Nullable, Text, Timestamptz};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
 use rastro_core::event::{Event, Facts};
@@ -26,6 +26,7 @@ use crate::schema::events;
 use crate::send_queue::{self, ReadyEvent};
 use crate::statement::Prepare;
 use crate::touchpoints::{self, NewTouchpoint};
+use crate::transaction;
 
 /// Meta counts an event's age when it has read it: an event is not sent in the last minute of its time.
 const SEND_MARGIN_SECONDS: i64 = 60;
@@ -202,50 +203,39 @@ pub enum Stored {
 }
 
 impl EventWriter {
-    /// Stores those events whose key was never claimed before, logs the others as duplicates, and logs what
-    /// was refused before it came here, all in one commit. Says which event is which. Of a key that comes
-    /// twice the first event wins. What is accepted is durable when this returns; on an error nothing is
-    /// known to be stored.
-    pub async fn accept(
-        &mut self,
-        events: &[&NewEvent],
-        refusals: &[&Refusal],
-    ) -> Result<Vec<Acceptance>, StoreError> {
-        let connection = &mut self.connection;
-        let accepting = connection.transaction(async |connection| {
-            if recalls(events.iter().copied()) {
-                epoch::keep_out(connection).await?;
-            }
-            let accepted = accept(connection, events).await?;
-            event_outcomes::insert(connection, refusals.iter().map(|refusal| refusal.outcome())).await?;
-            Ok(accepted.into_iter().map(|(acceptance, _)| acceptance).collect())
-        });
-        tokio::time::timeout(self.patience, accepting)
-            .await
-            .map_err(|_| StoreError::TimedOut)?
-    }
-
-    /// The same for whole requests, with the leads, orders, contacts and idempotency keys that they bring, in
-    /// one commit.
+    /// Stores what the requests bring, in one commit: those events whose key was never claimed before, the
+    /// others as duplicates in the log, what was refused before it came here, and the leads, orders, contacts
+    /// and idempotency keys. Says which event is which. Of a key that comes twice the first event wins. What
+    /// is accepted is durable when this returns; on an error nothing is known to be stored.
     pub async fn accept_requests(&mut self, requests: &[&NewRequest]) -> Result<Vec<Stored>, StoreError> {
         let connection = &mut self.connection;
-        let accepting =
-            connection.transaction(async |connection| accept_requests(connection, requests).await);
+        let of_known_people = requests.iter().any(|request| request.is_of_known_people());
+        let first: &[&str] = match of_known_people {
+            true => &[NEW_NUMBERS, epoch::KEEP_OUT],
+            false => &[NEW_NUMBERS],
+        };
+        let accepting = async {
+            transaction::begin(connection, first).await?;
+            let stored = accept_requests(connection, requests).await;
+            transaction::end(connection, stored).await
+        };
         tokio::time::timeout(self.patience, accepting)
             .await
             .map_err(|_| StoreError::TimedOut)?
     }
 }
 
-/// Locks are taken in one order by everybody: that of erasures, idempotency keys, orders, event keys,
-/// contacts; each kind sorted.
+/// What a transaction that accepts events begins with. What is left of the numbers that an earlier commit took
+/// is forgotten: numbers grow with time, and those of one commit are consecutive.
+pub(crate) const NEW_NUMBERS: &str = "DISCARD SEQUENCES";
+
+/// Within a transaction that begins with [`NEW_NUMBERS`], and with [`epoch::KEEP_OUT`] if it is of people who
+/// were known before. Locks are taken in one order by everybody: that of erasures, idempotency keys, orders,
+/// event keys, contacts; each kind sorted.
 pub(crate) async fn accept_requests(
     connection: &AsyncPgConnection,
     requests: &[&NewRequest],
 ) -> Result<Vec<Stored>, StoreError> {
-    if requests.iter().any(|request| request.is_of_known_people()) {
-        epoch::keep_out(connection).await?;
-    }
     let readings: Vec<_> = requests.iter().map(|request| request.read_at).collect();
     let is_current = epoch::are_current(connection, &readings).await?;
     let keys: Vec<_> = requests
@@ -336,7 +326,8 @@ pub(crate) async fn accept_requests(
 impl NewRequest {
     /// An order may have a claim of before, and an event may be completed by what is remembered.
     fn is_of_known_people(&self) -> bool {
-        self.read_at.is_some() || self.purchase().is_some() || recalls(&self.events)
+        let recalls = self.events.iter().any(|event| event.recall.is_some());
+        self.read_at.is_some() || self.purchase().is_some() || recalls
     }
 
     fn purchase(&self) -> Option<&NewPurchase> {
@@ -345,11 +336,6 @@ impl NewRequest {
             _ => None,
         }
     }
-}
-
-/// Whether something that is remembered of a browser may be added to one of them.
-fn recalls<'e>(events: impl IntoIterator<Item = &'e NewEvent>) -> bool {
-    events.into_iter().any(|event| event.recall.is_some())
 }
 
 /// A request on its way, and what became of it so far.
@@ -408,8 +394,8 @@ pub(crate) struct ClaimedKey {
     created_at: DateTime<Utc>,
 }
 
-/// What became of each event, and the key of each that was accepted. Within a transaction of the caller's,
-/// which keeps erasures out if something is remembered of a browser.
+/// What became of each event, and the key of each that was accepted. Within a transaction of the caller's as
+/// [`accept_requests`] is: something may be remembered of a browser.
 pub(crate) async fn accept(
     connection: &AsyncPgConnection,
     events: &[&NewEvent],
@@ -421,28 +407,10 @@ pub(crate) async fn accept(
     by_key.sort_by_key(|event| (event.dataset_id, event.key));
     by_key.dedup_by_key(|event| event.key);
 
-    let claim = sql_query(include_str!("sql/claim_keys.sql"))
-        .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dataset_id.as_i64()))
-        .bind::<Array<sql_types::Uuid>, _>(column(&by_key, |event| event.key.0))
-        .bind::<Array<BigInt>, _>(column(&by_key, |event| event.dedup_window_seconds))
-        .prepared();
-    // What is left of the numbers that an earlier commit took is forgotten: numbers grow with time, and those
-    // of one commit are consecutive.
-    let (mut first, mut second) = (connection, connection);
-    let claiming = async {
-        let ((), claimed) = tokio::try_join!(
-            async {
-                sql_query("DISCARD SEQUENCES")
-                    .prepared()
-                    .execute(&mut first)
-                    .await
-                    .map(drop)
-            },
-            claim.load(&mut second),
-        )?;
-        Ok::<Vec<ClaimedKey>, StoreError>(claimed)
-    };
-    let (claimed, recalled) = tokio::try_join!(claiming, recall::look_up(connection, &by_key))?;
+    let (claimed, recalled) = tokio::try_join!(
+        claim_keys(connection, &by_key),
+        recall::look_up(connection, &by_key)
+    )?;
     let mut claimed: HashMap<Uuid, ClaimedKey> = claimed
         .into_iter()
         .map(|claim| (claim.event_key, claim))
@@ -488,6 +456,20 @@ pub(crate) async fn accept(
         (acceptance, claim)
     };
     Ok(acceptances.into_iter().map(acceptance).collect())
+}
+
+async fn claim_keys(
+    mut connection: &AsyncPgConnection,
+    events: &[&NewEvent],
+) -> Result<Vec<ClaimedKey>, StoreError> {
+    let claimed = sql_query(include_str!("sql/claim_keys.sql"))
+        .bind::<Array<BigInt>, _>(column(events, |event| event.dataset_id.as_i64()))
+        .bind::<Array<sql_types::Uuid>, _>(column(events, |event| event.key.0))
+        .bind::<Array<BigInt>, _>(column(events, |event| event.dedup_window_seconds))
+        .prepared()
+        .load(&mut connection)
+        .await?;
+    Ok(claimed)
 }
 
 fn ready<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> ReadyEvent<'e> {

@@ -61,6 +61,7 @@ mod statement;
 mod tls;
 mod told_by_orders;
 mod touchpoints;
+mod transaction;
 mod unknown_words;
 
 pub use ad_spend::{Covered, Spend, SpendChange, SpendSource};

@@ -7,14 +7,14 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::payment::{Booked, Books, Movement, MovementKind, Payment, movements_due};
 
 use crate::connection::Store;
 use crate::erasures::epoch::{self, ErasureEpoch};
 use crate::error::StoreError;
-use crate::events::{Acceptance, NewRequest, Record, Stored, accept, accept_requests};
+use crate::events::{Acceptance, NEW_NUMBERS, NewRequest, Record, Stored, accept, accept_requests};
 use crate::lookup::PersonLookups;
 use crate::payment_aliases;
 use crate::payment_notifications::{Answered, NotificationEnd, end_notifications};
@@ -22,6 +22,7 @@ use crate::payment_orders::{is_another_buyers, order_of};
 use crate::purchases::{self, MadeEvent, PurchaseChange};
 use crate::reconciliation::{self, Finding};
 use crate::statement::Prepare;
+use crate::transaction;
 
 /// By what we learnt of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +166,11 @@ impl Store {
     pub async fn apply_payment(&self, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
-        let applying = connection.transaction(async |connection| apply(connection, read).await);
+        let applying = async {
+            transaction::begin(connection, &[NEW_NUMBERS, epoch::KEEP_OUT]).await?;
+            let applied = apply(connection, read).await;
+            transaction::end(connection, applied).await
+        };
         tokio::time::timeout(self.patience(), applying)
             .await
             .map_err(|_| StoreError::TimedOut)?
@@ -205,7 +210,6 @@ impl Known {
 /// Locks are taken in one order by everybody: that of erasures, the payment's number, the payment, then as
 /// [`accept_requests`] does, then notifications.
 async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result<Applied, StoreError> {
-    epoch::keep_out(connection).await?;
     if epoch::are_current(connection, &[Some(read.read_at)]).await? != [true] {
         return Err(StoreError::ReadBeforeErasure);
     }

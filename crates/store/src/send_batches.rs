@@ -156,12 +156,12 @@ struct Contents<'c> {
 }
 
 impl Contents<'_> {
-    fn first_number(&self) -> i64 {
-        self.numbers.iter().copied().min().unwrap_or_default()
-    }
-
-    fn last_number(&self) -> i64 {
-        self.numbers.iter().copied().max().unwrap_or_default()
+    /// The first and the last number of each run of consecutive ones.
+    fn runs(&self) -> (Vec<i64>, Vec<i64>) {
+        let mut numbers = self.numbers.clone();
+        numbers.sort_unstable();
+        let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+        runs.map(|run| (run[0], run[run.len() - 1])).unzip()
     }
 }
 
@@ -395,11 +395,11 @@ async fn load_events(
     mut connection: &AsyncPgConnection,
     contents: &Contents<'_>,
 ) -> Result<Vec<EventRow>, StoreError> {
+    let (first_numbers, last_numbers) = contents.runs();
     let rows = sql_query(include_str!("sql/load_events.sql"))
         .bind::<BigInt, _>(contents.dataset_id.as_i64())
-        .bind::<Array<BigInt>, _>(&contents.numbers)
-        .bind::<BigInt, _>(contents.first_number())
-        .bind::<BigInt, _>(contents.last_number())
+        .bind::<Array<BigInt>, _>(first_numbers)
+        .bind::<Array<BigInt>, _>(last_numbers)
         .bind::<Date, _>(contents.first_day)
         .bind::<Date, _>(contents.last_day)
         .prepared()
@@ -499,4 +499,29 @@ fn ready<'b>(batch: &'b Batch, event: &QueuedEvent) -> ReadyEvent<'b> {
 
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consecutive_numbers_are_read_as_one_run() {
+        let runs = |numbers: &[i64]| {
+            let contents = Contents {
+                dataset_id: 1.try_into().unwrap(),
+                test_event_code: "",
+                numbers: numbers.to_vec(),
+                retries: vec![0; numbers.len()],
+                first_day: NaiveDate::default(),
+                last_day: NaiveDate::default(),
+            };
+            let (first, last) = contents.runs();
+            first.into_iter().zip(last).collect::<Vec<_>>()
+        };
+        assert_eq!(runs(&[5, 6, 7]), [(5, 7)]);
+        // As they come back from waiting.
+        assert_eq!(runs(&[8, 3, 4, 1, 9]), [(1, 1), (3, 4), (8, 9)]);
+        assert_eq!(runs(&[]), []);
+    }
 }

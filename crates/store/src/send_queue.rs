@@ -81,8 +81,9 @@ impl Store {
 
 /// So many events a run holds at most: as many as a request to Meta.
 const LONGEST_RUN: i64 = 1_000;
-/// So many runs a claim locks first. Where one commit brings many events, that is enough.
-const FIRST_LOOK: i64 = 8;
+/// So many runs a claim locks first: under load a commit brings a run of 64 events or more, and of those they
+/// are enough.
+const FIRST_LOOK: i64 = 16;
 
 /// An event that becomes ready.
 pub(crate) struct ReadyEvent<'r> {

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Queue, dataset_id, event};
+use common::{Accept as _, Queue, dataset_id, event};
 use rastro_core::dataset::DatasetDefaults;
 use rastro_core::event::{Event, Facts, Intake};
 use rastro_core::json::Json;

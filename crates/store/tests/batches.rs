@@ -6,7 +6,7 @@ mod common;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use common::{LEASE, Queue, dataset_id, event, numbers};
+use common::{Accept as _, LEASE, Queue, dataset_id, event, numbers};
 use rastro_core::circuit_breaker::State;
 use rastro_store::{
     AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, DeadLetterReason, Fate, NewEvent, RetryRequest,

@@ -6,8 +6,11 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LEASE, Queue, event, numbers};
-use rastro_store::{AttemptOutcome, AttemptRecord, Batch, DeadLetterReason, Fate};
+use common::{Accept as _, LEASE, Queue, dataset_id, event, numbers};
+use rastro_store::{
+    Acceptance, AttemptOutcome, AttemptRecord, Batch, DeadLetterReason, Fate, NewRequest, Store, StoreError,
+    Stored,
+};
 use rastro_test_support::eventually;
 
 const WAIT: Fate = Fate::Wait {
@@ -51,6 +54,36 @@ async fn an_event_whose_commit_fails_is_not_called_accepted() {
     commits_again(&queue, "send_queue").await;
     assert!(writer.accept(&[&event], &[]).await.is_ok());
     assert_eq!(queue.store.census().await.unwrap().accepted, 1);
+}
+
+/// The lock is asked for together with BEGIN: PostgreSQL is in a transaction when it is not had.
+#[tokio::test]
+async fn a_writer_that_an_erasure_kept_out_for_too_long_goes_on_over_the_same_connection() {
+    let queue = Queue::empty().await;
+    let mut config = queue.database.config();
+    config.statement_timeout_seconds = 1;
+    let store = Store::new(&config, "impatient").unwrap();
+    let mut writer = store.event_writer().await.unwrap();
+    let request = NewRequest {
+        events: vec![event(1, "", "a")],
+        read_at: Some(store.erasure_epoch(dataset_id(1)).await.unwrap()),
+        ..NewRequest::default()
+    };
+    let erasure = queue.connect().await;
+    let lock = "SELECT pg_advisory_lock(hashtextextended('erasures of ' || current_schema(), 0))";
+    erasure.batch_execute(lock).await.unwrap();
+    let kept_out = writer.accept_requests(&[&request]).await;
+    assert!(matches!(kept_out, Err(StoreError::Query(_))), "{kept_out:?}");
+    let unlock = "SELECT pg_advisory_unlock_all()";
+    erasure.batch_execute(unlock).await.unwrap();
+    let stored = writer.accept_requests(&[&request]).await.unwrap();
+    assert!(
+        matches!(&stored[..], [Stored::Now { acceptances, .. }]
+            if matches!(acceptances[..], [Acceptance::Accepted { .. }])),
+        "{stored:?}"
+    );
+    let seen_by_others = queue.store.census().await.unwrap();
+    assert_eq!(seen_by_others.accepted, 1);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LEASE, Queue, event, numbers};
+use common::{Accept as _, LEASE, Queue, event, numbers};
 use rastro_core::circuit_breaker::{Reason, State};
 use rastro_store::{
     AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, DeadLetterReason, Fate, NewEvent, Refusal,

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{LEASE, Queue, event, numbers};
+use common::{Accept as _, LEASE, Queue, event, numbers};
 use rastro_core::event::Facts;
 use rastro_core::page::Page;
 use rastro_store::{

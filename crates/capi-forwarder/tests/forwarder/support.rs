@@ -6,7 +6,7 @@ use rastro_core::circuit_breaker::{Breaker, Manual};
 use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
 use rastro_sandbox::{Fault, FaultKind};
-use rastro_store::{Acceptance, Batch, Dataset, DatasetSettings, NewEvent};
+use rastro_store::{Acceptance, Batch, Dataset, DatasetSettings, NewEvent, NewRequest, Stored};
 use rastro_test_support::events::lead;
 use rastro_test_support::{DATASET_ID, Key, World, eventually};
 use serde_json::json;
@@ -54,10 +54,15 @@ pub(crate) async fn accept_for(world: &World, dataset_id: DatasetId, ids: &[&str
             request_id: Uuid::nil(),
             traceparent: None,
         };
-        let accepted = writer.accept(&[&event], &[]).await.unwrap();
+        let request = NewRequest {
+            events: vec![event],
+            ..NewRequest::default()
+        };
+        let stored = writer.accept_requests(&[&request]).await.unwrap();
         assert!(
-            matches!(accepted[..], [Acceptance::Accepted { .. }]),
-            "{accepted:?}"
+            matches!(&stored[..], [Stored::Now { acceptances, .. }]
+                if matches!(acceptances[..], [Acceptance::Accepted { .. }])),
+            "{stored:?}"
         );
     }
 }

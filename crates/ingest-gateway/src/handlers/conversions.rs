@@ -193,20 +193,22 @@ pub(super) type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 /// How a request is answered by what became of its events, to be kept.
 pub(super) type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
 
+/// An event that may be stored, its name and id, and what its sender is warned of.
+type TakenEvent<'r> = (NewEvent, Cow<'r, str>, Cow<'r, str>, Vec<Finding>);
+
 /// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong
 /// with it.
 type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>;
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
-        let name = name_of(&event);
-        let (event, mut warnings) = match self.read(event) {
-            Ok(read) => read,
-            Err(Refused::Invalid(errors)) => {
+        let (new_event, name, id, mut warnings) = match self.take(event, None) {
+            Ok(taken) => taken,
+            Err((name, Refused::Invalid(errors))) => {
                 self.refuse(name, &errors).await?;
                 return Err(Problem::invalid("The event is not valid", errors));
             }
-            Err(Refused::NotForThisKey(error)) => {
+            Err((name, Refused::NotForThisKey(error))) => {
                 let errors = vec![error];
                 self.refuse(name, &errors).await?;
                 return Err(Problem::not_for_this_key(errors));
@@ -215,24 +217,40 @@ impl<'r> Reader<'r> {
         warnings.extend_from_slice(&self.warnings);
         let (forwarding, request_id) = (self.forwarding(), self.request_id);
         let answer = self.idempotent.as_ref().map(|_| -> Answer {
-            let (name, id) = (event.name.clone().into_owned(), event.id.clone().into_owned());
+            let (name, id) = (name.clone().into_owned(), id.clone().into_owned());
             let warnings = warnings.clone();
             Box::new(move |stored: &[Acceptance]| {
                 answer_to_one(stored, &name, &id, forwarding, request_id, &warnings)
             })
         });
-        let stored = self
-            .store(vec![self.new_event(&event, None)], Vec::new(), answer)
-            .await?;
+        let stored = self.store(vec![new_event], Vec::new(), answer).await?;
         Ok(match stored {
             Err(answered) => answered,
-            Ok(stored) => {
-                let (name, id) = (&*event.name, &*event.id);
-                idempotency::respond(answer_to_one(
-                    &stored, name, id, forwarding, request_id, &warnings,
-                ))
-            }
+            Ok(stored) => idempotency::respond(answer_to_one(
+                &stored, &name, &id, forwarding, request_id, &warnings,
+            )),
         })
+    }
+
+    /// What is stored of an event, with what is said of it: all else of it is gone before anybody waits. The
+    /// error has its name, as far as it can be told.
+    fn take(
+        &self,
+        event: Json<'r>,
+        own_test_event_code: Option<&str>,
+    ) -> Result<TakenEvent<'r>, (Option<String>, Refused)> {
+        let name = name_of(&event);
+        let read = self.read(event).and_then(|read| {
+            let may_test = self.key.may_test_item(own_test_event_code);
+            may_test.map(|()| read).map_err(Refused::NotForThisKey)
+        });
+        match read {
+            Ok((event, warnings)) => {
+                let new_event = self.new_event(&event, own_test_event_code);
+                Ok((new_event, event.name, event.id, warnings))
+            }
+            Err(refused) => Err((name.map(Cow::into_owned), refused)),
+        }
     }
 
     /// Reads an event, and refuses one that the key may not send.
@@ -246,24 +264,14 @@ impl<'r> Reader<'r> {
 
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         let mut valid = Vec::with_capacity(events.len());
-        let read: Vec<ReadEvent<Cow<'r, str>>> = events
-            .into_iter()
-            .map(|mut item| {
-                let event = item.event.map_err(|error| (None, vec![error]))?;
-                let name = name_of(&event);
-                let (event, mut warnings) = match self.read(event) {
-                    Ok(read) => read,
-                    Err(Refused::Invalid(errors)) => return Err((name, errors)),
-                    Err(Refused::NotForThisKey(error)) => return Err((name, vec![error])),
-                };
-                if let Err(error) = self.key.may_test_item(item.test_event_code.as_deref()) {
-                    return Err((name, vec![error]));
-                }
-                warnings.append(&mut item.warnings);
-                valid.push(self.new_event(&event, item.test_event_code.as_deref()));
-                Ok((event.name, event.id, warnings))
-            })
-            .collect();
+        let mut read: Vec<ReadEvent<Cow<'r, str>>> = Vec::with_capacity(events.len());
+        for (index, item) in events.into_iter().enumerate() {
+            rest_now_and_then(index).await;
+            read.push(self.take_item(item).map(|(new_event, name, id, warnings)| {
+                valid.push(new_event);
+                (name, id, warnings)
+            }));
+        }
         let refused = read.iter().filter_map(|event| event.as_ref().err());
         let refusals = self.refusals(refused.map(|(name, errors)| (name.clone(), errors.as_slice())));
         let (forwarding, request_id) = (self.forwarding(), self.request_id);
@@ -289,6 +297,18 @@ impl<'r> Reader<'r> {
         let receipt = receipt(&read, &stored, &self.warnings, forwarding, request_id);
         self.app.metrics.count(EventResult::rejected, receipt.rejected);
         Ok(HttpResponse::Ok().json(receipt))
+    }
+
+    /// The same of an event of a batch.
+    fn take_item(&self, item: Item<'r>) -> Result<TakenEvent<'r>, (Option<String>, Vec<Finding>)> {
+        let event = item.event.map_err(|error| (None, vec![error]))?;
+        let taken = self.take(event, item.test_event_code.as_deref());
+        let (new_event, name, id, mut warnings) = taken.map_err(|(name, refused)| match refused {
+            Refused::Invalid(errors) => (name, errors),
+            Refused::NotForThisKey(error) => (name, vec![error]),
+        })?;
+        warnings.extend(item.warnings);
+        Ok((new_event, name, id, warnings))
     }
 
     /// What to say of the way to Meta, if anything.
@@ -475,8 +495,17 @@ fn receipt<'e, T: AsRef<str>>(
     receipt
 }
 
+/// Before the event of this index is read: a batch of a thousand takes milliseconds, and neither the thread's
+/// other requests nor its writer wait for all of it.
+pub(super) async fn rest_now_and_then(index: usize) {
+    const EVENTS_AT_A_TIME: usize = 32;
+    if index % EVENTS_AT_A_TIME == EVENTS_AT_A_TIME - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// The name of an event that was not read yet, if it looks like one: anything may stand there.
-pub(super) fn name_of(event: &Json<'_>) -> Option<String> {
+pub(super) fn name_of<'r>(event: &Json<'r>) -> Option<Cow<'r, str>> {
     const LONGEST: usize = 50;
     let Json::Object(fields) = event else { return None };
     let (_, name) = fields.iter().find(|(field, _)| field == "event_name")?;
@@ -486,7 +515,7 @@ pub(super) fn name_of(event: &Json<'_>) -> Option<String> {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphabetic() || byte == b'_');
-    is_name.then(|| name.as_ref().to_owned())
+    is_name.then(|| name.clone())
 }
 
 impl ItemResult<'_> {

@@ -23,7 +23,7 @@ use rastro_store::{ApiKeyKind, NewEvent};
 use tracing::{Instrument, warn};
 use uuid::Uuid;
 
-use super::conversions::{Reader, Refused, name_of};
+use super::conversions::{Reader, Refused, name_of, rest_now_and_then};
 use crate::app::App;
 use crate::auth::{Known, KnownKey, bearer};
 use crate::body;
@@ -252,6 +252,7 @@ async fn take_in(
     let mut warnings: Vec<(usize, Finding)> = Vec::new();
     let mut refused = Refusals::default();
     for (index, element) in elements.iter_mut().enumerate() {
+        rest_now_and_then(index).await;
         let json = match event(element) {
             Ok(json) => json,
             Err(error) => {
@@ -265,8 +266,12 @@ async fn take_in(
                 events.push(reader.new_event(&event, None));
                 warnings.extend(of_event.into_iter().map(|warning| (index, warning)));
             }
-            Err(Refused::Invalid(errors)) => refused.invalid(index, name, errors, clues),
-            Err(Refused::NotForThisKey(error)) => refused.not_for_this_key(index, name, error),
+            Err(Refused::Invalid(errors)) => {
+                refused.invalid(index, name.map(Cow::into_owned), errors, clues);
+            }
+            Err(Refused::NotForThisKey(error)) => {
+                refused.not_for_this_key(index, name.map(Cow::into_owned), error);
+            }
         }
     }
     if !refused.events.is_empty() {

@@ -1,9 +1,10 @@
-//! Simpler ways to take events in, over the same HTTP and with the same parsing and hashing as the gateway:
-//! what the gateway is measured against.
+//! The simple way to take events in, over the same HTTP and with the same parsing and hashing as the gateway:
+//! what the gateway is measured against. Three statements, one after the other: is the key there, insert the
+//! key, insert the event.
 //!
-//! Each takes single events at the gateway's own address and answers as it does. None checks an API key,
-//! which makes them a little cheaper than the gateway. They run as the gateway does: on two threads, with
-//! everything of a request on one of them.
+//! It takes single events at the gateway's own address and answers as it does. It checks no API key, which
+//! makes it a little cheaper than the gateway. It runs as the gateway does: on two threads, with everything
+//! of a request on one of them.
 
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -13,13 +14,13 @@ use rastro_core::dataset::DatasetId;
 use rastro_core::event::{Event, Intake};
 use rastro_core::json::Json;
 use rastro_service::clock::Clock;
-use rastro_store::{Acceptance, EventWriter, NewEvent, Origin};
+use rastro_store::{NewEvent, Origin};
 use serde_json::json;
 use tokio::sync::{Mutex, OnceCell, mpsc};
 use tokio_postgres::{Client, Statement};
 use uuid::Uuid;
 
-use crate::books::{self, SEALING_KEY};
+use crate::books;
 use crate::variable;
 
 /// Threads that serve, as many as the gateway has.
@@ -27,32 +28,8 @@ const WORKERS: usize = 2;
 /// Connections of a baseline's pools together; each thread has its own.
 const POOL: usize = 16;
 
-/// What a baseline does with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Three statements, one after the other: is the key there, insert the key, insert the event.
-    Naive,
-    /// The gateway's own way to store events, for one event at a time.
-    Statement,
-}
-
-impl Mode {
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut modes = [Mode::Naive, Mode::Statement].into_iter();
-        modes.find(|mode| mode.as_str() == text)
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Mode::Naive => "naive",
-            Mode::Statement => "statement",
-        }
-    }
-}
-
 /// One thread's part of a baseline.
 struct Served {
-    mode: Mode,
     database_url: String,
     dataset: DatasetId,
     /// Made by the first to ask, in the thread that serves: like the gateway's, its connections then live in
@@ -67,11 +44,10 @@ struct Pool {
 }
 
 /// Serves a baseline until it is told to stop.
-pub fn serve(mode: Mode, listen: &str, dataset: DatasetId) -> anyhow::Result<()> {
+pub fn serve(listen: &str, dataset: DatasetId) -> anyhow::Result<()> {
     let database_url = variable("RASTRO_LAB_DATABASE_URL").context("no database was named")?;
     let server = HttpServer::new(move || {
         let served = Served {
-            mode,
             database_url: database_url.clone(),
             dataset,
             pool: OnceCell::new(),
@@ -134,7 +110,7 @@ impl Served {
         let make = async || {
             let (put, take) = mpsc::channel(POOL);
             for _ in 0..POOL / WORKERS {
-                put.try_send(Writer::connect(self.mode, &self.database_url).await?)?;
+                put.try_send(Writer::connect(&self.database_url).await?)?;
             }
             let take = Mutex::new(take);
             Ok(Pool { put, take })
@@ -145,46 +121,43 @@ impl Served {
     /// Whether the event is new, and durable.
     async fn store(&self, event: &NewEvent) -> anyhow::Result<bool> {
         let pool = self.pool().await?;
-        let mut writer = { pool.take.lock().await.recv().await }.context("the pool is closed")?;
+        let writer = { pool.take.lock().await.recv().await }.context("the pool is closed")?;
         let is_new = writer.store(event).await?;
         pool.put.try_send(writer)?;
         Ok(is_new)
     }
 }
 
-enum Writer {
-    Naive(Client, [Statement; 3]),
-    Statement(Box<EventWriter>),
+struct Writer {
+    client: Client,
+    exists: Statement,
+    claim: Statement,
+    log: Statement,
 }
 
 impl Writer {
-    async fn connect(mode: Mode, url: &str) -> anyhow::Result<Self> {
-        if mode == Mode::Statement {
-            let store = books::store(url, SEALING_KEY)?;
-            return Ok(Writer::Statement(Box::new(store.event_writer().await?)));
-        }
+    async fn connect(url: &str) -> anyhow::Result<Self> {
         let client = books::connect(url).await?;
         let [exists, claim, log] = books::NAIVE_STATEMENTS.map(|sql| client.prepare(sql));
-        let statements = [exists.await?, claim.await?, log.await?];
-        Ok(Writer::Naive(client, statements))
+        let (exists, claim, log) = (exists.await?, claim.await?, log.await?);
+        Ok(Writer {
+            client,
+            exists,
+            claim,
+            log,
+        })
     }
 
-    async fn store(&mut self, event: &NewEvent) -> anyhow::Result<bool> {
-        let (client, [exists, claim, log]) = match self {
-            Writer::Naive(client, statements) => (client, statements),
-            Writer::Statement(writer) => {
-                let acceptances = writer.accept(&[event], &[]).await?;
-                return Ok(matches!(acceptances[..], [Acceptance::Accepted { .. }]));
-            }
-        };
+    async fn store(&self, event: &NewEvent) -> anyhow::Result<bool> {
+        let client = &self.client;
         let key = format!("{}:{}:{}", event.dataset_id, event.name, event.id);
-        let exists: bool = client.query_one(&*exists, &[&key]).await?.get(0);
-        if exists || client.execute(&*claim, &[&key]).await? == 0 {
+        let exists: bool = client.query_one(&self.exists, &[&key]).await?.get(0);
+        if exists || client.execute(&self.claim, &[&key]).await? == 0 {
             return Ok(false);
         }
         let request_id = event.request_id.to_string();
         client
-            .execute(&*log, &[&key, &event.payload, &request_id])
+            .execute(&self.log, &[&key, &event.payload, &request_id])
             .await?;
         Ok(true)
     }

@@ -43,17 +43,13 @@ impl Store {
     }
 }
 
-/// No erasure begins until the caller's transaction ends. To be called before it locks any row: an erasure
-/// that waits for this one lets nobody else in.
-pub(crate) async fn keep_out(mut connection: &AsyncPgConnection) -> Result<(), StoreError> {
-    sql_query("SELECT pg_advisory_xact_lock_shared(hashtextextended('erasures of ' || current_schema(), 0))")
-        .prepared()
-        .execute(&mut connection)
-        .await?;
-    Ok(())
-}
+/// No erasure begins until the caller's transaction ends. One that writes what was read of a person begins with
+/// it (see [`crate::transaction`]), before it locks any row: an erasure that waits for this one lets nobody
+/// else in.
+pub(crate) const KEEP_OUT: &str =
+    "SELECT pg_advisory_xact_lock_shared(hashtextextended('erasures of ' || current_schema(), 0))";
 
-/// Of each reading whether nobody was erased since. Says so for good only after [`keep_out`].
+/// Of each reading whether nobody was erased since. Says so for good only behind [`KEEP_OUT`].
 pub(crate) async fn are_current(
     connection: &AsyncPgConnection,
     readings: &[Option<ErasureEpoch>],

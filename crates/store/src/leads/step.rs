@@ -5,7 +5,7 @@ use std::fmt;
 use diesel::result::Error as QueryError;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::lead_status::LeadStatus;
 use secrecy::SecretString;
@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::events::{self, Acceptance, NewEvent};
 use crate::idempotency_keys::{self, IdempotencyKey, KeptAnswer};
 use crate::statement::Prepare;
+use crate::transaction;
 
 /// A lead, with what an event of it is made of.
 #[derive(Clone)]
@@ -164,10 +165,9 @@ impl Store {
     ) -> Result<Stepped, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
-        let moved = connection
-            .transaction(async |connection| moved(connection, step, &answer).await)
-            .await;
-        match moved {
+        transaction::begin(connection, &[events::NEW_NUMBERS]).await?;
+        let moved = moved(connection, step, &answer).await;
+        match transaction::end(connection, moved).await {
             Ok(stepped) | Err(Stop::Refused(stepped)) => Ok(stepped),
             Err(Stop::Failed(error)) => Err(error),
         }

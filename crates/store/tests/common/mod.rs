@@ -7,8 +7,8 @@ use rastro_core::circuit_breaker::{Breaker, Reason, State};
 use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
 use rastro_store::{
-    Acceptance, AttemptOutcome, AttemptRecord, Batch, Dataset, DatasetSettings, Fate, Lane, NewEvent,
-    ReadyLane, Store,
+    Acceptance, AttemptOutcome, AttemptRecord, Batch, Dataset, DatasetSettings, EventWriter, Fate, Lane,
+    NewEvent, NewRequest, ReadyLane, Refusal, Store, StoreError, Stored,
 };
 use rastro_test_support::TestDatabase;
 use tokio_postgres::{Client, NoTls};
@@ -53,6 +53,34 @@ pub(crate) fn dataset(id: i64) -> Dataset {
             ..Default::default()
         },
         access_token: "EAAtest".to_owned().into(),
+    }
+}
+
+/// As the gateway stores a request without a record or an idempotency key.
+pub(crate) trait Accept {
+    async fn accept(
+        &mut self,
+        events: &[&NewEvent],
+        refusals: &[&Refusal],
+    ) -> Result<Vec<Acceptance>, StoreError>;
+}
+
+impl Accept for EventWriter {
+    async fn accept(
+        &mut self,
+        events: &[&NewEvent],
+        refusals: &[&Refusal],
+    ) -> Result<Vec<Acceptance>, StoreError> {
+        let request = NewRequest {
+            events: events.iter().copied().cloned().collect(),
+            refusals: refusals.iter().copied().cloned().collect(),
+            ..NewRequest::default()
+        };
+        let mut stored = self.accept_requests(&[&request]).await?;
+        match (stored.pop(), stored.is_empty()) {
+            (Some(Stored::Now { acceptances, .. }), true) => Ok(acceptances),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use rastro_store::{
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
 
-use crate::common::event;
+use crate::common::{Accept as _, event};
 use crate::memory::{self, LINES, Memory, Place};
 use crate::steps::Step;
 use crate::{Bench, dataset_id};

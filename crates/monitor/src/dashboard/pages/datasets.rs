@@ -15,8 +15,8 @@ use rastro_service::config::{ExposeSecret as _, SecretString};
 use rastro_service::telemetry::trace_context;
 use rastro_store::dashboard::{EventFinding, RefusedAtDoor};
 use rastro_store::{
-    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent, Origin,
-    TokenCheck,
+    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent,
+    NewRequest, Origin, TokenCheck,
 };
 use tracing::{Instrument as _, info};
 use uuid::Uuid;
@@ -399,12 +399,15 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
         traceparent: trace_context::traceparent(&span),
         withheld: false,
     };
-    let stored = NewEvent::new(&event, origin);
+    let request = NewRequest {
+        events: vec![NewEvent::new(&event, origin)],
+        ..NewRequest::default()
+    };
     cx.app
         .writing
         .event_writer()
         .await?
-        .accept(&[&stored], &[])
+        .accept_requests(&[&request])
         .instrument(span)
         .await?;
     to(cx, id, &format!("teste={event_id}"))
