@@ -263,6 +263,20 @@ pub const END_OF_LOG_FILE: &str = "SELECT pg_walfile_name(pg_switch_wal())";
 /// The newest file of the log that is in the archive.
 pub const LAST_ARCHIVED: &str = "SELECT last_archived_wal FROM pg_stat_archiver";
 
+/// Whether it does not take writes yet.
+pub const IS_IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
+
+/// Now, as PostgreSQL writes it, with its zone.
+pub const MOMENT: &str = "SELECT clock_timestamp()::text";
+
+/// The query of the ids of events that were received after a moment and before so many milliseconds of the
+/// epoch.
+pub fn received_between(moment: &str, before: i64) -> String {
+    format!(
+        "SELECT event_id FROM events WHERE received_at > '{moment}' AND received_at < to_timestamp({before} / 1000.0)"
+    )
+}
+
 /// Events that were tried more often than they may be, or given up before they had all their tries.
 pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     let query = "SELECT count(*) FROM meta_retry_queue

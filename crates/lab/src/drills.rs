@@ -239,8 +239,13 @@ pub async fn failover() -> anyhow::Result<bool> {
 /// was kept.
 pub async fn restore() -> anyhow::Result<bool> {
     let options = options("drill-restore", 40)?;
+    let target = match variable("TARGET").as_deref() {
+        None | Some("end") => restore::Target::EndOfArchive,
+        Some("moment") => restore::Target::PointInTime,
+        Some(other) => bail!("TARGET is end (of the archive) or moment, not {other:?}"),
+    };
     tokio::select! {
-        account = restore::run(&options) => finish(&account?, &options),
+        account = restore::run(&options, target) => finish(&account?, &options),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             bail!("interrupted");
