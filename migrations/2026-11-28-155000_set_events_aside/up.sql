@@ -6,8 +6,8 @@ SET LOCAL lock_timeout = '2s';
 ALTER TABLE meta_retry_queue DROP CONSTRAINT meta_retry_queue_reason_check,
     ADD CONSTRAINT meta_retry_queue_reason_check
     CHECK (reason IN ('refused', 'exhausted', 'expired', 'missing', 'dataset_deleted', 'set_aside')) NOT VALID;
-ALTER TABLE event_outcomes DROP CONSTRAINT event_outcomes_outcome_check,
-    ADD CONSTRAINT event_outcomes_outcome_check CHECK (outcome IN (
+ALTER TABLE event_outcomes DROP CONSTRAINT event_outcomes_outcome_check1,
+    ADD CONSTRAINT event_outcomes_outcome_check1 CHECK (outcome IN (
         'duplicate', 'refused', 'expired', 'retried', 'missing', 'dataset_deleted', 'withheld', 'erased', 'set_aside'
     )) NOT VALID;
 ALTER TABLE event_counts DROP CONSTRAINT event_counts_outcome_check,
