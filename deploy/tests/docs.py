@@ -61,6 +61,14 @@ def check():
         if int(told) != count:
             yield f"operation.md: there are {count} alerts, not {told}"
 
+    # A drill that was killed leaves its clusters running.
+    lab = (ROOT / "scripts/lab.sh").read_text(encoding="utf-8")
+    clusters = set(re.findall(r"for cluster in ([\w ]+);", lab)) | set(re.findall(r'destroy "\$LOCAL/\$command/(\w+)"', lab))
+    down = re.search(r'"\$LOCAL"/\*/\{([\w,]+)\}', (ROOT / "scripts/down.sh").read_text(encoding="utf-8"))
+    for cluster in " ".join(clusters).split():
+        if not down or cluster not in down.group(1).split(","):
+            yield f"down.sh --delete leaves the cluster {cluster} running"
+
     version = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
     package = json.loads((ROOT / "crates/ingest-gateway/web/package.json").read_text(encoding="utf-8"))["version"]
     if package != version:
