@@ -177,6 +177,10 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         graph_api: GraphApi::new(&config.graph_api)?,
         clock: Clock::system(),
     };
+    ensure!(
+        !typed.dry_run || typed.words.first() == Some(&"set-aside"),
+        "--dry-run goes with set-aside"
+    );
     let who = typed.who.unwrap_or(user);
     ensure!(
         !who.trim().is_empty() || only_looks(&typed.words),

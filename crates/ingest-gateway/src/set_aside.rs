@@ -89,7 +89,9 @@ impl Display for SetAsideReceipt {
             )?;
         }
         if !self.dry_run {
-            f.write_str(" They are dead letters of the reason set_aside; retry-failed sends them after all.")?;
+            f.write_str(
+                " They are dead letters of the reason set_aside; retry-failed sends them after all.",
+            )?;
         }
         Ok(())
     }

@@ -284,9 +284,12 @@ pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     Ok(sql.query_one(query, &[&retries]).await?.get(0))
 }
 
+/// The dataset of events that were put there for their weight alone. No client was told of them.
+pub const HISTORY: i64 = 1;
+
 /// What PostgreSQL holds in the end, event by event.
 pub struct Ledger {
-    /// The ids of all stored events.
+    /// The ids of all stored events, but for the history.
     pub stored: HashSet<String>,
     /// The ids of dead letters, and why.
     pub dead: HashMap<String, String>,
@@ -308,11 +311,12 @@ impl Ledger {
         let unlogged = "SELECT count(*) FROM events e WHERE NOT EXISTS (
             SELECT FROM meta_events_log l WHERE l.dataset_id = e.dataset_id AND l.event_number = e.event_number
                 AND l.outcome <> 'accepted'
-        )";
+        ) AND e.dataset_id <> $1";
+        let stored = sql.query("SELECT event_id FROM events WHERE dataset_id <> $1", &[&HISTORY]);
         Ok(Ledger {
-            stored: texts("SELECT event_id FROM events").await?,
+            stored: stored.await?.iter().map(|row| row.get(0)).collect(),
             dead: dead.iter().map(|row| (row.get(0), row.get(1))).collect(),
-            unlogged: sql.query_one(unlogged, &[]).await?.get(0),
+            unlogged: sql.query_one(unlogged, &[&HISTORY]).await?.get(0),
             recorded: texts(
                 "SELECT fbtrace_id FROM send_attempts WHERE outcome = 'delivered' AND fbtrace_id IS NOT NULL",
             )

@@ -36,6 +36,8 @@ pub struct Options {
     /// Of the load. Start and drain come on top.
     pub duration: Duration,
     pub clients: u64,
+    /// Events, long delivered, that an upgraded database holds before the load.
+    pub history: i64,
     /// For the clusters, which are deleted at the end, and the logs, which stay.
     pub folder: PathBuf,
 }
@@ -256,9 +258,11 @@ pub async fn restore() -> anyhow::Result<bool> {
 fn options(drill: &str, seconds: u64) -> anyhow::Result<Options> {
     let duration = variable("DURATION").map(|text| text.parse());
     let duration = duration.transpose().context("DURATION takes a number")?;
+    let history = variable("EVENTS").map(|text| text.parse()).transpose();
     Ok(Options {
         duration: Duration::from_secs(duration.unwrap_or(seconds)),
         clients: 8,
+        history: history.context("EVENTS takes a number")?.unwrap_or(0),
         folder: local().join(drill),
     })
 }

@@ -104,7 +104,10 @@ pub async fn run(options: &Options, target: Target) -> anyhow::Result<Account> {
     let stored = texts(&books::received_between("-infinity", from)).await?;
     if let Some(moment) = &moment {
         let later = texts(&books::received_between(moment, from)).await?.len();
-        ensure!(later == 0, "{later} events of after the moment are in the restored database");
+        ensure!(
+            later == 0,
+            "{later} events of after the moment are in the restored database"
+        );
     }
     let forgotten = texts(books::WITHOUT_A_DELIVERY).await?;
     // Else everything that Meta gets again would look explained.
@@ -244,11 +247,7 @@ async fn archive_now(sql: &Client) -> anyhow::Result<()> {
 
 async fn until_it_takes_writes(sql: &Client) -> anyhow::Result<()> {
     let began = Instant::now();
-    while sql
-        .query_one(books::IS_IN_RECOVERY, &[])
-        .await?
-        .get::<_, bool>(0)
-    {
+    while sql.query_one(books::IS_IN_RECOVERY, &[]).await?.get::<_, bool>(0) {
         ensure!(
             began.elapsed() < DRAIN,
             "the restored database does not come out of recovery"
