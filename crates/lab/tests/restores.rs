@@ -281,7 +281,10 @@ async fn a_cell_moves_with_its_views_and_is_current_where_it_comes_to() {
     const CELL: &str = "cell_moved";
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cell");
     fs::create_dir_all(&folder).unwrap();
-    let (old, new) = (TestDatabase::create_empty().await, TestDatabase::create_empty().await);
+    let (old, new) = (
+        TestDatabase::create_empty().await,
+        TestDatabase::create_empty().await,
+    );
     let migrate = |url: &str| {
         let variables = [("RASTRO__DATABASE__URL", url), ("RASTRO__DATABASE__SCHEMA", CELL)];
         run("ingest-gateway migrate", &folder, &programs, &variables)
@@ -289,7 +292,12 @@ async fn a_cell_moves_with_its_views_and_is_current_where_it_comes_to() {
     old.execute(&format!("CREATE SCHEMA {CELL}")).await;
     migrate(old.url());
     let move_it = commands("-n cell_a_bi").replace("cell_a", CELL);
-    run(&move_it, &folder, &programs, &[("URL", old.url()), ("NEW", new.url())]);
+    run(
+        &move_it,
+        &folder,
+        &programs,
+        &[("URL", old.url()), ("NEW", new.url())],
+    );
     let said = migrate(new.url());
     assert!(said.contains("the schema is current"), "{said}");
     let views = format!("SELECT count(*) FROM pg_views WHERE schemaname = '{CELL}_bi'");

@@ -66,6 +66,10 @@ async fn what_was_due_before_a_time_is_set_aside_and_sent_only_when_somebody_ask
     let ordered = "SELECT who, action, dataset_id, (detail->>'received_before')::timestamptz
         BETWEEN now() AND now() + interval '1 minute' FROM admin_log";
     assert_eq!(queue.rows(ordered).await, ["bia events.set_aside 1 t"]);
+    // Nobody is woken for what somebody did; for the same dead letters of another reason one would be.
+    let rule = include_str!("../src/sql/rules/dead_letters.sql").replace("$1", "900");
+    assert_eq!(queue.rows(&rule).await, [""; 0]);
+    assert_eq!(queue.rows(&rule.replace("set_aside", "missing")).await.len(), 1);
     queue.assert_nothing_is_lost().await;
 
     // What was in flight is found when its lease is over; again does the rest and nothing else.

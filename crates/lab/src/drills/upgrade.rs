@@ -55,8 +55,8 @@ pub async fn run(options: &Options, previous: &Path) -> anyhow::Result<Account> 
         before.as_secs_f64(),
     );
     drill.done(&format!(
-        "the database was migrated in {took:.1} s; nothing was accepted for {during:.2} s of it at the longest, \
-         and for {before:.2} s before it"
+        "the database was migrated in {took:.1} s; nothing was accepted for {during:.2} s at the longest \
+         meanwhile, and for {before:.2} s before"
     ));
     tokio::time::sleep(side_by_side).await;
 
