@@ -24,12 +24,16 @@ if [ ! -f deploy/.env ]; then
     sed "s/^IMAGE_TAG=.*/IMAGE_TAG=$(workspace_version)/" deploy/.env.example >deploy/.env
     say "    made deploy/.env"
 fi
+setting() { sed -n "s/^$1=//p" deploy/.env; }
+
+case "${1:-up}:,$(setting COMPOSE_PROFILES),:$(setting DASHBOARD_TRUSTED_PROXIES)" in
+    up:*,tls,*:) die "with the profile tls, deploy/.env must say where Caddy is: DASHBOARD_TRUSTED_PROXIES=172.16.0.0/12" \
+        "(with PROXY_HEADER: your sign-on proxy's address alone). Else anybody's wrong keys close the sign-in for everybody." ;;
+esac
 if [ $# -gt 0 ]; then
     compose "$@"
     exit
 fi
-
-setting() { sed -n "s/^$1=//p" deploy/.env; }
 
 # Ports that this start will want and somebody else has, said before anything is started. Ours, if we run already, are ours.
 if [ -z "$(compose ps -q 2>/dev/null)" ]; then
@@ -50,15 +54,18 @@ if [ -z "$(compose ps -q 2>/dev/null)" ]; then
         done ;;
     esac
 fi
-missing=()
+prefix=$(setting IMAGE_PREFIX) tag=$(setting IMAGE_TAG) missing=()
 for file in deploy/*/Dockerfile; do
     service=$(basename "$(dirname "$file")")
-    "$ENGINE" image inspect "$(setting IMAGE_PREFIX)/$service:$(setting IMAGE_TAG)" >/dev/null 2>&1 || missing+=("$service")
+    "$ENGINE" image inspect "$prefix/$service:$tag" >/dev/null 2>&1 || missing+=("$service")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-    case "$(setting IMAGE_PREFIX)" in
-        */*) heading "images come from $(setting IMAGE_PREFIX)" ;;
-        *) "$ROOT/scripts/images.sh" "${missing[@]}" ;;
+    case "$prefix" in
+        localhost/* | "${prefix##*/}")
+            say "    builds ${#missing[@]} images: two minutes each on two cores, the first time"
+            IMAGE_PREFIX="$prefix" IMAGE_TAG="$tag" "$ROOT/scripts/images.sh" "${missing[@]}"
+            ;;
+        *) heading "images come from $prefix" ;;
     esac
 fi
 compose up -d --remove-orphans

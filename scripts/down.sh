@@ -13,7 +13,8 @@ say "the demo is stopped."
 
 if [ "${1:-}" = --delete ]; then
     # Not a plain rm: a cluster's files may be outside of .local (see postgres.sh).
-    for cluster in "$LOCAL"/*/postgres; do
+    # A drill that was killed leaves clusters of other names.
+    for cluster in "$LOCAL"/*/{postgres,primary,standby,lost,restored}; do
         "$ROOT/scripts/postgres.sh" destroy "$cluster"
     done
     rm -rf "$LOCAL"

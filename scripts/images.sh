@@ -2,7 +2,7 @@
 # Builds the container images, one a service: scripts/images.sh [SERVICE...]
 # Variables, all optional:
 #   ENGINE=podman|docker   else whichever is there
-#   IMAGE_PREFIX=rastro    registry and path before the service's name
+#   IMAGE_PREFIX=...       registry and path before the service's name, else localhost/rastro, which no engine pulls from
 #   IMAGE_TAG=...          else the version of the workspace
 #   BUILD_IMAGE=...        an image with Rust and a C compiler, else Docker's official one (scripts/base-images.sh makes one
 #                          of this machine where no registry can be reached)
@@ -17,7 +17,7 @@ cd "$ROOT"
 pick_engine
 
 version=$(workspace_version)
-prefix="${IMAGE_PREFIX:-rastro}" tag="${IMAGE_TAG:-$version}"
+prefix="${IMAGE_PREFIX:-localhost/rastro}" tag="${IMAGE_TAG:-$version}"
 # What is not committed has no revision that anybody could look up.
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 if [ -n "$(git status --porcelain -- Cargo.toml Cargo.lock crates migrations deploy/build.sh 2>/dev/null)" ]; then

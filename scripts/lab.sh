@@ -37,7 +37,7 @@ if [ "$command" = drill-upgrade ] && [ -z "${PREVIOUS_BIN_DIR:-}" ]; then
     rm -rf "$LOCAL/$command/source" && mkdir -p "$LOCAL/$command/source"
     git archive "$previous" | tar -x -C "$LOCAL/$command/source"
     (cd "$LOCAL/$command/source" && CARGO_TARGET_DIR="$LOCAL/$command/target" cargo build --locked -p ingest-gateway \
-        -p capi-forwarder -p retry-worker 9>&-)
+        -p capi-forwarder -p retry-worker -p attribution -p monitor 9>&-)
     export PREVIOUS_BIN_DIR="$LOCAL/$command/target/debug"
 fi
 

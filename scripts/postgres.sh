@@ -5,7 +5,8 @@
 #   crash    ends it at once, as a power cut would
 #   follow   DIR OF: makes DIR a copy of the running cluster in folder OF, which follows it once it is started
 #   backup   DIR OF: makes DIR a base backup of the running cluster in folder OF, for the same port; it is not started
-#   recover  DIR ARCHIVE: starts a base backup, brings it to the end of the log in folder ARCHIVE, and lets it take writes
+#   recover  DIR ARCHIVE [TIME]: starts a base backup, brings it to the end of the log in folder ARCHIVE, or to how it was at
+#            TIME, and lets it take writes
 #   promote  ends its following: it takes writes from now on
 #   url      prints the URL of its `postgres` database, as superuser
 #   status   says whether it runs (exit 3 if not)
@@ -22,11 +23,11 @@ set -euo pipefail
 
 usage() {
     die "usage: scripts/postgres.sh start|stop|crash|url|status|promote|destroy DIR [--durable|--bench|--scratch]," \
-        "or: follow|backup DIR OF, or: recover DIR ARCHIVE"
+        "or: follow|backup DIR OF, or: recover DIR ARCHIVE [TIME]"
 }
 
 [ $# -ge 2 ] && [ -n "$2" ] || usage
-command="$1" given="$2" mode="${3:---durable}" followed=''
+command="$1" given="$2" mode="${3:---durable}" moment="${4:-}" followed=''
 case "$command" in follow | backup | recover) followed="${3:?}" mode=--durable ;; esac
 mode="${mode#--}"
 case "$mode" in durable | bench | scratch) ;; *) usage ;; esac
@@ -191,8 +192,12 @@ follow() { copy_files -R; }
 backup() { copy_files && cp "$followed/port" "$DIR/port"; }
 
 recover() {
-    printf '%s\n' "restore_command = 'cp \"$followed/%f\" \"%p\"'" 'archive_mode = off' |
-        as_server tee -a "$DATA/postgresql.auto.conf" >/dev/null
+    {
+        printf '%s\n' "restore_command = 'cp \"$followed/%f\" \"%p\"'" 'archive_mode = off'
+        if [ -n "$moment" ]; then
+            printf '%s\n' "recovery_target_time = '$moment'" "recovery_target_action = 'promote'"
+        fi
+    } | as_server tee -a "$DATA/postgresql.auto.conf" >/dev/null
     as_server touch "$DATA/recovery.signal"
     start
 }

@@ -53,3 +53,5 @@ printf '' | make google_ads_developer_token
 printf '' | make google_ads_client_secret
 printf '' | make google_ads_refresh_token
 printf '' | make replica_url
+# Those that were put here by hand, too: `cp` makes a file with the mode of its source, which containers may not read.
+find . -maxdepth 1 -type f ! -perm 444 -exec chmod 444 {} +

@@ -25,6 +25,8 @@ kubectl kustomize "$work/deploy/overlays/cells/a" >"$work/cell.yaml"
 "$python" deploy/tests/schema.py 1.29 "$work/laptop.yaml" "$work/production.yaml" "$work/cell.yaml"
 "$python" deploy/tests/config.py "$work/laptop.yaml" "$work/production.yaml" "$work/cells.yaml"
 "$python" deploy/tests/compose.py
+"$python" deploy/tests/start.py
+"$python" deploy/tests/docs.py
 "$python" deploy/tests/layers.py --self-test
 "$python" deploy/tests/contents.py
 "$python" deploy/tests/observe.py "$(command -v promtool)"

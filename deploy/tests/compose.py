@@ -1,7 +1,8 @@
 """Checks deploy/compose.yaml without a container engine: compose.py
 
 Our services are hardened and wait for the migration; every secret is a file that scripts/secrets.sh makes; every setting is
-in .env.example, which sets no secret; nothing but Caddy listens beyond this machine; every file that is mounted is there.
+in .env.example, which sets no secret; nothing but Caddy listens beyond this machine; every file that is mounted is there; what is not
+built is not pulled from a stranger; what others run on this machine is not taken for ours.
 """
 
 import pathlib
@@ -29,6 +30,9 @@ def check():
                 if service.get(key) != value:
                     yield f"{name}: {key} is {service.get(key)}"
             image = re.search(r"\}/([\w-]+):", service["image"]).group(1)
+            # `rastro/...` would be docker.io/rastro/...: whoever has that name there.
+            if not service["image"].startswith("${IMAGE_PREFIX:-localhost/"):
+                yield f"{name}: {service['image']} is pulled from Docker Hub where it was not built"
             if not (DEPLOY / image / "Dockerfile").is_file():
                 yield f"{name}: there is no deploy/{image}/Dockerfile"
             condition = service.get("depends_on", {}).get("migrate", {}).get("condition")
@@ -60,7 +64,12 @@ def check():
             yield f"secret {secret} is not made by scripts/secrets.sh"
         if not re.search(rf"^#.*\b{secret}\b", example, flags=re.M):
             yield f".env.example does not name the secret {secret}"
-    settings = set(re.findall(r"^([A-Z_]+)=", example, flags=re.M)) - {"COMPOSE_PROFILES"}
+    # `up --remove-orphans` removes containers of a project of the same name, which is else the folder's.
+    if not re.search(r"^COMPOSE_PROJECT_NAME=rastro$", example, flags=re.M):
+        yield ".env.example lacks COMPOSE_PROJECT_NAME: the project would be called like every folder `deploy`"
+    if not re.search(r"^IMAGE_PREFIX=localhost/", example, flags=re.M):
+        yield ".env.example: images are pulled from Docker Hub where they were not built"
+    settings = set(re.findall(r"^([A-Z_]+)=", example, flags=re.M)) - {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"}
     asked = set(re.findall(r"\$\{([A-Z_]+)", text))
     if settings - asked:
         yield f".env.example has what nobody asks for: {sorted(settings - asked)}"

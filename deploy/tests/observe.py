@@ -2,7 +2,7 @@
 
 Rules by their own unit tests; every query of the dashboards for its syntax; every metric and label in both against what the
 services' sources declare, so that a renamed metric does not leave an alert behind that can never fire; every runbook link
-against the headings that are there.
+against the headings that are there; no alert mixes two cells; memory is told of before its limit kills.
 """
 
 import json
@@ -107,6 +107,33 @@ def check_tested():
             yield f"{name}: no test lets it fire"
 
 
+def check_cells():
+    """A sum over all namespaces hides one cell's trouble behind another's health."""
+    for name, rule in rules():
+        for function, by in re.findall(r"\b(sum|max|min|avg)\s*(by \([\w, ]*\))?\s*\(", rule["expr"]):
+            if "namespace" not in by:
+                yield f"{name}: {function} is over all cells"
+
+
+def check_memory():
+    """RastroMemory is told of each service, below what kills it in a cluster and in compose."""
+    expression = dict(rules())["RastroMemory"]["expr"]
+    compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text(encoding="utf-8"))["services"]
+    units = {"Mi": 2**20, "m": 2**20}
+    for path in sorted((ROOT / "deploy").glob("*/deployment.yaml")) + [ROOT / "deploy/monitor/dashboard.yaml"]:
+        spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["template"]
+        service = spec["metadata"]["labels"]["app.kubernetes.io/name"]
+        limits = [spec["spec"]["containers"][0]["resources"]["limits"]["memory"], compose[path.parent.name]["mem_limit"]]
+        least = min(int(limit.rstrip("Mim")) * units[limit.lstrip("0123456789")] for limit in limits)
+        told = [
+            float(threshold)
+            for operator, names, threshold in re.findall(r'service(=|!~)"([^"]+)"\} > (\S+)', expression)
+            if (operator == "=") == (service in names.split("|"))
+        ]
+        if len(told) != 1 or told[0] > 0.9 * least:
+            yield f"RastroMemory: {service} is told of at {told}, and killed at {least / 1e6:.0f}e6"
+
+
 def run(*command):
     result = subprocess.run(command, capture_output=True, text=True, cwd=PROMETHEUS, check=False)
     return [] if result.returncode == 0 else [result.stdout + result.stderr]
@@ -136,6 +163,8 @@ def main(promtool):
         problems += check_names(where, query, series)
     problems += check_links()
     problems += check_tested()
+    problems += check_cells()
+    problems += check_memory()
     problems += run(promtool, "check", "rules", "rules.yaml")
     problems += run(promtool, "check", "config", "scrape.yaml")
     problems += check_kubernetes(promtool)

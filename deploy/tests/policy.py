@@ -6,8 +6,12 @@ unless every one of them is noticed.
 """
 
 import copy
+import pathlib
+import re
 import sys
+import tomllib
 from collections import defaultdict
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -18,6 +22,8 @@ OURS = "rastro"
 LEAST_GRACE = {"ingest-gateway": 26, "capi-forwarder": 101, "retry-worker": 11, "attribution": 31, "monitor-dashboard": 11}
 LEAST_REPLICAS = {"ingest-gateway": 2, "capi-forwarder": 1, "retry-worker": 1, "attribution": 1, "monitor-dashboard": 1}
 SECRET_WORDS = ("url", "token", "password", "secret", "sealing", "pepper", "_key")
+# Where images of ours come from on a laptop: what scripts/images.sh calls them.
+IMAGES = pathlib.Path(__file__).resolve().parents[2] / "scripts/images.sh"
 # A service without its own address is asked by nobody.
 WITH_SERVICE = {"ingest-gateway", "monitor-dashboard"}
 
@@ -45,6 +51,25 @@ def pod_of(thing):
     return spec.get("template") if thing["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob") else None
 
 
+def wave(thing):
+    """When Argo CD makes it, beside the others of one sync."""
+    return int(thing["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave", "0"))
+
+
+def needs(thing):
+    """What a pod cannot start without, as kinds and names; and the namespace and its policies, which it goes by."""
+    spec = pod_of(thing)["spec"]
+    yield "Namespace", thing["metadata"].get("namespace")
+    yield "ServiceAccount", spec["serviceAccountName"]
+    yield "NetworkPolicy", "database-dns-and-traces"
+    for container in spec["containers"]:
+        for source in container.get("envFrom", []):
+            yield "ConfigMap", source["configMapRef"]["name"]
+    for volume in spec.get("volumes", []):
+        if "secret" in volume:
+            yield "Secret", volume["secret"]["secretName"]
+
+
 def is_ours(thing):
     pod = pod_of(thing)
     return bool(pod) and pod["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") == OURS
@@ -70,6 +95,7 @@ class Overlay:
             if pod:
                 self.security(thing, pod["spec"])
             if is_ours(thing):
+                self.images(thing, pod)
                 self.workload(thing, pod)
                 self.reach(thing, pod)
         for deployment in self.by_kind["Deployment"]:
@@ -107,6 +133,15 @@ class Overlay:
             self.expect("cpu" not in resources.get("limits", {}), thing, "has a CPU limit, which throttles")
             image = container["image"]
             self.expect(":" in image.rsplit("/", 1)[-1] and not image.endswith(":latest"), thing, f"image {image} has no version")
+
+    def images(self, thing, pod):
+        """A name without a registry is one of Docker Hub, which is somebody else's."""
+        for container in pod["spec"]["containers"]:
+            prefix = container["image"].rsplit("/", 1)[0]
+            host = prefix.split("/")[0]
+            self.expect("." in host or host == "localhost", thing, f"{container['image']} is pulled from Docker Hub")
+            built = re.search(r"IMAGE_PREFIX:-([^}]+)\}", IMAGES.read_text(encoding="utf-8")).group(1)
+            self.expect(not self.is_laptop or prefix == built, thing, f"{prefix} is not what `make images` builds ({built})")
 
     # What holds for everything that is ours: secrets are files that exist, a service account without rights.
     def workload(self, thing, pod):
@@ -224,9 +259,16 @@ class Overlay:
 
     def migration(self, thing):
         notes = thing["metadata"].get("annotations", {})
-        self.expect(notes.get("argocd.argoproj.io/hook") == "PreSync", thing, "does not run before the rollout (Argo CD)")
-        self.expect("pre-upgrade" in notes.get("helm.sh/hook", ""), thing, "does not run before the rollout (Helm)")
+        self.expect(notes.get("argocd.argoproj.io/hook") == "Sync", thing, "is no part of a sync (Argo CD)")
+        self.expect(wave(thing) < 0, thing, "does not run before the rollout (Argo CD)")
         self.expect("ttlSecondsAfterFinished" in thing["spec"], thing, "stays in the way of the next one")
+        # Argo CD makes a wave when the one before it is there. A laptop's database would have to be, too.
+        namespace = thing["metadata"].get("namespace")
+        for kind, name in needs(thing):
+            for other in self.by_kind[kind]:
+                here = other["metadata"].get("namespace", namespace) == namespace and other["metadata"]["name"] == name
+                earlier = wave(other) < wave(thing) or self.is_laptop
+                self.expect(not here or earlier, thing, f"waits for ever for its {kind} {name} (Argo CD)")
 
     # Per namespace: nothing may be reached but by a rule, and an ingress leads to a service that is there.
     def namespaces(self):
@@ -251,6 +293,22 @@ class Overlay:
                 for path in rule["http"]["paths"]:
                     backend = path["backend"]["service"]["name"]
                     self.expect(backend in services, ingress, f"leads to {backend}, which is not there")
+        for settings in self.by_kind["ConfigMap"]:
+            self.addresses(settings)
+
+    def addresses(self, settings):
+        """What the dashboard says of itself and of the gateway in messages and tags leads to this namespace's own."""
+        dashboard = tomllib.loads(settings.get("data", {}).get("config.toml", "")).get("dashboard", {})
+        hosts = defaultdict(set)
+        for ingress in self.by_kind["Ingress"]:
+            if ingress["metadata"].get("namespace") == settings["metadata"].get("namespace"):
+                for rule in ingress["spec"]["rules"]:
+                    for path in rule["http"]["paths"]:
+                        hosts[path["backend"]["service"]["name"]].add(rule["host"])
+        for key, service in (("public_url", "monitor-dashboard"), ("gateway_url", "ingest-gateway")):
+            host = urlsplit(dashboard.get(key, "")).hostname
+            if host and not self.is_laptop:
+                self.expect(host in hosts[service], settings, f"{key} leads to {host}, and {service} is at {sorted(hosts[service])}")
 
 
 def load(path):
@@ -305,7 +363,15 @@ def self_test(objects):
         "replicas, 2 are needed": drop("HorizontalPodAutoscaler", "ingest-gateway"),
         "concurrencyPolicy": lambda t: find(t, "CronJob", "monitor-check")["spec"].update(concurrencyPolicy="Allow"),
         "a run is repeated": lambda t: find(t, "CronJob", "monitor-check")["spec"]["jobTemplate"]["spec"].pop("backoffLimit"),
-        "before the rollout": lambda t: find(t, "Job", "migrate")["metadata"].pop("annotations"),
+        "no part of a sync": lambda t: find(t, "Job", "migrate")["metadata"].pop("annotations"),
+        "before the rollout": lambda t: find(t, "Job", "migrate")["metadata"]["annotations"].update(
+            {"argocd.argoproj.io/sync-wave": "0"}),
+        "for its ServiceAccount migrate": lambda t: find(t, "ServiceAccount", "migrate")["metadata"].pop("annotations"),
+        "for its ConfigMap rastro-common": lambda t: find(t, "ConfigMap", "rastro-common")["metadata"].pop("annotations"),
+        "for its Namespace rastro": lambda t: find(t, "Namespace", "rastro")["metadata"].pop("annotations"),
+        "pulled from Docker Hub": lambda t: container(t).update(image="rastro/capi-forwarder:0.2.0"),
+        "gateway_url leads to": lambda t: find(t, "Ingress", "ingest-gateway")["spec"]["rules"][0].update(host="events.ours.test"),
+        "public_url leads to": lambda t: find(t, "Ingress", "monitor-dashboard")["spec"]["rules"][0].update(host="ours.test"),
         "denies nothing": drop("NetworkPolicy", "default-deny"),
         "not restricted": lambda t: find(t, "Namespace", "rastro")["metadata"].pop("labels"),
         "has no TLS": lambda t: find(t, "Ingress", "ingest-gateway")["spec"].pop("tls"),

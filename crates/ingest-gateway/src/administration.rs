@@ -251,7 +251,7 @@ fn known(dataset: Result<Option<rastro_store::KnownDataset>, StoreError>) -> Res
     Ok(dataset.into())
 }
 
-fn unavailable(error: StoreError) -> Problem {
+pub(crate) fn unavailable(error: StoreError) -> Problem {
     warn!("an order about datasets or keys failed: {}", ErrorChain(&error));
     Problem::try_again("the database did not do it just now; asking again is safe")
 }

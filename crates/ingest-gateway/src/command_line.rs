@@ -1,4 +1,4 @@
-//! `ingest-gateway dataset|key|log ...`: the admin API's operations for whoever sits at the machine, with the
+//! `ingest-gateway dataset|key|log|set-aside ...`: the admin API's operations for whoever sits at the machine, with the
 //! same checks and the same log.
 //!
 //! Options are the API's fields with hyphens: `--allowed-origins` is `allowed_origins`. Secrets are read from
@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::administration::Administration;
 use crate::config::Config;
 use crate::problem::Problem;
+use crate::set_aside::set_aside;
 use crate::wire::admin::{
     DatasetList, DatasetReceipt, DatasetView, KeyList, KeyReceipt, KeyView, LogEntry, LogPage,
 };
@@ -32,6 +33,8 @@ usage: ingest-gateway dataset list
        ingest-gateway key create --kind publishable|secret|admin|viewer --label WHERE [--dataset-id ID] [--event-names A,B]
        ingest-gateway key revoke NUMBER
        ingest-gateway log [--dataset-id ID] [--before ENTRY] [--limit N]
+       ingest-gateway set-aside ID --received-before 2026-12-31T23:59:59Z [--dry-run]
+                                     after a restore: makes dead letters of what was due then (proto-docs/operation.md)
 settings (an empty value takes one away):
        --name NAME --default-country br --default-currency BRL --time-zone America/Sao_Paulo --purchase-source recorded|verified
        --allowed-origins ORIGIN,ORIGIN --cookie-domain DOMAIN --lead-events scheduled=Schedule,customer=Subscribe
@@ -54,6 +57,7 @@ struct Typed<'a> {
     fields: Map<String, Value>,
     token_file: Option<&'a str>,
     json: bool,
+    dry_run: bool,
     who: Option<&'a str>,
 }
 
@@ -66,9 +70,16 @@ impl<'a> Typed<'a> {
                 typed.words.push(argument);
                 continue;
             };
-            if option == "json" {
-                typed.json = true;
-                continue;
+            match option {
+                "json" => {
+                    typed.json = true;
+                    continue;
+                }
+                "dry-run" => {
+                    typed.dry_run = true;
+                    continue;
+                }
+                _ => {}
             }
             let (option, value) = match option.split_once('=') {
                 Some(both) => both,
@@ -166,6 +177,10 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         graph_api: GraphApi::new(&config.graph_api)?,
         clock: Clock::system(),
     };
+    ensure!(
+        !typed.dry_run || typed.words.first() == Some(&"set-aside"),
+        "--dry-run goes with set-aside"
+    );
     let who = typed.who.unwrap_or(user);
     ensure!(
         !who.trim().is_empty() || only_looks(&typed.words),
@@ -234,6 +249,12 @@ pub async fn run(config: &Config, store: Store, arguments: &[&str], user: &str) 
         ["log"] => {
             let page = refused(office.log(&typed.query()).await)?;
             typed.show(&page, || log_table(&page))
+        }
+        ["set-aside", id] => {
+            let body = typed.body(&[]);
+            let done = set_aside(&office, id_of(id)?, body.as_bytes(), who, typed.dry_run).await;
+            let done = refused(done)?;
+            typed.show(&done, || done.to_string())
         }
         [_, "help"] => Ok(USAGE.to_owned()),
         _ => bail!(USAGE),

@@ -26,6 +26,7 @@ mod problem;
 mod readiness;
 mod sdk;
 mod seed;
+mod set_aside;
 mod visitor;
 mod webhook_accounts;
 mod webhook_signature;

@@ -17,6 +17,7 @@ const USAGE: &str = "usage: ingest-gateway                 serve
        ingest-gateway reseal          seal access tokens, payment accounts and leads with the first sealing key
        ingest-gateway event DATASET N print the dataset's accepted event of number N, as it goes to Meta
        ingest-gateway openapi         print the OpenAPI document
+       ingest-gateway set-aside DATASET ...   after a restore: `ingest-gateway set-aside help`
        ingest-gateway dataset|key|log ...   keep datasets and keys: `ingest-gateway dataset help`
        ingest-gateway healthcheck     whether the one that runs here lives; with `ready`: whether it can work
        ingest-gateway --version";
@@ -36,7 +37,7 @@ fn main() -> anyhow::Result<()> {
         ["reseal"] => commands::reseal(),
         ["event", dataset, number] => commands::event(dataset, number),
         ["openapi"] => commands::openapi(),
-        ["dataset" | "key" | "log", ..] => commands::administer(arguments.as_slice()),
+        ["dataset" | "key" | "log" | "set-aside", ..] => commands::administer(arguments.as_slice()),
         ["--help" | "-h" | "help"] => commands::print(USAGE),
         _ => bail!(USAGE),
     }

@@ -463,3 +463,50 @@ async fn the_commands_do_the_same_and_log_who_typed_them() {
     assert!(done && said.contains("dataset.retire"), "{said}");
     assert!(!run(&world, &["dataset"], "").0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_due_before_a_restore_is_set_aside_by_command() {
+    let world = start().await;
+    for id in ["a", "b"] {
+        assert_eq!(event_with(&world, Key::Secret.as_str(), id).await, 202);
+    }
+    let (done, said) = run(&world, &["set-aside", DATASET_ID], "");
+    assert!(!done && said.contains("--received-before is required"), "{said}");
+    let wrong = [
+        "set-aside",
+        DATASET_ID,
+        "--received-before=2999-01-01T00:00:00Z",
+        "--colour=red",
+    ];
+    let (done, said) = run(&world, &wrong, "");
+    assert!(
+        !done && said.contains("--received-before must be a time that is over") && said.contains("--colour"),
+        "{said}"
+    );
+    let now = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
+    let now = world.database.value(now).await;
+    let order = ["set-aside", DATASET_ID, "--received-before", &now, "--as", "bia"];
+    let (done, said) = run(&world, &[&order[..], &["--dry-run"]].concat(), "");
+    assert!(
+        done && said.starts_with("2 events") && said.contains("would be set aside"),
+        "{said}"
+    );
+    assert_eq!(world.census().await.ready, 2);
+    let (done, said) = run(&world, &order, "");
+    assert!(
+        done && said.contains("were set aside: 2 ready, 0 waiting"),
+        "{said}"
+    );
+    let census = world.census().await;
+    assert_eq!((census.ready, census.dead), (0, 2));
+    let (done, said) = run(&world, &["log"], "");
+    assert!(
+        done && said.contains("events.set_aside") && said.contains("bia"),
+        "{said}"
+    );
+    // Two rows of an event, in the order in which they were written.
+    let story =
+        "SELECT string_agg(outcome, ' ' ORDER BY created_at) FROM meta_events_log WHERE event_id = 'a'";
+    assert_eq!(world.database.value(story).await, "accepted set_aside");
+    assert!(!run(&world, &["dataset", "list", "--dry-run"], "").0);
+}

@@ -263,6 +263,20 @@ pub const END_OF_LOG_FILE: &str = "SELECT pg_walfile_name(pg_switch_wal())";
 /// The newest file of the log that is in the archive.
 pub const LAST_ARCHIVED: &str = "SELECT last_archived_wal FROM pg_stat_archiver";
 
+/// Whether it does not take writes yet.
+pub const IS_IN_RECOVERY: &str = "SELECT pg_is_in_recovery()";
+
+/// Now, as PostgreSQL writes it, with its zone.
+pub const MOMENT: &str = "SELECT clock_timestamp()::text";
+
+/// The query of the ids of events that were received after a moment and before so many milliseconds of the
+/// epoch.
+pub fn received_between(moment: &str, before: i64) -> String {
+    format!(
+        "SELECT event_id FROM events WHERE received_at > '{moment}' AND received_at < to_timestamp({before} / 1000.0)"
+    )
+}
+
 /// Events that were tried more often than they may be, or given up before they had all their tries.
 pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     let query = "SELECT count(*) FROM meta_retry_queue
@@ -270,9 +284,12 @@ pub async fn wrong_retries(sql: &Client, retries: i16) -> anyhow::Result<i64> {
     Ok(sql.query_one(query, &[&retries]).await?.get(0))
 }
 
+/// The dataset of events that were put there for their weight alone. No client was told of them.
+pub const HISTORY: i64 = 1;
+
 /// What PostgreSQL holds in the end, event by event.
 pub struct Ledger {
-    /// The ids of all stored events.
+    /// The ids of all stored events, but for the history.
     pub stored: HashSet<String>,
     /// The ids of dead letters, and why.
     pub dead: HashMap<String, String>,
@@ -294,11 +311,12 @@ impl Ledger {
         let unlogged = "SELECT count(*) FROM events e WHERE NOT EXISTS (
             SELECT FROM meta_events_log l WHERE l.dataset_id = e.dataset_id AND l.event_number = e.event_number
                 AND l.outcome <> 'accepted'
-        )";
+        ) AND e.dataset_id <> $1";
+        let stored = sql.query("SELECT event_id FROM events WHERE dataset_id <> $1", &[&HISTORY]);
         Ok(Ledger {
-            stored: texts("SELECT event_id FROM events").await?,
+            stored: stored.await?.iter().map(|row| row.get(0)).collect(),
             dead: dead.iter().map(|row| (row.get(0), row.get(1))).collect(),
-            unlogged: sql.query_one(unlogged, &[]).await?.get(0),
+            unlogged: sql.query_one(unlogged, &[&HISTORY]).await?.get(0),
             recorded: texts(
                 "SELECT fbtrace_id FROM send_attempts WHERE outcome = 'delivered' AND fbtrace_id IS NOT NULL",
             )

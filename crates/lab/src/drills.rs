@@ -36,6 +36,8 @@ pub struct Options {
     /// Of the load. Start and drain come on top.
     pub duration: Duration,
     pub clients: u64,
+    /// Events, long delivered, that an upgraded database holds before the load.
+    pub history: i64,
     /// For the clusters, which are deleted at the end, and the logs, which stay.
     pub folder: PathBuf,
 }
@@ -239,8 +241,13 @@ pub async fn failover() -> anyhow::Result<bool> {
 /// was kept.
 pub async fn restore() -> anyhow::Result<bool> {
     let options = options("drill-restore", 40)?;
+    let target = match variable("TARGET").as_deref() {
+        None | Some("end") => restore::Target::EndOfArchive,
+        Some("moment") => restore::Target::PointInTime,
+        Some(other) => bail!("TARGET is end (of the archive) or moment, not {other:?}"),
+    };
     tokio::select! {
-        account = restore::run(&options) => finish(&account?, &options),
+        account = restore::run(&options, target) => finish(&account?, &options),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             bail!("interrupted");
@@ -251,9 +258,11 @@ pub async fn restore() -> anyhow::Result<bool> {
 fn options(drill: &str, seconds: u64) -> anyhow::Result<Options> {
     let duration = variable("DURATION").map(|text| text.parse());
     let duration = duration.transpose().context("DURATION takes a number")?;
+    let history = variable("EVENTS").map(|text| text.parse()).transpose();
     Ok(Options {
         duration: Duration::from_secs(duration.unwrap_or(seconds)),
         clients: 8,
+        history: history.context("EVENTS takes a number")?.unwrap_or(0),
         folder: local().join(drill),
     })
 }

@@ -3,7 +3,7 @@
 //!
 //! Each sends events with the load generator ([`load`]) and then lets the bookkeeper ([`books`]) compare
 //! three witnesses: what the gateway answered, what the database holds, and what the stand-in for Meta
-//! counted. All SQL of the lab is in [`books`]. Programs are started by `rastro_test_support`.
+//! counted. What the lab asks of tables is in [`books`]. Programs are started by `rastro_test_support`.
 //!
 //! [`demo`]: a stream of events that tells a story, the account of it, and services that go on running.
 //! [`drills`]: what an operator does once a year, under load, with the same account. [`bench`]: ratios to

@@ -25,10 +25,11 @@ Usage: rastro-lab demo|down|migrate|bench|lookup|chaos|drill-failover|drill-rest
             DURATION=seconds: of load, 40 by default
   drill-restore
             loses the database under load, restores it from a base backup and its archived log, and accounts for every event.
-            DURATION=seconds: of load, 40 by default
+            DURATION=seconds: of load, 40 by default. TARGET=moment: restores it to a moment before the archive's end
   drill-upgrade
             runs the previous version's programs (PREVIOUS_BIN_DIR=folder) under load, migrates, replaces each by this
-            version's in turn, and accounts for every event. DURATION=seconds: of load, 60 by default
+            version's in turn, and accounts for every event. DURATION=seconds: of load, 60 by default. EVENTS=n: on a database
+            that holds so many already
 ";
 
 /// The gateway's own, so that what is compared with the baseline is how events are stored.

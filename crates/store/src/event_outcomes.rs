@@ -20,6 +20,7 @@ pub(crate) enum Outcome {
     Retried,
     Missing,
     DatasetDeleted,
+    SetAside,
     Withheld,
     Erased,
 }
@@ -33,6 +34,7 @@ impl Outcome {
             Outcome::Retried => "retried",
             Outcome::Missing => "missing",
             Outcome::DatasetDeleted => "dataset_deleted",
+            Outcome::SetAside => "set_aside",
             Outcome::Withheld => "withheld",
             Outcome::Erased => "erased",
         }

@@ -94,7 +94,8 @@ pub use lookup::PersonLookups;
 pub use maintenance::Leadership;
 pub use measurements::{DeliveryTally, RequestTally};
 pub use meta_retry_queue::{
-    DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest, TracedEvent,
+    DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterReason, RetryCount, RetryRequest, SetAside,
+    TracedEvent,
 };
 pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};

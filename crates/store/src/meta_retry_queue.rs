@@ -2,6 +2,7 @@
 //! `events`. Rows come with [`crate::send_batches`] and go back to `send_queue`.
 
 mod dead_letters;
+mod set_aside;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::send_queue::{self, ReadyEvent, Run};
 use crate::statement::Prepare;
 
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterGroup, RetryCount, RetryRequest};
+pub use set_aside::SetAside;
 
 /// Why an event is not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub enum DeadLetterReason {
     Missing,
     /// There is no such dataset any more.
     DatasetDeleted,
+    /// An operator kept it from Meta, which most likely has it: see [`Store::set_aside`].
+    SetAside,
 }
 
 impl DeadLetterReason {
@@ -46,6 +50,7 @@ impl DeadLetterReason {
             DeadLetterReason::Expired => "expired",
             DeadLetterReason::Missing => "missing",
             DeadLetterReason::DatasetDeleted => "dataset_deleted",
+            DeadLetterReason::SetAside => "set_aside",
         }
     }
 }

@@ -727,3 +727,71 @@ async fn going_back_opens_no_door_that_was_closed_and_forgets_no_step_of_a_lead(
     let steps = "SELECT status || ' ' || events_of::text FROM leads";
     assert_eq!(queue.database.value(steps).await, "lost {scheduled}");
 }
+
+/// Statements of a migration that make accepts wait for as long as they take: plain indexes on tables that were
+/// there before.
+fn blocking_indexes(sql: &str) -> Vec<&str> {
+    let without_comments = sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let made: Vec<&str> = without_comments
+        .clone()
+        .filter_map(|line| line.split("CREATE TABLE ").nth(1)?.split([' ', '(']).next())
+        .collect();
+    without_comments
+        .filter(|line| line.contains("CREATE INDEX ") || line.contains("CREATE UNIQUE INDEX "))
+        .filter(|line| !line.contains("CONCURRENTLY"))
+        .filter(|line| {
+            let table = line
+                .split(" ON ")
+                .nth(1)
+                .and_then(|rest| rest.split([' ', '(']).next());
+            table.is_none_or(|table| !made.contains(&table))
+        })
+        .collect()
+}
+
+/// Those of before run while nothing is accepted (0.1 to 0.2.0).
+#[test]
+fn from_here_on_no_migration_makes_accepts_wait_for_an_index() {
+    let new = "CREATE TABLE parcels (id bigint);\nCREATE INDEX parcels_by_id ON parcels (id);";
+    assert_eq!(blocking_indexes(new), [""; 0]);
+    let beside = "-- CREATE INDEX x ON events (day);\nCREATE INDEX CONCURRENTLY x ON events (day);";
+    assert_eq!(blocking_indexes(beside), [""; 0]);
+    let blocks = "CREATE UNIQUE INDEX x ON events (day);\nCREATE INDEX y ON leads(day);";
+    assert_eq!(blocking_indexes(blocks).len(), 2);
+
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(sql) = std::fs::read_to_string(path.join("up.sql")) else {
+            continue;
+        };
+        read += 1;
+        let name = path.file_name().unwrap().to_string_lossy();
+        if name.as_ref() >= "2026-11-29" {
+            assert_eq!(
+                blocking_indexes(&sql),
+                [""; 0],
+                "{name}: see migrations/README.md"
+            );
+        }
+    }
+    assert!(read > 30, "{read}");
+}
+
+#[tokio::test]
+async fn every_table_has_its_line_on_the_page_of_the_data_model() {
+    let queue = Queue::empty().await;
+    let page = include_str!("../../../proto-docs/architecture.md");
+    let (page, _) = page.split_once("## One event's journey").unwrap();
+    let tables =
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+        AND NOT relispartition AND left(relname, 2) <> '__'";
+    let tables = queue.rows(tables).await;
+    let unnamed: Vec<_> = tables
+        .iter()
+        .filter(|table| !page.contains(&format!("`{table}`")))
+        .collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
+    assert!(tables.len() > 40, "{tables:?}");
+}

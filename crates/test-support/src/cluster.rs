@@ -61,9 +61,10 @@ impl Cluster {
     }
 
     /// Starts a base backup at the address of the one that it is of, which is gone, and brings it to the end
-    /// of the log in this folder. It takes writes some moments later.
-    pub fn recover(&self, archive: &Path) -> anyhow::Result<()> {
-        let url = self.run("recover", archive)?;
+    /// of the log in this folder, or to how it was at a moment (as PostgreSQL writes one, with its zone). It
+    /// takes writes some moments later.
+    pub fn recover(&self, archive: &Path, moment: Option<&str>) -> anyhow::Result<()> {
+        let url = self.run_with("recover", archive, moment)?;
         ensure!(url == self.url, "PostgreSQL's port was taken while it was down");
         Ok(())
     }
@@ -109,11 +110,16 @@ impl Cluster {
     }
 
     fn run(&self, command: &str, last: &Path) -> anyhow::Result<String> {
+        self.run_with(command, last, None)
+    }
+
+    fn run_with(&self, command: &str, other: &Path, more: Option<&str>) -> anyhow::Result<String> {
         let script = checkout().join("scripts/postgres.sh");
         let output = Command::new(&script)
             .arg(command)
             .arg(&self.dir)
-            .arg(last)
+            .arg(other)
+            .args(more)
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("{} cannot be run", script.display()))?;

@@ -71,6 +71,11 @@ impl Services {
         ])
     }
 
+    /// With no account of anybody, so that it credits what is there and asks nobody.
+    pub fn attribution_without_accounts(&self) -> Program {
+        self.service("attribution")
+    }
+
     /// Whoever starts it says what it does: `check` or `dashboard`.
     pub fn monitor(&self) -> Program {
         self.service("monitor")

@@ -33,7 +33,7 @@ problems! {
     security(("adminKey" = [])),
     params(
         ("dataset_id" = Option<String>, Query, description = "Only of this dataset."),
-        ("reason" = Option<String>, Query, description = "refused, exhausted, expired, missing or dataset_deleted."),
+        ("reason" = Option<String>, Query, description = "refused, exhausted, expired, missing, dataset_deleted or set_aside."),
         ("error_code" = Option<i32>, Query, description = "Meta's code."),
         ("group" = Option<bool>, Query, description = "true (the default): counted. false: listed."),
         ("after" = Option<i64>, Query, description = "With group=false: the next of the answer before."),

@@ -53,7 +53,7 @@ impl RetryOrder {
             failed_before: fields.take("failed_before", TIME, time),
             reason: fields.take(
                 "reason",
-                "refused or exhausted: what has expired stays too old",
+                "refused, exhausted or set_aside: what has expired stays too old",
                 |reason| reason_of(reason.as_str()?).filter(|reason| *reason != DeadLetterReason::Expired),
             ),
         };
@@ -112,7 +112,7 @@ impl FailedQuery {
             error_code: fields.take("error_code", ERROR_CODE, |code| code.as_str()?.parse().ok()),
             reason: fields.take(
                 "reason",
-                "refused, exhausted, expired, missing or dataset_deleted",
+                "refused, exhausted, expired, missing, dataset_deleted or set_aside",
                 |reason| reason_of(reason.as_str()?),
             ),
             ..DeadLetterFilter::default()
@@ -151,8 +151,8 @@ const ERROR_CODE: &str = "a code of Meta's, a whole number";
 const TIME: &str = "a time as RFC 3339 writes it, such as \"2026-11-23T18:00:00-03:00\"";
 
 fn reason_of(word: &str) -> Option<DeadLetterReason> {
-    use DeadLetterReason::{DatasetDeleted, Exhausted, Expired, Missing, Refused};
-    [Refused, Exhausted, Expired, Missing, DatasetDeleted]
+    use DeadLetterReason::{DatasetDeleted, Exhausted, Expired, Missing, Refused, SetAside};
+    [Refused, Exhausted, Expired, Missing, DatasetDeleted, SetAside]
         .into_iter()
         .find(|reason| reason.as_str() == word)
 }

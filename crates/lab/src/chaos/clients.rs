@@ -48,6 +48,8 @@ pub struct Book {
 struct Stall {
     last: Option<Instant>,
     longest: Duration,
+    /// Since somebody began to look.
+    lately: Duration,
 }
 
 impl Book {
@@ -78,6 +80,11 @@ impl Book {
         lock(&self.stall).longest
     }
 
+    /// The same since this was last asked. The answer that comes next counts for the next time.
+    pub fn longest_stall_since(&self) -> Duration {
+        std::mem::take(&mut lock(&self.stall).lately)
+    }
+
     pub fn poisoned(&self) -> u64 {
         self.poisoned.load(Ordering::Relaxed)
     }
@@ -105,6 +112,7 @@ impl Book {
                 let now = Instant::now();
                 let since = stall.last.replace(now).map(|last| now - last);
                 stall.longest = stall.longest.max(since.unwrap_or_default());
+                stall.lately = stall.lately.max(since.unwrap_or_default());
             }
             "duplicate" => told.duplicate += 1,
             other => self.note_unexpected(format!("{id} was answered with {other}")),

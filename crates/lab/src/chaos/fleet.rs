@@ -2,7 +2,7 @@
 //! life.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -102,6 +102,9 @@ pub struct Fleet {
     pub retry_workers: Vec<Mutex<Service>>,
     /// Where payments are part of it.
     pub attributions: Vec<Mutex<Service>>,
+    /// Those that no event passes through, where they are part of it.
+    pub others: Vec<Mutex<Service>>,
+    logs: PathBuf,
     interruptions: Arc<std::sync::Mutex<Vec<Interruption>>>,
 }
 
@@ -172,8 +175,30 @@ impl Fleet {
             gateways: (0..2).map(gateway).collect::<Result<_, _>>()?,
             forwarders: (0..2).map(forwarder).collect::<Result<_, _>>()?,
             retry_workers: (0..2).map(worker).collect::<Result<_, _>>()?,
+            others: Vec::new(),
+            logs: logs.to_owned(),
             interruptions,
         })
+    }
+
+    /// Starts the services that no event passes through: crediting, the check and the dashboard.
+    pub fn start_others(&mut self, services: &Services) -> anyhow::Result<()> {
+        let monitor = |arguments: &[&str]| services.monitor().arguments(arguments);
+        let dashboard = monitor(&["dashboard"]).with(&[("RASTRO__DASHBOARD__LISTEN", "127.0.0.1:0")]);
+        for (name, program) in [
+            ("attribution", services.attribution_without_accounts()),
+            ("monitor-check", monitor(&["check", "--every", "1s"])),
+            ("monitor-dashboard", dashboard),
+        ] {
+            let log = self.logs.join(format!("{name}.log"));
+            self.others.push(Mutex::new(Service {
+                process: program.logging_to(&log).start()?,
+                name: name.to_owned(),
+                life: 0,
+                interruptions: Arc::clone(&self.interruptions),
+            }));
+        }
+        Ok(())
     }
 
     /// That none of them ended by itself.
@@ -187,7 +212,8 @@ impl Fleet {
     /// Every service, each kind's two one after the other.
     pub fn all(&self) -> impl Iterator<Item = &Mutex<Service>> {
         let workers = self.forwarders.iter().chain(&self.retry_workers);
-        self.gateways.iter().chain(workers).chain(&self.attributions)
+        let events = self.gateways.iter().chain(workers);
+        events.chain(&self.attributions).chain(&self.others)
     }
 
     pub fn interruptions(&self) -> Vec<Interruption> {

@@ -1,7 +1,7 @@
 //! A base backup is taken under load, and the log is archived. Then the database is lost with its machine,
-//! and restored from the two, at the same address. What was committed after the last archived log is gone
-//! from it; what was delivered after that is ready once more. The drill does what `proto-docs/operation.md`
-//! tells an operator to do, and counts both.
+//! and restored from the two, at the same address: to the last archived log, or to a moment before that. What
+//! was committed after it is gone; what was delivered after it is ready once more. The drill does what
+//! `proto-docs/operation.md` tells an operator to do, and counts both.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -30,8 +30,16 @@ const RESENT_AT_ONCE: usize = 100;
 /// How long a response of the lost database may still be on its way to a client.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
+/// What the database is restored to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    EndOfArchive,
+    /// A moment before that, as after somebody's mistake.
+    PointInTime,
+}
+
 /// Plays it. An error means that the drill itself failed: whether the promises were kept, the account says.
-pub async fn run(options: &Options) -> anyhow::Result<Account> {
+pub async fn run(options: &Options, target: Target) -> anyhow::Result<Account> {
     say("a database whose log is archived");
     let folder = options.folder.join("lost");
     let lost = spawn_blocking(move || Cluster::fresh(&folder, "--durable")).await??;
@@ -46,6 +54,17 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
     let restored = spawn_blocking(move || Cluster::backup(&folder, &running)).await??;
     drill.done("a base backup was taken");
     tokio::time::sleep(options.duration / 6).await;
+    let moment = match target {
+        Target::EndOfArchive => None,
+        Target::PointInTime => {
+            let sql = books::connect(&url).await?;
+            let moment: String = sql.query_one(books::MOMENT, &[]).await?.get(0);
+            drill.done("this is the moment that is gone back to");
+            // So that the archive holds what is not wanted.
+            tokio::time::sleep(options.duration / 10).await;
+            Some(moment)
+        }
+    };
     archive_now(&books::connect(&url).await?).await?;
     drill.done("the log until now is in the archive");
     tokio::time::sleep(options.duration / 10).await;
@@ -60,13 +79,18 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
     tokio::time::sleep(LAST_ANSWERS).await;
     let promised: HashSet<String> = drill.scene.book.told().into_keys().collect();
     let at_meta = ids_at_meta(&drill.scene.sandbox);
-    let restored = spawn_blocking(move || restored.recover(&archive).map(|()| restored)).await??;
+    let to = moment.clone();
+    let recover = move || restored.recover(&archive, to.as_deref()).map(|()| restored);
+    let restored = spawn_blocking(recover).await??;
     let sql = books::connect_within(&url, DRAIN).await?;
     until_it_takes_writes(&sql).await?;
     drill.scene.cluster = Arc::new(restored);
     let until = Clock::system().now().timestamp_millis();
     drill.scene.downtime.lock().await.push((from, until));
-    drill.done("the database was restored to the end of the archive");
+    drill.done(match target {
+        Target::EndOfArchive => "the database was restored to the end of the archive",
+        Target::PointInTime => "the database was restored to that moment",
+    });
 
     let texts = async |query: &str| -> anyhow::Result<HashSet<String>> {
         Ok(sql
@@ -77,8 +101,14 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
             .collect())
     };
     // Not what clients have sent since it takes writes again: that was gone, too.
-    let stored = format!("SELECT event_id FROM events WHERE received_at < to_timestamp({from} / 1000.0)");
-    let stored = texts(&stored).await?;
+    let stored = texts(&books::received_between("-infinity", from)).await?;
+    if let Some(moment) = &moment {
+        let later = texts(&books::received_between(moment, from)).await?.len();
+        ensure!(
+            later == 0,
+            "{later} events of after the moment are in the restored database"
+        );
+    }
     let forgotten = texts(books::WITHOUT_A_DELIVERY).await?;
     // Else everything that Meta gets again would look explained.
     ensure!(
@@ -91,7 +121,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
     let gone_count = gone.len();
     // Whoever sent them cannot know which are gone; sending again what is there is harmless, and so is this.
     send_again(&drill, &gone).await?;
-    drill.done("servers sent again what they had sent since the archive ended");
+    drill.done("servers sent again what they had sent since");
     for forwarder in &drill.scene.fleet.forwarders {
         forwarder.lock().await.revive()?;
     }
@@ -120,7 +150,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
     account.also = vec![
         (
             number(gone_count),
-            "accepted after the archive ended, and gone from the database",
+            "accepted after what was restored, and gone from the database",
         ),
         (
             number(gone_unsent),
@@ -128,7 +158,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Account> {
         ),
         (
             number(to_come_again.len()),
-            "delivered after the archive ended, and ready once more",
+            "delivered after what was restored, and ready once more",
         ),
     ];
     // The processes that were stopped may have had answers in their hands, too: those are in `forgotten`.
@@ -217,11 +247,7 @@ async fn archive_now(sql: &Client) -> anyhow::Result<()> {
 
 async fn until_it_takes_writes(sql: &Client) -> anyhow::Result<()> {
     let began = Instant::now();
-    while sql
-        .query_one("SELECT pg_is_in_recovery()", &[])
-        .await?
-        .get::<_, bool>(0)
-    {
+    while sql.query_one(books::IS_IN_RECOVERY, &[]).await?.get::<_, bool>(0) {
         ensure!(
             began.elapsed() < DRAIN,
             "the restored database does not come out of recovery"

@@ -1,5 +1,6 @@
-//! The previous version runs under load. The database is brought to the new schema meanwhile; then every
-//! process is replaced in turn, while the others, old and new, go on side by side.
+//! The previous version runs under load, all five services, on a database that may hold events of before. The
+//! database is brought to the new schema meanwhile; then every process is replaced in turn, while the others,
+//! old and new, go on side by side.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,12 +12,14 @@ use rastro_test_support::services::Services;
 use tokio::task::spawn_blocking;
 
 use super::{Account, Drill, Options, TIMING};
-use crate::books::SEALING_KEY;
+use crate::books::{self, HISTORY, SEALING_KEY};
 use crate::chaos::stage;
 use crate::say;
 
-/// How long old and new run side by side before the next one is replaced.
+/// How long old and new run side by side before the next one is replaced, at most.
 const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
+/// Events in one request of those that were delivered before.
+const BATCH: i64 = 1_000;
 
 /// Plays it, from the programs in the folder `previous` to those beside this one. An error means that the
 /// drill itself failed: whether the promises were kept, the account says.
@@ -31,24 +34,31 @@ pub async fn run(options: &Options, previous: &Path) -> anyhow::Result<Account> 
     let cluster = spawn_blocking(move || Cluster::fresh(&folder, "--durable")).await??;
     let new = Services::beside_this_program(cluster.url(), SEALING_KEY);
     let old = new.clone().from(previous);
-    let scene = stage(cluster, &old, &TIMING, &options.folder).await?;
+    let mut scene = stage(cluster, &old, &TIMING, &options.folder).await?;
     let url = new.database_url.clone();
+    scene.fleet.start_others(&old)?;
+    if options.history > 0 {
+        say(&format!("{} events of before", options.history));
+        books::fill_history(&url, HISTORY, options.history, BATCH).await?;
+    }
+    let side_by_side = SIDE_BY_SIDE.min(options.duration / 20);
     let mut drill = Drill::begin(scene, &url, options).await?;
     tokio::time::sleep(options.duration / 6).await;
 
-    let stall = drill.scene.book.longest_stall();
+    let before = drill.scene.book.longest_stall_since();
     let began = Instant::now();
     new.migrate().await?;
     let took = began.elapsed().as_secs_f64();
     drill.until_something_is_accepted().await?;
-    let worse = match drill.scene.book.longest_stall() {
-        longest if longest > stall => {
-            format!("nothing was accepted for {:.2} s of it", longest.as_secs_f64())
-        }
-        _ => "no accept waited longer than before".to_owned(),
-    };
-    drill.done(&format!("the database was migrated in {took:.1} s; {worse}"));
-    tokio::time::sleep(SIDE_BY_SIDE).await;
+    let (during, before) = (
+        drill.scene.book.longest_stall_since().as_secs_f64(),
+        before.as_secs_f64(),
+    );
+    drill.done(&format!(
+        "the database was migrated in {took:.1} s; nothing was accepted for {during:.2} s at the longest \
+         meanwhile, and for {before:.2} s before"
+    ));
+    tokio::time::sleep(side_by_side).await;
 
     let names = {
         let mut names = Vec::new();
@@ -60,7 +70,7 @@ pub async fn run(options: &Options, previous: &Path) -> anyhow::Result<Account> 
                 format!("{} is new", service.name()),
             ));
             drop(service);
-            tokio::time::sleep(SIDE_BY_SIDE).await;
+            tokio::time::sleep(side_by_side).await;
         }
         names
     };

@@ -90,6 +90,7 @@ fn cause(facts: &Facts, language: Language) -> String {
         (Some("exhausted"), _) => ("todas as tentativas falharam", "every retry failed"),
         (Some("expired"), true) => ("é velho demais para a Meta", "it is too old for Meta"),
         (Some("expired"), false) => ("são velhos demais para a Meta", "they are too old for Meta"),
+        (Some("set_aside"), _) => ("alguém os separou", "somebody set them aside"),
         (Some("dataset_deleted"), _) => ("o conjunto foi apagado", "the dataset was deleted"),
         (_, true) => ("o conteúdo dele sumiu", "its content is gone"),
         (_, false) => ("o conteúdo deles sumiu", "their content is gone"),

@@ -160,6 +160,14 @@ pub fn of_group(lang: Lang, group: &DeadGroup) -> (String, String, Cure) {
             lang.t("Não há mais para onde enviar.", "There is nowhere left to send it."),
             Cure::TooLate,
         ),
+        "set_aside" => (
+            lang.t("Separado à mão depois de uma restauração", "Set aside by hand after a restore"),
+            lang.t(
+                "A Meta provavelmente já tem estes eventos. Depois de 48 h ela contaria a cópia: reenvie só o que você sabe que falta.",
+                "Meta most likely has these events. After 48 h it would count a copy: resend only what you know to be missing.",
+            ),
+            Cure::FixFirst,
+        ),
         other => (other, "", Cure::FixFirst),
     };
     let cure = if group.retryable == 0 { Cure::TooLate } else { cure };

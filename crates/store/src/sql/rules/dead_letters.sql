@@ -1,4 +1,5 @@
--- alert rule dead_letters: dead letters of one cause that became so lately. Critical if an order is among them.
+-- alert rule dead_letters: dead letters of one cause that became so lately, but for what somebody set aside on purpose. Critical
+-- if an order is among them.
 -- $1 window in seconds
 SELECT g.dataset_id, g.group_key, g.events::double precision AS value,
     CASE WHEN g.purchases > 0 THEN 'critical' ELSE 'warning' END AS severity,
@@ -10,7 +11,7 @@ FROM (
         count(*) AS events, count(*) FILTER (WHERE r.event_name = 'Purchase') AS purchases,
         min(r.send_by) FILTER (WHERE r.send_by > rastro_now()) AS deadline
     FROM datasets JOIN meta_retry_queue r USING (dataset_id)
-    WHERE r.status = 'failed' AND r.failed_at > rastro_now() - $1 * interval '1 second'
+    WHERE r.status = 'failed' AND r.failed_at > rastro_now() - $1 * interval '1 second' AND r.reason <> 'set_aside'
     GROUP BY r.dataset_id, r.reason, r.error_code, r.error_subcode
 ) AS g JOIN datasets d USING (dataset_id)
 LEFT JOIN LATERAL (

@@ -118,6 +118,7 @@ fn reason_words(lang: Lang, reason: &str) -> &str {
         "expired" => lang.t("velho demais", "too old"),
         "missing" => lang.t("sem conteúdo", "content gone"),
         "dataset_deleted" => lang.t("conjunto apagado", "dataset deleted"),
+        "set_aside" => lang.t("separado à mão", "set aside"),
         other => other,
     }
 }
