@@ -231,10 +231,9 @@ fn of_breaker(frame: &Frame, watched: &WatchedBreaker) -> Option<Concern> {
     let more = html! {
         (what) " "
         @if wants_token {
-            a href=(frame.link(&format!("/conjuntos/{id}"), "")) { (lang.t("Trocar o token", "Replace the token")) }
-        } @else {
-            a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) }
+            a href=(frame.link(&format!("/conjuntos/{id}"), "")) { (lang.t("Trocar o token", "Replace the token")) } " · "
         }
+        a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) }
     };
     Some(Concern {
         // What somebody ordered surprises nobody.
