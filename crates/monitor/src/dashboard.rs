@@ -12,7 +12,7 @@ pub mod assets;
 mod away;
 pub mod charts;
 pub mod config;
-mod frame;
+pub mod frame;
 pub mod layout;
 pub mod pages;
 pub mod replica;

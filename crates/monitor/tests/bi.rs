@@ -2,7 +2,8 @@
 //! every query of the Grafana dashboards.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use rastro_store::{DatabaseConfig, Migrator};
+use monitor::dashboard::pages::method::METHODS;
+use rastro_store::{DatabaseConfig, Migrator, Store};
 use rastro_test_support::TestDatabase;
 use rastro_test_support::cluster::checkout;
 use serde_json::Value;
@@ -188,6 +189,63 @@ async fn every_query_of_every_grafana_dashboard_runs_and_answers() {
         }
     }
     assert!(run >= 11, "{run} queries");
+}
+
+/// What the page on how numbers are made lets its reader copy.
+#[tokio::test]
+async fn every_statement_that_the_dashboard_shows_runs_and_answers() {
+    let database = prepared().await;
+    let mut run = 0;
+    for (_, name, _, _, sql) in METHODS.iter().filter(|method| !method.4.is_empty()) {
+        assert!(sql.contains(" bi."), "{name}");
+        database.query(&format!("SET ROLE bi_reader; {sql}")).await;
+        run += 1;
+    }
+    assert!(run >= 9, "{run} statements");
+}
+
+#[tokio::test]
+async fn what_reaches_meta_is_the_same_number_in_the_view_and_on_the_page() {
+    let database = prepared().await;
+    // Beside the dead letter of an hour ago, which is too young to count: one of yesterday, one of ten days ago, and of those
+    // that wait two that have for over an hour and one that has not.
+    database
+        .execute(
+            "SELECT create_day_partition(t, '2026-06-01') FROM unnest(day_tables()) AS t;
+             INSERT INTO datasets (dataset_id, name, access_token_sealed) VALUES (8, 'Clínica Vale', '');
+             INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,
+                action_source, test_event_code, request_id, payload)
+             SELECT 7, (at AT TIME ZONE 'UTC')::date, n, 'Lead', 'L-' || n, at, at, at + interval '7 days', 'website', '',
+                gen_random_uuid(), '{}'
+             FROM (VALUES (-9, timestamptz '2026-06-01 12:00+00'), (-8, '2026-06-01 13:00+00'), (-7, '2026-06-02 12:00+00'),
+                (9, '2026-06-02 14:30+00')) AS e (n, at);
+             INSERT INTO meta_retry_queue (dataset_id, event_number, day, test_event_code, event_name, event_id, send_by,
+                retry_count, last_error, status, reason, failed_at, next_retry_at)
+             VALUES (7, -9, '2026-06-01', '', 'Lead', 'L-9', '2026-06-08 12:00+00', 3, 'x', 'failed', 'exhausted',
+                    '2026-06-01 13:00+00', NULL),
+                (7, -99, '2026-05-23', '', 'Lead', 'L-99', '2026-05-30 12:00+00', 3, 'x', 'failed', 'expired',
+                    '2026-05-30 13:00+00', NULL),
+                (7, -8, '2026-06-01', '', 'Lead', 'L-8', '2026-06-08 13:00+00', 1, 'x', 'waiting', NULL, '2026-06-02 14:00+00',
+                    '2026-06-02 15:01+00');
+             INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, retries, send_by)
+             VALUES (7, '', -7, -7, '2026-06-02', 0, '2026-06-09 12:00+00'), (7, '', 9, 9, '2026-06-02', 0, '2026-06-09 14:30+00')",
+        )
+        .await;
+    // 80 + 10 + 5 were accepted in the seven days that ended an hour ago.
+    let view = "SELECT dataset, accepted, dead, late, dataset_name FROM bi.reaching_meta ORDER BY dataset";
+    let told = database
+        .value(&format!(
+            "SET ROLE bi_reader; SELECT string_agg(r::text, ' ') FROM ({view}) AS r"
+        ))
+        .await;
+    assert_eq!(told, "(7,95,1,2,\"Loja Aurora\") (8,0,0,0,\"Clínica Vale\")");
+    let store = Store::new(&database.config(), "test").unwrap();
+    for dataset in [None, Some(7)] {
+        let page = store.undelivered(dataset).await.unwrap();
+        assert_eq!((page.accepted, page.dead, page.late), (95, 1, 2), "{dataset:?}");
+    }
+    let (.., sql) = METHODS.iter().find(|method| method.1 == "Reach Meta").unwrap();
+    assert_eq!(row(&database, sql.trim_end_matches(';')).await, "(92,95)");
 }
 
 /// Those that ask PostgreSQL; other dashboards ask Prometheus.

@@ -547,9 +547,10 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
         assert_eq!(panel.database.value(datasets).await, "2");
     }
 
-    // Keys, shown once, and the tag with the public one.
+    // Keys, shown once, and the tag with the public one, to be copied.
     let (status, _, page) = post("/conjuntos/novo", &of(NEW, META)).await;
     assert_eq!(status, 200, "{page}");
+    assert!(page.contains("data-copy=\"&lt;script async"), "{page}");
     let shown = |prefix: &str| {
         let from = page.find(&format!("<code>{prefix}")).unwrap() + "<code>".len();
         page[from..].split('<').next().unwrap().to_owned()
@@ -558,6 +559,20 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
     assert!(page.contains(&format!("data-key=&quot;{public}&quot;")), "{page}");
     let path = format!("/conjuntos/{NEW}");
     let again = panel.page(&path, &operator).await;
+    // Nor a tag with half a key in it, which would be answered 401.
+    assert!(
+        !again.contains("data-copy=\"&lt;script") && !again.contains("data-key=&quot;pk_"),
+        "{again}"
+    );
+    let end = &public[public.len() - 4..];
+    assert!(
+        again.contains("data-key=&quot;SUA-CHAVE-PÚBLICA&quot;"),
+        "{again}"
+    );
+    assert!(
+        again.contains(&format!("que termina em <code>…{end}</code>")),
+        "{again}"
+    );
     for hidden in [&public, &secret, META] {
         assert!(!again.contains(hidden), "{hidden}");
     }
@@ -591,4 +606,130 @@ async fn a_dataset_is_set_up_and_seen_to_work_without_sql() {
     let logged =
         "SELECT string_agg(action, ' ' ORDER BY entry_id) FROM admin_log WHERE dataset_id = 333333333333333";
     assert!(panel.database.value(logged).await.ends_with("dataset.token"));
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_who_is_signed_in_the_way_on_and_claims_nothing_about_the_monitor() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let checked = "INSERT INTO monitor_runs (started_at, finished_at, ok, rules, transitions, messages_sent, hours_counted,
+            history_days, history_counted)
+         VALUES (rastro_now(), rastro_now(), true, 0, 0, 0, 0, 0, 0)";
+    panel.database.execute(checked).await;
+    let own = format!("/conjuntos/{OWN}");
+    let stranger = Person {
+        token: "0".repeat(64),
+        ..operator.clone()
+    };
+    let path = format!("/disjuntor/{OWN}");
+    let form = [("ordem", "parar"), ("motivo", "teste")];
+    for (name, answer, status) in [
+        ("nowhere", panel.get("/nada", Some(&viewer)).await, 404),
+        (
+            "another's dataset",
+            panel.get("/?dataset=5", Some(&viewer)).await,
+            404,
+        ),
+        (
+            "another method",
+            panel.post(&own, Some(&operator), &[], "same-origin").await,
+            405,
+        ),
+        (
+            "not for viewers",
+            panel.get("/conjuntos/novo", Some(&viewer)).await,
+            403,
+        ),
+        (
+            "another session",
+            panel.post(&path, Some(&stranger), &form, "same-origin").await,
+            403,
+        ),
+        (
+            "another site",
+            panel.post(&path, Some(&operator), &form, "cross-site").await,
+            403,
+        ),
+    ] {
+        assert_eq!(answer.status(), status, "{name}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains("<nav class=\"main\""), "{name}: {page}");
+        assert!(!page.contains("ainda não verificado"), "{name}: {page}");
+    }
+    // Whoever is not signed in learns nothing of what is here.
+    let answer = panel.get("/nada", None).await;
+    assert_eq!(answer.status(), 404);
+    let page = answer.text().await.unwrap();
+    assert!(
+        !page.contains("<nav class=\"main\"") && !page.contains("Loja Aurora"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn a_form_that_cannot_be_taken_says_why_in_the_language_of_its_page() {
+    let panel = Panel::start().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let retired = format!("UPDATE datasets SET retired_at = rastro_now() WHERE dataset_id = {OWN}");
+    panel.database.execute(&retired).await;
+    let keys = format!("/conjuntos/{OWN}/chaves");
+    let long = "x".repeat(70_000);
+    let key = [("tipo", "secret"), ("nome", "loja")];
+    for (path, form, status, pt, en) in [
+        (
+            "/silencios",
+            vec![("motivo", long.as_str())],
+            413,
+            "passa de 64 kB",
+            "over 64 kB",
+        ),
+        (
+            "/alertas/1/adiar",
+            vec![("ate", "nunca")],
+            422,
+            "“Adiar” vai por 1 h",
+            "“Snooze” is for 1 h",
+        ),
+        (keys.as_str(), key.to_vec(), 422, "foi aposentado", "is retired"),
+    ] {
+        for (lang, words) in [("pt", pt), ("en", en)] {
+            let mut form = form.clone();
+            form.push(("lang", lang));
+            let path = format!("{path}?lang={lang}");
+            let answer = panel.post(&path, Some(&operator), &form, "same-origin").await;
+            assert_eq!(answer.status(), status, "{path}");
+            let page = answer.text().await.unwrap();
+            assert!(page.contains(words), "{path}: {page}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_set_is_named_in_the_language_of_the_page() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    for path in [format!("/conjuntos/{OWN}"), "/".to_owned()] {
+        let page = panel.page(&format!("{path}?lang=en"), &viewer).await;
+        assert!(
+            page.contains("https://YOUR-GATEWAY") && !page.contains("SEU-GATEWAY"),
+            "{page}"
+        );
+        let page = panel.page(&path, &viewer).await;
+        assert!(
+            page.contains("https://SEU-GATEWAY") && !page.contains("YOUR-GATEWAY"),
+            "{page}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_number_is_made_of_can_be_looked_up_also_of_revenue() {
+    let panel = Panel::start().await;
+    let viewer = panel.sign_in(&panel.key(KeyRole::Viewer, None).await).await;
+    let page = panel.page("/metodo", &viewer).await;
+    assert!(
+        page.contains("<dt>Receita</dt>") && page.contains("<a href=\"/receita\">Cada número"),
+        "{page}"
+    );
 }

@@ -28,7 +28,7 @@ const context = await browser.newContext({ locale: 'en-US', timezoneId: 'UTC', b
 const entrance = await context.newPage();
 await entrance.goto(`${url}/entrar`);
 const login = { name: 'entrar', path: '/entrar' };
-const visit = async (page, { name, path }, theme, width) => {
+const visit = async (page, { name, path, status = 200 }, theme, width) => {
   const errors = [];
   const onConsole = (message) => message.type() === 'error' && errors.push(message.text());
   const onError = (error) => errors.push(String(error));
@@ -40,7 +40,7 @@ const visit = async (page, { name, path }, theme, width) => {
   await page.goto('about:blank');
   const answer = await page.goto(url + path);
   const where = `${name} ${theme} ${width}`;
-  if (answer.status() !== 200) problems.push(`${where}: HTTP ${answer.status()}`);
+  if (answer.status() !== status) problems.push(`${where}: HTTP ${answer.status()}`);
   const bytes = (await answer.body()).length;
   // The revenue page has ten cards with a table behind each.
   if (bytes > (name.startsWith('receita') ? 80_000 : 60_000)) problems.push(`${where}: ${bytes} bytes of HTML`);
@@ -51,7 +51,9 @@ const visit = async (page, { name, path }, theme, width) => {
   const found = await page.evaluate(`${axe}; axe.run(document, { resultTypes: ['violations'] })`);
   for (const { id, help, nodes } of found.violations)
     problems.push(`${where}: ${id} (${help}), ${nodes.length}x, such as ${nodes[0].html.slice(0, 160)}`);
-  problems.push(...errors.map((error) => `${where}: ${error}`));
+  // Of a page that is not there the browser says so itself.
+  const ours = errors.filter((error) => status === 200 || !error.includes(`status of ${status}`));
+  problems.push(...ours.map((error) => `${where}: ${error}`));
   page.off('console', onConsole);
   page.off('pageerror', onError);
   console.log(`${where}: ${bytes} bytes, ${found.violations.length} violations`);
@@ -88,6 +90,7 @@ const pages = [
   { name: 'alerta', path: await link('/alertas', 'main a[href^="/alertas/"]') },
   { name: 'metodo', path: '/metodo' },
   { name: 'runbook', path: '/runbook#dead-letters' },
+  { name: 'nada', path: '/nada', status: 404 },
   { name: 'conjuntos', path: '/conjuntos' },
   { name: 'conjunto-novo', path: '/conjuntos/novo' },
   { name: 'conjunto', path: await link('/conjuntos', 'main table a') },
@@ -115,12 +118,46 @@ if (await bar.count()) {
   const after = await page.evaluate(() => document.activeElement.getAttribute('aria-label'));
   if (!after || after === before) problems.push('the arrow keys do not walk through the bars');
 }
-// Without JavaScript every number is there.
+// A page keeps itself fresh, what is on it goes on working, and it says so when it does not.
+await page.bringToFront();
+await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
+const look = () => page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+// Changes a heading and waits until a refresh has put it right.
+const refreshed = async (where, card) => {
+  const heading = await page.locator(`${card} h2`).first().textContent();
+  await page.evaluate((card) => (document.querySelector(`${card} h2`).textContent = 'of before'), card);
+  await look();
+  const is = ([card, text]) => document.querySelector(`${card} h2`).textContent === text;
+  await page.waitForFunction(is, [card, heading]).catch(() => problems.push(`${where} does not refresh itself`));
+};
+await page.goto(`${url}/parados`);
+await refreshed('/parados', '#causes');
+const event = pages.find(({ name }) => name === 'evento').path;
+await page.goto(url + event);
+const copy = page.locator('main [data-copy]').first();
+await refreshed(event, `#${await copy.evaluate((button) => button.closest('section[id]').id)}`);
+await copy.click();
+const copied = await page.evaluate(() => navigator.clipboard.readText());
+if (copied !== (await copy.getAttribute('data-copy'))) problems.push(`after a refresh a button copies “${copied}”`);
+await page.route('**/*', (route) => route.abort());
+await page.evaluate(() => {
+  const now = Date.now() + 179_000;
+  Date.now = () => now;
+});
+await look();
+await page.locator('#stamp').waitFor({ state: 'visible' }).catch(() => problems.push('a stale page does not say so'));
+const stale = await page.locator('#stamp').textContent();
+if (!stale.includes('de há 3 min')) problems.push(`a stale page says “${stale}”`);
+await page.unroute('**/*');
+
+// Without JavaScript every number is there, and no button that would do nothing.
 const plain = await browser.newContext({ javaScriptEnabled: false, storageState: await context.storageState() });
 const silent = await plain.newPage();
 await silent.goto(`${url}/`);
 const numbers = (text) => text.match(/\d[\d.,]*/g)?.length ?? 0;
 if (numbers(await silent.locator('main').textContent()) < 20) problems.push('without JavaScript numbers are missing');
+await silent.goto(url + event);
+if (await silent.locator('[data-copy]:visible').count()) problems.push('without JavaScript there is a button to copy');
 await browser.close();
 
 console.log(problems.length ? `${problems.length} problems` : 'no problems');

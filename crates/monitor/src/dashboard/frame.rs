@@ -13,6 +13,32 @@ use crate::dashboard::words::{Lang, Zone};
 /// A check that went well longer ago than this is worth a word on every page.
 const SILENT_AFTER_MS: i64 = 5 * 60 * 1000;
 
+/// When `monitor check` last went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The database was not asked, or did not answer.
+    Unknown,
+    Never,
+    /// In milliseconds before the page.
+    Ago(i64),
+}
+
+impl Checked {
+    fn of(facts: &FrameFacts) -> Self {
+        facts.checked_at.map_or(Checked::Never, |at| {
+            Checked::Ago((facts.now - at).num_milliseconds())
+        })
+    }
+
+    /// For how many milliseconds it says nothing, if that is too long to go by what it said.
+    pub fn silent_for(self) -> Option<i64> {
+        match self {
+            Checked::Ago(silent @ SILENT_AFTER_MS..) => Some(silent),
+            _ => None,
+        }
+    }
+}
+
 /// The frame before anything is known.
 pub(super) fn bare(app: &App, request: &HttpRequest, lang: Lang, query: &[(String, String)]) -> Frame {
     let kept: Vec<(&str, &str)> = query
@@ -56,7 +82,7 @@ pub(super) fn bare(app: &App, request: &HttpRequest, lang: Lang, query: &[(Strin
         now: app.clock.now(),
         zone: app.zone,
         theme,
-        checked_ms_ago: None,
+        checked: Checked::Unknown,
         counted_since: None,
         live: false,
         read_from: None,
@@ -110,7 +136,7 @@ pub(super) async fn complete(
     frame.dataset = dataset;
     frame.one_dataset_only = own.is_some();
     frame.dead_letters = Some(facts.dead_letters);
-    frame.checked_ms_ago = facts.checked_at.map(|at| (facts.now - at).num_milliseconds());
+    frame.checked = Checked::of(&facts);
     frame.counted_since = facts.counted_since;
     frame.banners.extend(banners(frame.lang, frame.zone, &facts));
     Ok(())
@@ -119,8 +145,9 @@ pub(super) async fn complete(
 /// What is said on every page while it is so.
 fn banners(lang: Lang, zone: Zone, facts: &FrameFacts) -> Vec<Banner> {
     let mut banners = Vec::new();
-    match facts.checked_at.map(|at| (facts.now - at).num_milliseconds()) {
-        Some(silent @ SILENT_AFTER_MS..) => {
+    let checked = Checked::of(facts);
+    match checked.silent_for() {
+        Some(silent) => {
             let long = lang.duration(silent);
             banners.push(Banner {
                 tone: Tone::Bad,
@@ -134,8 +161,7 @@ fn banners(lang: Lang, zone: Zone, facts: &FrameFacts) -> Vec<Banner> {
                 },
             });
         }
-        Some(_) => {}
-        None => banners.push(Banner {
+        None if checked == Checked::Never => banners.push(Banner {
             tone: Tone::Watch,
             text: lang
                 .t(
@@ -146,6 +172,7 @@ fn banners(lang: Lang, zone: Zone, facts: &FrameFacts) -> Vec<Banner> {
                 )
                 .to_owned(),
         }),
+        None => {}
     }
     if let (Some(counted), Some(all)) = (facts.history_counted, facts.history_days)
         && counted < all

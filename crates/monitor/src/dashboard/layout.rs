@@ -5,6 +5,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use crate::dashboard::assets;
 use crate::dashboard::charts::patterns;
+use crate::dashboard::frame::Checked;
 use crate::dashboard::words::{Lang, Zone};
 
 /// The pages of the navigation.
@@ -111,8 +112,7 @@ pub struct Frame {
     pub zone: Zone,
     /// Chosen by the visitor; the system's otherwise.
     pub theme: Option<&'static str>,
-    /// When `monitor check` last went well, in milliseconds ago.
-    pub checked_ms_ago: Option<i64>,
+    pub checked: Checked,
     pub counted_since: Option<DateTime<Utc>>,
     /// Reload by itself every so often.
     pub live: bool,
@@ -161,6 +161,12 @@ impl Frame {
         }
     }
 
+    /// Whether the navigation leads here. What has no place in it counts as of the first page, and is not it.
+    fn is_at(&self, page: Page) -> bool {
+        let path = self.address.split('?').next().unwrap_or_default();
+        page == self.page && (page != Page::Overview || path == page.path())
+    }
+
     pub fn is_operator(&self) -> bool {
         self.viewer.as_ref().is_some_and(|viewer| viewer.is_operator)
     }
@@ -182,12 +188,12 @@ pub fn page(frame: &Frame, title: &str, content: &Markup) -> Markup {
                 @if frame.page == Page::Revenue { link rel="stylesheet" href=(assets::REVENUE_STYLE.address); }
                 script src=(assets::SCRIPT.address) defer {}
             }
-            body data-live=[frame.live.then_some("15")] data-stale=(lang.t("dados de há", "data from"))
-                data-ago=(lang.t("min", "min ago")) {
+            body data-live=[frame.live.then_some("15")] {
                 (patterns())
                 a.skip href="#main" { (lang.t("Ir para o conteúdo", "Skip to content")) }
                 (top(frame))
                 main #main.wrap tabindex="-1" {
+                    @if frame.live { (stale_note(lang)) }
                     @for banner in &frame.banners {
                         div class={ "banner " (tone_class(banner.tone)) } role="status" {
                             (small_icon(match banner.tone { Tone::Bad => "bang", Tone::Good => "check", _ => "eye" }))
@@ -203,6 +209,17 @@ pub fn page(frame: &Frame, title: &str, content: &Markup) -> Markup {
     }
 }
 
+/// What a page that refreshes itself says once it did not; `{}` is for how many minutes. The script shows it.
+fn stale_note(lang: Lang) -> Markup {
+    let text = lang.t(
+        "Dados de há {} min: a página não se atualizou desde então.",
+        "Data from {} min ago: the page has not refreshed since.",
+    );
+    html! {
+        div #stamp.banner.warn role="status" hidden data-stale=(text) { (icon("clock", 18)) p {} }
+    }
+}
+
 fn top(frame: &Frame) -> Markup {
     let lang = frame.lang;
     html! {
@@ -211,7 +228,7 @@ fn top(frame: &Frame) -> Markup {
             @if frame.viewer.is_some() {
                 nav.main aria-label=(lang.t("Páginas", "Pages")) {
                     @for page in NAVIGATION {
-                        a href=(frame.link(page.path(), "")) aria-current=[(page == frame.page).then_some("page")] {
+                        a href=(frame.link(page.path(), "")) aria-current=[frame.is_at(page).then_some("page")] {
                             (page.title(lang))
                             @if let (Page::DeadLetters, Some(n @ 1..)) = (page, frame.dead_letters) { b { (lang.count(n)) } }
                         }
@@ -274,10 +291,10 @@ fn foot(frame: &Frame) -> Markup {
                     @if let Some(since) = frame.counted_since {
                         " · " (lang.t("contagens desde ", "counts since ")) (lang.day(frame.zone.day_of(since)))
                     }
-                    " · "
-                    @match frame.checked_ms_ago {
-                        Some(ms) => { (lang.t("verificado ", "checked ")) (lang.ago(ms)) },
-                        None => { (lang.t("ainda não verificado", "not checked yet")) },
+                    @match frame.checked {
+                        Checked::Ago(ms) => { " · " (lang.t("verificado ", "checked ")) (lang.ago(ms)) },
+                        Checked::Never => { " · " (lang.t("ainda não verificado", "not checked yet")) },
+                        Checked::Unknown => {},
                     }
                     @if let Some(source) = &frame.read_from { " · " (source) }
                 }
@@ -453,7 +470,7 @@ impl Frame {
             now: "2026-11-26T17:32:00Z".parse().unwrap(),
             zone: Zone(chrono_tz::America::Sao_Paulo),
             theme: None,
-            checked_ms_ago: Some(41_000),
+            checked: Checked::Ago(41_000),
             counted_since: None,
             live: true,
             read_from: None,
@@ -474,6 +491,39 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("style=") && text.contains("lang=\"pt-BR\""));
+    }
+
+    #[test]
+    fn the_foot_says_of_the_check_what_is_known() {
+        let mut frame = Frame::example(Lang::Pt);
+        let text = |frame: &Frame| page(frame, "t", &html! {}).into_string().replace('\u{a0}', " ");
+        assert!(text(&frame).contains("verificado há 41 s"));
+        frame.checked = Checked::Never;
+        assert!(text(&frame).contains("ainda não verificado"));
+        frame.checked = Checked::Unknown;
+        assert!(text(&frame).contains("Horário de São Paulo") && !text(&frame).contains("verificado"));
+    }
+
+    #[test]
+    fn a_page_that_has_no_place_in_the_navigation_is_none_of_it() {
+        let mut frame = Frame::example(Lang::Pt);
+        let here = |frame: &Frame| {
+            page(frame, "t", &html! {})
+                .into_string()
+                .contains("aria-current=\"page\"")
+        };
+        assert!(here(&frame));
+        frame.address = "/nada".into();
+        assert!(!here(&frame));
+    }
+
+    #[test]
+    fn a_page_that_refreshes_itself_can_say_that_it_did_not() {
+        let mut frame = Frame::example(Lang::Pt);
+        let text = |frame: &Frame| page(frame, "t", &html! {}).into_string();
+        assert!(text(&frame).contains("data-stale=\"Dados de há {} min"));
+        frame.live = false;
+        assert!(!text(&frame).contains("data-stale"));
     }
 
     #[test]

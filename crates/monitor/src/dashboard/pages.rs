@@ -19,6 +19,14 @@ use crate::dashboard::request::Cx;
 use crate::dashboard::routes::Action;
 use crate::dashboard::words::Lang;
 
+/// Where events are sent to, in what a reader copies; a name to be replaced, if the settings do not say it.
+pub(crate) fn gateway(lang: Lang, url: &str) -> &str {
+    match url.trim_end_matches('/') {
+        "" => lang.t("https://SEU-GATEWAY", "https://YOUR-GATEWAY"),
+        url => url,
+    }
+}
+
 /// Does what a route says.
 ///
 /// # Errors

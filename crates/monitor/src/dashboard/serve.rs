@@ -47,13 +47,30 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> Result<Ht
     let query = pairs(request.query_string().as_bytes());
     let lang = Lang::parse(value(&query, "lang"));
     let mut frame = frame::bare(app, request, lang, &query);
-    let (route, places) = route_of(request, &frame)?;
+    let (route, places) = match routes::find(request.method().as_str(), request.path()) {
+        Found::Route(route, places) => (route, places),
+        Found::OtherMethod(allowed) => {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let mut response = refuse(app, request, &query, &mut frame, status, &Failed::NotFound).await;
+            if let Ok(allowed) = HeaderValue::from_str(allowed) {
+                response.headers_mut().insert(header::ALLOW, allowed);
+            }
+            return Err(response);
+        }
+        Found::Nothing => {
+            let status = StatusCode::NOT_FOUND;
+            return Err(refuse(app, request, &query, &mut frame, status, &Failed::NotFound).await);
+        }
+    };
     // Before the database is asked anything: it is read most of all when that is away.
     if route.action == routes::Action::Runbook {
         let (title, body) = (pages::runbook::TITLE, pages::runbook::body(lang));
         return Ok(responses::page(request, &frame, StatusCode::OK, title, &body));
     }
-    let form = form_of(app, request, payload, &route, &frame).await?;
+    let form = match form_of(app, request, payload, &route, lang).await {
+        Ok(form) => form,
+        Err((status, why)) => return Err(refuse(app, request, &query, &mut frame, status, &why).await),
+    };
     // A form says its language in a field.
     if value(&form, "lang") == "en" {
         frame.lang = Lang::En;
@@ -98,19 +115,40 @@ async fn answer(app: &App, request: &HttpRequest, payload: Payload) -> Result<Ht
     Ok(response)
 }
 
-#[expect(clippy::result_large_err, reason = "it is an answer, and moved once")]
-fn route_of(request: &HttpRequest, frame: &Frame) -> Result<(Route, Vec<String>), HttpResponse> {
-    let other = |status| responses::plain(frame, status, &Failed::NotFound);
-    match routes::find(request.method().as_str(), request.path()) {
-        Found::Route(route, places) => Ok((route, places)),
-        Found::OtherMethod(allowed) => {
-            let mut response = other(StatusCode::METHOD_NOT_ALLOWED);
-            if let Ok(allowed) = HeaderValue::from_str(allowed) {
-                response.headers_mut().insert(header::ALLOW, allowed);
-            }
-            Err(response)
+/// A page with one sentence, in the frame of whoever asks.
+async fn refuse(
+    app: &App,
+    request: &HttpRequest,
+    query: &[(String, String)],
+    frame: &mut Frame,
+    status: StatusCode,
+    why: &Failed,
+) -> HttpResponse {
+    let visitor = app.door.visitor(&app.store, &app.config, request).await;
+    let completed = match &visitor {
+        Ok(Some(visitor)) => {
+            frame.viewer = Some(viewer(visitor));
+            frame::complete(app, frame, Some(visitor), query).await
         }
-        Found::Nothing => Err(other(StatusCode::NOT_FOUND)),
+        Ok(None) => Ok(()),
+        Err(error) => {
+            app.note(Some(error));
+            Ok(())
+        }
+    };
+    // The refusal stands, with less around it.
+    if let Err(Failed::Store(error)) = &completed {
+        app.note(Some(error));
+    }
+    responses::plain(frame, status, why)
+}
+
+fn viewer(visitor: &Visitor) -> Viewer {
+    Viewer {
+        name: visitor.name.clone(),
+        is_operator: visitor.role == Role::Operator,
+        form_token: visitor.form_token.clone(),
+        by_proxy: visitor.by_proxy,
     }
 }
 
@@ -120,23 +158,25 @@ async fn form_of(
     request: &HttpRequest,
     payload: Payload,
     route: &Route,
-    frame: &Frame,
-) -> Result<Vec<(String, String)>, HttpResponse> {
+    lang: Lang,
+) -> Result<Vec<(String, String)>, (StatusCode, Failed)> {
     if route.method != "POST" {
         return Ok(Vec::new());
     }
     if !visitor::is_from_our_page(&app.config, request) {
-        return Err(forbidden(
-            frame,
+        let why = Failed::Forbidden(
             "Este formulário não veio de uma página deste painel.",
             "This form did not come from a page of this dashboard.",
-        ));
+        );
+        return Err((StatusCode::FORBIDDEN, why));
     }
-    let too_large = || {
-        let why = Failed::Invalid("too large".into());
-        responses::plain(frame, StatusCode::PAYLOAD_TOO_LARGE, &why)
-    };
-    read_form(payload).await.ok_or_else(too_large)
+    read_form(payload).await.ok_or_else(|| {
+        let why = lang.t(
+            "O formulário passa de 64 kB, ou não chegou inteiro. Por favor, escreva menos e tente de novo.",
+            "The form is over 64 kB, or did not come whole. Please write less and try again.",
+        );
+        (StatusCode::PAYLOAD_TOO_LARGE, Failed::Invalid(why.to_owned()))
+    })
 }
 
 /// Who asks, if they may.
@@ -153,6 +193,8 @@ async fn admit(
         app.note(visitor.as_ref().err());
     }
     let visitor = visitor.map_err(|error| responses::unavailable(app, frame, &error))?;
+    // Also around a refusal: who is signed in finds the way on.
+    frame.viewer = visitor.as_ref().map(viewer);
     let role = visitor.as_ref().map(|visitor| visitor.role);
     if !route.access.allows(role) {
         return Err(match role {
@@ -177,12 +219,6 @@ async fn admit(
     if is_posted && visitor.from_memory {
         return Err(responses::unavailable(app, frame, &StoreError::TimedOut));
     }
-    frame.viewer = Some(Viewer {
-        name: visitor.name.clone(),
-        is_operator: visitor.role == Role::Operator,
-        form_token: visitor.form_token.clone(),
-        by_proxy: visitor.by_proxy,
-    });
     Ok(Some(visitor))
 }
 

@@ -43,8 +43,13 @@ impl Lang {
     /// The noun for so many: `one` for 1 only. French-like rules (0 is singular) hold in neither language
     /// here.
     pub fn plural(self, n: i64, one: (&str, &str), many: (&str, &str)) -> String {
+        format!("{}{NBSP}{}", self.count(n), self.verb(n, one, many))
+    }
+
+    /// The same word without its number, where that stands elsewhere.
+    pub fn verb<'a>(self, n: i64, one: (&'a str, &'a str), many: (&'a str, &'a str)) -> &'a str {
         let (pt, en) = if n == 1 { one } else { many };
-        format!("{}{NBSP}{}", self.count(n), self.t(pt, en))
+        self.t(pt, en)
     }
 
     /// `1.234` or `1,234`.

@@ -412,8 +412,8 @@ pub fn advice(rule: Rule) -> Advice {
             "Nothing has to be done: events wait and go on by themselves when Meta is back. Check the deadline.",
         ),
         Rule::BreakerBlocked => (
-            "Gere um token novo no Gerenciador de Eventos; troca-se com `ingest-gateway dataset token`. Os eventos seguem sozinhos.",
-            "Make a new token in Events Manager and enter it by `ingest-gateway dataset token`. Events go on by themselves.",
+            "Gere um token novo no Gerenciador de Eventos e troque-o em Conjuntos, o conjunto, Trocar o token. Os eventos seguem sozinhos.",
+            "Make a new token in Events Manager and enter it under Datasets, the dataset, Replace the token. Events go on by themselves.",
         ),
         Rule::BreakerRefused => (
             "Veja o código em Eventos parados e corrija o que o site envia; depois mande enviar.",

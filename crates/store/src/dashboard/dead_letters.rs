@@ -36,8 +36,11 @@ row! {
         leads: BigInt => i64,
         /// Those of them that Meta may still take.
         retryable: BigInt => i64,
-        /// Those that Meta may have counted: it never answered with a verdict.
+        /// Those that Meta may have counted: its last answer was no verdict, or none came.
         unanswered: BigInt => i64,
+        /// Those of the unanswered that Meta may still take and that it may have had for over 48 hours: it no
+        /// longer drops the copy of one.
+        late: BigInt => i64,
         first_failed_at: Timestamptz => DateTime<Utc>,
         last_failed_at: Timestamptz => DateTime<Utc>,
         first_deadline: Nullable<Timestamptz> => Option<DateTime<Utc>>,
@@ -71,9 +74,16 @@ row! {
         detail: Nullable<Text> => Option<String>,
         asked_at: Timestamptz => DateTime<Utc>,
         events: BigInt => i64,
+        /// Of the first [`Replay::LOOKED_FOR`] of them.
         delivered: BigInt => i64,
+        /// Of all of them.
         dead_again: BigInt => i64,
     }
+}
+
+impl Replay {
+    /// Of so many events of a replay it is looked up whether they arrived.
+    pub const LOOKED_FOR: i64 = 1_000;
 }
 
 row! {

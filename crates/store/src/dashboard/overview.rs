@@ -111,6 +111,9 @@ row! {
         reason: Nullable<Text> => Option<String>,
         manual: Text => String,
         note: Text => String,
+        /// Events that stopped meanwhile, or as soon as it was over, because no attempt or no time was left to
+        /// them. Those that were sent again since are not among them.
+        stopped: BigInt => i64,
     }
 }
 

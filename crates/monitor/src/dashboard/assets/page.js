@@ -2,9 +2,9 @@
 (() => {
   const root = document.documentElement;
   const $ = (id) => document.getElementById(id);
-  const all = (what, then) => document.querySelectorAll(what).forEach(then);
+  const all = (what, then, part = document) => part.querySelectorAll(what).forEach(then);
 
-  // Light or dark, remembered in a cookie so that the page arrives as it was.
+  // A cookie: the page arrives as it was.
   const dark = () => (root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme:dark)').matches);
   const theme = $('theme');
   if (theme) {
@@ -33,10 +33,9 @@
   addEventListener('hashchange', fill);
 
   const tip = $('tip');
-  const of = (event) => event.target.closest && event.target.closest('.col');
-  const named = (mark) => mark.getAttribute('aria-label').replaceAll('; ', '\n');
-  const place = (x, y, text) => {
-    tip.textContent = text;
+  const within = (event, what) => event.target.closest?.(what);
+  const place = (x, y, mark) => {
+    tip.textContent = mark.getAttribute('aria-label').replaceAll('; ', '\n');
     tip.hidden = false;
     const box = tip.getBoundingClientRect();
     let left = x + 14;
@@ -47,71 +46,72 @@
     tip.style.top = `${top}px`;
   };
   document.addEventListener('pointermove', (event) => {
-    const mark = of(event);
-    if (mark) place(event.clientX, event.clientY, named(mark));
+    const mark = within(event, '.col');
+    if (mark) place(event.clientX, event.clientY, mark);
     else tip.hidden = true;
   });
   document.addEventListener('focusin', (event) => {
-    const mark = of(event);
+    const mark = within(event, '.col');
     if (!mark) return void (tip.hidden = true);
     const box = mark.getBoundingClientRect();
-    place(box.left + box.width / 2, box.top + 30, named(mark));
+    place(box.left + box.width / 2, box.top + 30, mark);
   });
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') tip.hidden = true;
-    const mark = event.target.closest && event.target.closest('.col');
+    const mark = within(event, '.col');
     if (!mark) return;
     const marks = [...mark.parentNode.querySelectorAll('.col')];
     const to = { ArrowRight: 1, ArrowLeft: -1, Home: -marks.length, End: marks.length }[event.key];
     if (!to) return;
     event.preventDefault();
     const next = marks[Math.min(marks.length - 1, Math.max(0, marks.indexOf(mark) + to))];
-    mark.setAttribute('tabindex', '-1');
-    next.setAttribute('tabindex', '0');
+    mark.tabIndex = -1;
+    next.tabIndex = 0;
     next.focus();
   });
 
-  all('[data-copy]', (button) => {
-    if (!navigator.clipboard) return;
-    button.hidden = false;
-    button.onclick = async () => {
-      await navigator.clipboard.writeText(button.dataset.copy);
-      const before = button.textContent;
-      button.textContent = '✓';
-      setTimeout(() => (button.textContent = before), 1200);
-    };
+  // Only where they work.
+  const ready = (part) => navigator.clipboard && all('[data-copy]', (button) => (button.hidden = false), part);
+  ready();
+  document.addEventListener('click', async (event) => {
+    const button = within(event, '[data-copy]');
+    if (!button) return;
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const before = button.textContent;
+    button.textContent = '✓';
+    setTimeout(() => (button.textContent = before), 1200);
   });
 
-  // The parts that change, every few seconds while somebody looks; not while they type or read a table.
-  const every = Number(document.body.dataset.live) * 1000;
+  // While somebody looks; not while they type or read a table.
+  const every = document.body.dataset.live * 1000;
   if (!every) return;
   let etag = '';
-  let failures = 0;
   let good = Date.now();
   const busy = () => document.activeElement.matches('input,select,textarea,.col') || document.querySelector('details[open]');
-  const refresh = async () => {
-    if (document.hidden || busy()) return;
-    const stamp = $('stamp');
-    try {
-      const answer = await fetch(location.href, { headers: etag ? { 'If-None-Match': etag } : {}, redirect: 'error' });
-      if (answer.status !== 304) {
-        if (!answer.ok) throw new Error(answer.status);
-        etag = answer.headers.get('etag') || '';
-        const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
-        all('main [id]', (part) => {
-          const other = fresh.getElementById(part.id);
-          if (other && part.isConnected && other.outerHTML !== part.outerHTML) part.replaceWith(other);
-        });
-      }
-      failures = 0;
-      good = Date.now();
-    } catch {
-      failures += 1;
-      if (failures > 1 && stamp) {
-        const { stale, ago } = document.body.dataset;
-        stamp.textContent = `${stale} ${Math.max(1, Math.round((Date.now() - good) / 60000))} ${ago}`;
-      }
+  const renew = async () => {
+    const answer = await fetch(location.href, { headers: { 'If-None-Match': etag }, redirect: 'error' });
+    if (answer.status !== 304) {
+      if (!answer.ok) throw new Error(answer.status);
+      etag = answer.headers.get('etag');
+      const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
+      // Before, it could not be made.
+      if (fresh.title !== document.title) return location.reload();
+      ready(fresh);
+      all('main [id]', (part) => {
+        const other = fresh.getElementById(part.id);
+        if (other && part.isConnected && other.outerHTML !== part.outerHTML) part.replaceWith(other);
+      });
     }
+    good = Date.now();
+  };
+  const refresh = async () => {
+    if (document.hidden) return;
+    const reads = busy();
+    if (!reads) await renew().catch(() => {}); // tried again, and the note tells
+    const old = Date.now() - good;
+    const note = $('stamp');
+    note.hidden = old < (reads ? 12 : 1.9) * every;
+    note.lastChild.textContent = note.dataset.stale.replace('{}', Math.ceil(old / 60000));
   };
   setInterval(refresh, every);
   document.addEventListener('visibilitychange', refresh);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::join;
 use maud::{Markup, html};
-use rastro_core::circuit_breaker::Manual;
+use rastro_core::circuit_breaker::{Manual, Reason};
 use rastro_core::dataset::DatasetId;
 use rastro_store::BreakerReport;
 use rastro_store::dashboard::{Opening, Transition};
@@ -164,7 +164,9 @@ pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
     let more = html! {
         (lang.t("Últimos 5 minutos: ", "Last 5 minutes: "))
         @if evidence.requests == 0 { (lang.t("nenhuma requisição.", "no requests.")) } @else {
-            (evidence.failures) " " (lang.t("de", "of")) " " (evidence.requests) " " (lang.t("requisições falharam.", "requests failed."))
+            (evidence.failures) " " (lang.t("de", "of")) " "
+            (lang.plural(evidence.requests.into(), ("requisição", "request"), ("requisições", "requests"))) " "
+            (lang.verb(evidence.failures.into(), ("falhou", "failed"), ("falharam", "failed"))) "."
         }
         @if let Some(held) = data.held.filter(|held| *held > 0) { " " (lang.plural(held, ("evento espera", "event waits"), ("eventos esperam", "events wait"))) "." }
         @if manual != Manual::Automatic {
@@ -174,6 +176,9 @@ pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
                 None => { (lang.t("sem fim", "without end")) },
             }
             ")"
+        } @else if breaker.reason == Some(Reason::Blocked) {
+            " " (lang.t("Troque o token: ", "Replace the token: "))
+            a href=(frame.link(&format!("/conjuntos/{}", data.dataset), "")) { (lang.t("Conjuntos, ", "Datasets, ")) (name) } "."
         }
     };
     html! {
@@ -184,13 +189,16 @@ pub fn render(frame: &Frame, data: &BreakerData) -> Markup {
                 @if data.openings.is_empty() { p.empty { (lang.t("Nunca parou em 90 dias.", "It has not stopped in 90 days.")) } }
                 ul.feed { @for opening in &data.openings {
                     li {
-                        (badge(if opening.closed_at.is_some() { Tone::Good } else { Tone::Bad }))
+                        (badge(match (opening.closed_at, opening.stopped) { (None, _) => Tone::Bad, (_, 0) => Tone::Good, _ => Tone::Watch }))
                         span {
                             (opening_words(lang, opening))
                             small {
                                 @match opening.closed_at {
-                                    Some(at) => { (lang.t("durou ", "lasted ")) (lang.duration((at - opening.opened_at).num_milliseconds())) " · " (lang.t("nada perdido", "nothing lost")) },
-                                    None => { (lang.t("ainda parado, ", "still stopped, ")) (lang.ago((frame.now - opening.opened_at).num_milliseconds())) },
+                                    Some(at) => { (lang.t("durou ", "lasted ")) (lang.duration((at - opening.opened_at).num_milliseconds())) " · " (lost(lang, opening.stopped)) },
+                                    None => {
+                                        (lang.t("ainda parado, ", "still stopped, ")) (lang.ago((frame.now - opening.opened_at).num_milliseconds()))
+                                        @if opening.stopped > 0 { " · " (lost(lang, opening.stopped)) }
+                                    },
                                 }
                                 @if !opening.note.is_empty() && opening.manual != "automatic" { " · “" (cut(&opening.note, 120)) "”" }
                             }
@@ -243,6 +251,18 @@ fn opening_words(lang: Lang, opening: &Opening) -> &'static str {
     }
 }
 
+/// What an opening cost: the events that stopped for it.
+pub(crate) fn lost(lang: Lang, stopped: i64) -> String {
+    match stopped {
+        0 => lang.t("nada perdido", "nothing lost").to_owned(),
+        n => lang.plural(
+            n,
+            ("evento parou", "event stopped"),
+            ("eventos pararam", "events stopped"),
+        ),
+    }
+}
+
 fn order_form(frame: &Frame, data: &BreakerData) -> Markup {
     let lang = frame.lang;
     let held = data.held.unwrap_or_default();
@@ -280,6 +300,8 @@ fn order_form(frame: &Frame, data: &BreakerData) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use rastro_core::circuit_breaker::{Breaker, Evidence, State};
+
     use super::*;
 
     #[test]
@@ -302,5 +324,85 @@ mod tests {
         ] {
             assert!(parse(order, hours, reason).is_err(), "{order} {hours} {reason}");
         }
+    }
+
+    fn page(evidence: Evidence, breaker: Breaker, openings: Vec<Opening>) -> String {
+        let frame = Frame::example(Lang::Pt);
+        let data = BreakerData {
+            dataset: 2,
+            report: BreakerReport {
+                breaker,
+                note: String::new(),
+                evidence,
+                now_ms: frame.now.timestamp_millis(),
+            },
+            transitions: Vec::new(),
+            openings,
+            held: None,
+            wrong: None,
+            typed_reason: String::new(),
+        };
+        render(&frame, &data).0.replace('\u{a0}', " ")
+    }
+
+    #[test]
+    fn requests_that_failed_agree_with_their_number() {
+        for (failures, requests, words) in [
+            (0, 20, "0 de 20 requisições falharam."),
+            (1, 20, "1 de 20 requisições falhou."),
+            (1, 1, "1 de 1 requisição falhou."),
+            (2, 20, "2 de 20 requisições falharam."),
+        ] {
+            let evidence = Evidence {
+                requests,
+                failures,
+                ..Default::default()
+            };
+            let page = page(evidence, Breaker::closed(0), Vec::new());
+            assert!(page.contains(words), "{words}: {page}");
+        }
+    }
+
+    #[test]
+    fn an_opening_says_what_it_cost_and_only_one_that_cost_nothing_has_a_tick() {
+        let now = Frame::example(Lang::Pt).now;
+        let opening = |stopped, closed_at| Opening {
+            dataset_id: 2,
+            opened_at: now - TimeDelta::days(8),
+            closed_at,
+            reason: Some("blocked".into()),
+            manual: "automatic".into(),
+            note: String::new(),
+            stopped,
+        };
+        let over = Some(now - TimeDelta::days(1));
+        for (stopped, closed_at, words, tick) in [
+            (0, over, "durou 7 d · nada perdido", true),
+            (1, over, "durou 7 d · 1 evento parou", false),
+            (3, over, "durou 7 d · 3 eventos pararam", false),
+            (3, None, "há 8 d · 3 eventos pararam", false),
+        ] {
+            let page = page(
+                Evidence::default(),
+                Breaker::closed(0),
+                vec![opening(stopped, closed_at)],
+            );
+            assert!(page.contains(words), "{words}: {page}");
+            assert_eq!(page.contains("badge ok"), tick, "{page}");
+        }
+    }
+
+    #[test]
+    fn a_refused_token_leads_to_where_it_is_replaced() {
+        let blocked = Breaker {
+            state: State::Open,
+            reason: Some(Reason::Blocked),
+            ..Breaker::closed(0)
+        };
+        let page = page(Evidence::default(), blocked, Vec::new());
+        assert!(
+            page.contains("Troque o token: <a href=\"/conjuntos/2\">"),
+            "{page}"
+        );
     }
 }

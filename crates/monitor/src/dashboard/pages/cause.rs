@@ -12,6 +12,8 @@ pub enum Cure {
     /// Something has to be put right first, or it is refused again.
     FixFirst,
     Resend,
+    /// Meta may have counted it, and no longer drops a copy.
+    MayCountTwice,
     /// Meta would refuse it for its age.
     TooLate,
 }
@@ -20,6 +22,7 @@ impl Cure {
     pub fn words(self, lang: Lang) -> (&'static str, Tone) {
         match self {
             Cure::FixFirst => (lang.t("corrigir antes", "fix first"), Tone::Watch),
+            Cure::MayCountTwice => (lang.t("pode contar duas vezes", "may count twice"), Tone::Watch),
             Cure::Resend => (lang.t("pode reenviar", "may be resent"), Tone::Good),
             Cure::TooLate => (lang.t("sem volta", "no way back"), Tone::Neutral),
         }
@@ -126,8 +129,16 @@ pub fn of_group(lang: Lang, group: &DeadGroup) -> (String, String, Cure) {
             ),
             Cure::FixFirst,
         ),
-        "exhausted" if group.error_code.is_none() => (
-            lang.t("A Meta não respondeu vez após vez", "Meta did not answer, time after time"),
+        "exhausted" if group.late > 0 => (
+            words.unwrap_or(lang.t("A Meta não respondeu vez após vez", "Meta did not answer, time after time")),
+            lang.t(
+                "A Meta pode ter contado alguns destes, e só descarta a cópia por 48 h. Veja a previsão antes de reenviar.",
+                "Meta may have counted some of these, and drops a copy for 48 h only. See the preview before you resend.",
+            ),
+            Cure::MayCountTwice,
+        ),
+        "exhausted" if group.unanswered > 0 => (
+            words.unwrap_or(lang.t("A Meta não respondeu vez após vez", "Meta did not answer, time after time")),
             lang.t(
                 "A Meta pode ter contado alguns destes. Ela descarta a cópia por 48 h: reenvie logo, com o mesmo event_id.",
                 "Meta may have counted some of these. It drops a copy for 48 h: resend soon, with the same event_id.",

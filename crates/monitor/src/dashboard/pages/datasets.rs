@@ -15,17 +15,17 @@ use rastro_service::config::{ExposeSecret as _, SecretString};
 use rastro_service::telemetry::trace_context;
 use rastro_store::dashboard::{EventFinding, RefusedAtDoor};
 use rastro_store::{
-    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRole, KnownApiKey, KnownDataset, NewEvent,
-    NewRequest, Origin, TokenCheck,
+    Dataset, DatasetChange, DatasetSettings, KeyOrder, KeyRefused, KeyRole, KnownApiKey, KnownDataset,
+    NewEvent, NewRequest, Origin, TokenCheck,
 };
-use tracing::{Instrument as _, info};
+use tracing::{Instrument as _, error, info};
 use uuid::Uuid;
 
 use crate::dashboard::layout::Page;
 use crate::dashboard::pages::overview::part;
 use crate::dashboard::reply::{Failed, Reply};
 use crate::dashboard::request::Cx;
-use crate::dashboard::words::cut;
+use crate::dashboard::words::{Lang, cut};
 
 pub use view::{render, render_list, render_new};
 
@@ -374,14 +374,21 @@ pub async fn send_test_event(cx: &Cx<'_>) -> Result<Reply, Failed> {
         "event_source_url": "https://example.com/teste", "user_data": { "em": "teste@example.com", "client_user_agent": "Rastro" },
     })
     .to_string();
-    let json = Json::parse(text.as_bytes()).map_err(|_| Failed::Invalid("event".to_owned()))?;
+    let broken = |why: String| {
+        error!("the test event of the dashboard is not valid: {why}");
+        let text = lang.t(
+            "O evento de teste não pôde ser feito: é um defeito do painel, que ficou no registro dele.",
+            "The test event could not be made: a defect of the dashboard, which is in its log.",
+        );
+        Failed::Invalid(text.to_owned())
+    };
+    let json = Json::parse(text.as_bytes()).map_err(|why| broken(format!("{why:?}")))?;
     let intake = Intake {
         now_ms: now.timestamp_millis(),
         current_year: now.year(),
         ..Default::default()
     };
-    let (event, _) =
-        Event::read(json, &intake).map_err(|findings| Failed::Invalid(format!("{findings:?}")))?;
+    let (event, _) = Event::read(json, &intake).map_err(|findings| broken(format!("{findings:?}")))?;
     let request_id = Uuid::now_v7();
     let span = tracing::info_span!(
         "test_event",
@@ -448,7 +455,24 @@ pub async fn create_key(cx: &Cx<'_>) -> Result<Reply, Failed> {
             data.fresh = vec![(known.role, key.expose_secret().to_owned())];
             Reply::page(Page::Datasets.title(lang), render(&cx.frame, &data))
         }
-        Err(why) => refused(cx, id, why.to_string()).await,
+        Err(why) => refused(cx, id, why_no_key(lang, why).to_owned()).await,
+    }
+}
+
+fn why_no_key(lang: Lang, why: KeyRefused) -> &'static str {
+    match why {
+        KeyRefused::RetiredDataset => lang.t(
+            "Este conjunto foi aposentado: não recebe mais chaves.",
+            "This dataset is retired: it gets no more keys.",
+        ),
+        KeyRefused::UnknownDataset => lang.t(
+            "Este conjunto não existe mais.",
+            "There is no such dataset any more.",
+        ),
+        KeyRefused::NeedsDataset | KeyRefused::TakesNoDataset | KeyRefused::SendsNothing => lang.t(
+            "“Para quê”: uma chave deste tipo não se faz aqui.",
+            "“For what”: a key of this kind is not made here.",
+        ),
     }
 }
 

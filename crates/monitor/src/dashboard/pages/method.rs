@@ -6,8 +6,8 @@ use crate::dashboard::layout::{self, Page, Tone};
 use crate::dashboard::reply::{Failed, Reply};
 use crate::dashboard::request::Cx;
 
-/// Title, definition, and the SQL or view to see the same, in both languages.
-const METHODS: [(&str, &str, &str, &str, &str); 11] = [
+/// Title and definition in both languages, and the SQL to see the same; empty: there is none.
+pub const METHODS: [(&str, &str, &str, &str, &str); 12] = [
     (
         "O rastro de hoje",
         "The trail of today",
@@ -27,7 +27,7 @@ const METHODS: [(&str, &str, &str, &str, &str); 11] = [
         "Reach Meta",
         "Aceitos nos últimos 7 dias, sem a última hora, menos os parados e os que esperam há mais de uma hora; dividido pelos aceitos. Com menos de 1.000, em números. Arredondado para baixo.",
         "Accepted in the last 7 days, without the last hour, minus those stopped and those that wait for over an hour; divided by accepted. Below 1,000, as numbers. Rounded down.",
-        "SELECT dataset, sum(dead), sum(waiting) FROM bi.queue_now GROUP BY 1;",
+        "SELECT sum(accepted - dead - late) AS arrived, sum(accepted) AS accepted FROM bi.reaching_meta;",
     ),
     (
         "Tentativas: sucesso e erro",
@@ -65,6 +65,13 @@ const METHODS: [(&str, &str, &str, &str, &str); 11] = [
         "SELECT * FROM bi.emq_by_day ORDER BY day DESC;",
     ),
     (
+        "Receita",
+        "Revenue",
+        "O que compradores pagaram, como o Mercado Pago confirma, menos o devolvido; no dia do pedido, na zona do conjunto. Cada pedido é creditado aos anúncios que o comprador tocou, pelo modelo escolhido na página. Retorno: receita líquida ÷ gasto do período. Os últimos cinco dias ainda sobem.",
+        "What buyers paid, as Mercado Pago confirms it, less what was given back; on the day of the order, in the dataset's zone. Each order is credited to the ads that its buyer touched, by the model chosen on the page. Return: net revenue ÷ spend of the period. The last five days still rise.",
+        "SELECT * FROM bi.roas_by_channel_day WHERE model = 'linear' AND day > current_date - 30 ORDER BY day, channel;",
+    ),
+    (
         "Custo por cliente",
         "Cost per customer",
         "Gasto ÷ (leads × taxa de compra). Leads e compras vêm do que foi recebido em 30 dias; o gasto, de quem olha. Para empatar: gasto ÷ (leads × compra média).",
@@ -87,6 +94,9 @@ const METHODS: [(&str, &str, &str, &str, &str); 11] = [
     ),
 ];
 
+/// The entry that leads to a page with definitions of its own.
+const REVENUE: &str = "Revenue";
+
 pub fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
     let lang = cx.lang();
     let more = html! {
@@ -98,7 +108,15 @@ pub fn show(cx: &Cx<'_>) -> Result<Reply, Failed> {
         section.card aria-label=(lang.t("Definições", "Definitions")) { dl.method {
             @for (pt, en, what_pt, what_en, sql) in METHODS {
                 dt { (lang.t(pt, en)) }
-                dd { (lang.t(what_pt, what_en)) @if !sql.is_empty() { pre { code { (sql) } } } }
+                dd {
+                    (lang.t(what_pt, what_en))
+                    @if en == REVENUE {
+                        " " a href=(cx.frame.link(Page::Revenue.path(), "")) {
+                            (lang.t("Cada número tem a sua definição na página.", "Each number has its definition on its page."))
+                        }
+                    }
+                    @if !sql.is_empty() { pre { code { (sql) } } }
+                }
             }
         } }
     };

@@ -2,7 +2,11 @@
 -- $1 dataset id, $2 reason, $3 code or subcode, $4 failed from, $5 failed before, $6 event id
 WITH wanted AS MATERIALIZED (
     SELECT r.dataset_id, r.event_number, r.reason, r.error_code, r.error_subcode, r.failed_at, r.send_by, r.last_error,
-        r.event_name, e.value, e.currency
+        r.event_name, e.value, e.currency,
+        -- Only an answer of 4xx is a verdict: behind any other the event may have been counted, whatever code came with it.
+        r.reason = 'exhausted' AND r.last_error NOT LIKE 'HTTP 4%' AS unanswered,
+        -- The first moment at which Meta can have had it.
+        coalesce(e.received_at, r.failed_at) AS known_since
     FROM meta_retry_queue r
     LEFT JOIN events e ON e.dataset_id = r.dataset_id AND e.event_number = r.event_number AND e.day = r.day
     WHERE r.status = 'failed'
@@ -28,7 +32,10 @@ FROM (
     SELECT dataset_id, reason, error_code, error_subcode, count(*) AS events,
         count(*) FILTER (WHERE event_name = 'Purchase') AS purchases, count(*) FILTER (WHERE event_name = 'Lead') AS leads,
         count(*) FILTER (WHERE send_by > rastro_now()) AS retryable,
-        count(*) FILTER (WHERE reason = 'exhausted' AND error_code IS NULL) AS unanswered,
+        count(*) FILTER (WHERE unanswered) AS unanswered,
+        count(*) FILTER (
+            WHERE unanswered AND send_by > rastro_now() AND known_since < rastro_now() - interval '48 hours'
+        ) AS late,
         min(failed_at) AS first_failed_at, max(failed_at) AS last_failed_at,
         min(send_by) FILTER (WHERE send_by > rastro_now()) AS first_deadline,
         (array_agg(last_error ORDER BY failed_at DESC))[1] AS newest_error

@@ -1,6 +1,6 @@
 -- dashboard::replays: what was asked for in the last thirty days, and where those events are. $1 dataset id or NULL, $2 limit
 WITH asked AS MATERIALIZED (
-    SELECT request_id, detail, min(created_at) AS asked_at, array_agg(event_number) AS numbers, dataset_id
+    SELECT request_id, detail, min(created_at) AS asked_at, array_agg(event_number ORDER BY event_number) AS numbers, dataset_id
     FROM event_outcomes
     WHERE outcome = 'retried' AND day >= ((rastro_now() - interval '30 days') AT TIME ZONE 'UTC')::date
         AND ($1::bigint IS NULL OR dataset_id = $1)
@@ -8,7 +8,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT request_id, detail, asked_at, cardinality(numbers)::bigint AS events,
     (
-        -- Of long replays a thousand are looked for.
+        -- Of long replays the first thousand are looked for: Replay::LOOKED_FOR.
         SELECT count(*) FROM unnest(numbers[1:1000]) AS n
         WHERE EXISTS (
             SELECT FROM send_attempts a

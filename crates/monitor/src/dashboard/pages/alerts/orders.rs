@@ -30,7 +30,13 @@ pub async fn snooze(cx: &Cx<'_>) -> Result<Reply, Failed> {
             let tomorrow = cx.frame.zone.day_of(now) + TimeDelta::days(1);
             cx.frame.zone.start_of(tomorrow) + TimeDelta::hours(9)
         }
-        _ => return Err(Failed::Invalid("1h, 4h, amanha".to_owned())),
+        _ => {
+            let why = cx.lang().t(
+                "“Adiar” vai por 1 h, por 4 h ou até amanhã às 9 h.",
+                "“Snooze” is for 1 h, for 4 h or until tomorrow at 9 h.",
+            );
+            return Err(Failed::Invalid(why.to_owned()));
+        }
     };
     let done = cx.app.writing.snooze_alert(id, until, &cx.signature()).await?;
     after(cx, done, "/alertas")

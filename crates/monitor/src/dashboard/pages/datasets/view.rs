@@ -6,7 +6,7 @@ use rastro_store::{KeyRole, KnownDataset};
 
 use super::{DatasetData, NewForm};
 use crate::dashboard::layout::{self, Frame, Tone, card, pill};
-use crate::dashboard::pages::event_name;
+use crate::dashboard::pages::{self, event_name};
 use crate::dashboard::words::{Lang, cut};
 
 pub fn render_list(frame: &Frame, datasets: &[KnownDataset]) -> Markup {
@@ -96,26 +96,6 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
         .test_event
         .as_ref()
         .and_then(|id| data.events.iter().find(|event| event.event_id == *id));
-    let host = if data.gateway_url.is_empty() {
-        "https://SEU-GATEWAY"
-    } else {
-        data.gateway_url.trim_end_matches('/')
-    };
-    let fresh_public = data
-        .fresh
-        .iter()
-        .find(|(role, _)| *role == KeyRole::Publishable)
-        .map(|(_, key)| key.clone());
-    let public = fresh_public.unwrap_or_else(|| {
-        let known = data
-            .keys
-            .iter()
-            .find(|key| key.role == KeyRole::Publishable && key.revoked_at.is_none());
-        known
-            .and_then(|key| key.shown.clone())
-            .unwrap_or_else(|| "pk_…".to_owned())
-    });
-    let tag = format!("<script async src=\"{host}/sdk.js\" data-key=\"{public}\"></script>");
     let has_events = !data.events.is_empty();
     let more = html! { code { (dataset.id) } @if let Some(name) = &dataset.meta_name { " · " (lang.t("na Meta: ", "at Meta: ")) (cut(name, 80)) } };
     html! {
@@ -143,11 +123,7 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                         @for (role, key) in &data.fresh { div.secret { code { (key) }
                             button.btn.mini type="button" hidden data-copy=(key) aria-label={ (lang.t("Copiar a chave ", "Copy the key ")) (role_words(lang, *role)) } { (lang.t("copiar", "copy")) }
                             small.sub { (role_words(lang, *role)) } } } }
-                    li { h3 { (lang.t("A tag nas páginas", "The tag on the pages")) }
-                        p { (lang.t("Antes de ", "Before ")) code { "</head>" } (lang.t(", em todas as páginas:", ", on every page:")) }
-                        pre { code { (tag) } }
-                        button.btn.mini type="button" hidden data-copy=(tag) { (lang.t("copiar a tag", "copy the tag")) }
-                        @if data.gateway_url.is_empty() { p.note { (lang.t("Ponha o endereço do gateway no lugar de SEU-GATEWAY (dashboard.gateway_url o põe aqui).", "Put the gateway's address in place of SEU-GATEWAY (dashboard.gateway_url puts it here).")) } } }
+                    li { h3 { (lang.t("A tag nas páginas", "The tag on the pages")) } (tag(frame, data)) }
                     li.done[test.is_some()] { h3 { (lang.t("Código de teste", "Test code")) }
                         p { @match test {
                             Some((code, until)) => { code { (cut(code, 40)) } " " (lang.t("até ", "until ")) (frame.zone.short(lang, *until, frame.now)) ". " (lang.t("Enquanto dura, todos os eventos levam o código.", "While it lasts, all events carry the code.")) },
@@ -158,7 +134,7 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                             button.btn.small { (lang.t("Gravar", "Save")) } } } }
                     li.done[seen.is_some()] { h3 { (lang.t("Um evento de teste", "A test event")) }
                         @match (&data.test_event, seen) {
-                            (Some(_), Some(event)) => p { (lang.t("Gravado. ", "Stored. ")) a href=(crate::dashboard::pages::event::address(frame, event.dataset_id, event.day, event.event_number)) { (lang.t("Acompanhar até a Meta", "Follow it to Meta")) } },
+                            (Some(_), Some(event)) => p { (lang.t("Gravado. ", "Stored. ")) a href=(pages::event::address(frame, event.dataset_id, event.day, event.event_number)) { (lang.t("Acompanhar até a Meta", "Follow it to Meta")) } },
                             (Some(_), None) => p { (lang.t("A caminho…", "On its way…")) },
                             (None, _) => p { (lang.t("Um Lead inventado, com o código de teste: aparece em Testar eventos em segundos.", "An invented Lead under the test code: it shows in Test events within seconds.")) },
                         }
@@ -171,13 +147,13 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                     @if data.events.is_empty() { p.empty { (lang.t("Nada ainda. Esta página se atualiza sozinha.", "Nothing yet. This page refreshes by itself.")) } }
                     ul.feed { @for event in &data.events { li {
                         (layout::badge(Tone::Good))
-                        span { a href=(crate::dashboard::pages::event::address(frame, event.dataset_id, event.day, event.event_number)) { (event_name(lang, &event.event_name)) }
+                        span { a href=(pages::event::address(frame, event.dataset_id, event.day, event.event_number)) { (event_name(lang, &event.event_name)) }
                             small { code { (cut(&event.event_id, 40)) } } }
                         time { (frame.zone.exact(lang, event.received_at)) }
                     } } }
                 }))
                 @if !data.refusals.is_empty() { (card("", "refused", lang.t("Recusados na entrada", "Refused at the door"),
-                    lang.t("respondidos 422, últimos 7 dias", "answered 422, last 7 days"), &crate::dashboard::pages::refusals::list(frame, &data.refusals))) }
+                    lang.t("respondidos 422, últimos 7 dias", "answered 422, last 7 days"), &pages::refusals::list(frame, &data.refusals))) }
                 (card("", "origins", lang.t("Páginas que podem enviar", "Pages that may send"), "", &html! {
                     @if settings.allowed_origins.is_empty() { p.empty { (lang.t("Nenhuma: só páginas do próprio gateway.", "None: only pages of the gateway itself.")) } }
                     @if frame.is_operator() { form.form method="post" action={ "/conjuntos/" (dataset.id) "/origens" } { (frame.form_fields())
@@ -189,6 +165,47 @@ pub fn render(frame: &Frame, data: &DatasetData) -> Markup {
                 (card("", "keys", lang.t("Chaves", "Keys"), lang.t("só o fim é guardado", "only their end is kept"), &keys(frame, data)))
             }
         }
+    }
+}
+
+/// What the pages of the site load. It is to be copied only while its key is shown, which is once.
+fn tag(frame: &Frame, data: &DatasetData) -> Markup {
+    let lang = frame.lang;
+    let host = pages::gateway(lang, &data.gateway_url);
+    let script = |key: &str| format!("<script async src=\"{host}/sdk.js\" data-key=\"{key}\"></script>");
+    let is_public = |role: KeyRole| role == KeyRole::Publishable;
+    let fresh = data.fresh.iter().find(|(role, _)| is_public(*role));
+    let known = || {
+        data.keys
+            .iter()
+            .find(|key| is_public(key.role) && key.revoked_at.is_none())
+    };
+    let placeholder = lang.t("SUA-CHAVE-PÚBLICA", "YOUR-PUBLISHABLE-KEY");
+    let end = |shown: &str| shown.rsplit("...").next().unwrap_or_default().to_owned();
+    html! {
+        p { (lang.t("Antes de ", "Before ")) code { "</head>" } (lang.t(", em todas as páginas:", ", on every page:")) }
+        @if let Some((_, key)) = fresh {
+            pre { code { (script(key)) } }
+            button.btn.mini type="button" hidden data-copy=(script(key)) { (lang.t("copiar a tag", "copy the tag")) }
+        } @else {
+            pre { code { (script(placeholder)) } }
+            p.note {
+                @match known() {
+                    Some(key) => {
+                        (lang.t("No lugar de ", "In place of ")) code { (placeholder) }
+                        (lang.t(", ponha a chave pública “", ", put the publishable key “")) (cut(&key.label, 40)) "”"
+                        @if let Some(shown) = &key.shown { (lang.t(", que termina em ", ", which ends in ")) code { "…" (end(shown)) } }
+                        (lang.t(". Perdeu? Faça outra em Chaves.", ". Lost? Make another under Keys."))
+                    },
+                    None => { (lang.t("Falta uma chave pública: faça uma em Chaves, e a tag aparece pronta.",
+                        "A publishable key is missing: make one under Keys, and the tag is shown complete.")) },
+                }
+            }
+        }
+        @if data.gateway_url.is_empty() { p.note {
+            (lang.t("Ponha o endereço do gateway no lugar de SEU-GATEWAY (dashboard.gateway_url o põe aqui).",
+                "Put the gateway's address in place of YOUR-GATEWAY (dashboard.gateway_url puts it here)."))
+        } }
     }
 }
 

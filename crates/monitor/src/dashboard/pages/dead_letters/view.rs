@@ -1,7 +1,7 @@
 //! How stopped events are drawn: the groups by cause, a preview of one, and what was sent again before.
 
 use maud::{Markup, html};
-use rastro_store::dashboard::DeadGroup;
+use rastro_store::dashboard::{DeadGroup, Replay};
 
 use super::{DeadLettersData, MOST, Preview, REASONS, group_tag};
 use crate::dashboard::layout::{self, Frame, Tone, badge, card, pill};
@@ -77,7 +77,8 @@ pub fn render(frame: &Frame, data: &DeadLettersData) -> Markup {
                 },
                 (n, None) => { (lang.count(n)) },
             }
-            @if total > possible { " " (lang.count(total - possible)) " " (lang.t("passaram do prazo da Meta.", "are past Meta's limit.")) }
+            @if total > possible { " " (lang.plural(total - possible, ("passou do prazo da Meta", "is past Meta's limit"),
+                ("passaram do prazo da Meta", "are past Meta's limit"))) "." }
         }
     };
     html! {
@@ -106,7 +107,7 @@ fn done_banner(lang: Lang, done: i64, old: i64) -> Markup {
                 (lang.plural(done, ("evento voltou", "event went back"), ("eventos voltaram", "events went back"))) " "
                 (lang.t("para a fila. Veja abaixo em “Reenvios” se chegaram.", "to the queue. See below under “Resends” whether they arrived."))
             } @else { (lang.t("Nada a reenviar: já voltaram, ou o prazo passou.", "Nothing to resend: they went back already, or their time is over.")) }
-            @if old > 0 { " " (lang.count(old)) " " (lang.t("ficaram por idade.", "stayed for their age.")) }
+            @if old > 0 { " " (lang.plural(old, ("ficou por idade", "stayed for its age"), ("ficaram por idade", "stayed for their age"))) "." }
         }
     } }
 }
@@ -211,20 +212,14 @@ fn replays(frame: &Frame, data: &DeadLettersData) -> Markup {
     html! {
         @if replays.is_empty() { p.empty { (lang.t("Nenhum reenvio em 30 dias.", "No resends within 30 days.")) } }
         ul.feed { @for replay in replays {
-            @let known = replay.events.min(1_000);
-            @let all = replay.delivered >= known;
+            @let all = replay.events <= Replay::LOOKED_FOR && replay.delivered >= replay.events && replay.dead_again == 0;
             li {
                 (badge(if all { Tone::Good } else if replay.dead_again > 0 { Tone::Bad } else { Tone::Neutral }))
                 span {
                     (cut(&replay.detail.as_deref().unwrap_or("").replace("retried by ", lang.t("Reenviado por ", "Resent by ")), 90))
                     small {
                         (lang.plural(replay.events, ("evento", "event"), ("eventos", "events"))) " · "
-                        @if all { (lang.t("todos entregues", "all delivered")) }
-                        @else {
-                            (lang.count(replay.delivered)) " " (lang.t("entregues", "delivered"))
-                            @if replay.dead_again > 0 { ", " (lang.count(replay.dead_again)) " " (lang.t("pararam de novo", "stopped again")) }
-                            @if known > replay.delivered + replay.dead_again { ", " (lang.count(known - replay.delivered - replay.dead_again)) " " (lang.t("a caminho", "on the way")) }
-                        }
+                        (whereabouts(lang, replay, all))
                     }
                 }
                 time datetime=(replay.asked_at.to_rfc3339()) { (frame.zone.short(lang, replay.asked_at, frame.now)) }
@@ -233,11 +228,63 @@ fn replays(frame: &Frame, data: &DeadLettersData) -> Markup {
     }
 }
 
+/// Where the events of a replay are. Of a long one only the first thousand are looked for.
+fn whereabouts(lang: Lang, replay: &Replay, all: bool) -> Markup {
+    if all {
+        return html! { (lang.verb(replay.events, ("entregue", "delivered"), ("todos entregues", "all delivered"))) };
+    }
+    let is_long = replay.events > Replay::LOOKED_FOR;
+    let elsewhere = replay.events - replay.delivered - replay.dead_again;
+    html! {
+        @if is_long { (lang.t("dos ", "of the first ")) (lang.count(Replay::LOOKED_FOR)) (lang.t(" primeiros: ", ": ")) }
+        (lang.plural(replay.delivered, ("entregue", "delivered"), ("entregues", "delivered")))
+        @if replay.dead_again > 0 {
+            @if is_long { (lang.t("; de todos, ", "; of all, ")) } @else { ", " }
+            (lang.plural(replay.dead_again, ("parou de novo", "stopped again"), ("pararam de novo", "stopped again")))
+        }
+        @if !is_long && elsewhere > 0 { ", " (lang.count(elsewhere)) " " (lang.t("a caminho", "on the way")) }
+    }
+}
+
+/// What speaks for a resend of the group and against it.
+fn prospects(frame: &Frame, preview: &Preview) -> Markup {
+    let (lang, group) = (frame.lang, &preview.group);
+    let old = group.events - group.retryable;
+    html! {
+        ul {
+            li { (lang.plural(old, ("fica de fora por idade", "stays out for its age"), ("ficam de fora por idade", "stay out for their age")))
+                @if let Some(at) = group.first_deadline { "; " (lang.t("o primeiro vence em", "the first expires in")) " " (lang.duration((at - frame.now).num_milliseconds())) } }
+            @if group.unanswered == 0 {
+                li { (lang.t("nenhum chegou a ser aceito pela Meta: sem risco de contar duas vezes", "none was ever accepted by Meta: no risk of counting twice")) }
+            } @else {
+                li { (lang.plural(group.unanswered, ("pode já ter sido contado", "may have been counted already"),
+                    ("podem já ter sido contados", "may have been counted already")))
+                    ": " (lang.t("a Meta descarta a cópia por 48 h", "Meta drops the copy for 48 h")) }
+            }
+            @if group.late > 0 {
+                li { b { (lang.plural(group.late, ("já passou das 48 h: reenviá-lo", "is past the 48 h: resending it"),
+                    ("já passaram das 48 h: reenviá-los", "are past the 48 h: resending them")))
+                    " " (lang.t("pode contar duas vezes", "may count twice")) } }
+            }
+            @if let Some((tone, words)) = &preview.breaker { li { (lang.t("disjuntor: ", "circuit breaker: ")) (words)
+                @if *tone != Tone::Good { " (" (lang.t("eles esperam nele", "they wait at it")) ")" } } }
+            @if let Some(recurrence) = &preview.recurrence { li {
+                b { (lang.t("a causa continua? ", "does the cause go on? ")) }
+                @if recurrence.recent > 0 {
+                    (lang.count(recurrence.recent)) " " (lang.t("com o mesmo erro na última hora", "with the same error within the last hour"))
+                } @else if recurrence.succeeded > 0 {
+                    (lang.t("nenhum igual na última hora; ", "none alike within the last hour; "))
+                    (lang.plural(recurrence.succeeded, ("chegou", "arrived"), ("chegaram", "arrived")))
+                } @else { (lang.t("nada foi enviado na última hora", "nothing was sent within the last hour")) }
+            } }
+        }
+    }
+}
+
 fn preview_card(frame: &Frame, data: &DeadLettersData, preview: &Preview) -> Markup {
     let (lang, group) = (frame.lang, &preview.group);
     let (title, _, cure) = cause::of_group(lang, group);
     let n = group.retryable;
-    let old = group.events - n;
     card(
         "c5",
         "preview",
@@ -251,23 +298,7 @@ fn preview_card(frame: &Frame, data: &DeadLettersData, preview: &Preview) -> Mar
             } @else {
                 div.preview {
                     h3 { (lang.plural(n, ("evento volta", "event goes back"), ("eventos voltam", "events go back"))) " " (lang.t("para a fila, em 5 minutos", "to the queue, within 5 minutes")) }
-                    ul {
-                        li { (lang.count(old)) " " (lang.t("ficam de fora por idade", "stay out for their age"))
-                            @if let Some(at) = group.first_deadline { "; " (lang.t("o primeiro vence em", "the first expires in")) " " (lang.duration((at - frame.now).num_milliseconds())) } }
-                        li { @if group.unanswered > 0 {
-                            (lang.count(group.unanswered)) " " (lang.t("podem já ter sido contados: a Meta descarta a cópia por 48 h", "may have been counted already: Meta drops the copy for 48 h"))
-                        } @else { (lang.t("nenhum chegou a ser aceito pela Meta: sem risco de contar duas vezes", "none was ever accepted by Meta: no risk of counting twice")) } }
-                        @if let Some((tone, words)) = &preview.breaker { li { (lang.t("disjuntor: ", "circuit breaker: ")) (words)
-                            @if *tone != Tone::Good { " (" (lang.t("eles esperam nele", "they wait at it")) ")" } } }
-                        @if let Some(recurrence) = &preview.recurrence { li {
-                            b { (lang.t("a causa continua? ", "does the cause go on? ")) }
-                            @if recurrence.recent > 0 {
-                                (lang.count(recurrence.recent)) " " (lang.t("com o mesmo erro na última hora", "with the same error within the last hour"))
-                            } @else if recurrence.succeeded > 0 {
-                                (lang.t("nenhum igual na última hora; ", "none alike within the last hour; ")) (lang.count(recurrence.succeeded)) " " (lang.t("chegaram", "arrived"))
-                            } @else { (lang.t("nada foi enviado na última hora", "nothing was sent within the last hour")) }
-                        } }
-                    }
+                    (prospects(frame, preview))
                     @if frame.is_operator() {
                         @let form = |quantity: &str, class: &str, words: String| html! {
                             form method="post" action="/parados/reenviar" {
@@ -291,20 +322,192 @@ fn preview_card(frame: &Frame, data: &DeadLettersData, preview: &Preview) -> Mar
                         (lang.t("Pedir duas vezes reenvia uma só.", "Asking twice resends once.")) }
                 }
             }
-            details.more open { summary { (lang.t("Amostra", "Sample")) }
-                div.scroll tabindex="0" role="region" aria-label=(lang.t("Amostra", "Sample")) { table {
-                    thead { tr { th scope="col" { (lang.t("Evento", "Event")) } th scope="col" { (lang.t("Recebido", "Received")) }
-                        th.r scope="col" { (lang.t("Valor", "Value")) } th.r scope="col" { (lang.t("Vence em", "Expires in")) } } }
-                    tbody { @for row in &preview.sample { tr {
-                        td { a href=(event::address(frame, row.dataset_id, row.day, row.event_number)) {
-                            (event_name(lang, row.event_name.as_deref().unwrap_or("?"))) " " code { (cut(row.event_id.as_deref().unwrap_or("?"), 28)) } } }
-                        td { @if let Some(at) = row.received_at { (frame.zone.short(lang, at, frame.now)) } }
-                        td.r { @if let (Some(value), Some(currency)) = (row.value, &row.currency) { (lang.money(value, currency, false)) } }
-                        td.r { @let left = (row.send_by - frame.now).num_milliseconds();
-                            @if left > 0 { (lang.duration(left)) } @else { (lang.t("venceu", "expired")) } }
-                    } } }
-                } }
-            }
+            header.again { h2 { (lang.t("Amostra", "Sample")) } }
+            div.scroll tabindex="0" role="region" aria-label=(lang.t("Amostra", "Sample")) { table {
+                thead { tr { th scope="col" { (lang.t("Evento", "Event")) } th scope="col" { (lang.t("Recebido", "Received")) }
+                    th.r scope="col" { (lang.t("Valor", "Value")) } th.r scope="col" { (lang.t("Vence em", "Expires in")) } } }
+                tbody { @for row in &preview.sample { tr {
+                    td { a href=(event::address(frame, row.dataset_id, row.day, row.event_number)) {
+                        (event_name(lang, row.event_name.as_deref().unwrap_or("?"))) " " code { (cut(row.event_id.as_deref().unwrap_or("?"), 28)) } } }
+                    td { @if let Some(at) = row.received_at { (frame.zone.short(lang, at, frame.now)) } }
+                    td.r { @if let (Some(value), Some(currency)) = (row.value, &row.currency) { (lang.money(value, currency, false)) } }
+                    td.r { @let left = (row.send_by - frame.now).num_milliseconds();
+                        @if left > 0 { (lang.duration(left)) } @else { (lang.t("venceu", "expired")) } }
+                } } }
+            } }
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use rastro_store::dashboard::Recurrence;
+
+    use super::*;
+
+    /// Dead letters that Meta left unanswered: so many that may be sent again, too old ones, possible copies.
+    fn group(retryable: i64, old: i64, unanswered: i64, late: i64) -> DeadGroup {
+        let now = Frame::example(Lang::Pt).now;
+        DeadGroup {
+            dataset_id: 2,
+            reason: "exhausted".into(),
+            error_code: Some(2),
+            error_subcode: None,
+            events: retryable + old,
+            purchases: 0,
+            leads: 0,
+            retryable,
+            unanswered,
+            late,
+            first_failed_at: now,
+            last_failed_at: now,
+            first_deadline: (retryable > 0).then(|| now + chrono::TimeDelta::hours(54)),
+            newest_error: "HTTP 500, code 2: Service temporarily unavailable".into(),
+            currencies: Vec::new(),
+            amounts: Vec::new(),
+        }
+    }
+
+    fn page(group: DeadGroup, recurrence: Option<Recurrence>, replay: Option<Replay>) -> String {
+        let data = DeadLettersData {
+            groups: vec![group.clone()],
+            replays: Some(replay.into_iter().collect()),
+            preview: Some(Preview {
+                group,
+                sample: Vec::new(),
+                recurrence,
+                breaker: None,
+            }),
+            done: None,
+            filter: Vec::new(),
+        };
+        let page = render(&Frame::example(Lang::Pt), &data);
+        page.0.replace('\u{a0}', " ")
+    }
+
+    fn replay(events: i64, delivered: i64, dead_again: i64) -> Replay {
+        Replay {
+            request_id: None,
+            detail: Some("retried by Ana".into()),
+            asked_at: Frame::example(Lang::Pt).now,
+            events,
+            delivered,
+            dead_again,
+        }
+    }
+
+    #[track_caller]
+    fn says(page: &str, part: &str) {
+        assert!(page.contains(part), "{part:?} is missing in {page}");
+    }
+
+    const NO_RISK: &str = "sem risco de contar duas vezes";
+
+    #[test]
+    fn a_resend_that_may_count_twice_says_so_and_none_else_promises_that_it_cannot() {
+        let safe = page(group(3, 0, 0, 0), None, None);
+        says(&safe, NO_RISK);
+        assert!(!safe.contains("48 h"), "{safe}");
+        // Meta's own failure, within the time in which it drops copies.
+        let soon = page(group(3, 0, 2, 0), None, None);
+        says(
+            &soon,
+            "2 podem já ter sido contados: a Meta descarta a cópia por 48 h",
+        );
+        says(&soon, "A Meta pode ter contado alguns destes.");
+        assert!(
+            !soon.contains(NO_RISK) && !soon.contains("pode contar duas vezes"),
+            "{soon}"
+        );
+        let late = page(group(3, 0, 2, 1), None, None);
+        says(&late, "1 já passou das 48 h: reenviá-lo pode contar duas vezes");
+        says(&late, "Veja a previsão antes de reenviar.");
+        assert!(
+            !late.contains("reenvie logo") && !late.contains("pode reenviar"),
+            "{late}"
+        );
+        let late = page(group(3, 0, 3, 2), None, None);
+        says(
+            &late,
+            "2 já passaram das 48 h: reenviá-los pode contar duas vezes",
+        );
+        assert!(!late.contains(NO_RISK), "{late}");
+    }
+
+    #[test]
+    fn a_resend_is_all_delivered_only_when_all_of_it_was_looked_up_and_none_stopped_again() {
+        const TICK: &str = "badge ok";
+        for (replay, words, tick) in [
+            (replay(1, 0, 0), "0 entregues, 1 a caminho", false),
+            (replay(1, 1, 0), "1 evento · entregue<", true),
+            (replay(2, 2, 0), "2 eventos · todos entregues<", true),
+            (replay(2, 1, 1), "1 entregue, 1 parou de novo<", false),
+            (
+                replay(9, 3, 2),
+                "3 entregues, 2 pararam de novo, 4 a caminho<",
+                false,
+            ),
+            (replay(2, 2, 1), "2 entregues, 1 parou de novo<", false),
+            (replay(1_000, 1_000, 0), "1.000 eventos · todos entregues<", true),
+            (
+                replay(5_000, 1_000, 0),
+                "5.000 eventos · dos 1.000 primeiros: 1.000 entregues<",
+                false,
+            ),
+            (
+                replay(5_000, 1_000, 3),
+                "1.000 entregues; de todos, 3 pararam de novo<",
+                false,
+            ),
+        ] {
+            let page = page(group(1, 0, 0, 0), None, Some(replay));
+            says(&page, words);
+            assert_eq!(page.contains(TICK), tick, "{words}: {page}");
+        }
+    }
+
+    #[test]
+    fn plurals_of_none_one_and_two() {
+        for (n, stay, past, contained) in [
+            (0, "0 ficam de fora por idade", "", "3 ainda podem ser entregues"),
+            (
+                1,
+                "1 fica de fora por idade",
+                "1 passou do prazo da Meta.",
+                "3 ainda podem ser entregues",
+            ),
+            (
+                2,
+                "2 ficam de fora por idade",
+                "2 passaram do prazo da Meta.",
+                "3 ainda podem ser entregues",
+            ),
+        ] {
+            let page = page(group(3, n, 0, 0), None, None);
+            for part in [stay, past, contained] {
+                says(&page, part);
+            }
+        }
+        for (n, words) in [
+            (1, "1 pode já ter sido contado:"),
+            (2, "2 podem já ter sido contados:"),
+        ] {
+            says(&page(group(3, 0, n, 0), None, None), words);
+        }
+        for (succeeded, words) in [(1, "; 1 chegou<"), (2, "; 2 chegaram<")] {
+            let recurrence = Recurrence { recent: 0, succeeded };
+            says(&page(group(3, 0, 0, 0), Some(recurrence), None), words);
+        }
+        for (old, words) in [(1, "1 ficou por idade."), (2, "2 ficaram por idade.")] {
+            says(&done_banner(Lang::Pt, 3, old).0.replace('\u{a0}', " "), words);
+        }
+        assert!(!done_banner(Lang::Pt, 3, 0).0.contains("idade"));
+    }
+
+    #[test]
+    fn the_sample_lies_open_and_nothing_that_is_open_by_itself_keeps_the_page_from_refreshing() {
+        let page = page(group(3, 0, 0, 0), None, None);
+        says(&page, "<h2>Amostra</h2>");
+        assert!(!page.contains("<details"), "{page}");
+    }
 }

@@ -78,7 +78,8 @@ fn line(
             td { @match evidence.filter(|evidence| evidence.requests > 0) {
                 Some(evidence) => {
                     (lang.count(evidence.failures.into())) " " (lang.t("de", "of")) " "
-                    (lang.count(evidence.requests.into())) " " (lang.t("falharam", "failed"))
+                    (lang.count(evidence.requests.into())) " "
+                    (lang.verb(evidence.failures.into(), ("falhou", "failed"), ("falharam", "failed")))
                 },
                 None => { (lang.t("nenhuma requisição", "no requests")) },
             } }

@@ -14,6 +14,7 @@ use tracing::warn;
 
 use crate::dashboard::charts;
 use crate::dashboard::request::Cx;
+use crate::dashboard::words::Lang;
 
 /// How far back the charts look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub struct OverviewData {
     pub quality: Option<Vec<QualityRow>>,
     pub keys: Option<Vec<QualityKey>>,
     pub alert_limit: f64,
+    /// Where events are sent to; empty: nobody said.
+    pub gateway_url: String,
 }
 
 impl OverviewData {
@@ -110,12 +113,33 @@ pub(crate) fn part<T>(name: &str, result: Result<T, StoreError>) -> Option<T> {
     }
 }
 
-/// `1.234,56` and `1234.56`.
-fn number(text: &str) -> Option<f64> {
+/// A number as the page itself writes it, `1.234,56` or `1,234.56`, and as people type it: `1234,56`, and with
+/// the other language's mark, `1234.56`. A mark of thousands stands before groups of three; one that does not
+/// is a decimal mark.
+fn number(lang: Lang, text: &str) -> Option<f64> {
+    let (thousands, decimal) = match lang {
+        Lang::Pt => ('.', ','),
+        Lang::En => (',', '.'),
+    };
     let text = text.trim();
-    let plain = match text.contains(',') {
-        true => text.replace('.', "").replace(',', "."),
-        false => text.to_owned(),
+    let (whole, places) = match text.split_once(decimal) {
+        Some((whole, places)) => (whole, Some(places)),
+        None => (text, None),
+    };
+    let mut groups = whole.split(thousands);
+    let first = groups.next().unwrap_or_default();
+    let rest: Vec<&str> = groups.collect();
+    let is_grouped = (1..=3).contains(&first.len())
+        && !first.starts_with('0')
+        && rest.iter().all(|group| group.len() == 3);
+    if first.is_empty() {
+        return None;
+    }
+    let plain = match (rest.as_slice(), places) {
+        ([], places) => format!("{first}.{}", places.unwrap_or("0")),
+        (rest, places) if is_grouped => format!("{first}{}.{}", rest.concat(), places.unwrap_or("0")),
+        ([other_places], None) => format!("{first}.{other_places}"),
+        _ => return None,
     };
     plain
         .parse()
@@ -173,10 +197,10 @@ pub(super) async fn load(cx: &Cx<'_>, period: Period) -> OverviewData {
         sent: part("sent until now", sent),
         calculator: part("calculator", calculator),
         numbers: Numbers {
-            spend: number(cx.asked("gasto")),
-            leads: number(cx.asked("leads")),
-            rate: number(cx.asked("taxa")),
-            ticket: number(cx.asked("ticket")),
+            spend: number(cx.lang(), cx.asked("gasto")),
+            leads: number(cx.lang(), cx.asked("leads")),
+            rate: number(cx.lang(), cx.asked("taxa")),
+            ticket: number(cx.lang(), cx.asked("ticket")),
         },
         dead_groups: part("stopped", dead_groups),
         alerts: part("alerts", alerts),
@@ -188,6 +212,7 @@ pub(super) async fn load(cx: &Cx<'_>, period: Period) -> OverviewData {
         quality: part("quality", quality),
         keys: part("keys", keys),
         alert_limit: cx.app.rules.duplicates.fires,
+        gateway_url: cx.app.config.gateway_url.clone(),
     }
 }
 
@@ -196,11 +221,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_as_both_languages_write_them() {
-        assert_eq!(number("11.620,00"), Some(11_620.0));
-        assert_eq!(number("11620.5"), Some(11_620.5));
-        assert_eq!(number(""), None);
-        assert_eq!(number("-1"), None);
-        assert_eq!(number("1e400"), None);
+    fn a_number_that_the_page_wrote_is_read_back_in_its_language() {
+        for lang in [Lang::Pt, Lang::En] {
+            for (value, places) in [
+                (0.0, 0),
+                (7.5, 1),
+                (999.0, 0),
+                (1_234.0, 0),
+                (1_234_567.0, 0),
+                (11_620.5, 2),
+                (349.9, 2),
+                (1_000_000.01, 2),
+            ] {
+                let written = lang.decimal(value, places);
+                assert_eq!(number(lang, &written), Some(value), "{lang:?} {written}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_people_type_them() {
+        let (pt, en) = (Lang::Pt, Lang::En);
+        for (lang, text, expected) in [
+            (pt, "11.620,00", Some(11_620.0)),
+            (pt, "11.620", Some(11_620.0)),
+            (pt, "11620.5", Some(11_620.5)),
+            (pt, "11620,5", Some(11_620.5)),
+            (pt, "0.500", Some(0.5)),
+            (pt, " 3,2 ", Some(3.2)),
+            (en, "11,620", Some(11_620.0)),
+            (en, "11,620.00", Some(11_620.0)),
+            (en, "11620.5", Some(11_620.5)),
+            (en, "3,2", Some(3.2)),
+            (pt, "", None),
+            (pt, "-1", None),
+            (pt, "1e400", None),
+            (pt, "1.2.3", None),
+            (en, "1,234,5", None),
+            (pt, "muito", None),
+        ] {
+            assert_eq!(number(lang, text), expected, "{lang:?} {text}");
+        }
     }
 }

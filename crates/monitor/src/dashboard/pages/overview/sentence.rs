@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 use rastro_core::circuit_breaker::{Manual, Permission, Reason};
 use rastro_store::WatchedBreaker;
-use rastro_store::dashboard::{AlertRow, DeadGroup};
+use rastro_store::dashboard::{AlertRow, DeadGroup, Trail};
 
 use super::data::OverviewData;
+use crate::dashboard::frame::Checked;
 use crate::dashboard::layout::{Frame, Tone};
 use crate::dashboard::pages::{alerts, cause};
 use crate::dashboard::words::Lang;
@@ -22,29 +23,48 @@ struct Concern {
     tone: Tone,
     answer: String,
     more: Markup,
+    /// Whether events reach Meta all the same.
+    arrives: bool,
 }
+
+/// A queue whose oldest event has waited for so long does not move.
+const QUEUE_STANDS_AFTER_MS: i64 = 5 * 60 * 1000;
 
 pub fn verdict(frame: &Frame, data: &OverviewData) -> Verdict {
     let lang = frame.lang;
     let mut concerns = concerns(frame, data);
-    concerns.sort_by_key(|concern| std::cmp::Reverse(concern.tone));
+    concerns.sort_by_key(|concern| (std::cmp::Reverse(concern.tone), concern.arrives));
     let count = concerns.len();
+    let arrives = concerns.iter().all(|concern| concern.arrives);
+    let doubt = doubt(frame, data, arrives);
     let Some(worst) = concerns.into_iter().next() else {
-        return calm(frame, data);
+        return doubt.unwrap_or_else(|| calm(frame, data));
     };
-    let arrives = worst.tone < Tone::Bad;
-    let answer = match (arrives, count) {
-        (true, 1) => lang
+    if !worst.arrives {
+        return Verdict {
+            tone: worst.tone,
+            answer: worst.answer,
+            more: worst.more,
+        };
+    }
+    if let Some(doubt) = doubt {
+        return Verdict {
+            tone: worst.tone.max(doubt.tone),
+            answer: doubt.answer,
+            more: html! { (doubt.more) " " (worst.more) },
+        };
+    }
+    let answer = match count {
+        1 => lang
             .t(
                 "Tudo chega à Meta. Uma coisa pede atenção.",
                 "Everything reaches Meta. One thing asks for attention.",
             )
             .to_owned(),
-        (true, n) => match lang {
+        n => match lang {
             Lang::Pt => format!("Tudo chega à Meta. {n} coisas pedem atenção."),
             Lang::En => format!("Everything reaches Meta. {n} things ask for attention."),
         },
-        (false, _) => worst.answer,
     };
     Verdict {
         tone: worst.tone,
@@ -53,10 +73,13 @@ pub fn verdict(frame: &Frame, data: &OverviewData) -> Verdict {
     }
 }
 
-fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
+/// Why it is not known whether everything arrives; `None`: it is. `flows`: nothing else is to blame for a
+/// queue that stands.
+fn doubt(frame: &Frame, data: &OverviewData, flows: bool) -> Option<Verdict> {
     let lang = frame.lang;
-    match &data.trail {
-        None => Verdict {
+    let is_whole = data.breakers.is_some() && data.dead_groups.is_some() && data.alerts.is_some();
+    let Some(trail) = data.trail.as_ref().filter(|_| is_whole) else {
+        return Some(Verdict {
             tone: Tone::Neutral,
             answer: lang
                 .t("Uma parte não respondeu agora", "A part did not answer just now")
@@ -65,26 +88,95 @@ fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
                 "O que se vê abaixo vale; o resto vem na próxima vez.",
                 "What is below holds; the rest comes next time.",
             )) },
-        },
-        Some(trail) if trail.accepted == 0 && trail.duplicates == 0 && nothing_ever(data) => Verdict {
-            tone: Tone::Neutral,
-            answer: lang.t("Nenhum evento ainda", "No events yet").to_owned(),
-            more: html! {
-                (lang.t("Cadastre um conjunto, copie a tag e mande um evento de teste: ",
-                    "Add a dataset, copy the tag and send a test event: "))
-                a href=(frame.link("/conjuntos", "")) { (lang.t("Conjuntos", "Datasets")) } "."
+        });
+    };
+    if is_empty(trail, data) {
+        return None;
+    }
+    let watch = |answer: String, pt, en| {
+        Some(Verdict {
+            tone: Tone::Watch,
+            answer,
+            more: html! { (lang.t(pt, en)) },
+        })
+    };
+    let stands = trail
+        .oldest_ready_at
+        .map(|at| (trail.now - at).num_milliseconds())
+        .filter(|waited| flows && *waited >= QUEUE_STANDS_AFTER_MS);
+    if let Some(waited) = stands {
+        let long = lang.duration(waited);
+        return watch(
+            match lang {
+                Lang::Pt => format!("Não sei se tudo chega: a fila espera há {long}"),
+                Lang::En => {
+                    format!("It is not known whether everything arrives: the queue has waited for {long}")
+                }
             },
-        },
-        Some(trail) => Verdict {
-            tone: Tone::Good,
-            answer: lang
-                .t("Tudo chega à Meta.", "Everything reaches Meta.")
-                .to_owned(),
-            more: html! {
-                (lang.plural(trail.delivered, ("evento entregue", "event delivered"),
-                    ("eventos entregues", "events delivered")))
-                " " (lang.t("hoje; nenhum parado, nada a fazer.", "today; none stopped, nothing to do."))
+            "Nada se perde: confira se o capi-forwarder roda.",
+            "Nothing is lost: check that the capi-forwarder runs.",
+        );
+    }
+    if let Some(silent) = frame.checked.silent_for() {
+        let long = lang.duration(silent);
+        return watch(
+            match lang {
+                Lang::Pt => format!("Não sei se tudo chega: o monitor não verifica há {long}"),
+                Lang::En => {
+                    format!(
+                        "It is not known whether everything arrives: the monitor has not checked for {long}"
+                    )
+                }
             },
+            "Contagens e alertas estão parados: confira se `monitor check` roda a cada minuto.",
+            "Counts and alerts stand still: check that `monitor check` runs every minute.",
+        );
+    }
+    match frame.checked {
+        Checked::Ago(_) => None,
+        Checked::Never | Checked::Unknown => watch(
+            lang.t(
+                "Não sei se tudo chega: o monitor ainda não verificou nada",
+                "It is not known whether everything arrives: the monitor has not checked anything yet",
+            )
+            .to_owned(),
+            "Sem ele não há contagens nem alertas: rode `monitor check` a cada minuto.",
+            "Without it there are no counts and no alerts: run `monitor check` every minute.",
+        ),
+    }
+}
+
+/// Nothing has ever come, so there is nothing to doubt.
+fn is_empty(trail: &Trail, data: &OverviewData) -> bool {
+    trail.accepted == 0 && trail.duplicates == 0 && nothing_ever(data)
+}
+
+/// Nothing needs anybody, and all that could say so has answered.
+fn calm(frame: &Frame, data: &OverviewData) -> Verdict {
+    let lang = frame.lang;
+    let delivered = match &data.trail {
+        Some(trail) if !is_empty(trail, data) => trail.delivered,
+        _ => {
+            return Verdict {
+                tone: Tone::Neutral,
+                answer: lang.t("Nenhum evento ainda", "No events yet").to_owned(),
+                more: html! {
+                    (lang.t("Cadastre um conjunto, copie a tag e mande um evento de teste: ",
+                        "Add a dataset, copy the tag and send a test event: "))
+                    a href=(frame.link("/conjuntos", "")) { (lang.t("Conjuntos", "Datasets")) } "."
+                },
+            };
+        }
+    };
+    Verdict {
+        tone: Tone::Good,
+        answer: lang
+            .t("Tudo chega à Meta.", "Everything reaches Meta.")
+            .to_owned(),
+        more: html! {
+            (lang.plural(delivered, ("evento entregue", "event delivered"),
+                ("eventos entregues", "events delivered")))
+            " " (lang.t("hoje; nenhum parado, nada a fazer.", "today; none stopped, nothing to do."))
         },
     }
 }
@@ -126,6 +218,7 @@ fn of_breaker(frame: &Frame, watched: &WatchedBreaker) -> Option<Concern> {
         return (forced == Manual::ForcedClosed).then(|| Concern {
             tone: Tone::Watch,
             answer: String::new(),
+            arrives: true,
             more: html! {
                 b { (name) ": " (lang.t("enviando por ordem", "sending by order")) } ". "
                 a href=(link) { (lang.t("Ver a ordem", "See the order")) }
@@ -134,14 +227,20 @@ fn of_breaker(frame: &Frame, watched: &WatchedBreaker) -> Option<Concern> {
     }
     let (answer, what) = why_stopped(lang, &name, forced, watched.breaker.reason);
     let is_order = forced == Manual::ForcedOpen;
+    let wants_token = !is_order && watched.breaker.reason == Some(Reason::Blocked);
+    let more = html! {
+        (what) " "
+        @if wants_token {
+            a href=(frame.link(&format!("/conjuntos/{id}"), "")) { (lang.t("Trocar o token", "Replace the token")) } " · "
+        }
+        a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) }
+    };
     Some(Concern {
         // What somebody ordered surprises nobody.
         tone: if is_order { Tone::Watch } else { Tone::Bad },
-        more: html! {
-            @if is_order { b { (answer) ". " } }
-            (what) " " a href=(link) { (lang.t("Ver o disjuntor", "See the circuit breaker")) }
-        },
+        more,
         answer,
+        arrives: false,
     })
 }
 
@@ -224,6 +323,7 @@ fn of_dead_letters(frame: &Frame, group: &DeadGroup) -> Concern {
         tone: Tone::Watch,
         answer: String::new(),
         more,
+        arrives: true,
     }
 }
 
@@ -237,12 +337,10 @@ fn is_said_already(alert: &AlertRow) -> bool {
 
 fn of_alert(frame: &Frame, alert: &AlertRow) -> Concern {
     let link = frame.link(&format!("/alertas/{}", alert.alert_id), "");
+    let is_critical = alert.severity == "critical";
     Concern {
-        tone: if alert.severity == "critical" {
-            Tone::Bad
-        } else {
-            Tone::Watch
-        },
+        tone: if is_critical { Tone::Bad } else { Tone::Watch },
+        arrives: !is_critical,
         answer: alerts::title(frame, alert),
         more: html! {
             (alerts::sentence(frame, alert)) " "

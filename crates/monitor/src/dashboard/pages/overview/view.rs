@@ -14,7 +14,7 @@ pub fn render(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         div.when {
             (layout::periods(frame, "/", period.tag()))
             small {
-                span.dot {} span #stamp { (lang.t("agora", "now")) ", " (frame.zone.time(frame.now)) } " · "
+                span.dot {} (lang.t("às", "at")) " " (frame.zone.time(frame.now)) " · "
                 (lang.t("horário de", "time of")) " " (frame.zone.name())
             }
         }

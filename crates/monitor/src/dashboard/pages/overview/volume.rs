@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::data::{OverviewData, Period};
 use crate::dashboard::charts::{self, Bar};
 use crate::dashboard::layout::{self, Frame, missing};
+use crate::dashboard::pages::{self, breaker};
 use crate::dashboard::words::Lang;
 
 pub(super) fn card(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
@@ -62,7 +63,7 @@ fn draw(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
             })
             .collect();
         return if bars.is_empty() {
-            empty(lang)
+            empty(lang, &data.gateway_url)
         } else {
             charts::bars(lang, &bars, &until)
         };
@@ -88,7 +89,9 @@ fn draw(frame: &Frame, period: Period, data: &OverviewData) -> Markup {
         .iter()
         .find(|(_, (good, double))| good + double > 0)
         .map(|(day, _)| *day);
-    let Some(first) = first else { return empty(lang) };
+    let Some(first) = first else {
+        return empty(lang, &data.gateway_url);
+    };
     let first = first.min(today - TimeDelta::days(6));
     let dead: BTreeMap<NaiveDate, i64> = data
         .dead_days
@@ -147,7 +150,7 @@ fn count(value: f64) -> i64 {
 /// The longest outage of each of the two worst days, in words.
 fn incidents(frame: &Frame, data: &OverviewData) -> BTreeMap<NaiveDate, String> {
     let lang = frame.lang;
-    let mut all: Vec<(NaiveDate, i64, bool)> = data
+    let mut all: Vec<(NaiveDate, i64, bool, i64)> = data
         .openings
         .iter()
         .flatten()
@@ -158,18 +161,19 @@ fn incidents(frame: &Frame, data: &OverviewData) -> BTreeMap<NaiveDate, String> 
                 frame.zone.day_of(opening.opened_at),
                 (end - opening.opened_at).num_milliseconds(),
                 opening.closed_at.is_some(),
+                opening.stopped,
             )
         })
         .collect();
-    all.sort_by_key(|(_, long, _)| std::cmp::Reverse(*long));
+    all.sort_by_key(|(_, long, ..)| std::cmp::Reverse(*long));
     all.into_iter()
-        .filter(|(_, long, _)| *long >= 5 * 60_000)
+        .filter(|(_, long, ..)| *long >= 5 * 60_000)
         .take(2)
-        .map(|(day, long, over)| {
+        .map(|(day, long, over, stopped)| {
             let long = lang.duration(long);
             let words = match (lang, over) {
-                (Lang::Pt, true) => format!("Meta fora {long} · nada perdido"),
-                (Lang::En, true) => format!("Meta down {long} · nothing lost"),
+                (Lang::Pt, true) => format!("Meta fora {long} · {}", breaker::lost(lang, stopped)),
+                (Lang::En, true) => format!("Meta down {long} · {}", breaker::lost(lang, stopped)),
                 (Lang::Pt, false) => format!("Meta fora há {long}"),
                 (Lang::En, false) => format!("Meta down for {long}"),
             };
@@ -178,13 +182,17 @@ fn incidents(frame: &Frame, data: &OverviewData) -> BTreeMap<NaiveDate, String> 
         .collect()
 }
 
-fn empty(lang: Lang) -> Markup {
+fn empty(lang: Lang, gateway_url: &str) -> Markup {
+    let command = format!(
+        "curl -X POST {}/api/meta/conversions \\\n\
+         \x20 -H 'Authorization: Bearer sk_…' -H 'Content-Type: application/json' \\\n\
+         \x20 -d '{{\"data\":[{{\"event_name\":\"Lead\",\
+         \"event_time\":…,\"action_source\":\"website\",\"user_data\":{{\"em\":[\"…\"]}}}}]}}'",
+        pages::gateway(lang, gateway_url)
+    );
     html! {
         p.empty { (lang.t("Nenhum evento neste período. Um primeiro, de um servidor:",
             "No events in this period. A first one, from a server:")) }
-        pre { code { "curl -X POST https://SEU-GATEWAY/api/meta/conversions \\\n\
-            \x20 -H 'Authorization: Bearer sk_…' -H 'Content-Type: application/json' \\\n\
-            \x20 -d '{\"data\":[{\"event_name\":\"Lead\",\
-            \"event_time\":…,\"action_source\":\"website\",\"user_data\":{\"em\":[\"…\"]}}]}'" } }
+        pre { code { (command) } }
     }
 }
