@@ -79,6 +79,16 @@ fn tags(page: &str) -> Vec<Tag<'_>> {
     tags
 }
 
+/// What a page says, without its marks.
+pub(crate) fn text(page: &str) -> String {
+    let parts: Vec<String> = { page.split('<') }
+        .filter_map(|part| part.split_once('>'))
+        .map(|(_, text)| unescape(text).replace('\u{a0}', " "))
+        .collect();
+    let words: Vec<&str> = parts.iter().flat_map(|part| part.split_whitespace()).collect();
+    words.join(" ")
+}
+
 /// The forms of a page.
 pub(crate) fn forms(page: &str) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();

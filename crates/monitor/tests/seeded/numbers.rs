@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rastro_store::KeyRole;
 use rastro_store::dashboard::{DeadGroup, DeadSelection, Opening, Search, Trail};
 use uuid::Uuid;
 
-use crate::panel::{OTHER, OWN};
-use crate::rows::{Books, MIDNIGHT, at};
+use crate::html;
+use crate::panel::{OTHER, OWN, Panel};
+use crate::rows::{Books, MIDNIGHT, at, standing_clock};
 
 const LIMIT: Duration = Duration::from_secs(5);
 const REFUSED: (&str, Option<i32>, Option<i32>) = ("refused", Some(100), Some(2_804_019));
@@ -497,5 +499,43 @@ async fn an_event_is_found_by_each_name_that_it_goes_by() {
         Search::Request(Uuid::now_v7(), made),
     ] {
         assert_eq!(find(None, &nothing).await, [0; 0], "{nothing:?}");
+    }
+}
+
+/// At noon: of each dataset four were accepted ninety seconds ago and one repeat was kept back; one arrived, two
+/// stopped, one is ready. An alert of each is open.
+#[tokio::test]
+async fn the_pages_show_the_numbers_of_the_database() {
+    let panel = Panel::start().await;
+    panel.database.execute(&standing_clock()).await;
+    panel.seed().await;
+    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
+    let one = format!("dataset={OWN}");
+    for (page, said) in [
+        ("/".to_owned(), "10 Recebidos"),
+        ("/".to_owned(), "2 Duplicados barrados"),
+        ("/".to_owned(), "2 Prontos"),
+        ("/".to_owned(), "0 A caminho"),
+        ("/".to_owned(), "0 Nova tentativa"),
+        ("/".to_owned(), "4 Parados"),
+        ("/".to_owned(), "2 Entregues"),
+        (
+            "/".to_owned(),
+            "A conta fecha: 10 recebidos − 2 duplicados = 2 + 0 + 0 + 4 + 2 entregues",
+        ),
+        (
+            format!("/?{one}"),
+            "A conta fecha: 5 recebidos − 1 duplicados = 1 + 0 + 0 + 2 + 1 entregues",
+        ),
+        ("/parados".to_owned(), "4 eventos parados, R$ 3.111 em compras"),
+        (
+            format!("/parados?{one}"),
+            "2 eventos parados, R$ 1.556 em compras",
+        ),
+        ("/alertas".to_owned(), "2 alertas abertos"),
+        (format!("/alertas?{one}"), "1 alerta aberto"),
+    ] {
+        let text = html::text(&panel.page(&page, &operator).await);
+        assert!(text.contains(said), "{page}: no “{said}” in {text}");
     }
 }

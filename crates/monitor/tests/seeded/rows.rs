@@ -35,19 +35,22 @@ fn text(value: Option<i32>) -> String {
     value.map_or("NULL".to_owned(), |value| value.to_string())
 }
 
+/// Stops a database's clock, and makes the tables of the days around.
+pub(crate) fn standing_clock() -> String {
+    format!(
+        "CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+         AS 'SELECT timestamptz ''{NOW}''';
+         SELECT create_day_partition(parent, day::date) FROM generate_series(date '2026-05-10', date '2026-06-18', '1 day') AS day
+         CROSS JOIN unnest(day_tables()) AS parent"
+    )
+}
+
 impl Books {
     pub(crate) async fn open() -> Self {
         let database = TestDatabase::create().await;
         let store = Store::new(&database.config(), "test").unwrap();
         let books = Books { database, store };
-        books
-            .execute(&format!(
-                "CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
-                 AS 'SELECT timestamptz ''{NOW}''';
-                 SELECT create_day_partition(parent, day::date) FROM generate_series(date '2026-05-10', date '2026-06-18', '1 day') AS day
-                 CROSS JOIN unnest(day_tables()) AS parent"
-            ))
-            .await;
+        books.execute(&standing_clock()).await;
         for (id, name) in [(OWN, "Loja Aurora"), (OTHER, "Outra")] {
             let dataset = Dataset {
                 id: id.try_into().unwrap(),
