@@ -1,6 +1,9 @@
 -- One of everything that a page shows of a dataset. Whoever runs it puts the values in: of the dataset, its first number, a word that
 -- is in every text which is no id, the ids of a request and of a trace, a person's fingerprint and address.
 
+-- A minute and a half ago may be yesterday.
+SELECT create_day_partition(parent, ((rastro_now() - interval '90 seconds') AT TIME ZONE 'UTC')::date) FROM unnest(day_tables()) AS parent;
+
 INSERT INTO api_keys (dataset_id, kind, key_hash, label, shown, created_at)
 VALUES (:dataset, 'secret', sha256('key of :dataset'), ':word chave', 'sk_...:word', rastro_now() - interval '9 days');
 
