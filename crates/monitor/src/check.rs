@@ -221,8 +221,13 @@ pub async fn run(monitor: &Monitor, options: &Options, shutdown: &Shutdown) -> a
         return Ok(());
     }
     let Some(every) = options.every else {
-        let report = monitor.run_once().instrument(info_span!("check")).await?;
-        let run = report.run;
+        let run = match monitor.run_once().instrument(info_span!("check")).await {
+            Ok(report) => report.run,
+            Err(error) => {
+                not_run(&monitor.config).await;
+                return Err(error);
+            }
+        };
         info!(
             "{} rules, {} changes, {} messages, {} hours counted",
             run.rules, run.transitions, run.messages_sent, run.hours_counted
@@ -242,7 +247,14 @@ pub async fn run(monitor: &Monitor, options: &Options, shutdown: &Shutdown) -> a
         // A database that is away is noticed by the dashboard and by the heartbeat that does not come.
         if let Err(error) = monitor.run_once().instrument(info_span!("check")).await {
             warn!("no run: {error:#}");
-            let _ = heartbeat::send(&monitor.config.check.heartbeat_url, false).await;
+            not_run(&monitor.config).await;
         }
+    }
+}
+
+/// Tells the heartbeat of a run that could not even begin: whoever waits for it need not wait.
+pub async fn not_run(config: &Config) {
+    if let Err(error) = heartbeat::send(&config.check.heartbeat_url, false).await {
+        warn!("{error:#}");
     }
 }

@@ -41,7 +41,12 @@ async fn run_check(options: &check::Options) -> anyhow::Result<()> {
     let _health = match options.every {
         // A run that is over in a second needs nobody to ask whether it is alive.
         None => {
-            service.database_is_ours().await?;
+            if let Err(error) = service.database_is_ours().await {
+                if options.is_a_run() {
+                    check::not_run(&config).await;
+                }
+                return Err(error);
+            }
             None
         }
         Some(_) => Some(service.serve_health(service.readiness(), Routes::default())?),

@@ -6,7 +6,7 @@ mod figures;
 
 use serde::Deserialize;
 
-pub use alerts::{Advice, advice, headline, severity, subject_line, title};
+pub use alerts::{Advice, advice, headline, severity, stopped, subject_line, title, worst};
 pub use figures::{count, duration, match_key, money, name, percent, score, span, until};
 
 /// The language of a channel or of a page.

@@ -2,169 +2,15 @@
 //! when a part fails.
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
-use monitor::config::Config;
-use monitor::dashboard::Dashboard;
-use monitor::dashboard::routes::{Access, ROUTES, Route};
-use monitor::dashboard::server::Listening;
+mod panel;
+
+use monitor::dashboard::routes::{Access, ROUTES};
+use panel::{NAME, OTHER, OWN, Panel, Person, TOKEN};
 use rastro_core::alert::Rule;
 use rastro_sandbox::{Sandbox, SandboxConfig};
 use rastro_service::clock::Clock;
-use rastro_service::config::ExposeSecret as _;
-use rastro_service::shutdown::Shutdown;
-use rastro_store::{Dataset, DatasetSettings, KeyOrder, KeyRole, Store};
-use rastro_test_support::TestDatabase;
-use reqwest::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response};
-
-const OWN: i64 = 111_111_111_111_111;
-/// As a proxy with HTTPS passes it on.
-const NAME: &str = "painel.exemplo.com.br";
-const OTHER: i64 = 222_222_222_222_222;
-const TOKEN: &str = "EAAthe0token0that0nobody0may0see";
-
-/// A dashboard over its own database, with two datasets.
-struct Panel {
-    database: TestDatabase,
-    store: Store,
-    url: String,
-    client: Client,
-    listening: Option<Listening>,
-}
-
-/// Somebody who signed in.
-#[derive(Clone)]
-struct Person {
-    cookie: String,
-    token: String,
-}
-
-impl Panel {
-    async fn start() -> Self {
-        Panel::start_with(|_| {}).await
-    }
-
-    async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let database = TestDatabase::create().await;
-        let store = Store::new(&database.config(), "test").unwrap();
-        store.create_partitions_ahead(2).await.unwrap();
-        for (id, name) in [(OWN, "Loja Aurora"), (OTHER, "Segredo de Outro")] {
-            let settings = DatasetSettings {
-                name: name.into(),
-                ..Default::default()
-            };
-            let dataset = Dataset {
-                id: id.try_into().unwrap(),
-                settings,
-                access_token: TOKEN.to_owned().into(),
-            };
-            store.put_dataset(&dataset).await.unwrap();
-        }
-        let mut config: Config = rastro_boot::testing::config(&[]).unwrap();
-        config.common.database = database.config();
-        config.dashboard.listen = ([127, 0, 0, 1], 0).into();
-        change(&mut config);
-        let listening = Dashboard::new(&config, Clock::system())
-            .unwrap()
-            .listen(Shutdown::new())
-            .unwrap();
-        let url = format!("http://{}", listening.address());
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
-        Panel {
-            database,
-            store,
-            url,
-            client,
-            listening: Some(listening),
-        }
-    }
-
-    async fn key(&self, role: KeyRole, dataset: Option<i64>) -> String {
-        let order = KeyOrder {
-            role,
-            dataset_id: dataset.map(|id| id.try_into().unwrap()),
-            label: "test".into(),
-            event_names: None,
-        };
-        let (_, key) = self.store.issue_api_key(&order, "test").await.unwrap().unwrap();
-        key.expose_secret().to_owned()
-    }
-
-    async fn try_key(&self, key: &str) -> Response {
-        let form = [("key", key), ("name", "Ana")];
-        self.post("/entrar", None, &form, "same-origin").await
-    }
-
-    async fn sign_in(&self, key: &str) -> Person {
-        let answer = self.try_key(key).await;
-        assert_eq!(answer.status(), 303);
-        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
-        for part in ["__Host-rastro=", "HttpOnly", "Secure", "SameSite=Lax", "Path=/"] {
-            assert!(cookie.contains(part), "{cookie}");
-        }
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        let person = Person {
-            cookie,
-            token: String::new(),
-        };
-        let page = self.get("/", Some(&person)).await.text().await.unwrap();
-        let token = page
-            .split("name=\"token\" value=\"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
-        Person {
-            token: token.to_owned(),
-            ..person
-        }
-    }
-
-    async fn get(&self, path: &str, person: Option<&Person>) -> Response {
-        let mut request = self.client.get(format!("{}{path}", self.url)).header(HOST, NAME);
-        if let Some(person) = person {
-            request = request.header(COOKIE, &person.cookie);
-        }
-        request.send().await.unwrap()
-    }
-
-    async fn page(&self, path: &str, person: &Person) -> String {
-        let answer = self.get(path, Some(person)).await;
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.text().await.unwrap()
-    }
-
-    async fn post(&self, path: &str, person: Option<&Person>, form: &[(&str, &str)], site: &str) -> Response {
-        let mut body = String::new();
-        let token = person.map(|person| ("token", person.token.as_str()));
-        for (name, value) in form.iter().copied().chain(token) {
-            body += &format!("{name}={value}&");
-        }
-        let mut request = self
-            .client
-            .request(Method::POST, format!("{}{path}", self.url))
-            .header(HOST, NAME)
-            .body(body);
-        request = request
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("sec-fetch-site", site);
-        if let Some(person) = person {
-            request = request.header(COOKIE, &person.cookie);
-        }
-        request.send().await.unwrap()
-    }
-
-    async fn request(&self, route: &Route, person: Option<&Person>) -> u16 {
-        let path = route.path.replacen("{}", &OWN.to_string(), 1).replace("{}", "1");
-        let answer = match route.method {
-            "GET" => self.get(&path, person).await,
-            _ => self.post(&path, person, &[], "same-origin").await,
-        };
-        answer.status().as_u16()
-    }
-}
+use rastro_store::KeyRole;
+use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 
 #[tokio::test]
 async fn every_route_is_for_whom_the_table_says() {
@@ -217,44 +63,6 @@ async fn behind_a_proxy_that_says_127_0_0_1_cookies_are_as_safe_as_the_public_ad
     let session = cookie.split(';').next().unwrap();
     let request = panel.client.get(&panel.url).header(COOKIE, session);
     assert_eq!(request.send().await.unwrap().status(), 200);
-}
-
-#[tokio::test]
-async fn a_viewer_of_one_dataset_sees_no_other() {
-    let panel = Panel::start().await;
-    let one = panel.sign_in(&panel.key(KeyRole::Viewer, Some(OWN)).await).await;
-    for route in ROUTES
-        .iter()
-        .filter(|route| route.method == "GET" && route.access == Access::Viewer)
-    {
-        let own = route.path.replace("{}", &OWN.to_string());
-        for path in [own.clone(), format!("{own}?q={OTHER}")] {
-            let page = panel.get(&path, Some(&one)).await.text().await.unwrap();
-            assert!(!page.contains("Segredo de Outro"), "{path}");
-        }
-        assert_eq!(
-            panel
-                .get(&format!("{own}?dataset={OTHER}"), Some(&one))
-                .await
-                .status(),
-            404,
-            "{own}"
-        );
-    }
-    assert_eq!(
-        panel
-            .get(&format!("/disjuntor/{OTHER}"), Some(&one))
-            .await
-            .status(),
-        404
-    );
-    assert_eq!(
-        panel
-            .get(&format!("/conjuntos/{OTHER}"), Some(&one))
-            .await
-            .status(),
-        404
-    );
 }
 
 #[tokio::test]
@@ -332,21 +140,6 @@ async fn the_predicted_value_of_leads_is_turned_on_and_off_on_the_page_of_the_da
             "{word}"
         );
     }
-}
-
-#[tokio::test]
-async fn no_get_changes_anything() {
-    let panel = Panel::start().await;
-    let operator = panel.sign_in(&panel.key(KeyRole::Admin, None).await).await;
-    let rows = "SELECT (SELECT count(*) FROM api_keys) || ' ' || (SELECT count(*) FROM datasets) || ' ' || (SELECT count(*) FROM events)
-        || ' ' || (SELECT count(*) FROM alert_silences) || ' ' || (SELECT count(*) FROM admin_log) || ' ' || (SELECT count(*) FROM alert_messages)
-        || ' ' || (SELECT count(*) FROM breaker_transitions)";
-    let before = panel.database.value(rows).await;
-    for route in ROUTES {
-        let path = route.path.replacen("{}", &OWN.to_string(), 1).replace("{}", "1");
-        let _ = panel.get(&path, Some(&operator)).await;
-    }
-    assert_eq!(panel.database.value(rows).await, before);
 }
 
 #[tokio::test]

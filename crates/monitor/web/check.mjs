@@ -1,5 +1,6 @@
-// Every page of a running dashboard in a real Chromium: light and dark, desktop and phone. No error in the console (a broken
-// content policy is one), nothing wider than the screen, nothing that axe finds, and a screenshot of each.
+// Every page of a running dashboard in a real Chromium: light and dark, desktop, tablet and phone. No error in the console (a broken
+// content policy is one), nothing wider than the screen, nothing that axe finds, and a screenshot of each. Then without colours, by
+// keyboard, without JavaScript, and in a browser of another language and zone. It sends one dead letter again.
 //
 //   DASHBOARD_URL=http://127.0.0.1:9180 DASHBOARD_KEY=ak_... node check.mjs [folder for screenshots] [page ...]
 //
@@ -58,7 +59,7 @@ const visit = async (page, { name, path, status = 200 }, theme, width) => {
   page.off('pageerror', onError);
   console.log(`${where}: ${bytes} bytes, ${found.violations.length} violations`);
 };
-const shapes = [['light', 1360], ['dark', 1360], ['light', 390], ['dark', 390]];
+const shapes = [['light', 1360], ['dark', 1360], ['light', 820], ['light', 390], ['dark', 390]];
 for (const [theme, width] of shapes) await visit(entrance, login, theme, width);
 
 await entrance.goto('about:blank');
@@ -150,14 +151,91 @@ const stale = await page.locator('#stamp').textContent();
 if (!stale.includes('de há 3 min')) problems.push(`a stale page says “${stale}”`);
 await page.unroute('**/*');
 
-// Without JavaScript every number is there, and no button that would do nothing.
-const plain = await browser.newContext({ javaScriptEnabled: false, storageState: await context.storageState() });
-const silent = await plain.newPage();
-await silent.goto(`${url}/`);
-const numbers = (text) => text.match(/\d[\d.,]*/g)?.length ?? 0;
-if (numbers(await silent.locator('main').textContent()) < 20) problems.push('without JavaScript numbers are missing');
+// The same text without JavaScript, and in a browser of Brazil: what a page says is the server's, in the zone that it is set to.
+const others = {
+  'without JavaScript': { javaScriptEnabled: false },
+  'in a browser of Brazil': { locale: 'pt-BR', timezoneId: 'America/Sao_Paulo' },
+};
+const tabs = [];
+for (const [where, options] of Object.entries(others)) {
+  const other = await browser.newContext({ ...options, storageState: await context.storageState() });
+  tabs.push([where, await other.newPage()]);
+}
+const text = async (tab, path) => {
+  await tab.goto('about:blank');
+  await tab.goto(url + path);
+  // #stamp says how old the page is.
+  const main = await tab.locator('main').textContent();
+  const stamp = await tab.locator('main #stamp').textContent({ timeout: 50 }).catch(() => '');
+  return main.replace(stamp, '').replace(/\s+/g, ' ');
+};
+const difference = (one, two) => {
+  let at = 0;
+  while (one[at] === two[at]) at += 1;
+  return `“${one.slice(Math.max(0, at - 30), at + 40)}” and “${two.slice(Math.max(0, at - 30), at + 40)}”`;
+};
+const numbers = (words) => words.match(/\d[\d.,]*/g)?.length ?? 0;
+let alike = 0;
+for (const { name, path } of pages.filter(({ name }) => !only.length || only.includes(name))) {
+  for (const [where, tab] of tabs) {
+    // How long ago something was may change between two looks.
+    let [ours, theirs] = ['', ' '];
+    for (let look = 0; look < 4 && ours !== theirs; look += 1)
+      [ours, theirs] = await Promise.all([text(page, path), text(tab, path)]);
+    if (ours === theirs) alike += 1;
+    else problems.push(`${name}: other text ${where}: ${difference(ours, theirs)}`);
+    if (name === 'geral' && numbers(theirs) < 20) problems.push(`${name}: numbers are missing ${where}`);
+  }
+}
+console.log(`${alike} times the same text`);
+// Nor is there a button that would do nothing.
+const [, silent] = tabs[0];
 await silent.goto(url + event);
 if (await silent.locator('[data-copy]:visible').count()) problems.push('without JavaScript there is a button to copy');
+
+// In grey every state is still told apart; whether it is legible is for people, who look at the picture.
+const devtools = await context.newCDPSession(page);
+await devtools.send('Emulation.setEmulatedVisionDeficiency', { type: 'achromatopsia' });
+await page.goto(`${url}/`);
+const picture = await page.screenshot({ fullPage: true, ...(folder && { path: join(folder, 'geral-grey-1360.png') }) });
+await devtools.send('Emulation.setEmulatedVisionDeficiency', { type: 'none' });
+const canvas = await (await browser.newContext()).newPage();
+const { coloured, tones } = await canvas.evaluate(async (data) => {
+  const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${data}`)).blob());
+  const context = new OffscreenCanvas(image.width, image.height).getContext('2d');
+  context.drawImage(image, 0, 0);
+  const { data: pixels } = context.getImageData(0, 0, image.width, image.height);
+  const tones = new Set();
+  let coloured = 0;
+  for (let at = 0; at < pixels.length; at += 4) {
+    const [red, green, blue] = pixels.slice(at, at + 3);
+    coloured += Math.max(red, green, blue) - Math.min(red, green, blue) > 3;
+    tones.add(green);
+  }
+  return { coloured, tones: tones.size };
+}, picture.toString('base64'));
+if (coloured || tones < 16) problems.push(`in grey: ${coloured} pixels have a colour, ${tones} tones`);
+console.log(`in grey: ${tones} tones`);
+
+// By keyboard: one dead letter is sent again.
+await page.goto(`${url}/parados`);
+const here = () => page.evaluate(() => document.activeElement.textContent.trim());
+let presses = 0;
+while (!(await here()).startsWith('Reenviar 1') && presses < 200) {
+  await page.keyboard.press('Tab');
+  presses += 1;
+}
+if (presses === 200) problems.push('by keyboard: “Reenviar 1” is not reached');
+else {
+  const seen = await page.evaluate(() => {
+    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(document.activeElement);
+    return (outlineStyle !== 'none' && outlineWidth !== '0px') || boxShadow !== 'none';
+  });
+  if (!seen) problems.push('by keyboard: where the focus is cannot be seen');
+  await page.keyboard.press('Enter');
+  await page.locator('.banner.ok', { hasText: '1' }).waitFor().catch(() => problems.push('by keyboard: nothing says that one was sent again'));
+}
+console.log(`by keyboard: ${presses} presses to send one again`);
 await browser.close();
 
 console.log(problems.length ? `${problems.length} problems` : 'no problems');

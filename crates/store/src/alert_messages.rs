@@ -45,6 +45,9 @@ pub struct WaitingMessage {
     pub fired_at: Option<DateTime<Utc>>,
     pub resolved_at: Option<DateTime<Utc>>,
     pub worst_value: Option<f64>,
+    /// Events of its dataset, or of all, that stopped while it was open and still are stopped. 0 unless it is
+    /// told that it is over.
+    pub stopped: i64,
     pub is_unstable: bool,
     /// What was said when it opened, on this channel: the bundle, and the channel's name of it.
     pub opened_bundle: Option<i64>,
@@ -82,6 +85,8 @@ struct WaitingRow {
     resolved_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<diesel::sql_types::Double>)]
     worst_value: Option<f64>,
+    #[diesel(sql_type = BigInt)]
+    stopped: i64,
     #[diesel(sql_type = Bool)]
     is_unstable: bool,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -181,6 +186,7 @@ impl Store {
                 fired_at: row.fired_at,
                 resolved_at: row.resolved_at,
                 worst_value: row.worst_value,
+                stopped: row.stopped,
                 is_unstable: row.is_unstable,
                 opened_bundle: row.opened_bundle,
                 opened_provider_id: row.opened_provider_id,

@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use rastro_sandbox::{EventFilter, RequestRecord};
 use rastro_store::Store;
+use rastro_store::dashboard::Trail;
 use tokio_postgres::Client;
 
 use crate::books::{self, Census, Ledger, Told};
@@ -18,20 +20,28 @@ use crate::chaos::report::Report;
 
 /// How often the books are balanced while things break.
 const BALANCE_EVERY: Duration = Duration::from_millis(500);
+/// Longer than a run takes: all that it sent.
+const A_RUN: TimeDelta = TimeDelta::days(1);
 /// A request may have left its process a moment before Meta's clock saw it.
 const ON_THE_WIRE_MS: i64 = 100;
 /// How long recording an outcome may take while PostgreSQL is there: a connection and a statement that time
 /// out, and the next ones.
 const RECORDED_MS: i64 = 4_000;
 
-/// Balances the books until told to stop: at any instant every accepted event is in exactly one place.
-/// Returns how often it could look (PostgreSQL is away at times), and what did not balance.
+/// Balances the books until told to stop: at any instant every accepted event is in exactly one place, and
+/// the first page of the dashboard says in which. Returns how often it could look (PostgreSQL is away at
+/// times), and what did not balance.
 pub async fn balance(store: Store, stop: &AtomicBool) -> (u64, Vec<String>) {
     let (mut balances, mut violations) = (0, Vec::new());
     while !stop.load(Ordering::Relaxed) {
         if let Ok(census) = books::census(&store).await {
             balances += 1;
             violations.extend(balanced(&census));
+        }
+        if let Ok(now) = store.now().await
+            && let Ok(trail) = store.trail(None, now - A_RUN).await
+        {
+            violations.extend(adds_up(&trail));
         }
         tokio::time::sleep(BALANCE_EVERY).await;
     }
@@ -49,6 +59,18 @@ fn balanced(census: &Census) -> Option<String> {
     }
     (census.confirmations != census.delivered)
         .then(|| format!("single owner: events were confirmed twice: {census:?}"))
+}
+
+/// The same of the trail of events that the dashboard shows.
+fn adds_up(trail: &Trail) -> Option<String> {
+    let placed =
+        trail.ready + trail.in_flight + trail.waiting + trail.dead + trail.withheld + trail.delivered;
+    (trail.accepted != placed).then(|| {
+        format!(
+            "the trail: of {} events {placed} are told of: {trail:?}",
+            trail.accepted
+        )
+    })
 }
 
 /// Why Meta got an event once more.

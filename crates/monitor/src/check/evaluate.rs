@@ -271,11 +271,16 @@ fn api_version(monitor: &Monitor, now: Now) -> Vec<Measurement> {
     }]
 }
 
-/// For the dashboard: for how long no run has gone well. `None`: no run ever has, and it was started only
-/// now.
-pub fn check_silent(runs: &LastRuns, started_at: DateTime<Utc>) -> Measurement {
-    let since = runs.last_good_run.unwrap_or(started_at);
-    silent_for(Rule::CheckSilent, (runs.now - since).num_seconds())
+/// For the dashboard: for how long no run has gone well of those that could have. `awake_since`: when the
+/// dashboard was started, or the database came back. What is said is since when none has, if one ever did.
+pub fn check_silent(runs: &LastRuns, awake_since: DateTime<Utc>) -> Measurement {
+    let last = runs.last_good_run.unwrap_or(awake_since);
+    let mut measured = silent_for(
+        Rule::CheckSilent,
+        (runs.now - last.max(awake_since)).num_seconds(),
+    );
+    measured.facts.seconds = Some((runs.now - last).num_seconds());
+    measured
 }
 
 /// For the dashboard: for how long the database has not answered.

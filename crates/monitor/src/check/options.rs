@@ -26,6 +26,11 @@ pub struct Replay {
 }
 
 impl Options {
+    /// It evaluates and says: what nobody asked to be told of is no run.
+    pub fn is_a_run(&self) -> bool {
+        !self.dry_run && self.replay.is_none()
+    }
+
     /// # Errors
     /// When there is a word that means nothing.
     pub fn parse(words: &[&str]) -> anyhow::Result<Self> {

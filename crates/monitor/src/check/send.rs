@@ -322,6 +322,10 @@ fn item(message: &WaitingMessage, now: DateTime<Utc>, language: Language) -> Opt
         sentence: words::headline(rule, &message.facts, now, language),
         since: message.fired_at.unwrap_or(message.created_at),
         lasted_seconds: lasted,
+        worst: lasted
+            .and(message.worst_value)
+            .and_then(|value| words::worst(rule, value, language)),
+        stopped: lasted.and_then(|_| words::stopped(rule, message.stopped, language)),
         is_unstable: message.is_unstable,
     })
 }

@@ -45,7 +45,14 @@ impl Dashboard {
         let channels = notify::channels(config)?;
         let names: Vec<&'static str> = channels.iter().map(Channel::name).collect();
         let app = App::new(config, &clock, &names)?;
-        let watchdog = Watchdog::new(channels, config.alerts.clone(), app.zone, app.clock.now());
+        let public_url = config.dashboard.public_url.clone();
+        let watchdog = Watchdog::new(
+            channels,
+            config.alerts.clone(),
+            app.zone,
+            public_url,
+            app.clock.now(),
+        );
         Ok(Dashboard {
             app: Arc::new(app),
             watchdog,

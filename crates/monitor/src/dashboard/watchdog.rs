@@ -24,12 +24,20 @@ const TRIED_FOR: TimeDelta = TimeDelta::hours(1);
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
 const LONGEST_ASKED: TimeDelta = TimeDelta::days(1);
+/// A database that was away for so long has kept a check from running; shorter ones cost it a run at most,
+/// and however many of them there are, they excuse no silence.
+const LONG_AWAY: Duration = Duration::from_secs(60);
 
 pub(super) struct Watchdog {
     channels: Vec<Channel>,
     rules: AlertRules,
     zone: Zone,
-    started_at: DateTime<Utc>,
+    public_url: String,
+    /// Since when a check could have run, as far as we know: since the start, or since the database came
+    /// back.
+    awake_since: DateTime<Utc>,
+    /// How long the database had been away at the last look.
+    was_away_for: Duration,
     alerts: BTreeMap<Rule, Alert>,
     unsent: Vec<Unsent>,
 }
@@ -58,17 +66,21 @@ impl Unsent {
 }
 
 impl Watchdog {
+    /// `public_url`: the address of the dashboard, or nothing.
     pub(super) fn new(
         channels: Vec<Channel>,
         rules: AlertRules,
         zone: Zone,
+        public_url: String,
         started_at: DateTime<Utc>,
     ) -> Self {
         Watchdog {
             channels,
             rules,
             zone,
-            started_at,
+            public_url,
+            awake_since: started_at,
+            was_away_for: Duration::ZERO,
             alerts: BTreeMap::new(),
             unsent: Vec::new(),
         }
@@ -83,8 +95,13 @@ impl Watchdog {
         runs: Option<&LastRuns>,
     ) {
         self.step(Rule::DatabaseDown, &database_down(unanswered_for), now);
+        // The next run may be a minute away: what the database kept from running is not said to be silent.
+        if unanswered_for.is_zero() && self.was_away_for >= LONG_AWAY {
+            self.awake_since = now;
+        }
+        self.was_away_for = unanswered_for;
         if let Some(runs) = runs {
-            self.step(Rule::CheckSilent, &check_silent(runs, self.started_at), now);
+            self.step(Rule::CheckSilent, &check_silent(runs, self.awake_since), now);
         }
         self.send(now).await;
     }
@@ -100,7 +117,10 @@ impl Watchdog {
         if let Some((kind, sequence)) = message::due(&mut alert, false, Now { at: now, local }) {
             warn!("{}: {}", rule.as_str(), kind.as_str());
             for (at, channel) in self.channels.iter().enumerate() {
-                let bundle = bundle(&alert, channel, (kind, sequence), self.zone, now);
+                let bundle = Bundle {
+                    public_url: self.public_url.clone(),
+                    ..bundle(&alert, channel, (kind, sequence), self.zone, now)
+                };
                 for recipient in 0..channel.recipients().len() {
                     self.unsent.push(Unsent {
                         channel: at,
@@ -182,13 +202,14 @@ fn bundle(
             sentence: words::headline(alert.rule, &alert.facts, now, channel.language()),
             since,
             lasted_seconds: alert.resolved_at.map(|resolved| (resolved - since).num_seconds()),
+            worst: None,
+            stopped: None,
             is_unstable: alert.is_unstable(),
         }],
         daily: None,
         note: None,
         opened_as: None,
         still_open: alert.state != AlertState::Resolved,
-        // There is no page of an alert that is in no table.
         public_url: String::new(),
         local_since: zone.time(since),
         thread,
@@ -201,6 +222,8 @@ mod tests {
 
     use super::*;
 
+    const PANEL: &str = "https://painel.exemplo.com.br";
+
     fn dog() -> Watchdog {
         with("")
     }
@@ -210,15 +233,15 @@ mod tests {
         let mut config: crate::config::Config = rastro_boot::testing::config(&[]).unwrap();
         config.notify.slack.webhook_url = webhook.into();
         let channels = crate::notify::channels(&config).unwrap();
-        let at = "2026-11-26T12:00:00Z".parse().unwrap();
-        Watchdog::new(channels, config.alerts.clone(), Zone(config.zone()), at)
+        let (zone, at) = (Zone(config.zone()), "2026-11-26T12:00:00Z".parse().unwrap());
+        Watchdog::new(channels, config.alerts.clone(), zone, PANEL.to_owned(), at)
     }
 
     /// The database is away from the start: looks every five seconds, and the seconds at which Slack was
     /// called.
     async fn calls(slack: &SlackSandbox, for_seconds: u64) -> Vec<u64> {
         let mut dog = with(&slack.webhook_url());
-        let (start, mut at, mut seen) = (dog.started_at, Vec::new(), slack.calls());
+        let (start, mut at, mut seen) = (dog.awake_since, Vec::new(), slack.calls());
         for second in (0..for_seconds).step_by(5) {
             let now = start + Duration::from_secs(second);
             dog.look(now, Duration::from_secs(91 + second), None).await;
@@ -257,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn a_database_that_is_away_for_ninety_seconds_is_an_alert_and_its_return_ends_it() {
         let mut dog = dog();
-        let start = dog.started_at;
+        let start = dog.awake_since;
         let state = |dog: &Watchdog| dog.alerts.get(&Rule::DatabaseDown).map(|alert| alert.state);
         dog.look(start, Duration::from_secs(89), None).await;
         assert_eq!(state(&dog), None);
@@ -270,22 +293,74 @@ mod tests {
         assert_ne!(state(&dog), Some(AlertState::Firing));
     }
 
-    #[tokio::test]
-    async fn a_check_that_says_nothing_while_the_database_is_away_keeps_its_state() {
-        let mut dog = dog();
-        let start = dog.started_at;
-        let runs = LastRuns {
-            now: start,
-            last_run: None,
-            last_good_run: Some(start - TimeDelta::minutes(6)),
+    /// What the database says of a check whose last good run was at that time.
+    fn ran_at(last_good_run: DateTime<Utc>, now: DateTime<Utc>) -> LastRuns {
+        LastRuns {
+            now,
+            last_run: Some(last_good_run),
+            last_good_run: Some(last_good_run),
             last_error: None,
             history_days: None,
             history_counted: None,
-        };
-        dog.look(start, Duration::ZERO, Some(&runs)).await;
-        assert_eq!(dog.alerts[&Rule::CheckSilent].state, AlertState::Firing);
-        dog.look(start + TimeDelta::hours(2), Duration::from_secs(7_200), None)
+        }
+    }
+
+    fn is_silent(dog: &Watchdog) -> bool {
+        let alert = dog.alerts.get(&Rule::CheckSilent);
+        alert.is_some_and(|alert| alert.state == AlertState::Firing)
+    }
+
+    #[tokio::test]
+    async fn a_check_that_says_nothing_while_the_database_is_away_keeps_its_state() {
+        let mut dog = dog();
+        let start = dog.awake_since;
+        let now = start + TimeDelta::minutes(6);
+        dog.look(now, Duration::ZERO, Some(&ran_at(start, now))).await;
+        assert!(is_silent(&dog));
+        dog.look(now + TimeDelta::hours(2), Duration::from_secs(7_200), None)
             .await;
-        assert_eq!(dog.alerts[&Rule::CheckSilent].state, AlertState::Firing);
+        assert!(is_silent(&dog));
+    }
+
+    #[tokio::test]
+    async fn a_check_that_could_not_run_is_silent_only_after_the_database_has_been_back_for_five_minutes() {
+        let mut dog = dog();
+        let start = dog.awake_since;
+        let (ran, away) = (start - TimeDelta::minutes(1), start + TimeDelta::seconds(400));
+        dog.look(away, Duration::from_secs(400), None).await;
+        let back = away + TimeDelta::seconds(5);
+        dog.look(back, Duration::ZERO, Some(&ran_at(ran, back))).await;
+        let rules: Vec<Rule> = dog.alerts.keys().copied().collect();
+        assert_eq!(rules, [Rule::DatabaseDown]);
+        // The runs that were due since have not come either.
+        let later = back + TimeDelta::seconds(301);
+        dog.look(later, Duration::ZERO, Some(&ran_at(ran, later))).await;
+        assert!(is_silent(&dog));
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_for_seconds_every_minute_hides_no_silence() {
+        let mut dog = dog();
+        let start = dog.awake_since;
+        for minute in 1..=6 {
+            let blip = start + TimeDelta::minutes(minute);
+            dog.look(blip, Duration::from_secs(5), None).await;
+            let back = blip + TimeDelta::seconds(5);
+            dog.look(back, Duration::ZERO, Some(&ran_at(start, back))).await;
+        }
+        assert!(is_silent(&dog));
+    }
+
+    #[tokio::test]
+    async fn what_it_says_leads_to_what_to_do() {
+        let slack = SlackSandbox::start().await.unwrap();
+        let mut dog = with(&slack.webhook_url());
+        let now = dog.awake_since;
+        dog.look(now, Duration::from_secs(91), None).await;
+        let [message] = slack.messages().try_into().unwrap();
+        let said = message.body.to_string();
+        for link in ["/alertas", "/runbook#database-down"] {
+            assert!(said.contains(&format!("\"{PANEL}{link}\"")), "{said}");
+        }
     }
 }

@@ -19,6 +19,10 @@ pub struct Item {
     pub since: DateTime<Utc>,
     /// For how long it was open, once it is resolved.
     pub lasted_seconds: Option<i64>,
+    /// Its worst value, once it is resolved, of a rule whose value can become worse.
+    pub worst: Option<String>,
+    /// What stopped while it was open, once it is resolved, as a sentence.
+    pub stopped: Option<String>,
     /// It comes and goes: nothing more is said until it is quiet.
     pub is_unstable: bool,
 }
@@ -69,6 +73,28 @@ pub struct Bundle {
     pub local_since: String,
 }
 
+impl Item {
+    /// `11 min; pior: 38 %`: of one that is resolved.
+    pub fn summary(&self, language: Language) -> Option<String> {
+        let lasted = words::duration(self.lasted_seconds?);
+        Some(match &self.worst {
+            None => lasted,
+            Some(worst) => language.pick(
+                format!("{lasted}; pior: {worst}"),
+                format!("{lasted}; worst: {worst}"),
+            ),
+        })
+    }
+
+    /// Its sentence, and what was lost meanwhile.
+    pub fn whole_sentence(&self) -> String {
+        match &self.stopped {
+            None => self.sentence.clone(),
+            Some(stopped) => format!("{} {stopped}", self.sentence),
+        }
+    }
+}
+
 impl Bundle {
     /// The first line: severity, what, where, how bad. It is the subject of a mail and what a phone shows.
     pub fn first_line(&self, language: Language) -> String {
@@ -105,11 +131,17 @@ impl Bundle {
         };
         match self.kind {
             BundleKind::Resolved => {
-                let lasted = self.items.iter().filter_map(|item| item.lasted_seconds).max();
-                let lasted = lasted.map(words::duration).unwrap_or_default();
+                let summary = match self.items.as_slice() {
+                    [one] => one.summary(language),
+                    many => {
+                        let lasted = many.iter().filter_map(|item| item.lasted_seconds).max();
+                        lasted.map(words::duration)
+                    }
+                };
+                let summary = summary.unwrap_or_default();
                 language.pick(
-                    format!("Resolvido ({lasted}): {sentence}"),
-                    format!("Resolved ({lasted}): {sentence}"),
+                    format!("Resolvido ({summary}): {sentence}"),
+                    format!("Resolved ({summary}): {sentence}"),
                 )
             }
             kind => {

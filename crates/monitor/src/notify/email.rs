@@ -195,7 +195,7 @@ fn plain(bundle: &Bundle, language: Language) -> String {
                 .items
                 .iter()
                 .take(LISTED)
-                .map(|item| format!("- {}", item.sentence)),
+                .map(|item| format!("- {}", item.whole_sentence())),
         );
         lines.extend(bundle.rest(language));
         lines.push(String::new());
@@ -227,9 +227,31 @@ fn plain(bundle: &Bundle, language: Language) -> String {
             words::advice(first.rule).in_language(language)
         ));
     }
+    lines.extend(
+        facts(bundle, language)
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
     lines.extend([bundle.alert_url(), bundle.runbook_url()].into_iter().flatten());
     lines.extend([String::new(), why(language).to_owned(), String::new()]);
     lines.join("\r\n")
+}
+
+/// What a reader asks next: since when; and of what is over, for how long it was, how bad, and what stopped.
+fn facts(bundle: &Bundle, language: Language) -> Vec<(&'static str, String)> {
+    let Some(first) = bundle.items.first() else {
+        return Vec::new();
+    };
+    let mut facts = vec![(language.pick("Desde", "Since"), bundle.local_since.clone())];
+    if bundle.items.len() == 1 {
+        let lasted = first.lasted_seconds.map(words::duration);
+        facts.extend(lasted.map(|lasted| (language.pick("Durou", "Lasted"), lasted)));
+        let worst = first.worst.clone();
+        facts.extend(worst.map(|worst| (language.pick("Pior valor", "Worst value"), worst)));
+        let stopped = first.stopped.clone();
+        facts.extend(stopped.map(|stopped| (language.pick("Perdas", "Losses"), stopped)));
+    }
+    facts
 }
 
 fn daily_parts(bundle: &Bundle, language: Language) -> Vec<(&'static str, &Vec<String>)> {
@@ -288,7 +310,7 @@ fn page(bundle: &Bundle, language: Language) -> Markup {
                     tr { td style=(TEXT.replace("padding:0", "padding:20px")) { b { (first_line) } } }
                     @if bundle.items.len() > 1 {
                         @for item in bundle.items.iter().take(LISTED) {
-                            tr { td style=(TEXT) { (item.sentence) } }
+                            tr { td style=(TEXT) { (item.whole_sentence()) } }
                         }
                         @if let Some(rest) = bundle.rest(language) {
                             tr { td style=(TEXT) { (rest) } }
@@ -317,6 +339,9 @@ fn page(bundle: &Bundle, language: Language) -> Markup {
                             br;
                             (words::advice(first.rule).in_language(language))
                         } }
+                    }
+                    @for (name, value) in facts(bundle, language) {
+                        tr { td style=(TEXT) { (name) ": " b { (value) } } }
                     }
                     @if let Some(url) = bundle.alert_url() {
                         tr { td style=(TEXT) {

@@ -308,11 +308,10 @@ pub(crate) fn message(bundle: &Bundle, language: Language) -> Value {
     let mut blocks = Vec::new();
     let is_resolved = bundle.kind == BundleKind::Resolved;
     for item in bundle.items.iter().take(LISTED) {
-        let lasted = item.lasted_seconds.map(words::duration);
-        let front = match (is_resolved, lasted) {
-            (true, Some(lasted)) => language.pick(
-                format!("Resolvido em {lasted}. "),
-                format!("Resolved after {lasted}. "),
+        let front = match item.summary(language) {
+            Some(summary) if is_resolved => language.pick(
+                format!("Resolvido em {summary}. "),
+                format!("Resolved after {summary}. "),
             ),
             _ => String::new(),
         };
@@ -321,7 +320,7 @@ pub(crate) fn message(bundle: &Bundle, language: Language) -> Value {
             true => format!("\n{}", Bundle::unstable_note(language)),
             false => String::new(),
         };
-        let sentence = fit(&item.sentence, LONGEST_SECTION - 400);
+        let sentence = fit(&item.whole_sentence(), LONGEST_SECTION - 400);
         blocks.push(section(&format!("*{title}*\n{front}{sentence}{unstable}")));
     }
     if let Some(rest) = bundle.rest(language) {

@@ -185,6 +185,43 @@ async fn it_resolves_says_how_long_it_was_and_comes_back_as_the_same_trouble() {
     assert_ne!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
 }
 
+/// 38 of 100 fail at once, all goes well from then on, and one event has stopped.
+#[tokio::test]
+async fn good_news_say_how_bad_it_was_and_what_stopped() {
+    let mut scene = Scene::start().await;
+    scene.event(1, "Lead", 600, None).await;
+    scene.retry(1, "failed", "exhausted", 54).await;
+    scene.requests(1, "delivered", 62).await;
+    scene.requests(1, "unavailable", 38).await;
+    scene.run().await;
+    for _ in 0..20 {
+        scene.advance(60).await;
+        scene.requests(1, "delivered", 100).await;
+        scene.run().await;
+    }
+    let said = scene.said();
+    let resolved: Vec<&String> = said.iter().filter(|said| said.starts_with("Resolvido")).collect();
+    let [text] = resolved.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(
+        text.contains(" min; pior: 38 %): Loja Aurora:") && text.contains("dos envios à Meta falham"),
+        "{text}"
+    );
+    let body = scene.slack.messages().last().unwrap().body.to_string();
+    assert!(body.contains("Enquanto durou, 1\u{a0}evento parou."), "{body}");
+    let mails = scene.mails.mails(scene.said().len()).await;
+    let mail = mails.last().unwrap().text.replace('\u{a0}', " ");
+    for fact in [
+        "Desde: ",
+        "Durou: ",
+        "Pior valor: 38 %",
+        "Perdas: Enquanto durou, 1 evento parou.",
+    ] {
+        assert!(mail.contains(fact), "{fact}: {mail}");
+    }
+}
+
 #[tokio::test]
 async fn acknowledged_snoozed_and_silenced_alerts_are_not_said() {
     let mut scene = Scene::start().await;

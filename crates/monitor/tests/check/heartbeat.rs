@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
+use rastro_test_support::TestDatabase;
+use rastro_test_support::process::Process;
+
 use crate::support::Scene;
 
 /// Takes GETs and remembers their paths.
@@ -72,4 +75,32 @@ async fn a_heartbeat_that_nobody_takes_is_a_failed_run_and_its_address_is_told_t
         error.contains("heartbeat") && !error.contains("secret-path"),
         "{error}"
     );
+}
+
+/// As a CronJob starts it: nobody waits for its next run to hear of it.
+#[tokio::test]
+async fn a_run_that_cannot_begin_is_told_to_whoever_waits_for_it() {
+    let receiver = Receiver::start();
+    let heartbeat = format!("http://{}/ping/1", receiver.address);
+    let (database, empty) = (TestDatabase::create().await, TestDatabase::create_empty().await);
+    let away = "postgres://postgres@127.0.0.1:1/nothing";
+    let run = async |url: &str, arguments: &[&str]| {
+        let variables = [
+            ("RASTRO__CHECK__HEARTBEAT_URL", heartbeat.as_str()),
+            ("RASTRO__DATABASE__URL", url),
+        ];
+        let process = Process::monitor(&database, arguments, &variables);
+        let (status, log) = process.ended().await.unwrap();
+        assert!(!status.success(), "{log:?}");
+    };
+    run(away, &["check"]).await;
+    assert_eq!(receiver.paths(), ["/ping/1/fail"]);
+    run(empty.url(), &["check"]).await;
+    assert_eq!(receiver.paths().len(), 2, "without a schema");
+    // Somebody at a terminal who looks is no run.
+    for arguments in [&["check", "--dry-run"][..], &["check", "--replay", "1d"]] {
+        run(away, arguments).await;
+        run(empty.url(), arguments).await;
+    }
+    assert_eq!(receiver.paths().len(), 2);
 }

@@ -43,7 +43,7 @@ impl Scene {
     }
 
     /// It waits, or is a dead letter for this reason.
-    async fn retry(&self, number: i64, status: &str, reason: &str, send_by_hours: i64) {
+    pub(crate) async fn retry(&self, number: i64, status: &str, reason: &str, send_by_hours: i64) {
         self.execute(&format!(
             "INSERT INTO meta_retry_queue (dataset_id, event_number, day, test_event_code, event_name, event_id, send_by,
                 retry_count, next_retry_at, last_error, error_code, status, reason, failed_at)
@@ -119,6 +119,29 @@ async fn dead_letters_are_grouped_by_cause_with_their_money_and_first_deadline()
     let exhausted = of("exhausted/100/0");
     assert_eq!((exhausted.value, exhausted.severity), (1.0, Severity::Warning));
     assert!(exhausted.facts.money.is_empty());
+}
+
+/// They are told of for a day because they are new, and after it for as long as something can be done.
+#[tokio::test]
+async fn dead_letters_that_meta_would_still_take_are_open_until_somebody_sees_to_them() {
+    let mut scene = Scene::start().await;
+    scene.event(1, "Purchase", 600, Some("50")).await;
+    scene.retry(1, "failed", "refused", 54).await;
+    scene.minutes(1).await;
+    assert_eq!(scene.said().len(), 1);
+    scene.advance(26 * 3_600).await;
+    scene.run().await;
+    scene.minutes(11).await;
+    let state = "SELECT state FROM alerts WHERE rule = 'dead_letters'";
+    assert_eq!(scene.value(state).await, "firing");
+    let is_over = |said: &String| said.starts_with("Resolvido");
+    assert!(!scene.said().iter().any(is_over), "{:?}", scene.said());
+    // It was sent again.
+    scene.execute("DELETE FROM meta_retry_queue").await;
+    scene.run().await;
+    scene.minutes(11).await;
+    assert_eq!(scene.value(state).await, "resolved");
+    assert!(scene.said().iter().any(is_over), "{:?}", scene.said());
 }
 
 #[tokio::test]
@@ -228,6 +251,105 @@ async fn silence_is_measured_against_the_same_hours_of_four_weeks() {
         scene.finds(Rule::Silence).await.is_empty(),
         "1.7 expected ones say nothing"
     );
+}
+
+impl Scene {
+    /// So many leads an hour for four weeks until so many hours ago.
+    async fn leads(&self, dataset: i64, an_hour: i64, until_hours_ago: i64) {
+        self.execute(&format!(
+            "INSERT INTO event_counts (dataset_id, hour, event_name, outcome, events)
+             SELECT {dataset}, hour, 'Lead', 'accepted', {an_hour}
+             FROM generate_series(date_trunc('hour', rastro_now(), 'UTC') - interval '29 days',
+                date_trunc('hour', rastro_now(), 'UTC') - interval '{until_hours_ago} hours', interval '1 hour') AS hour"
+        ))
+        .await;
+    }
+
+    /// A lead of each dataset, so many seconds ago.
+    async fn lead_of_each(&self, number: i64, datasets: &[i64], seconds_ago: i64) {
+        for dataset in datasets {
+            self.execute(&format!(
+                "INSERT INTO events (dataset_id, day, event_number, event_name, event_id, event_time, received_at, send_by,
+                    action_source, test_event_code, request_id, payload)
+                 SELECT {dataset}, (t.at AT TIME ZONE 'UTC')::date, {number} + {dataset}, 'Lead', 'e', t.at, t.at,
+                    t.at + interval '7 days', 'website', '', gen_random_uuid(), '{{}}'
+                 FROM (SELECT rastro_now() - interval '{seconds_ago} seconds' AS at) AS t"
+            ))
+            .await;
+        }
+    }
+}
+
+/// Ninety an hour each: of all three together 7.5 were expected after 100 seconds, of each alone 7 only after
+/// 280.
+#[tokio::test]
+async fn a_gateway_that_is_away_is_one_message_and_no_dataset_is_one_by_itself() {
+    let mut scene = Scene::start().await;
+    scene.dataset(2, "Clínica Vale").await;
+    scene.dataset(3, "Curso Norte").await;
+    for dataset in 1..=3 {
+        scene.leads(dataset, 90, 2).await;
+    }
+    scene.lead_of_each(10, &[1, 2, 3], 100).await;
+    scene.run().await;
+    let alerts = "SELECT string_agg(coalesce(dataset_id::text, 'all') || ' ' || state, ', ' ORDER BY dataset_id NULLS FIRST, group_key)
+                  FROM alerts WHERE rule = 'silence'";
+    assert_eq!(scene.value(alerts).await, "all firing");
+    scene.minutes(10).await;
+    assert_eq!(
+        scene.value(alerts).await,
+        "all firing, 1 firing, 1 firing, 2 firing, 2 firing, 3 firing, 3 firing",
+        "each, of everything and of leads"
+    );
+    let said = scene.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("ATENÇÃO: Nada chega de nenhum conjunto há"),
+        "{said:?}"
+    );
+    scene.lead_of_each(20, &[1, 2, 3], 1).await;
+    scene.run().await;
+    let said = scene.said();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].starts_with("Resolvido"), "{said:?}");
+}
+
+/// The last came at five to three, and the hour was counted: it is quiet since then, not since three.
+#[tokio::test]
+async fn an_hour_that_was_counted_makes_no_silence_shorter() {
+    let scene = Scene::start().await;
+    scene.leads(1, 100, 2).await;
+    scene.lead_of_each(10, &[1], 300).await;
+    scene
+        .execute(
+            "INSERT INTO event_counts (dataset_id, hour, event_name, outcome, events)
+             SELECT dataset_id, date_trunc('hour', received_at, 'UTC'), event_name, 'accepted', 1 FROM events",
+        )
+        .await;
+    let found = scene.finds(Rule::Silence).await;
+    let seconds: Vec<_> = found.iter().map(|found| found.facts.seconds).collect();
+    assert!(
+        matches!(seconds.as_slice(), [Some(300..=310), Some(300..=310)]),
+        "{seconds:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dataset_that_stopped_before_the_others_is_not_expected_of_all_of_them() {
+    let scene = Scene::start().await;
+    scene.dataset(2, "Clínica Vale").await;
+    scene.dataset(3, "Curso Norte").await;
+    for dataset in [1, 2] {
+        scene.leads(dataset, 90, 2).await;
+    }
+    scene.leads(3, 9_000, 6).await;
+    scene.lead_of_each(10, &[1, 2], 60).await;
+    let found = scene.finds(Rule::Silence).await;
+    let of: Vec<_> = found
+        .iter()
+        .map(|found| found.subject.dataset.map(|dataset| dataset.as_i64()))
+        .collect();
+    assert_eq!(of, [Some(3), Some(3)], "of everything and of leads");
 }
 
 #[tokio::test]

@@ -139,6 +139,8 @@ mod tests {
                 sentence: String::new(),
                 since: DateTime::UNIX_EPOCH,
                 lasted_seconds: None,
+                worst: None,
+                stopped: None,
                 is_unstable: false,
             };
             let message = Bundle {
