@@ -21,7 +21,7 @@ pub struct AdminLogEntry {
     pub at: DateTime<Utc>,
     pub who: String,
     /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`,
-    /// `key.create`, `key.revoke`, `person.find`, `person.export`, `person.erase`, or a word of a newer
+    /// `key.create`, `key.revoke`, `person.find`, `person.export`, `person.erase`, `payment.match`, or a word of a newer
     /// program.
     pub action: String,
     pub dataset_id: Option<DatasetId>,

@@ -33,6 +33,7 @@ CAMPAIGNS = [
     ("jornal_do_bairro", "", "", "Anúncio", 15_000_000),
     ("whatsapp", "", "", "Lista", 5_000_000),
 ]
+CONVERSIONS = ["sent", "sent", "sent", "duplicate", "withheld", "too_old", "invalid", "none"]
 
 
 def generate(seed):
@@ -149,6 +150,10 @@ def generate(seed):
                     channel=channel, account=account, day=(start + timedelta(days=day)).date(), id=campaign, name=name,
                     micros=micros, impressions=micros // 20_000, clicks=micros // 900_000,
                     claimed=micros * 4 if channel == "meta" else None))
+    # What became of each one's Purchase, by other draws than the rest.
+    fates = random.Random(-seed)
+    for payment in payments:
+        payment["conversion"] = fates.choice(CONVERSIONS) if payment["approved"] else "none"
     unique = {(touch["visitor"], touch["at"]): touch for touch in touches}
     return dict(leads=leads, touches=list(unique.values()), payments=payments, movements=movements, spend=spend)
 
@@ -181,12 +186,13 @@ def sql(history, dataset):
            " wbraid, created_at", rows)
     insert("payments", "dataset_id, payment_id, account_id, status, status_detail, books, operation_type, currency, amount_minor,"
            " refunded_minor, payment_method, payment_type, order_id, lead_id, match_method, match_confidence, payer_email_hmac, payer_cpf_hmac,"
-           " created_at, approved_at, updated_at, discovered_by, first_seen_at, read_at", [
+           " created_at, approved_at, updated_at, discovered_by, first_seen_at, read_at, conversion", [
                [str(dataset), text(pay["id"]), "44444", text("approved" if pay["approved"] else "pending"), "''",
                 text("counted" if pay["counted"] else "test_mode"), "'regular_payment'", "'BRL'", str(pay["amount"]), "0",
                 "'pix'", "'bank_transfer'", text(pay["order"]), str(pay["lead"]) if pay["lead"] else "NULL",
                 "'lead_id'" if pay["lead"] else "NULL", "100" if pay["lead"] else "NULL", hmac(pay["email"]), hmac(pay["cpf"]),
-                at(pay["placed"]), at(pay["approved"]), at(pay["placed"]), "'webhook'", at(pay["placed"]), at(pay["placed"])]
+                at(pay["placed"]), at(pay["approved"]), at(pay["placed"]), "'webhook'", at(pay["placed"]), at(pay["placed"]),
+                text(pay["conversion"])]
                for pay in history["payments"]])
     insert("purchase_movements", "dataset_id, payment_id, movement_key, kind, amount_minor, fee_minor, currency, occurred_at,"
            " recorded_at", [

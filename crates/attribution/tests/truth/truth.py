@@ -186,6 +186,48 @@ def months_between(earlier, later):
     return (later.year - earlier.year) * 12 + later.month - earlier.month
 
 
+# ---- the funnel, and where Purchases are ----
+
+PERIOD = (date(2026, 8, 31), date(2026, 11, 20))
+
+
+def is_in_period(moment):
+    return PERIOD[0] <= local_day(moment) <= PERIOD[1]
+
+
+def funnel(history):
+    """[leads, qualified, began to pay, paid, paid again, payments that may still be paid] of the leads of the period, until now."""
+    result = [0] * 6
+    for lead in history["leads"]:
+        if not is_in_period(lead["created"]):
+            continue
+        own = [payment for payment in history["payments"] if payment["lead"] == lead["id"] and payment["counted"]]
+        paid = {payment["order"] for payment in own if payment["approved"]}
+        qualified = lead["status"] in ("qualified", "scheduled", "customer") or paid
+        waiting = [payment for payment in own if not payment["approved"] and payment["placed"] + timedelta(days=7) > histories.NOW]
+        for index, count in enumerate([1, bool(qualified), bool(own), bool(paid), len(paid) > 1, len(waiting)]):
+            result[index] += int(count)
+    return result
+
+
+def places(history):
+    """[place, payments, cents] of the payments that were approved in the period, half an hour ago or earlier."""
+    result = defaultdict(lambda: [0, 0])
+    for payment in history["payments"]:
+        at = payment["approved"]
+        if not payment["counted"] or not at or not is_in_period(at) or at >= histories.NOW - timedelta(minutes=30):
+            continue
+        place = payment["conversion"]
+        others = [other for other in history["payments"] if other["order"] == payment["order"] and other is not payment]
+        if place == "duplicate" and any(other["conversion"] == "sent" for other in others):
+            place = "other_payment"
+        elif place in ("sent", "duplicate"):
+            place = "accepted"
+        result[place][0] += 1
+        result[place][1] += payment["amount"]
+    return [[place, *sums] for place, sums in result.items()]
+
+
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
     history = histories.generate(seed)
@@ -326,7 +368,29 @@ def main():
                 month = age
         months[channel, campaign] = month
 
+    # ---- what the page asks of the tables, and not of the views ----
+    of_spend = {campaign for campaign, micros in spend_of.items() if micros}
+    weeks = defaultdict(lambda: [0, 0])
+    for (day, model, channel, campaign), sums in daily.items():
+        if model == "linear" and (channel, campaign) in of_spend:
+            week = weeks[day - timedelta(days=day.weekday()), channel, campaign]
+            week[0] += sums[SPEND]
+            week[1] += sums[NEW]
+    ages, running = [], defaultdict(int)
+    for channel, campaign, age in sorted(payback):
+        net, fee = payback[channel, campaign, age]
+        running[channel, campaign] += half_away(net) - half_away(fee)
+        if (channel, campaign) in of_spend:
+            ages.append([channel, campaign, age, new_of[channel, campaign], spend_of[channel, campaign], running[channel, campaign]])
+    cohort_ages = [[str(cohort), age, number, spent[cohort], profits[cohort, age]]
+                   for cohort, number in customers.items() for age in range(months_between(cohort, today) + 1)]
+
     expected = dict(
+        weeks=[[str(week), channel, campaign, *sums] for (week, channel, campaign), sums in weeks.items()],
+        ages=ages,
+        cohort_ages=cohort_ages,
+        funnel=[funnel(history)],
+        places=places(history),
         credits=sorted(credits),
         of_ads=[[model, *sums] for model, sums in of_ads.items()],
         daily=sorted([str(day), model, channel, campaign, *sums] for (day, model, channel, campaign), sums in daily.items()),

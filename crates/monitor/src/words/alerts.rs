@@ -123,6 +123,8 @@ pub fn title(rule: Rule, language: Language) -> &'static str {
         Rule::ApiVersion => ("Versão da API", "API version"),
         Rule::SpendStale => ("Gasto parado", "Spend out of date"),
         Rule::Reconciliation => ("Conciliação", "Reconciliation"),
+        Rule::PaymentsUnread => ("Pagamentos sem leitura", "Payments not read"),
+        Rule::PaymentsOdd => ("Pagamentos a conferir", "Payments to look at"),
         Rule::RoasLow => ("ROAS baixo", "Low ROAS"),
         Rule::CacHigh => ("CAC alto", "High CAC"),
         Rule::CheckFailing => ("Verificação com falha", "Check failing"),
@@ -355,6 +357,17 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
                 plural(n, "approved payment has", "approved payments have")
             ),
         },
+        Rule::PaymentsUnread => match (facts.error.is_some(), pt) {
+            (true, true) => format!(
+                "{d}: os pagamentos de {what} não são conferidos há {t}; o Mercado Pago recusa o token."
+            ),
+            (true, false) => format!(
+                "{d}: payments of {what} have not been compared for {t}; Mercado Pago refuses the token."
+            ),
+            (false, true) => format!("{d}: os pagamentos de {what} não são conferidos há {t}."),
+            (false, false) => format!("{d}: payments of {what} have not been compared for {t}."),
+        },
+        Rule::PaymentsOdd => odd_payments(facts, (&d, n, &money, &w), language),
         Rule::RoasLow if pt => {
             let unit = if matches!(what.as_str(), "" | "BRL") {
                 "real"
@@ -379,6 +392,78 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
         Rule::DatabaseDown if pt => format!("O banco não responde há {t}; o gateway devolve 503."),
         Rule::DatabaseDown => format!("The database has not answered for {t}; the gateway answers 503."),
     }
+}
+
+/// `whose`, how many, ` (R$ 90)`, `24 h`.
+fn odd_payments(
+    facts: &Facts,
+    (whose, n, money, window): (&str, i64, &str, &str),
+    language: Language,
+) -> String {
+    let how_many = count(n, language);
+    let (pt, en) = match facts.reason.as_deref() {
+        Some("chargeback") => (
+            format!(
+                "{how_many} {}{money}; o prazo para enviar provas já corre.",
+                plural(n, "chargeback", "chargebacks")
+            ),
+            format!(
+                "{how_many} {}{money}; the time to send evidence is running.",
+                plural(n, "chargeback", "chargebacks")
+            ),
+        ),
+        Some("mediation") => (
+            format!(
+                "{how_many} {}{money}; responda ao comprador no Mercado Pago.",
+                plural(n, "pagamento em disputa", "pagamentos em disputa")
+            ),
+            format!(
+                "{how_many} {}{money}; answer the buyer at Mercado Pago.",
+                plural(n, "payment is disputed", "payments are disputed")
+            ),
+        ),
+        Some("paid_twice") => (
+            format!(
+                "{how_many} {} já pago{money}.",
+                plural(n, "pagamento de um pedido", "pagamentos de um pedido")
+            ),
+            format!(
+                "{how_many} {} paid already{money}.",
+                plural(n, "payment of an order that was", "payments of orders that were")
+            ),
+        ),
+        Some("fraud_alert") => (
+            format!(
+                "o Mercado Pago avisa de fraude em {how_many} {}{money}; não entregue.",
+                plural(n, "pagamento", "pagamentos")
+            ),
+            format!(
+                "Mercado Pago warns of fraud in {how_many} {}{money}; do not deliver.",
+                plural(n, "payment", "payments")
+            ),
+        ),
+        Some("missing_local") => (
+            format!(
+                "{how_many} {} sem notificação em {window}{money}.",
+                plural(n, "pagamento chegou", "pagamentos chegaram")
+            ),
+            format!(
+                "no webhook told of {how_many} {} in {window}{money}.",
+                plural(n, "payment", "payments")
+            ),
+        ),
+        _ => (
+            format!(
+                "{how_many} {} a conferir{money}.",
+                plural(n, "pagamento", "pagamentos")
+            ),
+            format!(
+                "{how_many} {} to look at{money}.",
+                plural(n, "payment", "payments")
+            ),
+        ),
+    };
+    format!("{whose}: {}", language.pick(pt, en))
 }
 
 fn events_free_count(days: i64, language: Language) -> String {
@@ -485,6 +570,14 @@ pub fn advice(rule: Rule) -> Advice {
         Rule::Reconciliation => (
             "Abra Receita e veja quais pagamentos não têm compra.",
             "Open Revenue and see which payments have no purchase.",
+        ),
+        Rule::PaymentsUnread => (
+            "Token recusado: cadastre um novo com `attribution account`. Senão, veja o log do serviço attribution.",
+            "Token refused: enter a new one by `attribution account`. Otherwise see the log of attribution.",
+        ),
+        Rule::PaymentsOdd => (
+            "Abra o pagamento no Mercado Pago. Disputas e chargebacks têm prazo; depois dele perde-se o dinheiro.",
+            "Open the payment at Mercado Pago. Disputes and chargebacks have a deadline; after it the money is lost.",
         ),
         Rule::RoasLow | Rule::CacHigh => (
             "Compare as campanhas em Receita; o limite é o que você escolheu.",
