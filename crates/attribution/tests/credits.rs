@@ -376,31 +376,30 @@ async fn the_second_implementation_agrees_to_the_cent() {
         assert!(shop.recompute().await > 0);
         shop.agrees("of_ads", &shop.of_ads().await);
         shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
-        let columns = "day, model, channel, campaign_key, spend_micros, impressions, clicks, leads_millionths,
+        let columns = "day, model, channel, campaign_key, currency, spend_micros, impressions, clicks, leads_millionths,
             qualified_millionths, orders_millionths, new_customers_millionths, gross_minor, net_minor, fee_minor";
         shop.agrees("daily", &shop.rows(columns, "FROM campaign_daily").await);
-        let columns = "day, gross_minor, net_minor, fee_minor";
+        let columns = "day, currency, gross_minor, net_minor, fee_minor";
         shop.agrees("revenue", &shop.rows(columns, "FROM revenue_daily").await);
         // However many make them at the same moment.
         let today = NOW[..10].parse().unwrap();
         let at_once = (0..8).map(|_| shop.store.make_cohorts(dataset(), today));
         assert!(join_all(at_once).await.iter().all(Result::is_ok));
-        let columns = "cohort, age_months, customers, orders,
+        let columns = "currency, cohort, age_months, customers, orders,
             (coalesce(acquisition_spend, 0) * 1000000)::bigint, (cumulative_profit * 100)::bigint,
             (lifetime_value * 100)::bigint";
         let cohorts = "FROM bi.cohorts_by_month";
         shop.agrees("cohorts", &shop.rows(columns, cohorts).await);
-        let columns = "day, model, channel, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
+        let columns = "day, model, channel, currency, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
             to_char(roas, 'FM9999990.000000')";
         shop.agrees("roas", &shop.rows(columns, "FROM bi.roas_by_channel_day").await);
-        let columns = "week, model, channel, campaign, (cac * 100)::bigint";
+        let columns = "week, model, channel, campaign, currency, (cac * 100)::bigint";
         shop.agrees("cac", &shop.rows(columns, "FROM bi.cac_by_campaign_week").await);
         let columns = "channel, campaign, (max(customers) * 1000000)::bigint,
             min(age_months) FILTER (WHERE paid_back_share >= 1)";
         let payback = "FROM bi.payback_by_campaign WHERE spend > 0 GROUP BY channel, campaign";
         shop.agrees("payback", &shop.rows(columns, payback).await);
-        let columns =
-            "month, method, (forecast * 100)::bigint, (lower_80 * 100)::bigint, (upper_80 * 100)::bigint";
+        let columns = "currency, month, method, (forecast * 100)::bigint, (lower_80 * 100)::bigint, (upper_80 * 100)::bigint";
         shop.agrees("forecast", &shop.rows(columns, "FROM bi.revenue_forecast").await);
         for (what, rows) in shop.of_page().await {
             shop.agrees(what, &rows);
