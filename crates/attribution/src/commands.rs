@@ -9,7 +9,7 @@ use attribution::config::Config;
 use attribution::mercado_pago::MercadoPago;
 use attribution::payments::Payments;
 use attribution::sync::Orders;
-use attribution::{privacy, reconcile, reports};
+use attribution::{matching, privacy, reconcile, reports};
 use rastro_core::payment::major_units;
 use rastro_service::metrics::Metrics;
 use rastro_service::shutdown::Shutdown;
@@ -32,14 +32,7 @@ pub(crate) async fn reconcile(days: &str) -> anyhow::Result<()> {
         (1..365).contains(&days),
         "DAYS must be 1 to 364: Mercado Pago lists a year"
     );
-    let config: Config = rastro_boot::load()?;
-    let store = Store::new(&config.common.database, "attribution")?;
-    let (_, metrics) = Metrics::new(
-        "attribution",
-        env!("CARGO_PKG_VERSION"),
-        AttributionMetrics::register,
-    );
-    let payments = Payments::new(store.clone(), MercadoPago::new(&config.mercado_pago)?, metrics);
+    let (store, payments) = (store_of_commands()?, payments_of_commands()?);
     let shutdown = Shutdown::on_signal()?;
     let accounts = store.open_payment_accounts().await?;
     ensure!(!accounts.is_empty(), "there is no account that may be asked now");
@@ -50,6 +43,13 @@ pub(crate) async fn reconcile(days: &str) -> anyhow::Result<()> {
         print(&shown(&store, &account, 1).await?)?;
     }
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+pub(crate) async fn match_payment(dataset: &str, payment: &str, lead: &str) -> anyhow::Result<()> {
+    let lead: i64 = lead.parse().context("LEAD is a number")?;
+    let payments = payments_of_commands()?;
+    print(&matching::by_hand(&payments, dataset.parse()?, payment, lead, &user()).await?)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -168,6 +168,18 @@ pub(crate) async fn sync(options: &[&str]) -> anyhow::Result<()> {
 )]
 fn user() -> String {
     std::env::var("USER").unwrap_or_default()
+}
+
+fn payments_of_commands() -> anyhow::Result<Payments> {
+    let config: Config = rastro_boot::load()?;
+    let store = Store::new(&config.common.database, "attribution")?;
+    let version = env!("CARGO_PKG_VERSION");
+    let (_, metrics) = Metrics::new("attribution", version, AttributionMetrics::register);
+    Ok(Payments::new(
+        store,
+        MercadoPago::new(&config.mercado_pago)?,
+        metrics,
+    ))
 }
 
 fn store_of_commands() -> anyhow::Result<Store> {

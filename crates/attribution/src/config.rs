@@ -55,6 +55,8 @@ pub struct ReconcileConfig {
     pub weekly_days: i64,
     /// For one slice of a comparison.
     pub lease_seconds: i64,
+    /// After so long a comparison stops behind a slice, until everybody else has had a turn.
+    pub turn_seconds: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -15,6 +15,7 @@ pub mod crediting;
 pub mod forecasts;
 pub mod google_ads;
 pub mod google_spend;
+pub mod matching;
 pub mod mercado_pago;
 pub mod meta_spend;
 pub mod payments;

@@ -13,6 +13,9 @@ const USAGE: &str = "usage: attribution                    serve
        attribution account            write the configured Mercado Pago account over the stored one
        attribution reconcile [DAYS]   compare the payments of the last days (35) with the books, and show both
        attribution books              show the last comparisons of every account
+       attribution match DATASET PAYMENT LEAD
+                                      say that a lead paid, where nobody was found: credits follow, and its
+                                      Purchase goes to Meta if that takes it still
        attribution report FILE --account NUMBER
                                       import a settlement or release report: final fees, all of it or nothing
        attribution recompute [--dataset ID] [--days 365]
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         ["reconcile"] => commands::reconcile("35"),
         ["reconcile", days] => commands::reconcile(days),
         ["books"] => commands::books(),
+        ["match", dataset, payment, lead] => commands::match_payment(dataset, payment, lead),
         ["report", file, "--account", account] => commands::report(file, account),
         ["recompute", options @ ..] => credit_commands::recompute(options),
         ["spend", file, options @ ..] => credit_commands::spend(file, options),

@@ -21,6 +21,17 @@ labels! {
     ReadLabels { outcome: ReadOutcome [ok, not_found, unavailable, blocked, invalid] }
 }
 
+labels! {
+    ComparisonLabels {
+        outcome: ComparisonOutcome [
+            /// Its whole window is compared.
+            complete,
+            /// It goes on where it was, when its lease is over.
+            interrupted,
+        ]
+    }
+}
+
 metrics! {
     /// The service's metrics. Clones share them.
     pub struct AttributionMetrics in "attribution" {
@@ -28,6 +39,7 @@ metrics! {
         reads: Family<ReadLabels, Counter> = "payment_reads" => "Payments read from Mercado Pago",
         purchases: Counter => "Payments that became a Purchase",
         movements: Counter => "Movements booked",
+        comparisons: Family<ComparisonLabels, Counter> => "Comparisons of accounts, by how they ended",
         findings: Counter => "Differences found by comparisons",
     }
 }

@@ -20,7 +20,7 @@ use tracing::{Instrument as _, error, info, warn};
 
 use crate::config::PaymentsConfig;
 use crate::conversion::{self, Surroundings};
-use crate::mercado_pago::orders::OrderPayment;
+use crate::mercado_pago::orders::{Order, OrderPayment};
 use crate::mercado_pago::payments::is_id;
 use crate::mercado_pago::{MercadoPago, ReadError};
 use crate::metrics::{AttributionMetrics, NotificationLabels, NotificationOutcome, ReadLabels, ReadOutcome};
@@ -31,6 +31,12 @@ const SCHEDULE: [i64; 5] = [2, 10, 60, 600, 3_600];
 /// A notification that nobody signed may point anywhere: it is not worth as many reads. One that points at
 /// nothing is worth no second one.
 const UNSIGNED_TRIES: usize = 1;
+/// How often an answer that brings nothing new is taken for one of before what a webhook told of. A repeated
+/// webhook costs as many reads more.
+const BEHIND_TRIES: i16 = 2;
+/// For how many tries a paid part of an order is waited for whose number in the Payments API is not told yet:
+/// that number's own webhook would make a second Purchase of it.
+const NUMBER_TRIES: i16 = 3;
 /// For how long an account is left alone whose token was refused.
 const BLOCKED_SECONDS: i64 = 600;
 /// The wait after the database failed.
@@ -56,6 +62,16 @@ pub enum FollowError {
     /// Nothing of it is ours.
     #[error("the payment is another account's")]
     OtherAccount,
+}
+
+/// How following a notification ended, where nothing failed.
+enum Followed {
+    /// What it points at is in the books.
+    Done,
+    /// There is nothing to read, for this reason.
+    Nothing(&'static str),
+    /// What it tells of is not there to be read yet, for this reason.
+    Later(&'static str),
 }
 
 /// How a payment came to be looked at.
@@ -142,11 +158,12 @@ impl Payments {
         };
         let result = self.follow_one(first).await;
         let ending = match &result {
-            Ok(None) => {
+            Ok(Followed::Done) => {
                 self.count(NotificationOutcome::done, group.len());
                 return;
             }
-            Ok(Some(ignored)) => Some((NotificationEnd::Ignored, *ignored)),
+            Ok(Followed::Nothing(why)) => Some((NotificationEnd::Ignored, *why)),
+            Ok(Followed::Later(_)) => None,
             Err(FollowError::OtherAccount) => Some((NotificationEnd::Ignored, "other_account")),
             Err(FollowError::Read(ReadError::NotFound)) if is_last_try(first) || !first.is_signed => {
                 Some((NotificationEnd::Ignored, "not_found"))
@@ -174,10 +191,7 @@ impl Payments {
                 }
                 (counted, ended.map(drop))
             }
-            None => (
-                NotificationOutcome::later,
-                self.delay(&group, result.as_ref().err()).await,
-            ),
+            None => (NotificationOutcome::later, self.delay(&group, &result).await),
         };
         match written {
             Ok(()) => self.count(outcome, group.len()),
@@ -192,17 +206,18 @@ impl Payments {
     async fn delay(
         &self,
         group: &[LeasedNotification],
-        error: Option<&FollowError>,
+        result: &Result<Followed, FollowError>,
     ) -> Result<(), StoreError> {
         for notification in group {
             let tries = usize::try_from(notification.attempts).unwrap_or_default();
             let scheduled = SCHEDULE[tries.saturating_sub(1).min(SCHEDULE.len() - 1)];
-            let (seconds, outcome) = match error {
-                Some(FollowError::Read(ReadError::Blocked(_))) => (BLOCKED_SECONDS, "blocked"),
-                Some(FollowError::Read(ReadError::NotFound)) => (scheduled, "not_found"),
-                Some(FollowError::Read(ReadError::Throttled { .. })) => (scheduled.max(60), "throttled"),
-                Some(FollowError::Store(_)) => (scheduled, "not_stored"),
-                _ => (scheduled, "unreadable"),
+            let (seconds, outcome) = match result {
+                Ok(Followed::Later(why) | Followed::Nothing(why)) => (scheduled, *why),
+                Err(FollowError::Read(ReadError::Blocked(_))) => (BLOCKED_SECONDS, "blocked"),
+                Err(FollowError::Read(ReadError::NotFound)) => (scheduled, "not_found"),
+                Err(FollowError::Read(ReadError::Throttled { .. })) => (scheduled.max(60), "throttled"),
+                Err(FollowError::Store(_)) => (scheduled, "not_stored"),
+                Ok(Followed::Done) | Err(_) => (scheduled, "unreadable"),
             };
             self.store
                 .delay_notification(notification, seconds, outcome)
@@ -211,17 +226,13 @@ impl Payments {
         Ok(())
     }
 
-    /// `Some`: there is nothing to read, for this reason.
-    async fn follow_one(
-        &self,
-        notification: &LeasedNotification,
-    ) -> Result<Option<&'static str>, FollowError> {
+    async fn follow_one(&self, notification: &LeasedNotification) -> Result<Followed, FollowError> {
         let Some(account) = self.store.payment_account(notification.account_id).await? else {
-            return Ok(Some("no_account"));
+            return Ok(Followed::Nothing("no_account"));
         };
         let id = notification.resource_id.as_str();
         if !is_id(id) {
-            return Ok(Some("no_id"));
+            return Ok(Followed::Nothing("no_id"));
         }
         let told = Told {
             by: match notification.is_signed {
@@ -230,29 +241,29 @@ impl Payments {
             },
             traceparent: notification.traceparent.as_deref(),
         };
-        let answered = Answered::from(notification);
+        // What is read right after a webhook may still be of before it.
+        let may_be_early = |tries| notification.is_signed && notification.attempts <= tries;
+        let mut answered = Answered::from(notification);
         let ids = match notification.topic {
             Topic::Payment | Topic::FraudAlert => {
                 let payment = self.read(&account, id).await?;
-                self.apply(&account, &payment, told, Some(answered), Vec::new())
+                answered.may_be_behind = notification.topic == Topic::Payment && may_be_early(BEHIND_TRIES);
+                let may_be_behind = answered.may_be_behind;
+                let applied = self
+                    .apply(&account, &payment, told, Some(answered), Vec::new())
                     .await?;
-                return Ok(None);
+                return Ok(match may_be_behind && !applied.is_changed {
+                    true => Followed::Later("behind"),
+                    false => Followed::Done,
+                });
             }
             Topic::Order => {
                 let order = self
                     .check(&account, self.mercado_pago.order(&account, id).await)
                     .await?;
-                // One that cannot be read keeps no other back.
-                let mut problem = None;
-                for part in order.payments {
-                    if let Err(error) = self.follow_part(&account, part, told, Vec::new()).await {
-                        problem.get_or_insert(error);
-                    }
-                }
-                match problem {
-                    Some(error) => return Err(error),
-                    None => Vec::new(),
-                }
+                return self
+                    .follow_order(&account, order, told, may_be_early(NUMBER_TRIES), &answered)
+                    .await;
             }
             Topic::MerchantOrder => {
                 let found = self.mercado_pago.payments_of_merchant_order(&account, id).await;
@@ -263,16 +274,70 @@ impl Payments {
                 self.check(&account, found).await?
             }
             // A claim changes its payment, which is told by itself.
-            Topic::Claim | Topic::Other => return Ok(Some("no_reader")),
+            Topic::Claim | Topic::Other => return Ok(Followed::Nothing("no_reader")),
         };
+        // One that cannot be read keeps no other back.
+        let mut problem = None;
         for id in ids.iter().filter(|id| is_id(id)) {
-            let payment = self.read(&account, id).await?;
-            self.apply(&account, &payment, told, None, Vec::new()).await?;
+            if let Err(error) = self.follow_number(&account, id, told).await {
+                problem.get_or_insert(error);
+            }
+        }
+        self.finish(&answered, problem).await
+    }
+
+    /// Reads a payment and brings the books to it.
+    async fn follow_number(
+        &self,
+        account: &PaymentAccount,
+        id: &str,
+        told: Told<'_>,
+    ) -> Result<(), FollowError> {
+        let payment = self.read(account, id).await?;
+        self.apply(account, &payment, told, None, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Follows the payments of an order. `may_be_early`: one that is paid may be told without its number in
+    /// the Payments API, and is waited for.
+    async fn follow_order(
+        &self,
+        account: &PaymentAccount,
+        order: Order,
+        told: Told<'_>,
+        may_be_early: bool,
+        answered: &Answered,
+    ) -> Result<Followed, FollowError> {
+        // One that cannot be read keeps no other back.
+        let mut problem = order.problem.map(FollowError::from);
+        let mut awaits_number = false;
+        for part in order.payments {
+            if may_be_early && part.reference_id.is_none() && part.payment.was_paid() {
+                awaits_number = true;
+                continue;
+            }
+            if let Err(error) = self.follow_part(account, part, told, Vec::new()).await {
+                problem.get_or_insert(error);
+            }
+        }
+        match problem {
+            None if awaits_number => Ok(Followed::Later("no_number")),
+            problem => self.finish(answered, problem).await,
+        }
+    }
+
+    async fn finish(
+        &self,
+        answered: &Answered,
+        problem: Option<FollowError>,
+    ) -> Result<Followed, FollowError> {
+        if let Some(problem) = problem {
+            return Err(problem);
         }
         self.store
-            .end_notifications(&answered, NotificationEnd::Done, "applied")
+            .end_notifications(answered, NotificationEnd::Done, "applied")
             .await?;
-        Ok(None)
+        Ok(Followed::Done)
     }
 
     /// Books a payment of an order once, whatever number tells of it.

@@ -6,9 +6,10 @@ mod compare;
 mod orders;
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt as _;
 use rastro_core::payment::Payment;
 use rastro_service::shutdown::Shutdown;
 use rastro_service::telemetry::ErrorChain;
@@ -16,14 +17,15 @@ use rastro_store::{Comparison, ComparisonKind, NewComparison, PaymentAccount, St
 use tracing::{info, warn};
 
 use crate::config::ReconcileConfig;
-use crate::mercado_pago::payments::PAGE;
+use crate::mercado_pago::payments::MOST_ROWS;
 use crate::mercado_pago::{ReadError, Window, WindowOf};
+use crate::metrics::{ComparisonLabels, ComparisonOutcome};
 use crate::payments::{FollowError, Payments};
 
-/// Mercado Pago refuses to list many rows (code 1000), without saying how many: windows are halved to this.
-const MOST_IN_SLICE: u64 = 1_000;
 /// The shortest slice; more than that in one second is listed whole.
 const SHORTEST_SLICE_MS: i64 = 1_000;
+/// How many accounts are compared at once. Each has its own limit of requests.
+const ACCOUNTS_AT_ONCE: usize = 4;
 /// How often a slice is listed whose payments move meanwhile.
 const PASSES: u32 = 3;
 /// How long a comparison on demand is held for one slice; then another process may go on with it.
@@ -47,23 +49,40 @@ impl From<ReadError> for CompareError {
     }
 }
 
+impl Payments {
+    fn count_comparison(&self, outcome: ComparisonOutcome) {
+        let labels = ComparisonLabels { outcome };
+        self.metrics.comparisons.get_or_create(&labels).inc();
+    }
+}
+
 /// Compares what is due, again and again until shutdown.
 pub(crate) async fn run(payments: &Payments, config: &ReconcileConfig, shutdown: &Shutdown) {
     if !config.enabled {
         return;
     }
     loop {
-        if let Err(error) = round(payments, config, shutdown).await {
-            warn!("accounts cannot be compared, trying on: {}", ErrorChain(&error));
+        let wait = match round(payments, config, shutdown).await {
+            // Everybody has had a turn meanwhile.
+            Ok(true) => Duration::ZERO,
+            Ok(false) => Duration::from_secs(config.interval_seconds),
+            Err(error) => {
+                warn!("accounts cannot be compared, trying on: {}", ErrorChain(&error));
+                Duration::from_secs(config.interval_seconds)
+            }
+        };
+        if shutdown.is_requested() {
+            return;
         }
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(config.interval_seconds)) => {}
+            () = tokio::time::sleep(wait) => {}
             () = shutdown.requested() => return,
         }
     }
 }
 
-/// Makes every comparison that is due now.
+/// Makes every comparison that is due now, of some accounts at once. Says whether a long one was left at the
+/// end of its turn: the next round goes on with it.
 ///
 /// # Errors
 /// When the accounts could not be listed. What goes wrong with one of them is logged.
@@ -71,38 +90,61 @@ pub async fn round(
     payments: &Payments,
     config: &ReconcileConfig,
     shutdown: &Shutdown,
-) -> Result<(), StoreError> {
-    for account in payments.store.open_payment_accounts().await? {
-        for kind in [
-            ComparisonKind::Hourly,
-            ComparisonKind::Nightly,
-            ComparisonKind::Weekly,
-        ] {
-            if shutdown.is_requested() {
-                return Ok(());
-            }
-            match compare_if_due(payments, config, &account, kind, shutdown).await {
-                Ok(()) | Err(CompareError::Lost) => {}
-                // It goes on where it was, when its lease is over; and keeps no other from being made.
-                Err(error) => warn!(
+) -> Result<bool, StoreError> {
+    let accounts = payments.store.open_payment_accounts().await?;
+    // One that is slow, or has much to compare, keeps others waiting for no longer than its turn.
+    let left: Vec<bool> = futures_util::stream::iter(accounts)
+        .map(|account| async move { compare_due(payments, config, &account, shutdown).await })
+        .buffer_unordered(ACCOUNTS_AT_ONCE)
+        .collect()
+        .await;
+    Ok(left.contains(&true))
+}
+
+/// Every comparison of an account that is due. Says whether one was left at the end of its turn.
+async fn compare_due(
+    payments: &Payments,
+    config: &ReconcileConfig,
+    account: &PaymentAccount,
+    shutdown: &Shutdown,
+) -> bool {
+    let mut is_left = false;
+    for kind in [
+        ComparisonKind::Hourly,
+        ComparisonKind::Nightly,
+        ComparisonKind::Weekly,
+    ] {
+        if shutdown.is_requested() {
+            return false;
+        }
+        match compare_if_due(payments, config, account, kind, shutdown).await {
+            // What was lost since the last one goes before what happened long ago.
+            Ok(true) if kind == ComparisonKind::Hourly => return true,
+            Ok(left) => is_left |= left,
+            Err(CompareError::Lost) => {}
+            // It goes on where it was, when its lease is over; and keeps no other from being made.
+            Err(error) => {
+                payments.count_comparison(ComparisonOutcome::interrupted);
+                warn!(
                     "the {} comparison of account {} was interrupted: {}",
                     kind.as_str(),
                     account.account_id,
                     ErrorChain(&error)
-                ),
+                );
             }
         }
     }
-    Ok(())
+    is_left
 }
 
+/// Says whether it was left at the end of its turn.
 async fn compare_if_due(
     payments: &Payments,
     config: &ReconcileConfig,
     account: &PaymentAccount,
     kind: ComparisonKind,
     shutdown: &Shutdown,
-) -> Result<(), CompareError> {
+) -> Result<bool, CompareError> {
     let store = &payments.store;
     let (dataset, id) = (account.dataset_id, account.account_id);
     let lease = config.lease_seconds;
@@ -113,10 +155,14 @@ async fn compare_if_due(
             comparison = store.begin_comparison(&new, lease).await?;
         }
     }
-    match comparison {
-        Some(comparison) => compare_all(payments, account, (comparison, lease), shutdown).await,
-        None => Ok(()),
-    }
+    let Some(comparison) = comparison else {
+        return Ok(false);
+    };
+    let turn = Turn {
+        lease,
+        turn: Some(Duration::from_secs(config.turn_seconds)),
+    };
+    compare_all(payments, account, comparison, turn, shutdown).await
 }
 
 /// The comparison that is due, after one up to `until`.
@@ -188,18 +234,35 @@ pub async fn compare_now(
         }
     };
     match comparison {
-        Some(comparison) => compare_all(payments, account, (comparison, LEASE_SECONDS), shutdown).await,
+        Some(comparison) => {
+            let turn = Turn {
+                lease: LEASE_SECONDS,
+                turn: None,
+            };
+            compare_all(payments, account, comparison, turn, shutdown).await?;
+            Ok(())
+        }
         None => Err(CompareError::Lost),
     }
 }
 
-/// Goes on with a comparison to its end, slice by slice.
+/// How long a comparison is ours: `lease` seconds for a slice, and until the end of its turn, if it has one.
+#[derive(Clone, Copy)]
+struct Turn {
+    lease: i64,
+    turn: Option<Duration>,
+}
+
+/// Goes on with a comparison to its end, slice by slice, or to the end of its turn. Says whether it was left
+/// there.
 async fn compare_all(
     payments: &Payments,
     account: &PaymentAccount,
-    (mut comparison, lease): (Comparison, i64),
+    mut comparison: Comparison,
+    Turn { lease, turn }: Turn,
     shutdown: &Shutdown,
-) -> Result<(), CompareError> {
+) -> Result<bool, CompareError> {
+    let began = Instant::now();
     let of = match comparison.window_of.as_str() {
         "date_created" => WindowOf::Creation,
         _ => WindowOf::LastUpdate,
@@ -207,12 +270,12 @@ async fn compare_all(
     let mut length = comparison.to - comparison.cursor;
     while comparison.cursor < comparison.to {
         if shutdown.is_requested() {
-            return Ok(());
+            return Ok(false);
         }
         let from = comparison.cursor;
         let (until, listed) = slice(payments, account, of, from, comparison.to, &mut length).await?;
         if of == WindowOf::Creation {
-            orders::read_again(payments, account, &comparison, until).await?;
+            orders::read_again(payments, account, &comparison, until, &listed).await?;
         }
         let sums = compare::slice(payments, account, &comparison, of, until, listed).await?;
         let counted = payments
@@ -222,12 +285,18 @@ async fn compare_all(
         if !counted {
             return Err(CompareError::Lost);
         }
+        let is_over = turn.is_some_and(|turn| began.elapsed() >= turn);
+        if is_over && comparison.cursor < comparison.to {
+            payments.store.release_comparison(&comparison).await?;
+            return Ok(true);
+        }
     }
+    payments.count_comparison(ComparisonOutcome::complete);
     info!(
         "compared account {} from {} to {}",
         account.account_id, comparison.from, comparison.to
     );
-    Ok(())
+    Ok(false)
 }
 
 /// A slice's payments, each once, and the ids of those that cannot be read.
@@ -258,7 +327,7 @@ async fn slice(
         let first = payments.mercado_pago.search(account, &window, 0).await;
         let first = payments.check(account, first).await?;
         let is_short = (until - from).num_milliseconds() <= SHORTEST_SLICE_MS;
-        if first.total <= MOST_IN_SLICE || is_short {
+        if first.total <= MOST_ROWS || is_short {
             return Ok((until, list(payments, account, &window).await?));
         }
         let half = (until - from).num_milliseconds() / 2;
@@ -267,6 +336,9 @@ async fn slice(
 }
 
 /// Lists a window. One that moves while it is listed is listed again, until nothing is missing.
+///
+/// # Errors
+/// Also when something still is after all passes: what was not listed must not be taken for compared.
 async fn list(
     payments: &Payments,
     account: &PaymentAccount,
@@ -274,34 +346,48 @@ async fn list(
 ) -> Result<Listed, CompareError> {
     let mut found: HashMap<String, Payment> = HashMap::new();
     let mut unreadable: Vec<String> = Vec::new();
+    // Entries without an id are not told apart: the most that one pass has.
+    let mut unnamed = 0;
     for _ in 0..PASSES {
-        let (mut offset, mut total) = (0, 1);
+        let (mut offset, mut total, mut unnamed_now) = (0, 1, 0);
         while offset < total {
             let page = payments.mercado_pago.search(account, window, offset).await;
             let page = payments.check(account, page).await?;
             total = page.total;
+            // However many were asked for: how many there are at most is not documented.
+            let rows = count(page.payments.len() + page.unreadable.len());
             for payment in page.payments {
                 let newer = |known: &Payment| known.updated_at < payment.updated_at;
                 if found.get(&payment.id).is_none_or(newer) {
                     found.insert(payment.id.clone(), payment);
                 }
             }
+            unnamed_now += count(page.unreadable.iter().filter(|id| id.is_empty()).count());
             unreadable.extend(page.unreadable);
-            offset += PAGE;
+            if rows == 0 {
+                break;
+            }
+            offset += rows;
         }
         unreadable.sort_unstable();
         unreadable.dedup();
-        let listed = u64::try_from(found.len() + unreadable.len()).unwrap_or(u64::MAX);
-        if listed >= total {
-            break;
+        unnamed = unnamed.max(unnamed_now);
+        let named = unreadable.iter().filter(|id| !id.is_empty()).count();
+        if count(found.len() + named) + unnamed >= total {
+            let mut listed: Vec<Payment> = found.into_values().collect();
+            listed.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
+            return Ok(Listed {
+                payments: listed,
+                unreadable,
+            });
         }
     }
-    let mut listed: Vec<Payment> = found.into_values().collect();
-    listed.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));
-    Ok(Listed {
-        payments: listed,
-        unreadable,
-    })
+    let incomplete = "the list of payments stays incomplete".to_owned();
+    Err(ReadError::Unavailable(incomplete).into())
+}
+
+fn count(rows: usize) -> u64 {
+    u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
 /// As exact as Mercado Pago's dates are.

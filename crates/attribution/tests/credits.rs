@@ -8,12 +8,15 @@ use std::process::Command;
 use attribution::config::Config;
 use attribution::crediting::Crediting;
 use attribution::spend_import::{Import, import, summary};
+use chrono::DateTime;
 use futures_util::future::join_all;
 use rastro_core::attribution::{Model, UNPAID_CHANNELS};
-use rastro_core::dataset::DatasetId;
+use rastro_core::dataset::{Currency, DatasetId};
+use rastro_core::payment::{Payment, Refund};
+use rastro_core::person::PersonKeys;
 use rastro_core::spend::{Format, Reading};
 use rastro_service::shutdown::Shutdown;
-use rastro_store::{RevenueFilter, RevenuePart, Store};
+use rastro_store::{ConversionDue, Discovery, PaymentRead, PersonLookups, RevenueFilter, RevenuePart, Store};
 use rastro_test_support::TestDatabase;
 use serde_json::{Value, json};
 
@@ -131,6 +134,76 @@ impl Shop {
         sorted(told)
     }
 
+    /// What else the page asks, by the name that the second implementation has for it.
+    async fn of_page(&self) -> Vec<(&'static str, Vec<String>)> {
+        let day = |day: &str| day.parse().unwrap();
+        let mut filter = RevenueFilter {
+            dataset: dataset(),
+            currency: "BRL".into(),
+            model: Model::Linear,
+            from: day("2025-11-28"),
+            until: day("2026-11-28"),
+        };
+        let part = RevenuePart::default();
+        let weeks = self.store.campaign_weeks(&filter, &part).await.unwrap();
+        let weeks = weeks.iter().map(|week| {
+            json!([
+                week.week,
+                week.channel,
+                week.campaign_key,
+                week.spend_micros,
+                week.new_customers_millionths
+            ])
+        });
+        let ages = self.store.campaign_ages(&filter, &part).await.unwrap();
+        let ages = ages.iter().map(|age| {
+            json!([
+                age.channel,
+                age.campaign_key,
+                age.age_months,
+                age.customers_millionths,
+                age.spend_micros,
+                age.profit_minor
+            ])
+        });
+        let cohorts = self
+            .store
+            .cohort_ages(dataset(), "BRL", filter.until, 24)
+            .await
+            .unwrap();
+        let cohorts = cohorts.iter().map(|age| {
+            json!([
+                age.cohort,
+                age.age_months,
+                age.customers,
+                age.spend_micros,
+                age.profit_minor
+            ])
+        });
+        (filter.from, filter.until) = (day("2026-08-31"), day("2026-11-20"));
+        let zone = "America/Sao_Paulo";
+        let funnel = self.store.lead_funnel(&filter, zone).await.unwrap();
+        let funnel = json!([
+            funnel.leads,
+            funnel.qualified,
+            funnel.ordered,
+            funnel.paid,
+            funnel.paid_again,
+            funnel.open_payments
+        ]);
+        let places = self.store.purchase_places(&filter, zone).await.unwrap();
+        let places = places
+            .iter()
+            .map(|place| json!([place.place, place.payments, place.amount_minor]));
+        vec![
+            ("weeks", sorted(weeks.collect())),
+            ("ages", sorted(ages.collect())),
+            ("cohort_ages", sorted(cohorts.collect())),
+            ("funnel", sorted(vec![funnel])),
+            ("places", sorted(places.collect())),
+        ]
+    }
+
     /// The rows of a query, each as one text of JSON, sorted.
     async fn rows(&self, columns: &str, rest: &str) -> Vec<String> {
         let rows = self
@@ -179,6 +252,118 @@ fn sorted(rows: Vec<Value>) -> Vec<String> {
     rows
 }
 
+/// A payment as the second implementation says that it was read.
+fn payment(read: &Value) -> Payment {
+    let text = |of: &Value| of.as_str().unwrap().to_owned();
+    let time = |of: &Value| DateTime::from_timestamp_millis(of.as_i64()?);
+    let refund = |refund: &Value| Refund {
+        id: text(&refund["id"]),
+        amount_minor: refund["amount"].as_i64().unwrap(),
+        at: time(&refund["at"]).unwrap(),
+    };
+    Payment {
+        id: text(&read["id"]),
+        account_id: 44_444,
+        status: text(&read["status"]),
+        status_detail: text(&read["detail"]),
+        live_mode: true,
+        operation_type: "regular_payment".into(),
+        currency: Currency::parse("BRL").unwrap(),
+        amount_minor: read["amount"].as_i64().unwrap(),
+        refunded_minor: read["refunded"].as_i64().unwrap(),
+        net_minor: None,
+        fee_minor: read["fee"].as_i64(),
+        total_paid_minor: None,
+        payment_method: "visa".into(),
+        payment_type: "credit_card".into(),
+        installments: None,
+        external_reference: None,
+        lead_id: None,
+        remote_order_id: None,
+        refunds: read["refunds"].as_array().unwrap().iter().map(refund).collect(),
+        payer: PersonKeys::default(),
+        created_at: time(&read["created"]).unwrap(),
+        approved_at: time(&read["approved"]),
+        updated_at: time(&read["updated"]).unwrap(),
+        expires_at: None,
+        money_release_at: None,
+        told_by_order: false,
+    }
+}
+
+#[tokio::test]
+async fn the_second_implementation_books_the_same_movements() {
+    for seed in [7, 2026] {
+        let script = SCRIPT.replace("truth.py", "movements.py");
+        let mut script = {
+            let mut command = Command::new(interpreter());
+            command.arg("-B").arg(script).arg(seed.to_string());
+            command
+        };
+        let output = tokio::task::spawn_blocking(move || script.output())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let database = TestDatabase::create().await;
+        database
+            .execute(&format!(
+                "INSERT INTO datasets (dataset_id, name, access_token_sealed) VALUES ({DATASET}, 'shop', '')"
+            ))
+            .await;
+        let store = Store::new(&database.config(), "test").unwrap();
+        let reads = told["reads"].as_array().unwrap();
+        assert!(reads.len() > 300, "{}", reads.len());
+        for read in reads {
+            let payment = payment(read);
+            let read = PaymentRead {
+                dataset_id: dataset(),
+                payment: &payment,
+                books: payment.books(true),
+                order_id: payment.order_id(),
+                lead: None,
+                payer: PersonLookups::default(),
+                read_at: store.erasure_epoch(dataset()).await.unwrap(),
+                discovered_by: Discovery::Webhook,
+                conversion: ConversionDue::Nothing,
+                answered: None,
+                findings: Vec::new(),
+            };
+            store.apply_payment(&read).await.unwrap();
+        }
+        let rows = database
+            .query(
+                "SELECT json_build_array(payment_id, movement_key, kind, amount_minor, fee_minor,
+                    (extract(epoch FROM occurred_at) * 1000)::bigint)::text FROM purchase_movements",
+            )
+            .await;
+        let rows = rows
+            .iter()
+            .map(|row| serde_json::from_str(row[0].as_deref().unwrap()).unwrap());
+        let (here, there) = (
+            sorted(rows.collect()),
+            sorted(told["books"].as_array().unwrap().clone()),
+        );
+        let differs: Vec<_> = here
+            .iter()
+            .zip(&there)
+            .find(|(here, there)| here != there)
+            .into_iter()
+            .collect();
+        assert!(
+            here == there,
+            "{} and {} movements, the first that differs: {differs:?}",
+            here.len(),
+            there.len()
+        );
+    }
+}
+
 const CREDITS: &str =
     "order_id, model, position, channel, campaign_key, order_millionths, gross_minor, net_minor, fee_minor";
 const CURRENT: &str = "FROM attribution_credits WHERE superseded_at IS NULL";
@@ -191,32 +376,34 @@ async fn the_second_implementation_agrees_to_the_cent() {
         assert!(shop.recompute().await > 0);
         shop.agrees("of_ads", &shop.of_ads().await);
         shop.agrees("credits", &shop.rows(CREDITS, CURRENT).await);
-        let columns = "day, model, channel, campaign_key, spend_micros, impressions, clicks, leads_millionths,
+        let columns = "day, model, channel, campaign_key, currency, spend_micros, impressions, clicks, leads_millionths,
             qualified_millionths, orders_millionths, new_customers_millionths, gross_minor, net_minor, fee_minor";
         shop.agrees("daily", &shop.rows(columns, "FROM campaign_daily").await);
-        let columns = "day, gross_minor, net_minor, fee_minor";
+        let columns = "day, currency, gross_minor, net_minor, fee_minor";
         shop.agrees("revenue", &shop.rows(columns, "FROM revenue_daily").await);
         // However many make them at the same moment.
         let today = NOW[..10].parse().unwrap();
         let at_once = (0..8).map(|_| shop.store.make_cohorts(dataset(), today));
         assert!(join_all(at_once).await.iter().all(Result::is_ok));
-        let columns = "cohort, age_months, customers, orders,
+        let columns = "currency, cohort, age_months, customers, orders,
             (coalesce(acquisition_spend, 0) * 1000000)::bigint, (cumulative_profit * 100)::bigint,
             (lifetime_value * 100)::bigint";
         let cohorts = "FROM bi.cohorts_by_month";
         shop.agrees("cohorts", &shop.rows(columns, cohorts).await);
-        let columns = "day, model, channel, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
+        let columns = "day, model, channel, currency, (net_revenue * 100)::bigint, (spend * 1000000)::bigint,
             to_char(roas, 'FM9999990.000000')";
         shop.agrees("roas", &shop.rows(columns, "FROM bi.roas_by_channel_day").await);
-        let columns = "week, model, channel, campaign, (cac * 100)::bigint";
+        let columns = "week, model, channel, campaign, currency, (cac * 100)::bigint";
         shop.agrees("cac", &shop.rows(columns, "FROM bi.cac_by_campaign_week").await);
         let columns = "channel, campaign, (max(customers) * 1000000)::bigint,
             min(age_months) FILTER (WHERE paid_back_share >= 1)";
         let payback = "FROM bi.payback_by_campaign WHERE spend > 0 GROUP BY channel, campaign";
         shop.agrees("payback", &shop.rows(columns, payback).await);
-        let columns =
-            "month, method, (forecast * 100)::bigint, (lower_80 * 100)::bigint, (upper_80 * 100)::bigint";
+        let columns = "currency, month, method, (forecast * 100)::bigint, (lower_80 * 100)::bigint, (upper_80 * 100)::bigint";
         shop.agrees("forecast", &shop.rows(columns, "FROM bi.revenue_forecast").await);
+        for (what, rows) in shop.of_page().await {
+            shop.agrees(what, &rows);
+        }
         // Under every model all of the money is credited, and no cent more.
         let totals =
             "SELECT json_build_array((sum(order_millionths) / 1000000)::bigint, sum(gross_minor), sum(net_minor))::text

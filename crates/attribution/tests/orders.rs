@@ -518,3 +518,58 @@ async fn a_claim_is_replaced_by_a_later_one_and_a_pages_never_replaces_a_servers
             .all(|purchase| purchase["user_data"]["fbc"] == FBC)
     );
 }
+
+#[tokio::test]
+async fn a_paid_order_that_has_no_number_yet_is_waited_for_and_is_one_purchase() {
+    let mut shop = Shop::of_orders().await;
+    let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+    let signed = "UPDATE payment_notifications SET source = 'webhook' WHERE topic = 'order'";
+    shop.put(&lead, 0, &[part(OWN, None, PAID)]);
+    shop.tell_of_order().await;
+    shop.world.database.execute(signed).await;
+    shop.follow().await;
+    assert_eq!(shop.ends().await, ["pending/no_number 1"]);
+    let charge = Charge::new(Method::Card, 5_000).reference(&lead);
+    let number = shop.mercado_pago.create(SELLER, &charge);
+    shop.put(&lead, 0, &[part(OWN, Some(&number), PAID)]);
+    shop.deliver().await;
+    shop.advance(Duration::from_secs(3)).await;
+    shop.follow().await;
+    assert_eq!(shop.value(BOOKS).await, "1 5000 249");
+    assert_eq!(shop.book(OWN).await, Vec::<String>::new());
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+
+    // One that never gets a number is booked all the same.
+    shop.put("7", 0, &[part(OTHER, None, PAID)]);
+    shop.tell_of_order().await;
+    for seconds in [0, 3, 11] {
+        shop.advance(Duration::from_secs(seconds)).await;
+        shop.follow().await;
+        assert_eq!(shop.book(OTHER).await, Vec::<String>::new());
+    }
+    shop.advance(Duration::from_secs(61)).await;
+    shop.follow().await;
+    assert_eq!(shop.book(OTHER).await, ["approval 5000 0"]);
+}
+
+#[tokio::test]
+async fn a_payment_that_only_its_order_tells_of_is_found_though_no_webhook_came() {
+    let mut shop = Shop::of_orders().await;
+    let lead = format!("ld_{}", shop.lead("lead-1", "ana@example.com").await);
+    // The Payments API knows no such number. The other one is in the list of payments, and compared with it.
+    let number = card(&shop, "7");
+    let parts = [part(OWN, Some("999"), PAID), part(OTHER, Some(&number), PAID)];
+    shop.put(&lead, 0, &parts);
+    assert_eq!(shop.compare().await, "complete 5000 0 5000");
+    assert_eq!(shop.book(OWN).await, ["approval 5000 0"]);
+    assert_eq!(shop.book(&number).await, ["approval 5000 249"]);
+    let found = "SELECT string_agg(concat_ws(' ', payment_id, remote_minor, local_minor, action), ', ' ORDER BY payment_id DESC)
+        FROM reconciliation_findings WHERE finding = 'missing_local'";
+    let expected = format!("{OWN} 0 0 applied, {number} 5000 0 applied");
+    assert_eq!(shop.value(found).await, expected);
+    assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+    assert_eq!(shop.value(found).await, expected);
+    assert_eq!(shop.value(BOOKS).await, "2 10000 249");
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases.len(), 1, "{purchases:?}");
+}

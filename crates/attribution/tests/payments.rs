@@ -6,6 +6,7 @@ mod common;
 
 use std::time::Duration;
 
+use attribution::matching;
 use common::{DAY, FBC, HOUR, OTHER_SELLER, SELLER, Shop, USER_AGENT};
 use rastro_core::payment::{ConversionValue, Margin};
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
@@ -505,11 +506,14 @@ async fn what_cannot_be_read_at_first_is_read_later_and_what_does_not_exist_ends
     shop.follow().await;
     assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
 
-    // An answer that is behind changes nothing.
+    // An answer that is behind changes nothing, and is not the last.
     shop.mercado_pago.refund(&pix, 1_000);
     shop.mercado_pago.fail_with(ApiFault::Stale, 1);
     shop.deliver().await;
     assert_eq!(shop.book(&pix).await, ["approval 1000 10"]);
+    shop.advance(Duration::from_secs(3)).await;
+    shop.follow().await;
+    assert_eq!(shop.book(&pix).await, ["approval 1000 10", "refund -1000 0"]);
 
     let gone = shop.mercado_pago.create(SELLER, &Charge::new(Method::Pix, 1_000));
     shop.mercado_pago.deliver_due(false).await.unwrap();
@@ -877,4 +881,71 @@ async fn nothing_of_a_retired_dataset_is_sent_and_what_was_told_of_it_waits() {
     shop.follow().await;
     assert_eq!(shop.book(&after).await, ["approval 2000 20"]);
     assert_eq!(shop.purchases_at_meta().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_payment_of_a_merchant_order_that_cannot_be_read_keeps_no_other_back() {
+    let shop = Shop::with(|account| account.unsigned = Unsigned::Hint).await;
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 10);
+    let gone = shop.mercado_pago.create(SELLER, &Charge::new(Method::Pix, 1_000));
+    let paid = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Card, 2_000));
+    let order = shop.mercado_pago.merchant_order(&[&gone, &paid]);
+    shop.mercado_pago.forget(&gone);
+    shop.mercado_pago
+        .send_ipn(SELLER, "merchant_order", &order)
+        .await
+        .unwrap();
+    shop.follow().await;
+    assert_eq!(shop.book(&paid).await, ["approval 2000 100"]);
+    assert_eq!(shop.ends().await, ["ignored/not_found 1"]);
+}
+
+#[tokio::test]
+async fn a_payment_that_nobody_is_known_of_is_matched_by_hand_and_becomes_its_leads_purchase() {
+    let mut shop = Shop::start().await;
+    let lead = shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 12_990).reference("pedido-1");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    assert_eq!(shop.of(&pix, "conversion").await, "invalid");
+    let dataset = shop.account.dataset_id;
+    for (payment, lead) in [(pix.as_str(), lead + 1), ("1", lead)] {
+        let refused = matching::by_hand(&shop.payments, dataset, payment, lead, "bia").await;
+        refused.unwrap_err();
+    }
+    assert_eq!(shop.value("SELECT count(*)::text FROM admin_log").await, "0");
+
+    let said = matching::by_hand(&shop.payments, dataset, &pix, lead, "bia")
+        .await
+        .unwrap();
+    assert_eq!(
+        said,
+        format!("payment {pix} is lead {lead}'s; its Purchase goes to Meta now")
+    );
+    let whose = "SELECT concat_ws(' ', lead_id, match_method) FROM purchases";
+    assert_eq!(shop.value(whose).await, format!("{lead} manual"));
+    assert_eq!(
+        shop.value("SELECT who || ' ' || action || ' ' || detail FROM admin_log")
+            .await,
+        format!(r#"bia payment.match {{"lead_id": {{"to": {lead}, "from": null}}, "payment_id": "{pix}"}}"#)
+    );
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases.len(), 1);
+    assert_eq!(purchases[0]["user_data"]["fbc"], FBC);
+    assert_eq!(purchases[0]["custom_data"]["value"], 129.9);
+
+    // What is read later finds nobody, and changes nothing of it.
+    shop.advance(HOUR).await;
+    shop.mercado_pago.refund(&pix, 990);
+    shop.deliver().await;
+    let matched = shop
+        .of(
+            &pix,
+            "concat_ws(' ', lead_id, match_method, match_confidence, refunded_minor)",
+        )
+        .await;
+    assert_eq!(matched, format!("{lead} manual 100 990"));
 }

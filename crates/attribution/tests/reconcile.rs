@@ -9,6 +9,8 @@ use attribution::reconcile;
 use common::{DAY, HOUR, OTHER_SELLER, SELLER, Shop};
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::shutdown::Shutdown;
+use rastro_store::PaymentAccount;
+use rastro_test_support::eventually;
 use serde_json::json;
 
 async fn compare(shop: &Shop) {
@@ -402,4 +404,164 @@ async fn an_order_paid_in_two_currencies_is_credited_in_the_accounts_own_and_the
     crediting.round(&Shutdown::new()).await.unwrap();
     let credited = "SELECT currency || ' ' || gross_minor FROM credited_orders";
     assert_eq!(shop.value(credited).await, "BRL 7000");
+}
+
+#[tokio::test]
+async fn short_pages_lose_nothing_and_a_list_that_stays_incomplete_is_not_taken_for_compared() {
+    let shop = Shop::start().await;
+    for order in 0..70 {
+        let charge = Charge::new(Method::Card, 1_000 + order).reference(&order.to_string());
+        shop.mercado_pago.create(SELLER, &charge);
+    }
+    shop.mercado_pago.most_rows_a_page(30);
+    compare(&shop).await;
+    // 1,000 to 1,069 cents.
+    assert_eq!(sums(&shop).await, "complete 70 72415 0 0 72415 72415");
+
+    shop.mercado_pago.never_show(1);
+    let shutdown = Shutdown::new();
+    let again = || reconcile::compare_now(&shop.payments, &shop.account, 35, &shutdown);
+    again().await.unwrap_err();
+    let cursor = "SELECT concat_ws(' ', state, cursor_at = window_from) FROM reconciliation_runs ORDER BY run_id DESC LIMIT 1";
+    assert_eq!(shop.value(cursor).await, "running t");
+    shop.mercado_pago.never_show(0);
+    shop.world
+        .database
+        .execute("UPDATE reconciliation_runs SET lease_until = rastro_now() WHERE state = 'running'")
+        .await;
+    again().await.unwrap();
+    assert_eq!(sums(&shop).await, "complete 70 72415 70 72415 72415 0");
+}
+
+#[tokio::test]
+async fn an_account_whose_comparison_is_held_up_keeps_no_other_waiting() {
+    let shop = Shop::start().await;
+    let other = PaymentAccount {
+        account_id: OTHER_SELLER,
+        access_token: "APP_USR-other".into(),
+        ..shop.account.clone()
+    };
+    shop.world.store.put_payment_account(&other).await.unwrap();
+    let stuck = shop.mercado_pago.create(SELLER, &pix(1_000, "1"));
+    let theirs = shop.mercado_pago.create(OTHER_SELLER, &pix(2_000, "2"));
+    shop.mercado_pago.pay(&theirs);
+    shop.advance(HOUR).await;
+    let mut held = shop.mercado_pago.hold(&stuck);
+    let (payments, config) = (shop.payments.clone(), shop.config.reconcile.clone());
+    let comparing = tokio::spawn(async move {
+        reconcile::round(&payments, &config, &Shutdown::new())
+            .await
+            .unwrap();
+    });
+    let read = held.arrived().await;
+    let complete = |account: i64| {
+        format!(
+            "SELECT count(*)::text FROM reconciliation_runs WHERE account_id = {account} AND state = 'complete'"
+        )
+    };
+    eventually("the other account is compared", async || {
+        (shop.value(&complete(OTHER_SELLER)).await == "3").then_some(())
+    })
+    .await;
+    assert_eq!(shop.value(&complete(SELLER)).await, "0");
+    assert_eq!(shop.book(&theirs).await, ["approval 2000 20"]);
+    drop((read, held));
+    comparing.await.unwrap();
+    assert_eq!(shop.value(&complete(SELLER)).await, "3");
+}
+
+#[tokio::test]
+async fn a_long_comparison_is_made_in_turns_and_the_hourly_one_goes_first() {
+    let shop = Shop::start().await;
+    let mut config = shop.config.reconcile.clone();
+    config.turn_seconds = 0;
+    // More than one slice may hold, of what is no sale: nothing of it is read.
+    for _ in 0..2 {
+        for _ in 0..501 {
+            let transfer = Charge {
+                operation_type: "money_transfer",
+                ..Charge::new(Method::Pix, 100)
+            };
+            shop.mercado_pago.create(SELLER, &transfer);
+        }
+        shop.advance(HOUR).await;
+    }
+    let states = "SELECT coalesce(string_agg(concat_ws(' ', kind, state, lease_until <= rastro_now()), ', ' ORDER BY run_id), '')
+        FROM reconciliation_runs";
+    let mut rounds = Vec::new();
+    let shutdown = Shutdown::new();
+    while reconcile::round(&shop.payments, &config, &shutdown)
+        .await
+        .unwrap()
+    {
+        rounds.push(shop.value(states).await);
+    }
+    assert_eq!(rounds[0], "hourly running t");
+    assert!(rounds.len() > 1, "{rounds:?}");
+    let ended =
+        "SELECT string_agg(concat_ws(' ', kind, state), ', ' ORDER BY run_id) FROM reconciliation_runs";
+    assert_eq!(
+        shop.value(ended).await,
+        "hourly complete, nightly complete, weekly complete"
+    );
+}
+
+#[tokio::test]
+async fn a_purchase_that_could_not_be_made_is_sent_by_the_comparison_that_learns_who_paid() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let charge = Charge::new(Method::Pix, 1_000).reference("1");
+    let pix = shop.mercado_pago.create(SELLER, &charge);
+    shop.mercado_pago.pay(&pix);
+    shop.deliver().await;
+    assert_eq!(shop.of(&pix, "conversion").await, "invalid");
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    shop.mercado_pago.edit(&pix, |payment| {
+        payment["payer"]["email"] = json!("ana@example.com")
+    });
+    compare(&shop).await;
+    assert_eq!(of(&shop, &pix).await, ["conversion_gap 0 resent"]);
+    assert_eq!(sums(&shop).await, "complete 1 1000 1 1000 1000 0");
+    assert_eq!(shop.purchases_at_meta().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_captured_is_revenue_and_what_a_late_boleto_costs_its_buyer_is_not() {
+    let mut shop = Shop::start().await;
+    shop.lead("lead-1", "ana@example.com").await;
+    let held = shop.mercado_pago.create(SELLER, &pix(5_000, "1"));
+    shop.mercado_pago.edit(&held, |payment| {
+        payment["status"] = json!("authorized");
+        payment["status_detail"] = json!("pending_capture");
+        payment["captured"] = json!(false);
+    });
+    shop.deliver().await;
+    assert_eq!(shop.of(&held, "status").await, "authorized");
+    assert_eq!(shop.book(&held).await, Vec::<String>::new());
+
+    shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
+    shop.mercado_pago
+        .edit(&held, |payment| payment["transaction_amount"] = json!(40.0));
+    shop.mercado_pago.pay(&held);
+    let boleto = shop
+        .mercado_pago
+        .create(SELLER, &Charge::new(Method::Boleto, 1_000));
+    shop.mercado_pago.pay(&boleto);
+    // With a fine of 2 %.
+    shop.mercado_pago.edit(&boleto, |payment| {
+        payment["transaction_details"]["total_paid_amount"] = json!(10.2);
+    });
+    compare(&shop).await;
+    assert_eq!(
+        of(&shop, &held).await,
+        ["amount_drift 4000 applied", "status_drift 0 applied"]
+    );
+    // 0.99 % of 40.00, and 3.49.
+    assert_eq!(shop.book(&held).await, ["approval 4000 40"]);
+    assert_eq!(shop.book(&boleto).await, ["approval 1000 349"]);
+    assert_eq!(shop.of(&boleto, "total_paid_minor").await, "1020");
+    assert_eq!(sums(&shop).await, "complete 2 5000 1 0 5000 5000");
+    let purchases = shop.purchases_at_meta().await;
+    assert_eq!(purchases.len(), 1);
+    assert_eq!(purchases[0]["custom_data"]["value"], 40.0);
 }

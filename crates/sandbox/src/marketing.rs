@@ -152,6 +152,10 @@ impl Marketing {
     }
 }
 
+/// The versions of the Marketing API that are served: there an old one ends 90 days after its successor came,
+/// while that of `/events` goes on for two years. Source: Meta, "Marketing API, Versions".
+const VERSIONS: [&str; 3] = ["v24.0", "v25.0", "v26.0"];
+
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .configure(objects::routes)
@@ -402,7 +406,17 @@ fn answer(
             .values()
             .any(|account| account.access_token == token)
     };
+    let version = request.match_info().get("version").unwrap_or_default();
     let done = match token {
+        _ if !VERSIONS.contains(&version) => Err(Refusal::plain(
+            2635,
+            None,
+            format!(
+                "(#2635) You are calling a deprecated version of the Ads API. Please update to the latest \
+                 version: {}.",
+                VERSIONS[VERSIONS.len() - 1]
+            ),
+        )),
         None => Err(Refusal::plain(
             104,
             None,

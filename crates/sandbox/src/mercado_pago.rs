@@ -230,6 +230,16 @@ impl MercadoPago {
         self.state.book().orders.insert((user_id, id.to_owned()), order);
     }
 
+    /// No page of a list has more rows from now on, whatever is asked for.
+    pub fn most_rows_a_page(&self, rows: usize) {
+        self.state.book().lists.most_rows_a_page = Some(rows);
+    }
+
+    /// Lists say from now on that so many more are there than they show.
+    pub fn never_show(&self, rows: usize) {
+        self.state.book().lists.never_shown = rows;
+    }
+
     /// The payment as the API answers it.
     pub fn payment(&self, id: &str) -> Option<Value> {
         self.state.book().payment(id).cloned()

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
@@ -66,6 +67,34 @@ struct Book {
     messages: Vec<SlackMessage>,
     faults: VecDeque<SlackFault>,
     calls: usize,
+    rate: Option<Rate>,
+}
+
+/// One message a second for the channel, and a few at once.
+/// Source: <https://api.slack.com/apis/rate-limits>, "Posting messages".
+struct Rate {
+    left: f64,
+    at: Instant,
+}
+
+/// Slack tolerates "short bursts", and does not say of how many.
+const BURST: f64 = 3.0;
+
+impl Book {
+    /// Whether another message may come now.
+    fn may_post(&mut self) -> bool {
+        let Some(rate) = &mut self.rate else {
+            return true;
+        };
+        let now = Instant::now();
+        rate.left = (rate.left + (now - rate.at).as_secs_f64()).min(BURST);
+        rate.at = now;
+        let may = rate.left >= 1.0;
+        if may {
+            rate.left -= 1.0;
+        }
+        may
+    }
 }
 
 #[derive(Default)]
@@ -152,6 +181,15 @@ impl SlackSandbox {
         self.state.book().faults.push_back(fault);
     }
 
+    /// More than a message a second is refused from now on. By the clock on the wall, which a test that moves
+    /// the database's own through hours in a moment does not go by.
+    pub fn limit_rate(&self) {
+        self.state.book().rate = Some(Rate {
+            left: BURST,
+            at: Instant::now(),
+        });
+    }
+
     /// Forgets a message, as if somebody had deleted it.
     pub fn delete(&self, ts: &str) {
         self.state.book().messages.retain(|message| message.ts != ts);
@@ -190,6 +228,9 @@ async fn webhook(
     {
         return spoiled(*status, body, *retry_after);
     }
+    if !book.may_post() {
+        return spoiled(429, "rate_limited", Some(1));
+    }
     if format!("/services/{team}/{app}/{secret}") != WEBHOOK {
         return refusal("no_service");
     }
@@ -220,6 +261,9 @@ async fn bot(state: Data<State>, method: Path<String>, request: HttpRequest, bod
             return HttpResponse::Ok().json(json!({ "ok": false, "error": error }));
         }
         _ => {}
+    }
+    if method.as_str() == "chat.postMessage" && !book.may_post() {
+        return spoiled(429, "", Some(1));
     }
     let result = book.call(&method, &request, &body);
     if fault == Some(SlackFault::FailAfter) {

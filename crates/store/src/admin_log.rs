@@ -21,8 +21,8 @@ pub struct AdminLogEntry {
     pub at: DateTime<Utc>,
     pub who: String,
     /// `dataset.create`, `dataset.change`, `dataset.token`, `dataset.retire`, `dataset.restore`,
-    /// `key.create`, `key.revoke`, `person.find`, `person.export`, `person.erase`, `events.set_aside`, or a
-    /// word of a newer program.
+    /// `key.create`, `key.revoke`, `person.find`, `person.export`, `person.erase`, `events.set_aside`,
+    /// `payment.match`, or a word of a newer program.
     pub action: String,
     pub dataset_id: Option<DatasetId>,
     pub key_id: Option<i64>,

@@ -40,6 +40,7 @@ mod migrations;
 mod monitor_runs;
 mod payment_accounts;
 mod payment_aliases;
+mod payment_matches;
 mod payment_notifications;
 mod payment_orders;
 mod payments;
@@ -101,6 +102,7 @@ pub use migrations::{MigrationError, Migrator, migration_names};
 pub use monitor_runs::{LastRuns, MonitorRun};
 pub use payment_accounts::{PaymentAccount, Unsigned};
 pub use payment_aliases::{Linked, PaymentAlias};
+pub use payment_matches::MatchedByHand;
 pub use payment_notifications::{Answered, LeasedNotification, NewNotification, NotificationEnd, Topic};
 pub use payments::{
     Applied, Conversion, ConversionDue, Discovery, OrderContext, PaidLead, PaymentMatch, PaymentRead,

@@ -139,6 +139,8 @@ fn statement(rule: Rule) -> Option<&'static str> {
         Rule::Conservation => include_str!("sql/rules/conservation.sql"),
         Rule::SpendStale => include_str!("sql/rules/spend_stale.sql"),
         Rule::Reconciliation => include_str!("sql/rules/reconciliation.sql"),
+        Rule::PaymentsUnread => include_str!("sql/rules/payments_unread.sql"),
+        Rule::PaymentsOdd => include_str!("sql/rules/payments_odd.sql"),
         Rule::RoasLow => include_str!("sql/rules/roas_low.sql"),
         Rule::CacHigh => include_str!("sql/rules/cac_high.sql"),
         Rule::CheckFailing => include_str!("sql/rules/check_failing.sql"),

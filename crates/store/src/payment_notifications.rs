@@ -112,6 +112,8 @@ pub struct Answered {
     pub read_after: DateTime<Utc>,
     /// Whether it was signed. Where nothing was found, one that was not says nothing of those that were.
     pub is_signed: bool,
+    /// What was read may be of before what they tell of: where it changes nothing, they stay.
+    pub may_be_behind: bool,
 }
 
 impl From<&LeasedNotification> for Answered {
@@ -123,6 +125,7 @@ impl From<&LeasedNotification> for Answered {
             resource_id: leased.resource_id.clone(),
             read_after: leased.leased_at,
             is_signed: leased.is_signed,
+            may_be_behind: false,
         }
     }
 }

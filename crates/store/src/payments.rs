@@ -150,6 +150,8 @@ pub struct Applied {
     /// We know a later state: nothing was changed.
     pub is_stale: bool,
     pub is_new: bool,
+    /// It is another than it was: new, or in its state, its date or the books.
+    pub is_changed: bool,
     pub movements: Vec<Movement>,
     /// What became of its conversion, now or before.
     pub conversion: Conversion,
@@ -194,6 +196,12 @@ struct Known {
 }
 
 impl Known {
+    fn is_other_than(&self, payment: &Payment) -> bool {
+        self.updated_at != payment.updated_at
+            || self.status != payment.status
+            || self.refunded_minor != payment.refunded_minor
+    }
+
     /// Whether what was read is of before what we know. An order's clock is not its payment's: what an order
     /// told is only kept from going back.
     fn is_later_than(&self, payment: &Payment) -> bool {
@@ -223,6 +231,7 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
     let mut applied = Applied {
         is_stale: known.as_ref().is_some_and(|known| known.is_later_than(payment)),
         is_new,
+        is_changed: known.as_ref().is_none_or(|known| known.is_other_than(payment)),
         movements: Vec::new(),
         conversion: match &known {
             Some(known) => Conversion::parse(&known.conversion)?,
@@ -230,6 +239,7 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
         },
         became_purchase: false,
     };
+    applied.is_changed &= !applied.is_stale;
     if !applied.is_stale {
         if !is_new {
             write(connection, include_str!("sql/update_payment.sql"), read).await?;
@@ -237,6 +247,7 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
         if read.books == Books::Counted {
             applied.movements = movements_due(payment, &booked(connection, read).await?);
             book(connection, read, &applied.movements).await?;
+            applied.is_changed |= !applied.movements.is_empty();
         }
         convert(connection, read, &mut applied).await?;
         // Whoever recorded the order first has committed by now, and its payment is there to be seen.
@@ -251,7 +262,8 @@ async fn apply(connection: &AsyncPgConnection, read: &PaymentRead<'_>) -> Result
             purchases::refund_emptied(connection, read.dataset_id, &read.order_id).await?;
         }
     }
-    if let Some(answered) = &read.answered {
+    let answered = read.answered.as_ref();
+    if let Some(answered) = answered.filter(|answered| applied.is_changed || !answered.may_be_behind) {
         let outcome = match (applied.is_stale, read.books) {
             (true, _) => "stale",
             (_, Books::Counted) => "applied",
@@ -619,6 +631,7 @@ async fn find_lead(
         .bind::<Nullable<Binary>, _>(payer.phone.as_deref())
         .bind::<Nullable<Binary>, _>(payer.cpf.as_deref())
         .bind::<Timestamptz, _>(payment.created_at)
+        .bind::<Text, _>(&payment.id)
         .prepared()
         .get_result(&mut connection)
         .await
@@ -627,6 +640,7 @@ async fn find_lead(
     // What the merchant says is sure. A payer's address may be of whoever's account paid: a spouse, a
     // company.
     let (method, confidence) = match row.rank {
+        -1 => ("manual", 100),
         0 => ("lead_id", 100),
         1 => ("external_reference", 100),
         2 => ("order", 95),

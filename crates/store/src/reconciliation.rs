@@ -359,6 +359,20 @@ impl Store {
         Ok(counted == 1)
     }
 
+    /// Leaves a comparison to whoever goes on with it, if it is still ours.
+    pub async fn release_comparison(&self, comparison: &Comparison) -> Result<(), StoreError> {
+        sql_query(
+            "UPDATE reconciliation_runs SET lease_until = rastro_now()
+             WHERE dataset_id = $1 AND run_id = $2 AND fence = $3 AND state = 'running'",
+        )
+        .bind::<BigInt, _>(comparison.dataset_id.as_i64())
+        .bind::<BigInt, _>(comparison.run_id)
+        .bind::<BigInt, _>(comparison.fence)
+        .execute(&mut self.connection().await?)
+        .await?;
+        Ok(())
+    }
+
     /// Ends a comparison that cannot go on.
     pub async fn fail_comparison(&self, comparison: &Comparison, problem: &str) -> Result<(), StoreError> {
         sql_query(

@@ -1,5 +1,7 @@
-//! `GET /v1/orders/{id}`: the Orders API, which nests payments, writes amounts as texts and has other words
+//! `GET /v1/orders/{id}` and `/v1/orders`: the Orders API, which nests payments, writes amounts as texts and has other words
 //! for the same states.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rastro_core::dataset::Currency;
@@ -8,14 +10,23 @@ use rastro_core::person::PersonKeys;
 use rastro_store::PaymentAccount;
 use serde::Deserialize;
 
-use super::payments::is_id;
+use super::payments::{instant, is_id};
 use super::wire::{Amount, Word, moment};
 use super::{MercadoPago, ReadError};
+
+/// How many orders are asked for at once.
+const PAGE: &str = "50";
+/// No list is asked for further: it would have ended.
+const MOST_PAGES: u32 = 1_000;
 
 /// An order with its payments.
 #[derive(Clone, Debug)]
 pub struct Order {
+    pub id: String,
     pub payments: Vec<OrderPayment>,
+    /// Those that lack what every payment has, by their ids, and what the first of them lacks.
+    pub unreadable: Vec<String>,
+    pub problem: Option<ReadError>,
 }
 
 /// A payment as its order tells of it.
@@ -36,6 +47,93 @@ impl MercadoPago {
         let wire: WireOrder = self.get(account, &["v1", "orders", id], &[]).await?;
         wire.read(account.live_mode)
     }
+
+    /// The orders that were made from the one moment to the other (included), each once, with the numbers of
+    /// their payments.
+    ///
+    /// # Errors
+    /// See [`ReadError`]; also when fewer are listed than are said to be there.
+    pub async fn orders(
+        &self,
+        account: &PaymentAccount,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Vec<ListedOrder>, ReadError> {
+        let (from, to) = (instant(from), instant(to));
+        let mut listed: BTreeMap<String, ListedOrder> = BTreeMap::new();
+        for page in 1..=MOST_PAGES {
+            let page = page.to_string();
+            let query = [
+                ("begin_date", from.as_str()),
+                ("end_date", &to),
+                ("page", &page),
+                ("page_size", PAGE),
+            ];
+            let found: FoundOrders = self.get(account, &["v1", "orders"], &query).await?;
+            let total = found.paging.total.0.parse::<usize>();
+            let total = total.map_err(|_| ReadError::Invalid("paging.total"))?;
+            let before = listed.len();
+            for wire in found.data {
+                let order = ListedOrder::of(wire).ok_or(ReadError::Invalid("an order's id"))?;
+                listed.insert(order.id.clone(), order);
+            }
+            if listed.len() >= total {
+                return Ok(listed.into_values().collect());
+            }
+            // A page that shows nothing new was the last.
+            if listed.len() == before {
+                break;
+            }
+        }
+        Err(ReadError::Unavailable(
+            "the list of orders stays incomplete".to_owned(),
+        ))
+    }
+}
+
+/// An order in a list: of its payments only which they are.
+#[derive(Clone, Debug)]
+pub struct ListedOrder {
+    pub id: String,
+    pub payments: Vec<ListedPart>,
+}
+
+/// The numbers of a payment of a listed order.
+#[derive(Clone, Debug)]
+pub struct ListedPart {
+    pub id: String,
+    /// In the Payments API.
+    pub reference_id: Option<String>,
+}
+
+impl ListedOrder {
+    fn of(wire: WireOrder) -> Option<Self> {
+        let parts = wire.transactions.and_then(|all| all.payments).unwrap_or_default();
+        let part = |part: WireOrderPayment| ListedPart {
+            reference_id: reference(part.reference_id),
+            id: part.id.0,
+        };
+        is_id(&wire.id.0).then(|| ListedOrder {
+            id: wire.id.0,
+            payments: parts.into_iter().map(part).collect(),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct FoundOrders {
+    data: Vec<WireOrder>,
+    paging: Paging,
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    total: Word,
+}
+
+/// A number of the Payments API.
+fn reference(word: Option<Word>) -> Option<String> {
+    Word::some(word).filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 #[derive(Deserialize)]
@@ -97,13 +195,13 @@ impl WireOrder {
         let account_id = owner.and_then(|id| id.parse().ok()).ok_or(missing("user_id"))?;
         let created_at = moment(self.created_date).ok_or(missing("created_date"))?;
         let updated_at = moment(self.last_updated_date).ok_or(missing("last_updated_date"))?;
-        let reference = Word::some(self.external_reference).and_then(payment::reference);
+        let external = Word::some(self.external_reference).and_then(payment::reference);
         let (payments, refunds) = self
             .transactions
             .map_or((None, None), |all| (all.payments, all.refunds));
         let refunds = refunds.unwrap_or_default();
         let live_mode = self.live_mode.unwrap_or(live_mode);
-        let read = |wire: WireOrderPayment| {
+        let read = |wire: WireOrderPayment| -> Result<OrderPayment, ReadError> {
             let minor = |amount: &Option<Amount>| amount.as_ref().and_then(|amount| amount.minor(currency));
             let id = Some(wire.id.0.clone())
                 .filter(|id| is_id(id))
@@ -118,8 +216,7 @@ impl WireOrder {
                 .unwrap_or_else(|| refunds.iter().map(|refund| refund.amount_minor).sum());
             let method = wire.payment_method;
             Ok(OrderPayment {
-                reference_id: Word::some(wire.reference_id)
-                    .filter(|id| id.bytes().all(|byte| byte.is_ascii_digit())),
+                reference_id: reference(wire.reference_id),
                 payment: Payment {
                     account_id,
                     status,
@@ -142,7 +239,7 @@ impl WireOrder {
                         .and_then(|method| Word::some(method.kind.clone()))
                         .unwrap_or_default(),
                     installments: method.and_then(|method| method.installments),
-                    external_reference: reference.clone(),
+                    external_reference: external.clone(),
                     lead_id: None,
                     remote_order_id: Some(self.id.0.clone()).filter(|id| !id.is_empty()),
                     refunds,
@@ -159,10 +256,24 @@ impl WireOrder {
                 },
             })
         };
-        let payments = payments.unwrap_or_default().into_iter().map(read);
-        Ok(Order {
-            payments: payments.collect::<Result<_, ReadError>>()?,
-        })
+        let mut order = Order {
+            id: self.id.0.clone(),
+            payments: Vec::new(),
+            unreadable: Vec::new(),
+            problem: None,
+        };
+        // One that cannot be read hides no other.
+        for wire in payments.unwrap_or_default() {
+            let id = wire.id.0.clone();
+            match read(wire) {
+                Ok(payment) => order.payments.push(payment),
+                Err(problem) => {
+                    order.unreadable.push(id);
+                    order.problem.get_or_insert(problem);
+                }
+            }
+        }
+        Ok(order)
     }
 }
 
@@ -254,6 +365,22 @@ mod tests {
                 "{status}/{detail}"
             );
         }
+    }
+
+    #[test]
+    fn a_payment_that_cannot_be_read_hides_no_other_of_its_order() {
+        let json = r#"{"id":"ORD01JQ4S4KY8HWQ6NA5PXB65B3D3","user_id":"321","currency":"BRL",
+            "created_date":"2026-02-17T00:30:00.000Z","last_updated_date":"2026-02-17T00:31:00.000Z",
+            "transactions":{"payments":[{"id":"PAY01JQ4S4KY8HWQ6NA5PXB65B3D4","amount":"many"},
+            {"id":"PAY01JQ4S4KY8HWQ6NA5PXB65B3D5","amount":"1.00","status":"processed","status_detail":"accredited"}]}}"#;
+        let order = serde_json::from_str::<WireOrder>(json).unwrap();
+        let order = order.read(true).unwrap();
+        assert_eq!(order.payments[0].payment.recognised_minor(), 100);
+        assert_eq!(order.unreadable, ["PAY01JQ4S4KY8HWQ6NA5PXB65B3D4"]);
+        assert_eq!(
+            order.problem,
+            Some(ReadError::Invalid("transactions.payments.amount"))
+        );
     }
 
     #[test]

@@ -14,7 +14,9 @@ use super::wire::{Amount, Word, moment};
 use super::{MercadoPago, ReadError, Window};
 
 /// How many payments are asked for at once, as Mercado Pago's own libraries do.
-pub(crate) const PAGE: u64 = 100;
+const PAGE: u64 = 100;
+/// Mercado Pago refuses to list many rows (code 1000), without saying how many: none beyond these is asked for.
+pub(crate) const MOST_ROWS: u64 = 1_000;
 
 /// A page of a search.
 #[derive(Clone, Debug)]
@@ -55,7 +57,8 @@ impl MercadoPago {
             paging: Paging,
             results: Vec<WirePayment>,
         }
-        let (of, offset, limit) = (window.of.as_str(), offset.to_string(), PAGE.to_string());
+        let limit = PAGE.min(MOST_ROWS.saturating_sub(offset)).max(1);
+        let (of, offset, limit) = (window.of.as_str(), offset.to_string(), limit.to_string());
         // Dates that are left out mean the last three months.
         let (from, to) = (instant(window.from), instant(window.to));
         let query = [
@@ -129,7 +132,7 @@ impl MercadoPago {
 }
 
 /// As the search takes it: three digits of milliseconds, and no `+` that would have to be encoded.
-fn instant(time: DateTime<Utc>) -> String {
+pub(super) fn instant(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

@@ -33,6 +33,7 @@ CAMPAIGNS = [
     ("jornal_do_bairro", "", "", "Anúncio", 15_000_000),
     ("whatsapp", "", "", "Lista", 5_000_000),
 ]
+CONVERSIONS = ["sent", "sent", "sent", "duplicate", "withheld", "too_old", "invalid", "none"]
 
 
 def generate(seed):
@@ -55,7 +56,7 @@ def generate(seed):
                 if at + gap < until:
                     touches.append(dict(visitor=visitor, at=at + gap, source=source))
 
-    def pay(order, placed, lead, email, cpf=None):
+    def pay(order, placed, lead, email, cpf=None, currency="BRL"):
         nonlocal payment_number
         payment_number += 1
         number = str(payment_number)
@@ -66,12 +67,12 @@ def generate(seed):
         is_paid = rng.random() < 0.85 and approved < NOW
         payments.append(dict(
             id=number, order=order, placed=placed, lead=lead["id"] if lead else None, email=email, cpf=cpf, amount=amount,
-            approved=approved if is_paid else None, counted=counted))
+            approved=approved if is_paid else None, counted=counted, currency=currency))
         if not is_paid:
             return
         fee = amount * 499 // 10_000
         book = lambda name, kind, minor, fee, at: movements.append(
-            dict(payment=number, key=name, kind=kind, minor=minor, fee=fee, at=at))
+            dict(payment=number, key=name, kind=kind, minor=minor, fee=fee, at=at, currency=currency))
         book("approval", "approval", amount, fee, approved)
         left = amount
         for refund in range(rng.choice([0, 0, 0, 0, 1, 2])):
@@ -126,6 +127,19 @@ def generate(seed):
         touch_some(visitor, created, 5)
         order_number += 1
         pay(f"pedido-{order_number}", moment(created, NOW), lead, None)
+    # Buyers abroad, who pay in dollars: sums of two currencies are never one.
+    for person in range(25):
+        email, visitor, created = key(), key(), moment(start, NOW - timedelta(days=40))
+        lead = dict(id=92_000 + person, email=email, phone=key(), visitor=visitor, created=created, status="new")
+        leads.append(lead)
+        touch_some(visitor, created, 6)
+        placed = created
+        for _ in range(rng.randrange(1, 4)):
+            order_number += 1
+            pay(f"pedido-{order_number}", placed, lead, email, currency="USD")
+            placed = placed + timedelta(milliseconds=rng.randrange(60_000, 40 * 86_400_000))
+            if placed > NOW:
+                break
     # A tablet on the counter: one visitor, many people.
     tablet = key()
     for person in range(7):
@@ -149,6 +163,10 @@ def generate(seed):
                     channel=channel, account=account, day=(start + timedelta(days=day)).date(), id=campaign, name=name,
                     micros=micros, impressions=micros // 20_000, clicks=micros // 900_000,
                     claimed=micros * 4 if channel == "meta" else None))
+    # What became of each one's Purchase, by other draws than the rest.
+    fates = random.Random(-seed)
+    for payment in payments:
+        payment["conversion"] = fates.choice(CONVERSIONS) if payment["approved"] else "none"
     unique = {(touch["visitor"], touch["at"]): touch for touch in touches}
     return dict(leads=leads, touches=list(unique.values()), payments=payments, movements=movements, spend=spend)
 
@@ -181,17 +199,18 @@ def sql(history, dataset):
            " wbraid, created_at", rows)
     insert("payments", "dataset_id, payment_id, account_id, status, status_detail, books, operation_type, currency, amount_minor,"
            " refunded_minor, payment_method, payment_type, order_id, lead_id, match_method, match_confidence, payer_email_hmac, payer_cpf_hmac,"
-           " created_at, approved_at, updated_at, discovered_by, first_seen_at, read_at", [
+           " created_at, approved_at, updated_at, discovered_by, first_seen_at, read_at, conversion", [
                [str(dataset), text(pay["id"]), "44444", text("approved" if pay["approved"] else "pending"), "''",
-                text("counted" if pay["counted"] else "test_mode"), "'regular_payment'", "'BRL'", str(pay["amount"]), "0",
+                text("counted" if pay["counted"] else "test_mode"), "'regular_payment'", text(pay["currency"]), str(pay["amount"]), "0",
                 "'pix'", "'bank_transfer'", text(pay["order"]), str(pay["lead"]) if pay["lead"] else "NULL",
                 "'lead_id'" if pay["lead"] else "NULL", "100" if pay["lead"] else "NULL", hmac(pay["email"]), hmac(pay["cpf"]),
-                at(pay["placed"]), at(pay["approved"]), at(pay["placed"]), "'webhook'", at(pay["placed"]), at(pay["placed"])]
+                at(pay["placed"]), at(pay["approved"]), at(pay["placed"]), "'webhook'", at(pay["placed"]), at(pay["placed"]),
+                text(pay["conversion"])]
                for pay in history["payments"]])
     insert("purchase_movements", "dataset_id, payment_id, movement_key, kind, amount_minor, fee_minor, currency, occurred_at,"
            " recorded_at", [
                [str(dataset), text(move["payment"]), text(move["key"]), text(move["kind"]), str(move["minor"]), str(move["fee"]),
-                "'BRL'", at(move["at"]), at(move["at"])] for move in history["movements"]])
+                text(move["currency"]), at(move["at"]), at(move["at"])] for move in history["movements"]])
     return "\n".join(out)
 
 

@@ -129,7 +129,7 @@ def orders_of(history):
         if not payment["counted"]:
             continue
         order = orders.setdefault(payment["order"], dict(
-            id=payment["order"], placed=payment["placed"], gross=0, net=0, fee=0, lead=None, email=None, cpf=None))
+            id=payment["order"], placed=payment["placed"], currency=payment["currency"], gross=0, net=0, fee=0, lead=None, email=None, cpf=None))
         order["placed"] = min(order["placed"], payment["placed"])
         order["lead"] = order["lead"] or payment["lead"]
         order["email"] = order["email"] or payment["email"]
@@ -186,6 +186,50 @@ def months_between(earlier, later):
     return (later.year - earlier.year) * 12 + later.month - earlier.month
 
 
+# ---- the funnel, and where Purchases are ----
+
+PERIOD = (date(2026, 8, 31), date(2026, 11, 20))
+
+
+def is_in_period(moment):
+    return PERIOD[0] <= local_day(moment) <= PERIOD[1]
+
+
+def funnel(history):
+    """[leads, qualified, began to pay, paid, paid again, payments that may still be paid] of the leads of the period, until now."""
+    result = [0] * 6
+    for lead in history["leads"]:
+        if not is_in_period(lead["created"]):
+            continue
+        own = [payment for payment in history["payments"] if payment["lead"] == lead["id"] and payment["counted"]]
+        paid = {payment["order"] for payment in own if payment["approved"]}
+        qualified = lead["status"] in ("qualified", "scheduled", "customer") or paid
+        waiting = [payment for payment in own if not payment["approved"] and payment["placed"] + timedelta(days=7) > histories.NOW]
+        for index, count in enumerate([1, bool(qualified), bool(own), bool(paid), len(paid) > 1, len(waiting)]):
+            result[index] += int(count)
+    return result
+
+
+def places(history):
+    """[place, payments, cents] of the payments that were approved in the period, half an hour ago or earlier."""
+    result = defaultdict(lambda: [0, 0])
+    for payment in history["payments"]:
+        at = payment["approved"]
+        if not payment["counted"] or not at or not is_in_period(at) or at >= histories.NOW - timedelta(minutes=30):
+            continue
+        if payment["currency"] != "BRL":
+            continue
+        place = payment["conversion"]
+        others = [other for other in history["payments"] if other["order"] == payment["order"] and other is not payment]
+        if place == "duplicate" and any(other["conversion"] == "sent" for other in others):
+            place = "other_payment"
+        elif place in ("sent", "duplicate"):
+            place = "accepted"
+        result[place][0] += 1
+        result[place][1] += payment["amount"]
+    return [[place, *sums] for place, sums in result.items()]
+
+
 def main():
     directory, seed = Path(sys.argv[1]), int(sys.argv[2])
     history = histories.generate(seed)
@@ -236,12 +280,13 @@ def main():
                 if not share:
                     continue
                 credits.append([order["id"], model, position, channel, campaign, part, gross, net, fee])
-                of_ads[model][0] += net * paid
-                of_ads[model][1] += part * is_first * paid
-                sums = daily[day, model, channel, campaign_of(channel, campaign)]
+                if order["currency"] == "BRL":
+                    of_ads[model][0] += net * paid
+                    of_ads[model][1] += part * is_first * paid
+                sums = daily[day, model, channel, campaign_of(channel, campaign), order["currency"]]
                 for index, value in ((ORDERS, part), (NEW, part * is_first), (GROSS, gross), (NET, net), (FEE, fee)):
                     sums[index] += value
-                if is_first and model == "linear" and paid:
+                if is_first and model == "linear" and paid and order["currency"] == "BRL":
                     brought[channel, campaign, order["id"]] += part
     bought = {payment["lead"] for payment in history["payments"] if payment["lead"]}
     for lead in history["leads"]:
@@ -251,12 +296,12 @@ def main():
             shares = weights(model, steps, lead["created"])
             for (at, channel, campaign, paid), share, part in zip(steps, shares, split(MILLION, shares)):
                 if share:
-                    sums = daily[local_day(lead["created"]), model, channel, campaign_of(channel, campaign)]
+                    sums = daily[local_day(lead["created"]), model, channel, campaign_of(channel, campaign), "BRL"]
                     sums[LEADS] += part
                     sums[QUALIFIED] += part * qualified
     for row in history["spend"]:
         for model in MODELS:
-            sums = daily[row["day"], model, row["channel"], row["id"] or "name:" + row["name"].lower()]
+            sums = daily[row["day"], model, row["channel"], row["id"] or "name:" + row["name"].lower(), "BRL"]
             for index, value in ((SPEND, row["micros"]), (IMPRESSIONS, row["impressions"]), (CLICKS, row["clicks"])):
                 sums[index] += value
 
@@ -265,44 +310,44 @@ def main():
     revenue = defaultdict(lambda: [0, 0, 0])
     for movement in history["movements"]:
         if movement["payment"] in counted:
-            sums = revenue[local_day(movement["at"])]
+            sums = revenue[local_day(movement["at"]), movement["currency"]]
             sums[0] += movement["minor"] if movement["kind"] == "approval" else 0
             sums[1] += movement["minor"]
             sums[2] += movement["fee"]
-    revenue = {day: sums for day, sums in revenue.items() if any(sums)}
+    revenue = {key: sums for key, sums in revenue.items() if any(sums)}
 
     # ---- cohorts ----
     customers, profits, counts = defaultdict(int), defaultdict(int), defaultdict(int)
     for order in first_orders.values():
-        customers[month_of(local_day(order["placed"]))] += 1
+        customers[order["currency"], month_of(local_day(order["placed"]))] += 1
     by_age = defaultdict(lambda: [0, 0])
     for order in orders:
         first = first_orders[buyer[order["id"]]]
         cohort = month_of(local_day(first["placed"]))
         age = months_between(cohort, local_day(order["placed"]))
-        profits[cohort, age] += order["net"] - order["fee"]
-        counts[cohort, age] += 1
+        profits[order["currency"], cohort, age] += order["net"] - order["fee"]
+        counts[order["currency"], cohort, age] += 1
         by_age[first["id"], age][0] += order["net"]
         by_age[first["id"], age][1] += order["fee"]
     spent = defaultdict(int)
     for row in history["spend"]:
-        spent[month_of(row["day"])] += row["micros"]
+        spent["BRL", month_of(row["day"])] += row["micros"]
     cohorts = []
-    for cohort, number in sorted(customers.items()):
+    for (currency, cohort), number in sorted(customers.items()):
         profit = 0
         for age in range(months_between(cohort, today) + 1):
-            profit += profits[cohort, age]
+            profit += profits[currency, cohort, age]
             lifetime = half_away(Fraction(profit, number))
-            cohorts.append([str(cohort), age, number, counts[cohort, age], spent[cohort], profit, lifetime])
+            cohorts.append([currency, str(cohort), age, number, counts[currency, cohort, age], spent[currency, cohort], profit, lifetime])
 
     # ---- ratios ----
     roas, cac = defaultdict(lambda: [0, 0]), defaultdict(lambda: [0, 0])
-    for (day, model, channel, campaign), sums in daily.items():
-        roas[day, model, channel][0] += sums[NET]
-        roas[day, model, channel][1] += sums[SPEND]
+    for (day, model, channel, campaign, currency), sums in daily.items():
+        roas[day, model, channel, currency][0] += sums[NET]
+        roas[day, model, channel, currency][1] += sums[SPEND]
         week = day - timedelta(days=day.weekday())
-        cac[week, model, channel, campaign][0] += sums[SPEND]
-        cac[week, model, channel, campaign][1] += sums[NEW]
+        cac[week, model, channel, campaign, currency][0] += sums[SPEND]
+        cac[week, model, channel, campaign, currency][1] += sums[NEW]
     is_paid = {"meta", "google", "jornal_do_bairro", "whatsapp_ads"}
     payback = defaultdict(lambda: [Fraction(0), Fraction(0)])
     new_of = defaultdict(int)
@@ -326,21 +371,46 @@ def main():
                 month = age
         months[channel, campaign] = month
 
+    # ---- what the page asks of the tables, and not of the views ----
+    of_spend = {campaign for campaign, micros in spend_of.items() if micros}
+    weeks = defaultdict(lambda: [0, 0])
+    for (day, model, channel, campaign, currency), sums in daily.items():
+        if model == "linear" and currency == "BRL" and (channel, campaign) in of_spend:
+            week = weeks[day - timedelta(days=day.weekday()), channel, campaign]
+            week[0] += sums[SPEND]
+            week[1] += sums[NEW]
+    ages, running = [], defaultdict(int)
+    for channel, campaign, age in sorted(payback):
+        net, fee = payback[channel, campaign, age]
+        running[channel, campaign] += half_away(net) - half_away(fee)
+        if (channel, campaign) in of_spend:
+            ages.append([channel, campaign, age, new_of[channel, campaign], spend_of[channel, campaign], running[channel, campaign]])
+    cohort_ages = [[str(cohort), age, number, spent[currency, cohort], profits[currency, cohort, age]]
+                   for (currency, cohort), number in customers.items() if currency == "BRL"
+                   for age in range(months_between(cohort, today) + 1)]
+
     expected = dict(
+        weeks=[[str(week), channel, campaign, *sums] for (week, channel, campaign), sums in weeks.items()],
+        ages=ages,
+        cohort_ages=cohort_ages,
+        funnel=[funnel(history)],
+        places=places(history),
         credits=sorted(credits),
         of_ads=[[model, *sums] for model, sums in of_ads.items()],
-        daily=sorted([str(day), model, channel, campaign, *sums] for (day, model, channel, campaign), sums in daily.items()),
-        revenue=sorted([str(day), *sums] for day, sums in revenue.items()),
+        daily=sorted([str(day), model, channel, campaign, currency, *sums]
+                     for (day, model, channel, campaign, currency), sums in daily.items()),
+        revenue=sorted([str(day), currency, *sums] for (day, currency), sums in revenue.items()),
         cohorts=cohorts,
-        roas=sorted([str(day), model, channel, net, micros,
+        roas=sorted([str(day), model, channel, currency, net, micros,
                      None if not micros else f"{net * 10_000 / micros:.6f}"]
-                    for (day, model, channel), (net, micros) in roas.items()),
-        cac=sorted([str(week), model, channel, campaign,
+                    for (day, model, channel, currency), (net, micros) in roas.items()),
+        cac=sorted([str(week), model, channel, campaign, currency,
                     None if not new else half_away(Fraction(micros * 100, new))]
-                   for (week, model, channel, campaign), (micros, new) in cac.items() if channel in is_paid),
+                   for (week, model, channel, campaign, currency), (micros, new) in cac.items() if channel in is_paid),
         payback=sorted([channel, campaign, new_of[channel, campaign], months[channel, campaign]]
                        for channel, campaign in new_of if spend_of[channel, campaign]),
-        forecast=forecast.months({day: sums[1] for day, sums in revenue.items()}, today),
+        forecast=[[currency, *row] for currency in ("BRL", "USD") for row in forecast.months(
+            {day: sums[1] for (day, of), sums in revenue.items() if of == currency}, today)],
         totals=[len(orders), sum(o["gross"] for o in orders), sum(o["net"] for o in orders)],
     )
     directory.joinpath("history.sql").write_text(histories.sql(history, DATASET), encoding="utf-8")

@@ -114,6 +114,10 @@ rules! {
     SpendStale = "spend_stale", Warning;
     /// Approved payments without a purchase.
     Reconciliation = "reconciliation", Critical;
+    /// Seconds up to which an account's payments are known.
+    PaymentsUnread = "payments_unread", Critical;
+    /// Payments that a person has to look at: disputes, orders paid twice, webhooks that did not come.
+    PaymentsOdd = "payments_odd", Warning;
     /// Return on ad spend.
     RoasLow = "roas_low", Info;
     /// Cost of a new customer.
@@ -147,6 +151,7 @@ impl Rule {
                 | Rule::Expiring
                 | Rule::PartialAck
                 | Rule::Reconciliation
+                | Rule::PaymentsOdd
         )
     }
 

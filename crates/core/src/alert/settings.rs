@@ -146,6 +146,8 @@ all_rules! {
     api_version: ApiVersion,
     spend_stale: SpendStale,
     reconciliation: Reconciliation,
+    payments_unread: PaymentsUnread,
+    payments_odd: PaymentsOdd,
     roas_low: RoasLow,
     cac_high: CacHigh,
     check_failing: CheckFailing,

@@ -12,6 +12,8 @@ use rastro_core::alert::Severity;
 use rastro_service::config::{ExposeSecret, SecretString};
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::bundle::{Bundle, BundleKind, LISTED};
 use super::{SendError, hash};
@@ -25,6 +27,8 @@ const LONGEST_TEXT: usize = 4_000;
 /// One message.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST_ANSWER: usize = 4_096;
+/// Slack takes a message a second for a channel. Source: https://api.slack.com/apis/rate-limits.
+const PACE: Duration = Duration::from_secs(1);
 
 /// Where messages go.
 enum Way {
@@ -42,6 +46,8 @@ pub struct Slack {
     way: Way,
     pub(super) language: Language,
     pub(super) config_hash: [u8; 32],
+    /// When the last message went. Held while one is on its way: they go one by one.
+    last: Mutex<Option<Instant>>,
 }
 
 impl Slack {
@@ -89,10 +95,22 @@ impl Slack {
             way,
             language: config.slack_language,
             config_hash: hash(&[webhook, token, &slack.channel, &slack.api_url]),
+            last: Mutex::default(),
         }))
     }
 
+    /// Says it, no sooner than Slack takes it.
     pub(super) async fn send(&self, bundle: &Bundle) -> Result<Option<String>, SendError> {
+        let mut last = self.last.lock().await;
+        if let Some(last) = *last {
+            tokio::time::sleep_until(last + PACE).await;
+        }
+        let result = self.send_now(bundle).await;
+        *last = Some(Instant::now());
+        result
+    }
+
+    async fn send_now(&self, bundle: &Bundle) -> Result<Option<String>, SendError> {
         let message = message(bundle, self.language);
         match &self.way {
             Way::Webhook(url) => self.post_webhook(url, &message).await.map(|()| None),

@@ -192,6 +192,8 @@ pub fn headline(rule: Rule, facts: &Facts, now: DateTime<Utc>, language: Languag
         Rule::ApiVersion => quality::api_version(said),
         Rule::SpendStale => revenue::spend_stale(said),
         Rule::Reconciliation => revenue::reconciliation(said),
+        Rule::PaymentsUnread => revenue::payments_unread(said),
+        Rule::PaymentsOdd => revenue::payments_odd(said),
         Rule::RoasLow => revenue::roas_low(said),
         Rule::CacHigh => revenue::cac_high(said),
         Rule::CheckFailing => monitor::check_failing(said),

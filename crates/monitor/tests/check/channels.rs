@@ -1,6 +1,8 @@
 //! What goes wrong with a channel.
 
+use rastro_core::alert::{Facts, Severity};
 use rastro_sandbox::slack::{BOT_TOKEN, CHANNEL, SlackFault};
+use rastro_store::NewMessage;
 
 use crate::support::Scene;
 
@@ -333,4 +335,29 @@ async fn above_twelve_messages_an_hour_what_is_not_critical_waits_to_be_one() {
     let said = scene.said();
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[1].contains("E mais 1."), "{said:?}");
+}
+
+#[tokio::test]
+async fn messages_go_out_no_faster_than_slack_takes_them() {
+    let scene = Scene::start().await;
+    scene.slack.limit_rate();
+    // More than Slack takes at once.
+    let test = || NewMessage {
+        kind: "test",
+        sequence: 1,
+        channel: "slack",
+        severity: Severity::Info,
+        facts: Facts::default(),
+    };
+    scene
+        .store
+        .add_messages(&[test(), test(), test(), test(), test()])
+        .await
+        .unwrap();
+    scene.run().await;
+    assert_eq!(
+        (scene.said().len(), scene.slack.calls()),
+        (5, 5),
+        "none is refused"
+    );
 }

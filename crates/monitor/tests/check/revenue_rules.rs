@@ -57,6 +57,18 @@ impl Scene {
         .await;
     }
 
+    /// A comparison of the account's payments up to so many minutes ago.
+    async fn comparison(&self, account: i64, kind: &str, state: &str, minutes_ago: i64) {
+        self.execute(&format!(
+            "INSERT INTO reconciliation_runs (dataset_id, account_id, kind, window_of, window_from, window_to, cursor_at, state,
+                lease_until, started_at, finished_at)
+             SELECT 1, {account}, '{kind}', 'date_created', t.until - interval '1 day', t.until, t.until, '{state}', t.until, t.until,
+                CASE WHEN '{state}' <> 'running' THEN t.until END
+             FROM (SELECT rastro_now() - interval '{minutes_ago} minutes' AS until) AS t"
+        ))
+        .await;
+    }
+
     /// A day's sums, so many days before the first one that still moves.
     async fn day(&self, before_provisional: i64, spend: i64, paid_net: i64, new_customers: i64) {
         self.execute(&format!(
@@ -301,4 +313,172 @@ async fn a_dear_customer_is_judged_on_seven_days_that_no_longer_move_and_from_te
         .await;
     scene.minutes(1).await;
     assert_eq!(scene.states(Rule::CacHigh).await, "resolved", "700 / 15 = 46.67");
+}
+
+#[tokio::test]
+async fn an_account_that_nobody_compares_is_told_with_what_mercado_pago_says_until_one_is_made() {
+    let mut scene = Scene::start().await;
+    scene.account().await;
+    scene
+        .execute(
+            "INSERT INTO payment_accounts (dataset_id, account_id, label, access_token_sealed) VALUES (1, 78, ' ', '');
+             UPDATE payment_accounts SET created_at = rastro_now() - interval '170 minutes'",
+        )
+        .await;
+    // Nobody had the time yet.
+    scene.run().await;
+    assert_eq!(scene.states(Rule::PaymentsUnread).await, "");
+
+    // Only an hourly comparison of the account, in whole, says that what was lost is found.
+    scene
+        .execute("UPDATE payment_accounts SET created_at = rastro_now() - interval '9 days'")
+        .await;
+    scene.comparison(77, "hourly", "complete", 500).await;
+    scene.comparison(77, "hourly", "complete", 240).await;
+    scene.comparison(77, "hourly", "running", 1).await;
+    scene.comparison(77, "nightly", "complete", 1).await;
+    scene.comparison(78, "hourly", "complete", 10).await;
+    scene
+        .execute(
+            "UPDATE payment_accounts SET blocked_reason = 'status 401, invalid access token', retry_at = rastro_now()
+             WHERE account_id = 77",
+        )
+        .await;
+    let mut found = scene.finds(Rule::PaymentsUnread).await;
+    found.sort_by(|one, other| one.subject.group.cmp(&other.subject.group));
+    let minutes: Vec<(&str, i64, Option<&str>)> = found
+        .iter()
+        .map(|found| {
+            let facts = &found.facts;
+            (
+                found.subject.group.as_str(),
+                (found.value / 60.0) as i64,
+                facts.name.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(minutes, [("77", 240, Some("Loja")), ("78", 10, Some("78"))]);
+    assert_eq!(found[0].severity, Severity::Critical);
+    assert_eq!(
+        found[0].facts.error.as_deref(),
+        Some("status 401, invalid access token")
+    );
+    scene.run().await;
+    let said = scene.said();
+    let expected = "Loja Aurora: os pagamentos de Loja não são conferidos há 4 h 0";
+    let is_said = said.len() == 1 && said[0].contains(expected);
+    assert!(
+        is_said && said[0].contains("; o Mercado Pago recusa o token."),
+        "{said:?}"
+    );
+
+    scene
+        .execute(
+            "UPDATE reconciliation_runs SET state = 'complete', finished_at = rastro_now() WHERE state = 'running';
+             UPDATE payment_accounts SET blocked_reason = NULL, retry_at = NULL",
+        )
+        .await;
+    scene.minutes(10).await;
+    assert_eq!(
+        scene.states(Rule::PaymentsUnread).await,
+        "firing",
+        "ten minutes of quiet"
+    );
+    scene.minutes(1).await;
+    assert_eq!(scene.states(Rule::PaymentsUnread).await, "resolved");
+}
+
+#[tokio::test]
+async fn payments_that_a_person_has_to_look_at_are_told_by_kind_and_day() {
+    let scene = Scene::start().await;
+    scene.account().await;
+    scene
+        .execute("UPDATE payment_accounts SET created_at = rastro_now() - interval '60 days'")
+        .await;
+    let paid = |id, approved_hours_ago, cents| Paid {
+        id,
+        approved_hours_ago,
+        cents,
+        conversion: "sent",
+    };
+    for payment in [
+        // The second of its order is one too many, the third was the first and is not; the fourth's was paid
+        // long ago.
+        paid("1", 2, 1_000),
+        paid("2", 1, 2_000),
+        paid("3", 90, 4_000),
+        paid("4", 90, 4_100),
+        // Charged back today, and a week ago.
+        paid("5", 200, 5_000),
+        paid("6", 200, 6_000),
+        // Disputed for three days.
+        paid("7", 80, 7_000),
+        // Mercado Pago warns of one of them.
+        paid("8", 3, 8_000),
+    ] {
+        scene.payment(&payment).await;
+    }
+    for number in 0..6 {
+        let id = ["90", "91", "92", "93", "94", "95"][number];
+        scene.payment(&paid(id, 1, 100)).await;
+    }
+    scene
+        .execute(
+            "UPDATE payments SET order_id = 'twice' WHERE payment_id IN ('1', '2');
+             UPDATE payments SET order_id = 'long-ago' WHERE payment_id IN ('3', '4');
+             UPDATE payments SET status = 'charged_back', updated_at = rastro_now() WHERE payment_id IN ('5', '6');
+             UPDATE payments SET status = 'in_mediation', updated_at = rastro_now() - interval '72 hours' WHERE payment_id = '7';
+             UPDATE payments SET discovered_by = 'sweep' WHERE payment_id LIKE '9%' AND payment_id < '95';
+             INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, currency, occurred_at, recorded_at)
+             VALUES (1, '5', 'chargeback:1', 'chargeback', -5000, 'BRL', rastro_now(), rastro_now()),
+                (1, '6', 'chargeback:1', 'chargeback', -6000, 'BRL', rastro_now(), rastro_now() - interval '7 days');
+             INSERT INTO payment_notifications (dataset_id, account_id, delivery_key, source, topic, resource_id, due_at, received_at,
+                last_received_at)
+             SELECT 1, 77, sha256(key::bytea), source, topic, resource, rastro_now(), rastro_now(), rastro_now()
+             FROM (VALUES ('a', 'webhook', 'fraud_alert', '8'), ('b', 'webhook', 'fraud_alert', '8'),
+                ('c', 'hint', 'fraud_alert', '1'), ('d', 'webhook', 'payment', '2')) AS v (key, source, topic, resource)",
+        )
+        .await;
+    let day = |days_ago: i64| {
+        format!("SELECT ((rastro_now() AT TIME ZONE 'America/Sao_Paulo')::date - {days_ago})::text")
+    };
+    let (today, disputed) = (scene.value(&day(0)).await, scene.value(&day(3)).await);
+    let told = async || {
+        let mut found = scene.finds(Rule::PaymentsOdd).await;
+        found.sort_by(|one, other| one.subject.group.cmp(&other.subject.group));
+        let line = |found: rastro_core::alert::Measurement| {
+            let money: Vec<String> = found
+                .facts
+                .money
+                .iter()
+                .map(|money| money.amount.clone())
+                .collect();
+            format!("{} {} {}", found.subject.group, found.value, money.join(" "))
+        };
+        found.into_iter().map(line).collect::<Vec<_>>()
+    };
+    let mut expected = vec![
+        format!("chargeback/{today} 1 50.00"),
+        format!("fraud_alert/{today} 1 80.00"),
+        format!("mediation/{disputed} 1 70.00"),
+        format!("paid_twice/{today} 1 20.00"),
+    ];
+    assert_eq!(
+        told().await,
+        expected,
+        "five that no webhook told of are no trouble"
+    );
+    scene
+        .execute("UPDATE payments SET discovered_by = 'sweep' WHERE payment_id = '95'")
+        .await;
+    expected.insert(3, format!("missing_local/{today} 6 6.00"));
+    assert_eq!(told().await, expected);
+
+    scene.run().await;
+    assert_eq!(scene.states(Rule::PaymentsOdd).await, ["firing"; 5].join(" "));
+    let said = scene.said().join("\n");
+    assert!(
+        said.contains("1 chargeback (R$ 50); o prazo para enviar provas já corre."),
+        "{said}"
+    );
 }

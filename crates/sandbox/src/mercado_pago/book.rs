@@ -110,7 +110,17 @@ pub(crate) struct Book {
     pub(crate) payment_faults: BTreeMap<String, VecDeque<ApiFault>>,
     pub(crate) requests: u64,
     pub(crate) reports: Reports,
+    pub(crate) lists: ListHabits,
     last_id: u64,
+}
+
+/// What lists do that nothing documents.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ListHabits {
+    /// No page has more rows, whatever is asked for.
+    pub(crate) most_rows_a_page: Option<usize>,
+    /// So many more are said to be there than any page shows.
+    pub(crate) never_shown: usize,
 }
 
 /// As Mercado Pago stamps: at -04:00, which is not Brazil's offset.

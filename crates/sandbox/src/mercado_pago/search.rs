@@ -72,14 +72,55 @@ pub(crate) fn answer(
     if is_descending {
         found.reverse();
     }
-    let total = found.len();
+    let total = found.len() + book.lists.never_shown;
     let (offset, limit) = (
         usize::try_from(offset).unwrap_or(0),
         usize::try_from(limit).unwrap_or(0),
     );
+    let limit = limit.min(book.lists.most_rows_a_page.unwrap_or(limit));
     let page = found.into_iter().skip(offset).take(limit);
     let page: Vec<Value> = page.map(|payment| shown(payment.clone())).collect();
     Ok(json!({"paging": {"total": total, "limit": limit, "offset": offset}, "results": page}))
+}
+
+/// The answer to `GET /v1/orders`: both dates are required, amounts of paging are texts.
+/// Source: Mercado Pago's own libraries, `order/search`.
+pub(crate) fn orders(
+    book: &Book,
+    seller: i64,
+    query: &HashMap<String, String>,
+    now: i64,
+) -> Result<Value, Refused> {
+    let day = |name: &str| match query.get(name) {
+        Some(text) => date(text, now),
+        None => Err((1, "begin_date and end_date are required")),
+    };
+    let (begin, end) = (day("begin_date")?, day("end_date")?);
+    let number = |name: &str, default: usize| match query.get(name) {
+        None => Ok(default),
+        Some(text) => match text.parse() {
+            Ok(0) | Err(_) => Err((1, "params error")),
+            Ok(number) => Ok(number),
+        },
+    };
+    let (page, size) = (number("page", 1)?, number("page_size", 30)?);
+    let size = size.min(book.lists.most_rows_a_page.unwrap_or(size));
+    let found: Vec<&Value> = book
+        .orders
+        .iter()
+        .filter(|((owner, _), order)| {
+            let created = milliseconds(&order["created_date"]);
+            *owner == seller && created.is_some_and(|at| (begin..=end).contains(&at))
+        })
+        .map(|(_, order)| order)
+        .collect();
+    let (total, offset) = (found.len() + book.lists.never_shown, (page - 1) * size);
+    let data: Vec<Value> = found.into_iter().skip(offset).take(size).cloned().collect();
+    let pages = total.div_ceil(size);
+    Ok(
+        json!({"data": data, "paging": {"total": total.to_string(), "total_pages": pages.to_string(),
+        "limit": size.to_string(), "offset": offset.to_string()}}),
+    )
 }
 
 /// `yyyy-MM-dd'T'HH:mm:ss.SSSZ`, `NOW`, `NOW-XDAYS` or `NOW-XMONTHS`.
@@ -139,6 +180,42 @@ mod tests {
             assert_eq!(ask(&book, query).unwrap_err().0, code, "{query}");
         }
         assert_eq!(ask(&book, "begin_date=NOW-10DAYS").unwrap()["paging"]["total"], 0);
+    }
+
+    #[test]
+    fn orders_are_listed_by_both_dates_and_page_by_page() {
+        let mut book = Book::default();
+        let ask = |book: &Book, query: &str| {
+            let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            orders(book, 44_444, &query, NOW)
+        };
+        for number in 0..5 {
+            let order = json!({"id": format!("ORD{number}"), "created_date": super::super::book::stamp(NOW - number * DAY_MS)});
+            book.orders.insert((44_444, format!("ORD{number}")), order);
+        }
+        for query in [
+            "begin_date=NOW-2DAYS",
+            "end_date=NOW",
+            "begin_date=NOW&end_date=NOW&page=0",
+        ] {
+            assert_eq!(ask(&book, query).unwrap_err().0, 1, "{query}");
+        }
+        let ids = |found: &Value| -> Vec<String> {
+            let data = found["data"].as_array().unwrap();
+            data.iter()
+                .map(|order| order["id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let asked = "begin_date=NOW-3DAYS&end_date=NOW&page_size=3";
+        let (first, second) = (
+            ask(&book, asked).unwrap(),
+            ask(&book, &format!("{asked}&page=2")).unwrap(),
+        );
+        assert_eq!(
+            (&first["paging"]["total"], ids(&first)),
+            (&json!("4"), vec!["ORD0".into(), "ORD1".into(), "ORD2".into()])
+        );
+        assert_eq!(ids(&second), ["ORD3"]);
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(super) fn serve(listener: TcpListener, state: Data<State>) -> std::io::Resul
             .route("/v1/payments/search", web::get().to(find))
             .route("/v1/payments/{id}", web::get().to(payment))
             .route("/v1/chargebacks/{id}", web::get().to(chargeback))
+            .route("/v1/orders", web::get().to(find_orders))
             .route("/v1/orders/{id}", web::get().to(order))
             .route("/merchant_orders/{id}", web::get().to(merchant_order))
             .configure(control::routes)
@@ -136,6 +137,22 @@ async fn find(
     };
     let now = state.clock.now_ms();
     match search::answer(&state.book(), seller, &query, now) {
+        Ok(found) => HttpResponse::Ok().json(found),
+        Err((code, message)) => refusal(400, code, message),
+    }
+}
+
+async fn find_orders(
+    state: Data<State>,
+    request: HttpRequest,
+    query: Query<HashMap<String, String>>,
+) -> HttpResponse {
+    let seller = match seller(&state, &request) {
+        Ok(seller) => seller,
+        Err(answer) => return *answer,
+    };
+    let now = state.clock.now_ms();
+    match search::orders(&state.book(), seller, &query, now) {
         Ok(found) => HttpResponse::Ok().json(found),
         Err((code, message)) => refusal(400, code, message),
     }

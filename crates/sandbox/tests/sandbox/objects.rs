@@ -295,3 +295,25 @@ async fn limits_permissions_and_terms_are_metas_and_listings_come_in_pages() {
     let (status, _) = ads.ask(Method::GET, "act_42/customaudiences", None).await;
     assert_eq!(status, 200, "it still reads");
 }
+
+#[tokio::test]
+async fn only_versions_that_meta_still_serves_are_answered() {
+    let ads = Ads::new().await;
+    for (version, is_served) in [
+        ("v23.0", false),
+        ("v24.0", true),
+        ("v26.0", true),
+        ("v27.0", false),
+    ] {
+        for path in ["act_42", "act_42/customaudiences"] {
+            let url = format!("{}/{version}/{path}", ads.sandbox.url());
+            let answer = ads.client.get(url).bearer_auth("T").send().await.unwrap();
+            let status = answer.status().as_u16();
+            let answer: Value = answer.json().await.unwrap();
+            match is_served {
+                true => assert_eq!(status, 200, "{version} {path}: {answer}"),
+                false => assert_eq!((status, code(&answer)), (400, (2635, None)), "{version} {path}"),
+            }
+        }
+    }
+}

@@ -2,9 +2,13 @@
 -- two clocks say. What a payer shares with more than five people (a shop's own address, a seller's phone) finds nobody, and nobody
 -- is found who was erased.
 -- $1 dataset, leads that are named: $2 by the payment's metadata, $3 by it or its reference, $4 by the claim of its order;
--- look-ups: $5 e-mail, $6 phone, $7 CPF; $8 when the payment was made. NULL: not known
+-- look-ups: $5 e-mail, $6 phone, $7 CPF; $8 when the payment was made. NULL: not known. $9 the payment: whom a person matched it with
 SELECT lead_id, rank, fbp, fbc, ads_refused, event_day FROM (
-    (SELECT lead_id, 0 AS rank, fbp, fbc, ads_refused, event_day FROM leads
+    (SELECT l.lead_id, -1 AS rank, l.fbp, l.fbc, l.ads_refused, l.event_day
+        FROM payments p JOIN leads l ON l.dataset_id = p.dataset_id AND l.lead_id = p.lead_id
+        WHERE p.dataset_id = $1 AND p.payment_id = $9 AND p.match_method = 'manual' AND NOT l.erased)
+    UNION ALL
+    (SELECT lead_id, 0, fbp, fbc, ads_refused, event_day FROM leads
         WHERE dataset_id = $1 AND lead_id = $2 AND NOT erased)
     UNION ALL
     (SELECT lead_id, 1, fbp, fbc, ads_refused, event_day FROM leads

@@ -43,6 +43,8 @@ pub fn title(rule: Rule, language: Language) -> &'static str {
         Rule::ApiVersion => ("Versão da API", "API version"),
         Rule::SpendStale => ("Gasto parado", "Spend out of date"),
         Rule::Reconciliation => ("Conciliação", "Reconciliation"),
+        Rule::PaymentsUnread => ("Pagamentos sem leitura", "Payments not read"),
+        Rule::PaymentsOdd => ("Pagamentos a conferir", "Payments to look at"),
         Rule::RoasLow => ("ROAS baixo", "Low ROAS"),
         Rule::CacHigh => ("CAC alto", "High CAC"),
         Rule::CheckFailing => ("Verificação com falha", "Check failing"),
@@ -146,6 +148,14 @@ pub fn advice(rule: Rule) -> Advice {
         Rule::Reconciliation => (
             "Abra Receita e veja quais pagamentos não têm compra.",
             "Open Revenue and see which payments have no purchase.",
+        ),
+        Rule::PaymentsUnread => (
+            "Token recusado: cadastre um novo com `attribution account`. Senão, veja o log do serviço attribution.",
+            "Token refused: enter a new one by `attribution account`. Otherwise see the log of attribution.",
+        ),
+        Rule::PaymentsOdd => (
+            "Abra o pagamento no Mercado Pago. Disputas e chargebacks têm prazo; depois dele perde-se o dinheiro.",
+            "Open the payment at Mercado Pago. Disputes and chargebacks have a deadline; after it the money is lost.",
         ),
         Rule::RoasLow | Rule::CacHigh => (
             "Compare as campanhas em Receita; o limite é o que você escolheu.",
