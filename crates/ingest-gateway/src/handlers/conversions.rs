@@ -7,19 +7,24 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
-use rastro_core::finding::Finding;
+use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, without_half_characters};
+use rastro_core::person::PersonKeys;
+use rastro_core::touchpoint::Touchpoint;
+use rastro_core::user_agent;
 use rastro_service::telemetry::trace_context;
-use rastro_store::{Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, Origin, Refusal, Stored};
+use rastro_store::{
+    Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, NewTouchpoint, Origin, Refusal, Stored,
+};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
-use crate::browser::Caller;
+use crate::browser::{Caller, Envelope};
 use crate::cors;
 use crate::group_commit::NotStored;
-use crate::handlers::capture::accepted;
+use crate::handlers::capture::{accepted, touches};
 use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
 use crate::metrics::EventResult;
@@ -27,6 +32,10 @@ use crate::openapi::parts::problems;
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
 use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
+
+/// A page's event tells of a contact with an ad if it happened within this time of it, in milliseconds: later
+/// ones tell of it again and again.
+const VISIT_MS: i64 = 30 * 60 * 1_000;
 
 problems! {
     /// How events can be refused.
@@ -109,7 +118,7 @@ async fn take_in(
     let text = without_half_characters(&text);
     let now = app.clock.now();
     let body = Body::parse(&text, key.caller.kind, now.timestamp_millis());
-    let body = caller.refused(app, request_id, body).await?;
+    let mut body = caller.refused(app, request_id, body).await?;
     let may_test = key.may_test(body.test_event_code.as_deref());
     caller.refused(app, request_id, may_test).await?;
     // Before anything is looked up: whoever sends more than the key may keeps nobody from the database.
@@ -137,6 +146,12 @@ async fn take_in(
         visitor: visitor.as_visitor(),
         clock_shift_seconds: body.envelope.clock_shift_seconds,
         consent_refused: body.envelope.consent.is_refused(),
+        can_ask: false,
+    };
+    let is_bot = intake.visitor.user_agent.is_some_and(user_agent::is_bot);
+    let last_touch = match key.caller.kind == ApiKeyKind::Publishable && !is_bot {
+        true => last_touch(&mut body.envelope, &intake),
+        false => None,
     };
     let for_tests = key
         .caller
@@ -157,6 +172,8 @@ async fn take_in(
         request_id,
         traceparent,
         idempotent,
+        is_bot,
+        last_touch,
     };
     let mut response = match body.submission {
         Submission::One(event) => reader.one(event).await?,
@@ -179,6 +196,25 @@ pub(super) struct Reader<'r> {
     pub(super) request_id: Uuid,
     pub(super) traceparent: Option<String>,
     pub(super) idempotent: Option<Idempotent>,
+    /// A crawler's: stored, and not sent.
+    pub(super) is_bot: bool,
+    /// What brought the visitor to the page.
+    pub(super) last_touch: Option<Touchpoint>,
+}
+
+fn last_touch(envelope: &mut Envelope<'_>, intake: &Intake<'_>) -> Option<Touchpoint> {
+    // The first one came with an event of its own visit.
+    envelope.attribution.as_mut()?.retain(|(name, _)| name == "last");
+    touches(envelope, intake, &mut Findings::default())?.pop()
+}
+
+/// What is to be stored of a request.
+#[derive(Default)]
+pub(super) struct Offered {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) refusals: Vec<Refusal>,
+    /// Stored when an event is new.
+    pub(super) touchpoints: Vec<NewTouchpoint>,
 }
 
 /// Why an event is not taken.
@@ -221,9 +257,12 @@ impl<'r> Reader<'r> {
                 answer_to_one(stored, &name, &id, forwarding, request_id, &warnings)
             })
         });
-        let stored = self
-            .store(vec![self.new_event(&event, None)], Vec::new(), answer)
-            .await?;
+        let offered = Offered {
+            touchpoints: self.touchpoint(&event).into_iter().collect(),
+            events: vec![self.new_event(&event, None)],
+            ..Offered::default()
+        };
+        let stored = self.store(offered, answer).await?;
         Ok(match stored {
             Err(answered) => answered,
             Ok(stored) => {
@@ -246,6 +285,7 @@ impl<'r> Reader<'r> {
 
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         let mut valid = Vec::with_capacity(events.len());
+        let mut touchpoint = None;
         let read: Vec<ReadEvent<Cow<'r, str>>> = events
             .into_iter()
             .map(|mut item| {
@@ -260,6 +300,7 @@ impl<'r> Reader<'r> {
                     return Err((name, vec![error]));
                 }
                 warnings.append(&mut item.warnings);
+                touchpoint = touchpoint.take().or_else(|| self.touchpoint(&event));
                 valid.push(self.new_event(&event, item.test_event_code.as_deref()));
                 Ok((event.name, event.id, warnings))
             })
@@ -282,7 +323,12 @@ impl<'r> Reader<'r> {
                 }
             })
         });
-        let stored = match self.store(valid, refusals, answer).await? {
+        let offered = Offered {
+            events: valid,
+            refusals,
+            touchpoints: touchpoint.into_iter().collect(),
+        };
+        let stored = match self.store(offered, answer).await? {
             Ok(stored) => stored,
             Err(answered) => return Ok(answered),
         };
@@ -293,7 +339,28 @@ impl<'r> Reader<'r> {
 
     /// What to say of the way to Meta, if anything.
     fn forwarding(&self) -> Option<&'static str> {
-        self.intake.consent_refused.then_some("withheld")
+        self.is_withheld().then_some("withheld")
+    }
+
+    fn is_withheld(&self) -> bool {
+        self.intake.consent_refused || self.is_bot
+    }
+
+    /// The contact with an ad that the visit of this event began with, if its visitor is known.
+    fn touchpoint(&self, event: &Event<'_>) -> Option<NewTouchpoint> {
+        let touch = self.last_touch.as_ref()?;
+        if (event.time * 1_000 - touch.at_ms).abs() > VISIT_MS {
+            return None;
+        }
+        let mut told = PersonKeys::default();
+        told.add_event(&event.user_data, true);
+        let visitor = PersonKeys {
+            visitor: told.visitor,
+            ..PersonKeys::default()
+        };
+        let dataset_id = self.key.caller.dataset_id;
+        let lookups = self.app.store.lookups(dataset_id, &visitor);
+        NewTouchpoint::of(dataset_id.as_i64(), &lookups, touch.clone())
     }
 
     pub(super) fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
@@ -303,9 +370,10 @@ impl<'r> Reader<'r> {
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
-            withheld: self.intake.consent_refused,
+            withheld: self.is_withheld(),
         };
         let mut new_event = NewEvent::new(event, origin);
+        new_event.facts.is_bot = self.is_bot;
         let caller = &self.key.caller;
         if caller.settings.remember_clicks && !self.intake.consent_refused {
             let is_browser = caller.kind == ApiKeyKind::Publishable;
@@ -317,8 +385,11 @@ impl<'r> Reader<'r> {
     /// Logs and counts a single event that is refused.
     async fn refuse(&self, name: Option<String>, errors: &[Finding]) -> Result<(), Problem> {
         self.app.metrics.count(EventResult::rejected, 1);
-        let refusals = self.refusals([(name, errors)]);
-        self.store(Vec::new(), refusals, None).await.map(drop)
+        let offered = Offered {
+            refusals: self.refusals([(name, errors)]),
+            ..Offered::default()
+        };
+        self.store(offered, None).await.map(drop)
     }
 
     /// What is logged of refused events: those alike are one.
@@ -345,10 +416,14 @@ impl<'r> Reader<'r> {
     /// Stores what came. The error inside is the answer of whoever used the idempotency key first.
     pub(super) async fn store(
         &self,
-        events: Vec<NewEvent>,
-        refusals: Vec<Refusal>,
+        offered: Offered,
         answer: Option<Answer>,
     ) -> Result<Result<Vec<Acceptance>, HttpResponse>, Problem> {
+        let Offered {
+            events,
+            refusals,
+            touchpoints,
+        } = offered;
         if events.is_empty() && refusals.is_empty() {
             return Ok(Ok(Vec::new()));
         }
@@ -362,6 +437,7 @@ impl<'r> Reader<'r> {
         let request = NewRequest {
             events,
             refusals,
+            touchpoints,
             idempotency,
             ..NewRequest::default()
         };
