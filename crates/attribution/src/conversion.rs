@@ -8,7 +8,7 @@ use rastro_core::event::{ActionSource, Event, Intake};
 use rastro_core::finding::Findings;
 use rastro_core::json::{Json, Object};
 use rastro_core::payment::{Books, Payment, major_units};
-use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
+use rastro_core::purchase::{self, Purchase, PurchaseSource, PurchaseStatus};
 use rastro_service::telemetry::trace_context;
 use rastro_store::{
     Conversion, ConversionDue, DatasetSettings, MatchMethod, NewEvent, NewPurchase, NewRequest, OrderContext,
@@ -16,18 +16,6 @@ use rastro_store::{
 };
 use tracing::{Span, warn};
 use uuid::Uuid;
-
-/// What of the claim's or the lead's event is also true of the order: where it was, and who.
-const CARRIED_ON: [&str; 8] = [
-    "action_source",
-    "event_source_url",
-    "referrer_url",
-    "user_data",
-    "opt_out",
-    "data_processing_options",
-    "data_processing_options_country",
-    "data_processing_options_state",
-];
 
 /// Everything beside the payment that decides what becomes of it.
 pub(crate) struct Surroundings<'s> {
@@ -125,7 +113,8 @@ fn event(payment: &Payment, around: &Surroundings<'_>) -> Result<NewEvent, Conve
     };
     let time = payment.approved_at.unwrap_or(payment.created_at).timestamp();
     let lead_event = context.lead.as_ref().and_then(|lead| lead.event.as_deref());
-    let mut fields = carried_on(context.claimed_event.as_deref().or(lead_event));
+    let earlier = context.claimed_event.as_deref().or(lead_event);
+    let mut fields = earlier.map(purchase::carried_on).unwrap_or_default();
     let source = fields.iter().find(|(name, _)| name == "action_source");
     let source = source.and_then(|(_, source)| ActionSource::parse(source.as_str()?));
     let max_age = source.unwrap_or(ActionSource::SystemGenerated).max_age_seconds();
@@ -137,7 +126,7 @@ fn event(payment: &Payment, around: &Surroundings<'_>) -> Result<NewEvent, Conve
 
     let value = payment.conversion_minor(around.account.conversion_value);
     let text = |text: &str| Json::String(Cow::Owned(text.to_owned()));
-    let purchase = Json::Object(vec![
+    let order = Json::Object(vec![
         (Cow::Borrowed("order_id"), text(&context.order_id)),
         (
             Cow::Borrowed("value"),
@@ -146,7 +135,7 @@ fn event(payment: &Payment, around: &Surroundings<'_>) -> Result<NewEvent, Conve
         (Cow::Borrowed("currency"), text(payment.currency.as_str())),
     ]);
     let mut findings = Findings::default();
-    let event = Purchase::read(purchase, &intake, &mut findings)
+    let event = Purchase::read(order, &intake, &mut findings)
         .ok_or(findings.errors)
         .and_then(|purchase| {
             purchase.event(Some(Json::Object(fields)), &remembered(payment, context), &intake)
@@ -178,15 +167,6 @@ fn new_event(event: &Event<'_>, around: &Surroundings<'_>) -> NewEvent {
         withheld: around.context.ads_refused,
     };
     NewEvent::new(event, origin)
-}
-
-/// What of an earlier event is true of the order, too. Nothing of one that cannot be read.
-fn carried_on(payload: Option<&str>) -> Object<'_> {
-    let Some(Ok(Json::Object(mut fields))) = payload.map(|payload| Json::parse(payload.as_bytes())) else {
-        return Object::new();
-    };
-    fields.retain(|(name, _)| CARRIED_ON.contains(&&**name));
-    fields
 }
 
 /// Who paid, where the earlier event does not say: the lead's browser, and the payer's address.

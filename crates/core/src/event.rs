@@ -87,6 +87,8 @@ pub struct Intake<'v> {
     /// The person refused advertising: who it is is neither asked for nor kept, and the event is not for
     /// Meta.
     pub consent_refused: bool,
+    /// Whoever filled in the form is there, and is shown what is wrong with it.
+    pub can_ask: bool,
 }
 
 impl Intake<'_> {

@@ -50,7 +50,7 @@ impl<'a> Json<'a> {
         serde_json::from_str(text).ok().map(Json::into_owned)
     }
 
-    fn into_owned(self) -> Json<'static> {
+    pub(crate) fn into_owned(self) -> Json<'static> {
         let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         match self {
             Json::Null => Json::Null,

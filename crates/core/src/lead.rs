@@ -13,6 +13,15 @@ const LONGEST_LINE: usize = 500;
 const LONGEST_MESSAGE: usize = 5_000;
 const MOST_FIELDS: usize = 50;
 
+/// What of a form has a meaning here. Everything else is the business's own.
+const OURS: [&str; 6] = ["name", "email", "phone", "message", "cpf", "external_id"];
+/// What captchas put into the form that they guard.
+const CAPTCHAS: [&str; 3] = [
+    "g-recaptcha-response",
+    "h-captcha-response",
+    "cf-turnstile-response",
+];
+
 /// A form as it was filled in, valid.
 pub struct Lead<'a> {
     /// All of its fields as JSON. Personal data: only to be stored sealed.
@@ -31,7 +40,8 @@ pub struct Lead<'a> {
 impl<'a> Lead<'a> {
     /// Reads `lead`, naming every field that is wrong. `None` after saying so. Where the person can be
     /// reached all the same, an identifier that cannot be read costs no lead: it stays in the form as it
-    /// was typed, and is no part of the event.
+    /// was typed, and is no part of the event. Nor does a field of the business's own that is none: a plain
+    /// form sends all that is in it, its captcha and its empty file fields too, and has nobody to ask.
     pub fn read(json: Json<'a>, intake: &Intake<'_>, findings: &mut Findings) -> Option<Self> {
         let root = At::Event;
         let at = root.field("lead");
@@ -51,6 +61,13 @@ impl<'a> Lead<'a> {
             return None;
         }
         object.retain(|(_, value)| !matches!(value, Json::Null) && value.as_str() != Some(""));
+        object.retain(|(name, value)| match why_not_kept(name, value) {
+            Some(why) => {
+                findings.left_out(at.field(name), why);
+                false
+            }
+            None => true,
+        });
         if object.is_empty() {
             findings.error(at, "is empty: send at least a name, an e-mail or a phone");
         }
@@ -65,8 +82,7 @@ impl<'a> Lead<'a> {
         for (name, value) in &object {
             lead.field(name, value, at.field(name), intake, findings);
         }
-        // Whoever fills in a page's form can be asked again; a server has nobody to ask.
-        let is_refused = !lead.is_reachable || intake.visitor.is_browser;
+        let is_refused = !lead.is_reachable || intake.can_ask;
         for (name, why) in std::mem::take(&mut lead.unread) {
             match is_refused {
                 true => findings.error(at.field(name), format!("cannot be read: {why}")),
@@ -85,26 +101,19 @@ impl<'a> Lead<'a> {
         intake: &Intake<'_>,
         findings: &mut Findings,
     ) {
-        let is_text = matches!(value, Json::String(_) | Json::Unsigned(_));
-        if matches!(
-            name,
-            "name" | "email" | "phone" | "message" | "cpf" | "external_id"
-        ) && !is_text
-        {
-            return findings.wrong_kind(at, "a text", value);
+        if !OURS.contains(&name) {
+            return;
         }
+        // A form that has a field twice, for wide screens and for narrow ones, says both.
+        let value = match value {
+            Json::Array(items) => items.iter().rev().find(|item| is_filled(item)).unwrap_or(value),
+            value => value,
+        };
         let text = match value.clone() {
-            Json::Array(items) if items.iter().all(|item| item.as_str().is_some_and(is_short)) => return,
-            Json::Bool(_) | Json::Negative(_) | Json::Float(_) => return,
-            Json::Array(_) | Json::Object(_) | Json::Null => {
-                return findings.error(
-                    at,
-                    "must be a text, a number, true or false, or a list of short texts",
-                );
-            }
             // A spreadsheet takes a CPF for a number, and the zeros in front of it.
             Json::Unsigned(number) if name == "cpf" => Cow::Owned(format!("{number:011}")),
-            other => other.into_identifier().unwrap_or_default(),
+            text @ (Json::String(_) | Json::Unsigned(_)) => text.into_identifier().unwrap_or_default(),
+            other => return findings.wrong_kind(at, "a text", &other),
         };
         match name {
             "message" if text.len() > LONGEST_MESSAGE => findings.error(at, "is longer than 5,000 bytes"),
@@ -178,8 +187,25 @@ impl<'a> Lead<'a> {
     }
 }
 
-fn is_short(text: &str) -> bool {
-    text.len() <= LONGEST_LINE
+/// Why a field of the business's own is no part of what is kept, as a sentence about "it".
+fn why_not_kept(name: &str, value: &Json<'_>) -> Option<&'static str> {
+    let is_long = |text: &str| text.len() > LONGEST_MESSAGE;
+    match value {
+        _ if OURS.contains(&name) => None,
+        _ if CAPTCHAS.contains(&name) => Some("it is a captcha's, and says nothing of the person"),
+        Json::String(text) if is_long(text) => Some("it is longer than 5,000 bytes"),
+        Json::Array(items) if items.iter().any(|item| item.as_str().is_none_or(is_long)) => {
+            Some("it is a list of other things than texts of at most 5,000 bytes")
+        }
+        Json::Object(_) => {
+            Some("it is an object; a field is a text, a number, true or false, or a list of texts")
+        }
+        _ => None,
+    }
+}
+
+fn is_filled(value: &Json<'_>) -> bool {
+    value.as_str().is_some_and(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]
@@ -220,7 +246,6 @@ mod tests {
             "/lead/email",
             "/lead/name",
             "/lead/phone",
-            "/lead/plan",
         ];
         assert_eq!(named, expected);
         for nothing in ["{}", r#"{"name":null,"email":""}"#, "[]", "7"] {
@@ -255,11 +280,55 @@ mod tests {
         assert_eq!(nobody, Some(vec!["/lead/phone".to_owned()]));
         let nobody = read(r#"{"external_id":"42","email":"ana@"}"#).err();
         assert_eq!(nobody, Some(vec!["/lead/email".to_owned()]));
-        // A page's form asks its visitor again.
+        // A page's form that only sends has nobody to ask; one that shows what is wrong does ask.
         let mut page = intake();
         page.visitor.is_browser = true;
         let mut findings = Findings::default();
+        assert!(Lead::read(Json::parse(slips.as_bytes()).unwrap(), &page, &mut findings).is_some());
+        page.can_ask = true;
+        let mut findings = Findings::default();
         assert!(Lead::read(Json::parse(slips.as_bytes()).unwrap(), &page, &mut findings).is_none());
+    }
+
+    #[test]
+    fn what_a_plain_form_sends_beside_its_fields_costs_no_lead() {
+        // What FormData makes of a form with two captchas, a file field, boxes, and the state of ASP.NET.
+        let (token, state, story) = ("x".repeat(1_500), "y".repeat(20_000), "z".repeat(5_000));
+        let form = format!(
+            r#"{{"email":"ana@example.com","g-recaptcha-response":"{token}","cf-turnstile-response":"{token}",
+            "anexo":{{}},"anexos":[{{}},{{}}],"__VIEWSTATE":"{state}","mensagem":"{story}","dias":["seg","ter"],
+            "aceito":true,"phone":["","(11) 91234-5678",""]}}"#
+        );
+        let mut findings = Findings::default();
+        let lead = Lead::read(Json::parse(form.as_bytes()).unwrap(), &intake(), &mut findings);
+        let lead = lead.unwrap_or_else(|| panic!("{:?}", findings.errors));
+        let warned: Vec<&str> = findings
+            .warnings
+            .iter()
+            .map(|warning| &*warning.pointer)
+            .collect();
+        let expected = [
+            "/lead/g-recaptcha-response",
+            "/lead/cf-turnstile-response",
+            "/lead/anexo",
+            "/lead/anexos",
+            "/lead/__VIEWSTATE",
+        ];
+        assert_eq!(warned, expected);
+        let kept = format!(
+            r#"{{"email":"ana@example.com","mensagem":"{story}","dias":["seg","ter"],"aceito":true,"phone":["","(11) 91234-5678",""]}}"#
+        );
+        assert_eq!(lead.contact, kept);
+        assert!(lead.keys.phone.is_some(), "the one that was filled in");
+        // With nothing else there is nobody to reach.
+        assert_eq!(read(r#"{"anexo":{}}"#).err(), Some(vec!["/lead".to_owned()]));
+        assert!(
+            read(&format!(
+                r#"{{"email":"ana@example.com","name":"{}"}}"#,
+                "n".repeat(501)
+            ))
+            .is_err()
+        );
     }
 
     #[test]

@@ -38,4 +38,5 @@ pub mod retry;
 pub mod settlement;
 pub mod spend;
 pub mod touchpoint;
+pub mod user_agent;
 pub mod user_data;

@@ -78,6 +78,51 @@ impl PurchaseStatus {
     }
 }
 
+/// What of the event of a claim, or of a lead, is also true of the order that came of it: where it was, and
+/// who.
+const CARRIED_ON: [&str; 8] = [
+    "action_source",
+    "event_source_url",
+    "referrer_url",
+    "user_data",
+    "opt_out",
+    "data_processing_options",
+    "data_processing_options_country",
+    "data_processing_options_state",
+];
+
+/// What of an earlier finished event is true of the order, too. Nothing of one that cannot be read.
+pub fn carried_on(payload: &str) -> Object<'static> {
+    let Ok(Json::Object(mut fields)) = Json::parse(payload.as_bytes()) else {
+        return Object::new();
+    };
+    fields.retain(|(name, _)| CARRIED_ON.contains(&&**name));
+    let owned = fields
+        .into_iter()
+        .map(|(name, value)| (name.into_owned().into(), value.into_owned()));
+    owned.collect()
+}
+
+/// The event of an order as its sender says it, with what was carried on where it says nothing. Who it is
+/// comes later: see [`Purchase::event`].
+pub fn completed<'a>(event: Option<Json<'a>>, carried: &Object<'a>) -> Option<Json<'a>> {
+    let mut fields = match event {
+        None => Object::new(),
+        Some(Json::Object(fields)) => fields,
+        other => return other,
+    };
+    for (name, value) in carried.iter().filter(|(name, _)| name != "user_data") {
+        if !fields
+            .iter()
+            .any(|(said, value)| said == name && !value.is_nothing())
+        {
+            fields.retain(|(said, _)| said != name);
+            fields.push((name.clone(), value.clone()));
+        }
+    }
+    Some(Json::Object(fields))
+}
+
 /// An order, valid.
 pub struct Purchase<'a> {
     pub order_id: Cow<'a, str>,
@@ -236,8 +281,8 @@ impl<'a> Purchase<'a> {
         })
     }
 
-    /// The Purchase that it becomes: its id is the order's. `remembered` is what its lead knew of the
-    /// browser, by Meta's names.
+    /// The Purchase that it becomes: its id is the order's. `remembered` is what its claim or its lead knew of
+    /// the person, by Meta's names.
     ///
     /// Returns what [`Event::read`] does; pointers begin with `/event`.
     pub fn event(
@@ -511,5 +556,30 @@ mod tests {
             json.contains(r#""value":129.9"#) && json.contains(r#""order_id":"1042""#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn what_a_claim_says_stands_under_what_is_said_of_the_order() {
+        let claim = r#"{"event_name":"Purchase","event_time":1,"event_id":"x","action_source":"website",
+            "event_source_url":"https://loja.example/","user_data":{"fbp":"p"},"custom_data":{"value":1}}"#;
+        let carried = carried_on(claim);
+        let names: Vec<&str> = carried.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["action_source", "event_source_url", "user_data"]);
+        let written = |event: Option<&str>| {
+            let event = event.map(|event| Json::parse(event.as_bytes()).unwrap());
+            serde_json::to_string(&completed(event, &carried)).unwrap()
+        };
+        assert_eq!(
+            written(None),
+            r#"{"action_source":"website","event_source_url":"https://loja.example/"}"#
+        );
+        assert_eq!(
+            written(Some(r#"{"event_source_url":null,"action_source":"phone_call"}"#)),
+            r#"{"action_source":"phone_call","event_source_url":"https://loja.example/"}"#
+        );
+        assert_eq!(written(Some("7")), "7", "refused where it is read");
+        for nothing in ["", "[]", "{"] {
+            assert!(carried_on(nothing).is_empty(), "{nothing}");
+        }
     }
 }

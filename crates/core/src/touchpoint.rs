@@ -1,5 +1,6 @@
 //! A contact of a visitor with an ad, or with another way to the site, and the channel it came by.
 
+use crate::event::Intake;
 use crate::finding::{At, Findings};
 use crate::json::Json;
 use crate::page::kept;
@@ -40,9 +41,10 @@ pub struct Touchpoint {
 }
 
 impl Touchpoint {
-    /// Reads `attribution`: the first touch and the last, each of which may be absent. What is no touch is
-    /// left out with a warning: it costs nobody a lead.
-    pub fn read_all(json: Json<'_>, now_ms: i64, findings: &mut Findings) -> Vec<Self> {
+    /// Reads `attribution`: the first touch and the last, each of which may be absent. Their times are those
+    /// of the device's clock, as that of its events. What is no touch is left out with a warning: it costs
+    /// nobody a lead.
+    pub fn read_all(json: Json<'_>, intake: &Intake<'_>, findings: &mut Findings) -> Vec<Self> {
         let root = At::Event;
         let at = root.field("attribution");
         let Json::Object(fields) = json else {
@@ -52,7 +54,7 @@ impl Touchpoint {
         let mut touches: Vec<Touchpoint> = Vec::new();
         for (name, value) in fields {
             let touch = match &*name {
-                "first" | "last" => Touchpoint::read(value, now_ms),
+                "first" | "last" => Touchpoint::read(value, intake),
                 _ => None,
             };
             match touch {
@@ -64,7 +66,7 @@ impl Touchpoint {
         touches
     }
 
-    fn read(json: Json<'_>, now_ms: i64) -> Option<Self> {
+    fn read(json: Json<'_>, intake: &Intake<'_>) -> Option<Self> {
         let Json::Object(fields) = json else { return None };
         let mut values = [const { None }; TOUCH_FIELDS.len()];
         let mut at_ms = None;
@@ -79,9 +81,12 @@ impl Touchpoint {
                 });
             }
         }
-        let at_ms = at_ms
-            .filter(|at| (EARLIEST_MS..now_ms + DAY_MS).contains(at))?
-            .min(now_ms);
+        let now_ms = intake.now_ms;
+        let at_ms = at_ms?.saturating_add(intake.clock_shift_seconds.saturating_mul(1_000));
+        if !(EARLIEST_MS..now_ms + DAY_MS).contains(&at_ms) {
+            return None;
+        }
+        let at_ms = at_ms.min(now_ms);
         let mut touch = Touchpoint {
             at_ms,
             channel: "",
@@ -201,7 +206,15 @@ mod tests {
 
     fn touch(fields: &str) -> Option<Touchpoint> {
         let text = format!(r#"{{"at":1790000000000{fields}}}"#);
-        Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), 1_790_000_000_000)
+        Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), &intake(0))
+    }
+
+    fn intake(clock_shift_seconds: i64) -> Intake<'static> {
+        Intake {
+            now_ms: 1_790_000_000_000,
+            clock_shift_seconds,
+            ..Intake::default()
+        }
     }
 
     /// The rules of Google Analytics' default channels, as far as they are published, with Brazilian
@@ -241,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_touch_without_a_time_that_can_be_is_none() {
-        let read = |text: &str| Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), 1_790_000_000_000);
+        let read = |text: &str| Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), &intake(0));
         for text in [
             "{}",
             "7",
@@ -255,5 +268,16 @@ mod tests {
         assert_eq!(read(r#"{"at":1790000060000}"#).unwrap().at_ms, 1_790_000_000_000);
         let email = read(r#"{"at":1790000000000,"utm_term":"ana@example.com"}"#).unwrap();
         assert_eq!(email.get("utm_term"), Some("[personal data]"));
+    }
+
+    #[test]
+    fn a_touch_is_corrected_as_its_clock_is() {
+        let week = 7 * 86_400;
+        for shift in [-week, week] {
+            let told = 1_790_000_000_000 - shift * 1_000 - 5_000;
+            let text = format!(r#"{{"at":{told},"gclid":"Cj0K"}}"#);
+            let touch = Touchpoint::read(Json::parse(text.as_bytes()).unwrap(), &intake(shift));
+            assert_eq!(touch.unwrap().at_ms, 1_789_999_995_000, "{shift}");
+        }
     }
 }

@@ -195,12 +195,9 @@ pub(crate) struct Envelope<'a> {
     pub(crate) clock_shift_seconds: i64,
     pub(crate) consent: Consent,
     /// The consent as it was sent: when it was given, where, and for what else.
-    #[allow(dead_code, reason = "for leads and purchases, which keep it")]
     pub(crate) consent_record: Option<Object<'a>>,
     /// First and last touch as they were sent.
-    #[allow(dead_code, reason = "for leads and purchases, which keep it")]
     pub(crate) attribution: Option<Object<'a>>,
-    #[allow(dead_code, reason = "for leads and purchases, which honour it")]
     pub(crate) idempotency_key: Option<Cow<'a, str>>,
 }
 

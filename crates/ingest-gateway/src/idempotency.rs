@@ -21,6 +21,7 @@ use crate::auth::KnownKey;
 use crate::problem::Problem;
 
 const HEADER: &str = "x-idempotency-key";
+const IN_HEADER: &str = "/X-Idempotency-Key";
 const REPLAYED: &str = "Idempotency-Replayed";
 const LONGEST: usize = 255;
 /// What differs between two tries of the same request.
@@ -55,25 +56,38 @@ impl Drop for Entered {
     }
 }
 
+/// A key as a request brings it.
+pub(crate) struct Key {
+    text: String,
+    /// Where it stands.
+    pointer: &'static str,
+}
+
 /// A request that carries a key which nobody used yet.
 pub(crate) struct Idempotent {
-    key: String,
+    key: Key,
     body_hash: Vec<u8>,
     _entered: Entered,
 }
 
 /// The key of a request: its header's, or the one in its body.
-pub(crate) fn key_of(request: &HttpRequest, in_body: Option<&str>) -> Result<Option<String>, Problem> {
-    let Some(header) = request.headers().get(HEADER) else {
-        return Ok(in_body.map(str::to_owned));
+pub(crate) fn key_of(request: &HttpRequest, in_body: Option<&str>) -> Result<Option<Key>, Problem> {
+    let key = |text: &str, pointer| {
+        Ok(Some(Key {
+            text: text.to_owned(),
+            pointer,
+        }))
     };
-    let key = header
+    let Some(header) = request.headers().get(HEADER) else {
+        return in_body.map_or(Ok(None), |text| key(text, "/idempotency_key"));
+    };
+    let text = header
         .to_str()
         .ok()
-        .filter(|key| (1..=LONGEST).contains(&key.len()));
-    match (key, in_body) {
-        (Some(key), None) => Ok(Some(key.to_owned())),
-        (Some(key), Some(other)) if key == other => Ok(Some(key.to_owned())),
+        .filter(|text| (1..=LONGEST).contains(&text.len()));
+    match (text, in_body) {
+        (Some(text), None) => key(text, IN_HEADER),
+        (Some(text), Some(other)) if text == other => key(text, IN_HEADER),
         (Some(_), Some(_)) => Err(wrong("differs from the idempotency_key of the body")),
         (None, _) => Err(wrong("must be a text of 1 to 255 ASCII characters")),
     }
@@ -81,7 +95,7 @@ pub(crate) fn key_of(request: &HttpRequest, in_body: Option<&str>) -> Result<Opt
 
 fn wrong(detail: &'static str) -> Problem {
     Problem::invalid_request(vec![Finding {
-        pointer: "/X-Idempotency-Key".to_owned(),
+        pointer: IN_HEADER.to_owned(),
         detail: detail.into(),
     }])
 }
@@ -111,10 +125,10 @@ pub(crate) fn hash(path: &str, body: &Json<'_>) -> Vec<u8> {
 pub(crate) async fn begin(
     app: &App,
     caller: &KnownKey,
-    key: String,
+    key: Key,
     body_hash: Vec<u8>,
 ) -> Result<Result<Idempotent, HttpResponse>, Problem> {
-    let place = (caller.caller.key_id, key.clone());
+    let place = (caller.caller.key_id, key.text.clone());
     let entered = app.in_flight.enter(place).ok_or_else(Problem::still_working)?;
     match kept(app, caller, &key, &body_hash).await? {
         Some(answer) => Ok(Err(answer)),
@@ -129,14 +143,14 @@ pub(crate) async fn begin(
 async fn kept(
     app: &App,
     caller: &KnownKey,
-    key: &str,
+    key: &Key,
     body_hash: &[u8],
 ) -> Result<Option<HttpResponse>, Problem> {
     let caller = &caller.caller;
-    let kept = app.store.kept_answer(caller.dataset_id, caller.key_id, key).await;
-    match kept {
+    let kept = app.store.kept_answer(caller.dataset_id, caller.key_id, &key.text);
+    match kept.await {
         Ok(None) => Ok(None),
-        Ok(Some((hash, _))) if hash != body_hash => Err(Problem::key_reused()),
+        Ok(Some((hash, _))) if hash != body_hash => Err(Problem::key_reused(key.pointer)),
         Ok(Some((_, answer))) => {
             let mut response = respond(answer);
             response.headers_mut().insert(
@@ -166,7 +180,7 @@ impl Idempotent {
         IdempotencyKey {
             dataset_id: caller.caller.dataset_id,
             key_id: caller.caller.key_id,
-            key: self.key.clone(),
+            key: self.key.text.clone(),
             body_hash: self.body_hash.clone(),
             answer,
         }

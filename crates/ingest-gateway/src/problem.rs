@@ -33,6 +33,9 @@ pub(crate) struct Problem {
     /// Of a duplicate: when the event was first received.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_received_at: Option<DateTime<Utc>>,
+    /// Of a lead that a server captured before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lead_id: Option<i64>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
 }
@@ -71,6 +74,7 @@ impl Problem {
             request_id: Uuid::nil(),
             errors: Vec::new(),
             first_received_at: None,
+            lead_id: None,
             retry_after_seconds: None,
         }
     }
@@ -206,6 +210,15 @@ impl Problem {
         }
     }
 
+    /// Of a lead of a server, which may move it on.
+    pub(crate) fn lead_received(first_received_at: DateTime<Utc>, lead_id: i64) -> Self {
+        let problem = Problem::duplicate(Some(first_received_at));
+        Problem {
+            lead_id: Some(lead_id),
+            ..problem
+        }
+    }
+
     /// Of an order: everything that it says is known.
     pub(crate) fn recorded_before() -> Self {
         let detail = "this order was recorded before with this status or a later one; nothing was changed";
@@ -222,10 +235,10 @@ impl Problem {
         }
     }
 
-    /// An idempotency key that came with something else before.
-    pub(crate) fn key_reused() -> Self {
+    /// An idempotency key that came with something else before. `pointer`: where it stands in this request.
+    pub(crate) fn key_reused(pointer: &str) -> Self {
         let errors = vec![Finding {
-            pointer: "/idempotency_key".to_owned(),
+            pointer: pointer.to_owned(),
             detail: "was used for another body before; a new request takes a new key".into(),
         }];
         Problem::with_errors(

@@ -492,6 +492,89 @@ async fn an_event_of_a_visitor_who_refused_is_stored_and_withheld() {
 }
 
 #[tokio::test]
+async fn a_visit_that_ends_in_no_form_leaves_the_contact_with_the_ad_that_began_it() {
+    let world = world().await;
+    let visit = async |ad: &str, id: &str, consent: Value| {
+        let at = world.clock.now().timestamp_millis() - 1_500;
+        let mut body = body(&world, consent, &[event(&world, id)]);
+        body["attribution"] = json!({
+            "first": { "utm_source": "first", "at": at - 86_400_000 },
+            "last": { "gclid": ad, "landing": "/", "at": at }
+        });
+        let answer = send(&world, &body).await;
+        assert_eq!(answer.json["results"][0]["status"], "accepted", "{answer:?}");
+        body
+    };
+    let stored = "SELECT string_agg(gclid, ' ' ORDER BY gclid) FROM touchpoints";
+    for (ad, refused) in [("A", false), ("B", false), ("C", false), ("D", true)] {
+        let consent = if refused { self::refused() } else { granted() };
+        let mut last = visit(ad, &format!("{ad}-1"), consent).await;
+        // The page goes on telling of it, and its clock is a little ahead.
+        let at = last["attribution"]["last"]["at"].as_i64().unwrap();
+        last["events"][0]["event_id"] = json!(format!("{ad}-2"));
+        last["attribution"]["last"]["at"] = json!(at + 5_000);
+        assert_eq!(send(&world, &last).await.json["accepted"], 1);
+        world.advance(std::time::Duration::from_secs(86_400)).await;
+        // Long after it, a page is another visit.
+        let mut later = body(&world, granted(), &[event(&world, &format!("{ad}-3"))]);
+        later["attribution"] = json!({ "last": { "gclid": format!("{ad}-later"), "at": at } });
+        assert_eq!(send(&world, &later).await.json["accepted"], 1);
+    }
+    assert_eq!(world.database.value(stored).await, "A B C");
+    // It is the visitor of whom a lead may come, and a server may ask by the id in the cookie.
+    let lead = json!({ "lead": { "email": "ana@example.com" }, "event": event(&world, "lead-1"),
+        "consent": granted(), "sent_at": world.clock.now().timestamp_millis() });
+    let url = format!(
+        "{}?key={}",
+        url(&world, "/api/leads/capture"),
+        Key::Publishable.as_str()
+    );
+    let request = world
+        .client
+        .post(url)
+        .header("origin", PAGE)
+        .header("content-type", "text/plain")
+        .header("user-agent", "Mozilla/5.0 (Linux; Android 16)")
+        .body(lead.to_string());
+    assert_eq!(World::answer(request).await.status, 202);
+    let of_lead = "SELECT count(*) FROM leads JOIN touchpoints USING (dataset_id, visitor_hmac)";
+    assert_eq!(world.database.value(of_lead).await, "3");
+}
+
+#[tokio::test]
+async fn what_a_crawler_does_is_stored_marked_and_not_sent() {
+    const GOOGLEBOT: &str =
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html) Chrome/139.0.0.0";
+    let mut world = world().await;
+    let mut told = body(&world, granted(), &[event(&world, "crawled")]);
+    told["attribution"]["last"]["at"] = json!(world.clock.now().timestamp_millis());
+    let mut request = from_page(&world, &told).build().unwrap();
+    request
+        .headers_mut()
+        .insert("user-agent", GOOGLEBOT.parse().unwrap());
+    let answer = world.client.execute(request).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(
+        (&answer["accepted"], &answer["forwarding"]),
+        (&json!(1), &json!("withheld"))
+    );
+    let log = "SELECT string_agg(event_id || ' ' || error_message, ', ') FROM meta_events_log WHERE outcome = 'withheld'";
+    assert_eq!(world.database.value(log).await, "crawled bot");
+    assert_eq!(
+        world.database.value("SELECT count(*) FROM touchpoints").await,
+        "0"
+    );
+    // A server may tell of a crawler what it likes.
+    let mut of_server = event(&world, "of a server");
+    of_server["user_data"]["client_user_agent"] = json!(GOOGLEBOT);
+    assert_eq!(world.post(Key::Secret, &of_server).await.status, 202);
+    world.start_forwarder();
+    let census = world.settle().await;
+    assert_eq!((census.delivered, census.withheld), (1, 1));
+}
+
+#[tokio::test]
 async fn cookies_are_refreshed_once_a_day_and_with_consent_only() {
     let world = world().await;
     let fbc = "fb.2.1795808043105.AbC-1";

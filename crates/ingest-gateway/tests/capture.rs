@@ -138,9 +138,17 @@ async fn a_servers_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
     let mut body = lead(&world, "l-1");
     body["lead"]["phone"] = json!("99999-9999");
     body["lead"]["cpf"] = json!("529.982.247-26");
-    // The visitor of a page can be asked again, and is.
+    // Where the visitor can be asked again, the visitor is.
+    body["asks"] = json!(true);
     let answer = post(&world, LEADS, Key::Publishable, &body).await;
     assert_eq!(answer.status, 422, "{answer:?}");
+    body["asks"] = json!("yes");
+    let answer = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(
+        (answer.status, &answer.json["errors"][0]["pointer"]),
+        (422, &json!("/asks"))
+    );
+    body.as_object_mut().unwrap().remove("asks");
     body["event"]["action_source"] = json!("system_generated");
     let answer = post(&world, LEADS, Key::Secret, &body).await;
     assert_eq!(answer.status, 202, "{answer:?}");
@@ -163,6 +171,95 @@ async fn a_servers_lead_with_a_mistyped_phone_beside_a_good_address_is_taken() {
         .replace("meta/conversions", &format!("leads/{id}"));
     let step = world.client.patch(url).bearer_auth(Key::Secret.as_str());
     let stepped = World::answer(step.json(&json!({ "status": "scheduled" }))).await;
+    assert_eq!(stepped.status, 200, "{stepped:?}");
+}
+
+#[tokio::test]
+async fn a_plain_form_of_a_page_is_a_lead_whatever_else_is_in_it() {
+    let world = world(PurchaseSource::Recorded).await;
+    let mut body = lead(&world, "form-1");
+    body["lead"] = json!({ "name": "Ana", "email": "ana.souza@example.com", "phone": "99999-9999", "anexo": {},
+        "g-recaptcha-response": "x".repeat(1_500), "mensagem": "z".repeat(2_000), "dias": ["seg", "ter"] });
+    let answer = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let warnings = answer.json["warnings"].as_array().unwrap().iter();
+    let mut named: Vec<&str> = warnings
+        .map(|warning| warning["pointer"].as_str().unwrap())
+        .collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        ["/lead/anexo", "/lead/g-recaptcha-response", "/lead/phone"]
+    );
+    let id = answer.json["lead_id"].as_i64().unwrap();
+    let contact = world.store.lead_contact(DATASET_ID.parse().unwrap(), id).await;
+    let contact: Value = serde_json::from_str(contact.unwrap().unwrap().expose_secret()).unwrap();
+    assert_eq!(contact["mensagem"].as_str().map(str::len), Some(2_000));
+    assert_eq!(
+        (&contact["dias"], &contact["phone"]),
+        (&json!(["seg", "ter"]), &json!("99999-9999"))
+    );
+    assert!(contact.get("anexo").is_none() && contact.get("g-recaptcha-response").is_none());
+}
+
+#[tokio::test]
+async fn half_a_character_costs_no_lead_and_no_order() {
+    let world = world(PurchaseSource::Recorded).await;
+    let cut = |body: Value| body.to_string().replace("HALF", r"\ud83d");
+    let send = async |path: &str, key: Key, body: String| {
+        let url = world.conversions_url().replace("/api/meta/conversions", path);
+        let request = world.client.post(url).bearer_auth(key.as_str()).body(body);
+        let request = request.header("user-agent", "Mozilla/5.0");
+        World::answer(request.header("content-type", "application/json")).await
+    };
+    let mut page = lead(&world, "l-1");
+    page["lead"]["message"] = json!("Sofá HALF");
+    let answer = send(LEADS, Key::Publishable, cut(page)).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let id = answer.json["lead_id"].as_i64().unwrap();
+    let contact = world.store.lead_contact(DATASET_ID.parse().unwrap(), id).await;
+    let contact: Value = serde_json::from_str(contact.unwrap().unwrap().expose_secret()).unwrap();
+    assert_eq!(contact["message"], "Sofá \u{fffd}");
+    let mut sold = order("o-1", "approved");
+    sold["purchase"]["produto"] = json!("Sofá HALF");
+    let answer = send(PURCHASES, Key::Secret, cut(sold)).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_servers_lead_whose_event_came_before_by_another_way_is_a_lead() {
+    let world = world(PurchaseSource::Recorded).await;
+    let event = with_agent(&json!({ "event": page_event(&world, "x") }))["event"].clone();
+    assert_eq!(world.post(Key::Secret, &event).await.status, 202);
+    // Whoever reads a page's key and guesses the id puts no form beside it.
+    let guessed = post(&world, LEADS, Key::Publishable, &lead(&world, "x")).await;
+    assert_eq!((guessed.status, guessed.json.get("lead_id")), (409, None));
+    assert_eq!(count(&world, "leads").await, "0");
+
+    let body = with_agent(&lead(&world, "x"));
+    let answers = join_all((0..5).map(|_| post(&world, LEADS, Key::Secret, &body))).await;
+    let (taken, known): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 202);
+    assert_eq!((taken.len(), known.len()), (1, 4), "{answers:?}");
+    assert_eq!(taken[0].json["forwarding"], "duplicate");
+    let id = taken[0].json["lead_id"].as_i64().unwrap();
+    for answer in known {
+        assert_eq!(
+            (answer.status, &answer.json["lead_id"]),
+            (409, &json!(id)),
+            "{answer:?}"
+        );
+    }
+    let one =
+        "leads l JOIN events e ON e.event_number = l.lead_id AND e.day = l.event_day WHERE e.event_id = 'x'";
+    assert_eq!(
+        (count(&world, one).await, count(&world, "events").await),
+        ("1".into(), "1".into())
+    );
+    let url = world
+        .conversions_url()
+        .replace("meta/conversions", &format!("leads/{id}"));
+    let step = world.client.patch(url).bearer_auth(Key::Secret.as_str());
+    let stepped = World::answer(step.json(&json!({ "status": "qualified" }))).await;
     assert_eq!(stepped.status, 200, "{stepped:?}");
 }
 
@@ -343,6 +440,76 @@ async fn a_payment_on_day_four_has_the_clicks_of_day_one_with_their_times() {
         "",
         "another's clicks are not taken"
     );
+    // A server has the visitor's id from the page's cookie.
+    paid["purchase"]["order_id"] = json!("mp-81");
+    paid["event"]["user_data"]["external_id"] = json!("visitor-2");
+    assert_eq!(post(&world, PURCHASES, Key::Secret, &paid).await.status, 202);
+    assert_eq!(clicks_of(&world, "mp-81").await, "IwAR0two W1");
+}
+
+#[tokio::test]
+async fn an_order_that_a_page_claimed_and_a_server_approves_keeps_its_browser() {
+    let world = world(PurchaseSource::Recorded).await;
+    let mut claim = json!({"purchase": {"order_id": "pix-1", "value": 250, "status": "pending"}});
+    claim["event"] = page_event(&world, "x");
+    claim["event"]["event_name"] = json!("Purchase");
+    let claimed = post(&world, PURCHASES, Key::Publishable, &claim).await;
+    assert_eq!(
+        (claimed.status, &claimed.json["forwarding"]),
+        (202, &json!("none")),
+        "{claimed:?}"
+    );
+    let approved = json!({"purchase": {"order_id": "pix-1", "value": 250, "status": "approved"}});
+    let answer = post(&world, PURCHASES, Key::Secret, &approved).await;
+    assert_eq!(
+        (answer.status, &answer.json["forwarding"]),
+        (202, &json!("queued")),
+        "{answer:?}"
+    );
+    let payloads = world.database.payloads().await;
+    let (_, payload) = payloads.iter().find(|(id, _)| id == "pix-1").unwrap();
+    let payload: Value = serde_json::from_str(payload).unwrap();
+    assert_eq!(
+        (&payload["user_data"]["fbc"], &payload["user_data"]["fbp"]),
+        (&json!(FBC), &json!("fb.1.1596403881668.1116446470"))
+    );
+    assert_eq!(
+        payload["user_data"]["client_user_agent"],
+        "Mozilla/5.0 (X11; Linux x86_64)"
+    );
+    assert_eq!(payload["action_source"], "website");
+    assert_eq!(payload["event_source_url"], "https://www.clinica.example/");
+
+    // What the server says counts more, and another order has nothing of it.
+    claim["purchase"]["order_id"] = json!("pix-2");
+    assert_eq!(
+        post(&world, PURCHASES, Key::Publishable, &claim).await.status,
+        202
+    );
+    let mut own = order("pix-2", "approved");
+    own["event"] =
+        json!({ "action_source": "phone_call", "user_data": { "fbc": "fb.1.1790000000001.IwAR0own" } });
+    assert_eq!(post(&world, PURCHASES, Key::Secret, &own).await.status, 202);
+    let payloads = world.database.payloads().await;
+    let (_, payload) = payloads.iter().find(|(id, _)| id == "pix-2").unwrap();
+    let payload: Value = serde_json::from_str(payload).unwrap();
+    assert_eq!(payload["action_source"], "phone_call");
+    assert_eq!(payload["user_data"]["fbc"], "fb.1.1790000000001.IwAR0own");
+    assert_eq!(payload["user_data"]["em"], EMAIL_SHA256);
+    let another = json!({"purchase": {"order_id": "pix-3", "value": 250}});
+    let answer = post(&world, PURCHASES, Key::Secret, &another).await;
+    assert_eq!(answer.json["forwarding"], "none", "{answer:?}");
+
+    // Of a visitor who refused there is nothing to keep.
+    claim["purchase"]["order_id"] = json!("pix-4");
+    claim["consent"] = json!({"ad_storage": "denied", "ad_user_data": "denied"});
+    assert_eq!(
+        post(&world, PURCHASES, Key::Publishable, &claim).await.status,
+        202
+    );
+    let approved = json!({"purchase": {"order_id": "pix-4", "value": 250, "email": "bia@example.com"}});
+    let answer = post(&world, PURCHASES, Key::Secret, &approved).await;
+    assert_eq!(answer.json["forwarding"], "withheld", "{answer:?}");
 }
 
 #[tokio::test]
@@ -541,6 +708,10 @@ async fn the_same_idempotency_key_and_body_is_answered_as_before() {
     .await;
     assert_eq!(other.status, 422);
     assert_eq!(other.json["type"], "urn:rastro:problem:idempotency-key-reused");
+    assert_eq!(other.json["errors"][0]["pointer"], "/X-Idempotency-Key");
+    body["event"]["event_id"] = json!("l-6");
+    let in_body = post(&world, LEADS, Key::Publishable, &body).await;
+    assert_eq!(in_body.json["errors"][0]["pointer"], "/idempotency_key");
     // Of another API key it is another key.
     let theirs = post_with(&world, LEADS, Key::Publishable, &lead(&world, "l-4"), Some("k-1")).await;
     assert_eq!(theirs.status, 202);
@@ -656,6 +827,26 @@ async fn the_contacts_that_a_page_tells_of_are_stored_once() {
             ],
         ]
     );
+}
+
+#[tokio::test]
+async fn a_contact_is_told_by_the_clock_of_its_device_and_stored_by_ours() {
+    const WEEK: i64 = 7 * 86_400;
+    let world = world(PurchaseSource::Recorded).await;
+    for (id, off) in [("ahead", WEEK), ("behind", -WEEK)] {
+        let mut body = lead(&world, id);
+        let touched_at = (world.now() + off - 90) * 1_000;
+        body["event"]["event_time"] = json!(world.now() + off);
+        body["event"]["user_data"]["external_id"] = json!(id);
+        body["sent_at"] = json!((world.now() + off) * 1_000);
+        body["attribution"] = json!({"last": {"gclid": id, "landing": "/", "at": touched_at}});
+        let answer = post(&world, LEADS, Key::Publishable, &body).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+        let stored =
+            format!("SELECT extract(epoch FROM touched_at)::bigint FROM touchpoints WHERE gclid = '{id}'");
+        let stored: i64 = world.database.value(&stored).await.parse().unwrap();
+        assert!((stored - (world.now() - 90)).abs() <= 1, "{id}: {stored}");
+    }
 }
 
 /// The custom data of the event of a lead that came by an ad of Google's campaign.

@@ -183,6 +183,30 @@ async fn a_wrong_key_or_dataset_is_refused_with_metas_code() {
     }
     let get = World::answer(world.client.get(edge(&world))).await;
     assert_eq!((get.status, &get.json["error"]["code"]), (405, &json!(100)));
+    // What is wrong with a request whose sender is known is in the log.
+    for wrong in [json!({"data": 7}), json!({})] {
+        let answer = send(&path, Some(SECRET), &wrong).await;
+        assert_eq!(answer.status, 400, "{wrong} {answer:?}");
+    }
+    let form = world
+        .client
+        .post(edge(&world))
+        .bearer_auth(SECRET)
+        .header("content-type", "text/csv");
+    assert_eq!(World::answer(form.body("a,b")).await.status, 415);
+    let torn = world
+        .client
+        .post(edge(&world))
+        .bearer_auth(SECRET)
+        .header("content-type", "application/json");
+    assert_eq!(World::answer(torn.body("{")).await.status, 400);
+    let refused =
+        "SELECT string_agg(error_message, ' ' ORDER BY error_message COLLATE \"C\") FROM meta_events_log
+        WHERE outcome = 'refused' AND key_id IS NOT NULL";
+    assert_eq!(
+        world.database.value(refused).await,
+        "/Content-Type /body /data /data /dataset_id /dataset_id"
+    );
     assert_eq!(world.census().await.accepted, 0);
 }
 

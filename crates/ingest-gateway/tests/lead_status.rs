@@ -243,6 +243,8 @@ async fn what_is_no_step_is_refused_clearly() {
             .collect();
         assert_eq!((wrong.status, named), (422, pointers), "{body}");
     }
+    let refused = "SELECT string_agg(error_message, ' ') FROM meta_events_log WHERE outcome = 'refused'";
+    assert_eq!(world.database.value(refused).await, "/status /status /status");
     let page = of(json!({"status": "lost"})).bearer_auth(Key::Publishable.as_str());
     assert_eq!(World::answer(page).await.status, 403);
 }

@@ -125,6 +125,7 @@ fn insert(
             .as_str()
             .map(Page::of)
             .unwrap_or_default(),
+        is_bot: false,
     };
     let trace = head.traceparent.as_deref().and_then(TraceContext::parse);
     let page = &facts.page;

@@ -126,6 +126,8 @@ pub enum Acceptance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstClaim {
     pub event_number: i64,
+    /// Under which `events` keeps it.
+    pub day: NaiveDate,
     pub at: DateTime<Utc>,
 }
 
@@ -170,7 +172,7 @@ pub struct NewRequest {
     pub refusals: Vec<Refusal>,
     /// What the one event of the request came of, if it did not come by itself.
     pub record: Option<Record>,
-    /// Stored with the record, when it is new.
+    /// Stored with the record, when it is new; without one, when an event is.
     pub touchpoints: Vec<NewTouchpoint>,
     pub idempotency: Option<IdempotencyKey>,
     /// When that was read which it brings of people that were known before. `None`: it brings nothing of
@@ -181,7 +183,7 @@ pub struct NewRequest {
 /// A row of the business's own beside an event.
 #[derive(Debug)]
 pub enum Record {
-    /// Stored when its event is accepted.
+    /// Stored when its event is accepted; or, of a server, was before by another way, without a lead.
     Lead(Box<NewLead>),
     /// Its event, if there is one, is offered when the order is new or moves on.
     Purchase(Box<NewPurchase>),
@@ -194,6 +196,8 @@ pub enum Stored {
         /// Of each event, in their order. Empty: it was not offered, because the order stayed as it was.
         acceptances: Vec<Acceptance>,
         purchase: Option<PurchaseChange>,
+        /// The lead is that of an event which came before by another way.
+        is_late_lead: bool,
     },
     /// Its idempotency key was used before: nothing of it is stored.
     KeyTaken,
@@ -274,15 +278,22 @@ pub(crate) async fn accept_requests(
         offer.accepted = accepted.by_ref().take(offer.events().count()).collect();
     }
 
+    leads::insert_late(connection, &mut offers).await?;
     let (mut leads, mut made, mut touchpoints, mut answers) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for offer in &offers {
         let first = offer.accepted.as_slice().first();
         let is_new = match (&offer.request.record, first) {
             (Some(Record::Lead(lead)), Some((Acceptance::Accepted { .. }, Some(claim)))) => {
-                leads.extend(offer.events().next().map(|event| (&**lead, event, *claim)));
+                leads.extend(offer.events().next().map(|event| leads::Row {
+                    lead,
+                    event,
+                    lead_id: claim.event_number,
+                    day: claim.day,
+                }));
                 true
             }
+            (Some(Record::Lead(_)), _) => offer.is_late_lead,
             (Some(Record::Purchase(purchase)), first) => {
                 let (event_number, day) = match first {
                     Some((Acceptance::Accepted { event_number }, claim)) => {
@@ -298,7 +309,7 @@ pub(crate) async fn accept_requests(
                 }));
                 offer.purchase.is_some_and(|change| change.changed)
             }
-            _ => false,
+            (None, _) => offer.accepted.iter().any(|(_, claim)| claim.is_some()),
         };
         if is_new {
             touchpoints.extend(&offer.request.touchpoints);
@@ -339,16 +350,39 @@ impl NewRequest {
 }
 
 /// A request on its way, and what became of it so far.
-struct Offer<'r> {
+pub(crate) struct Offer<'r> {
     request: &'r NewRequest,
     purchase: Option<PurchaseChange>,
     /// Instead of the request's event, of an order whose visitor refused advertising when it was recorded
     /// before.
     withheld: Option<NewEvent>,
     accepted: Vec<(Acceptance, Option<ClaimedKey>)>,
+    /// See [`Stored::Now`].
+    pub(crate) is_late_lead: bool,
 }
 
 impl<'r> Offer<'r> {
+    /// The lead of an event that was there before.
+    pub(crate) fn lead_of_duplicate(&self) -> Option<leads::Row<'_>> {
+        match (&self.request.record, self.accepted.as_slice()) {
+            (Some(Record::Lead(lead)), [(Acceptance::Duplicate(Some(first)), _)]) => Some(leads::Row {
+                lead,
+                event: self.request.events.as_slice().first()?,
+                lead_id: first.event_number,
+                day: first.day,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The number of the lead that is new with its event.
+    pub(crate) fn new_lead(&self) -> Option<i64> {
+        match (&self.request.record, self.accepted.as_slice()) {
+            (Some(Record::Lead(_)), [(_, Some(claim))]) => Some(claim.event_number),
+            _ => None,
+        }
+    }
+
     fn of(request: &'r NewRequest, purchase: Option<PurchaseChange>) -> Self {
         let refused = purchase.is_some_and(|change| change.ads_refused);
         let event = request
@@ -362,6 +396,7 @@ impl<'r> Offer<'r> {
             purchase,
             withheld,
             accepted: Vec::new(),
+            is_late_lead: false,
         }
     }
 
@@ -378,6 +413,7 @@ impl<'r> Offer<'r> {
         Stored::Now {
             acceptances: self.accepted.iter().map(|(acceptance, _)| *acceptance).collect(),
             purchase: self.purchase,
+            is_late_lead: self.is_late_lead,
         }
     }
 }
@@ -492,7 +528,7 @@ fn withholding<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> EventOutcome<'e>
         event_id: Some(&event.id),
         key_id: event.key_id,
         request_id: Some(event.request_id),
-        detail: None,
+        detail: event.facts.is_bot.then_some("bot"),
         event_count: 1,
     }
 }
@@ -585,6 +621,8 @@ async fn log_duplicates(
         event_key: Uuid,
         #[diesel(sql_type = BigInt)]
         event_number: i64,
+        #[diesel(sql_type = Date)]
+        day: NaiveDate,
         #[diesel(sql_type = Timestamptz)]
         created_at: DateTime<Utc>,
     }
@@ -599,6 +637,7 @@ async fn log_duplicates(
         .map(|row| {
             let claim = FirstClaim {
                 event_number: row.event_number,
+                day: row.day,
                 at: row.created_at,
             };
             (row.event_key, claim)

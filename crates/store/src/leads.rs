@@ -2,8 +2,10 @@
 
 mod step;
 
+use std::collections::HashSet;
 use std::fmt;
 
+use chrono::NaiveDate;
 use diesel::sql_types::{self, Array, BigInt, Binary, Bool, Date, Nullable, Text};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -13,7 +15,7 @@ use uuid::Uuid;
 
 use crate::connection::Store;
 use crate::error::StoreError;
-use crate::events::{ClaimedKey, NewEvent};
+use crate::events::{NewEvent, Offer};
 use crate::lookup::PersonLookups;
 use crate::statement::Prepare;
 
@@ -28,6 +30,19 @@ pub struct NewLead {
     pub fbc: Option<String>,
     /// As JSON.
     pub consent: Option<String>,
+    /// It may be that of an event which came before by another way. Not of a page, which could guess the id of
+    /// another's event.
+    pub may_come_late: bool,
+}
+
+/// A lead and where it is stored.
+pub(crate) struct Row<'l> {
+    pub(crate) lead: &'l NewLead,
+    pub(crate) event: &'l NewEvent,
+    /// The number of its event.
+    pub(crate) lead_id: i64,
+    /// Under which `events` keeps that.
+    pub(crate) day: NaiveDate,
 }
 
 /// By what a purchase's lead was found, the strongest first.
@@ -90,6 +105,7 @@ impl Store {
             fbp: None,
             fbc: None,
             consent: None,
+            may_come_late: false,
         }
     }
 
@@ -208,32 +224,63 @@ impl Store {
 }
 
 /// Stores the leads whose events were accepted.
-pub(crate) async fn insert(
-    mut connection: &AsyncPgConnection,
-    leads: &[(&NewLead, &NewEvent, ClaimedKey)],
+pub(crate) async fn insert(connection: &AsyncPgConnection, leads: &[Row<'_>]) -> Result<(), StoreError> {
+    match insert_where_free(connection, leads).await?.len() == leads.len() {
+        true => Ok(()),
+        // Their numbers are new.
+        false => Err(StoreError::Invalid { what: "lead" }),
+    }
+}
+
+/// Stores the leads of events that came before by another way and became no lead, and marks them.
+pub(crate) async fn insert_late(
+    connection: &AsyncPgConnection,
+    offers: &mut [Offer<'_>],
 ) -> Result<(), StoreError> {
+    // What is new in this very group is stored after it.
+    let new: HashSet<i64> = offers.iter().filter_map(Offer::new_lead).collect();
+    let mut late: Vec<Row<'_>> = offers
+        .iter()
+        .filter_map(Offer::lead_of_duplicate)
+        .filter(|row| row.lead.may_come_late && !new.contains(&row.lead_id))
+        .collect();
+    // Sorted, so that two writers with the same ones never wait for each other; each once.
+    late.sort_by_key(|row| row.lead_id);
+    late.dedup_by_key(|row| row.lead_id);
+    let requests: HashSet<Uuid> = late.iter().map(|row| row.event.request_id).collect();
+    let stored = insert_where_free(connection, &late).await?;
+    for offer in offers.iter_mut() {
+        offer.is_late_lead = offer
+            .lead_of_duplicate()
+            .is_some_and(|row| stored.contains(&row.lead_id) && requests.contains(&row.event.request_id));
+    }
+    Ok(())
+}
+
+/// Stores leads where their number has none, and says which it stored.
+async fn insert_where_free(
+    mut connection: &AsyncPgConnection,
+    leads: &[Row<'_>],
+) -> Result<HashSet<i64>, StoreError> {
     if leads.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     type Bytes = Array<Nullable<Binary>>;
     type MaybeTexts = Array<Nullable<Text>>;
-    fn of<'l, T>(leads: &'l [(&NewLead, &NewEvent, ClaimedKey)], value: impl Fn(&'l NewLead) -> T) -> Vec<T> {
-        leads.iter().map(|(lead, ..)| value(lead)).collect()
+    fn of<'l, T>(leads: &[Row<'l>], value: impl Fn(&'l NewLead) -> T) -> Vec<T> {
+        leads.iter().map(|row| value(row.lead)).collect()
     }
-    fn event<'l, T>(
-        leads: &'l [(&NewLead, &NewEvent, ClaimedKey)],
-        value: impl Fn(&'l NewEvent) -> T,
-    ) -> Vec<T> {
-        leads.iter().map(|(_, event, _)| value(event)).collect()
+    fn event<'l, T>(leads: &[Row<'l>], value: impl Fn(&'l NewEvent) -> T) -> Vec<T> {
+        leads.iter().map(|row| value(row.event)).collect()
     }
-    sql_query(include_str!("sql/insert_leads.sql"))
+    #[derive(QueryableByName)]
+    struct Inserted {
+        #[diesel(sql_type = BigInt)]
+        lead_id: i64,
+    }
+    let inserted: Vec<Inserted> = sql_query(include_str!("sql/insert_leads.sql"))
         .bind::<Array<BigInt>, _>(event(leads, |event| event.dataset_id.as_i64()))
-        .bind::<Array<BigInt>, _>(
-            leads
-                .iter()
-                .map(|(.., claim)| claim.event_number)
-                .collect::<Vec<_>>(),
-        )
+        .bind::<Array<BigInt>, _>(leads.iter().map(|row| row.lead_id).collect::<Vec<_>>())
         .bind::<Array<Binary>, _>(of(leads, |lead| lead.contact.as_slice()))
         .bind::<Bytes, _>(of(leads, |lead| lead.lookups.email.as_deref()))
         .bind::<Bytes, _>(of(leads, |lead| lead.lookups.phone.as_deref()))
@@ -244,12 +291,12 @@ pub(crate) async fn insert(
         .bind::<MaybeTexts, _>(of(leads, |lead| lead.fbc.as_deref()))
         .bind::<MaybeTexts, _>(of(leads, |lead| lead.consent.as_deref()))
         .bind::<Array<Bool>, _>(event(leads, |event| event.withheld))
-        .bind::<Array<Date>, _>(leads.iter().map(|(.., claim)| claim.day).collect::<Vec<_>>())
+        .bind::<Array<Date>, _>(leads.iter().map(|row| row.day).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(event(leads, |event| event.id.as_str()))
         .bind::<Array<Nullable<BigInt>>, _>(event(leads, |event| event.key_id))
-        .bind::<Array<sql_types::Uuid>, _>(event(leads, |event: &NewEvent| -> Uuid { event.request_id }))
+        .bind::<Array<sql_types::Uuid>, _>(event(leads, |event| event.request_id))
         .prepared()
-        .execute(&mut connection)
+        .load(&mut connection)
         .await?;
-    Ok(())
+    Ok(inserted.into_iter().map(|row| row.lead_id).collect())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use diesel::sql_types::{self, Array, BigInt, Bool, Date, Integer, Nullable, Text};
-use diesel::{QueryableByName, sql_query};
+use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use rastro_core::purchase::PurchaseStatus;
@@ -47,6 +47,31 @@ pub struct PurchaseChange {
 }
 
 impl Store {
+    /// The finished event of what a page or a server claimed of an order, as long as nothing else is known of
+    /// it. `None`: there is no such claim, or its visitor refused advertising.
+    pub async fn claimed_event(
+        &self,
+        dataset: DatasetId,
+        order_id: &str,
+    ) -> Result<Option<String>, StoreError> {
+        #[derive(QueryableByName)]
+        struct Claim {
+            #[diesel(sql_type = Nullable<Text>)]
+            claimed_event: Option<String>,
+        }
+        let claim: Option<Claim> = sql_query(
+            "SELECT claimed_event FROM purchases
+             WHERE dataset_id = $1 AND order_id = $2 AND status = 'pending' AND NOT ads_refused",
+        )
+        .bind::<BigInt, _>(dataset.as_i64())
+        .bind::<Text, _>(order_id)
+        .prepared()
+        .get_result(&mut self.connection().await?)
+        .await
+        .optional()?;
+        Ok(claim.and_then(|claim| claim.claimed_event))
+    }
+
     /// Takes from orders what was claimed more than so many days ago, of at most `limit`; returns of how
     /// many.
     pub async fn forget_claims(&self, days: i32, limit: i64) -> Result<usize, StoreError> {

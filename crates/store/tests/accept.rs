@@ -289,6 +289,7 @@ async fn every_column_holds_what_its_name_says() {
                 msclkid: text("ms"),
                 ttclid: text("tt"),
             },
+            is_bot: false,
         },
         key_id: Some(3),
         request_id: Uuid::from_u128(5),

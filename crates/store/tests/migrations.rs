@@ -553,6 +553,7 @@ fn purchase(id: &str) -> NewEvent {
                 "https://loja.example/p?utm_source=a&utm_medium=b&utm_campaign=c&utm_content=d&utm_term=e&fbclid=f\
                  &gclid=g&gbraid=h&wbraid=i&msclkid=j&ttclid=k",
             ),
+            is_bot: false,
         },
         traceparent: id
             .ends_with('5')

@@ -72,6 +72,8 @@ fn hot(count: i64) -> Vec<Hot> {
     let days = of("current_date", "date", count);
     let texts = of("'a'", "text", count);
     let no_texts = of("NULL", "text", count);
+    // Seventeen values of each.
+    let contacts = of("'a'", "text", 17 * count);
     let seconds = of("4000000000", "bigint", count);
     let small = of("0", "smallint", count);
     let no_numbers = of("NULL", "bigint", count);
@@ -105,6 +107,12 @@ fn hot(count: i64) -> Vec<Hot> {
             "recall",
             "bigint[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[]",
             "ARRAY[1, 2]::bigint[], {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}"
+        ),
+        hot!(
+            Kept,
+            "insert_touchpoints",
+            "bigint[], bytea[], bigint[], text[], text[]",
+            "{datasets}, {lookups}, {numbers}, {texts}, {contacts}"
         ),
         hot!(Kept, "insert_ready", ready_types, "{ready}"),
         hot!(ForEachCall, "insert_ready", ready_types, "{ready}"),

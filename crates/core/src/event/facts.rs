@@ -13,6 +13,8 @@ pub struct Facts {
     pub currency: Option<String>,
     pub order_id: Option<String>,
     pub page: Page,
+    /// Whoever read the request saw that no person's browser sent it: see [`crate::user_agent`].
+    pub is_bot: bool,
 }
 
 impl Event<'_> {
@@ -27,6 +29,7 @@ impl Event<'_> {
             currency: text("currency"),
             order_id: text("order_id"),
             page: self.event_source_url.as_deref().map(Page::of).unwrap_or_default(),
+            is_bot: false,
         }
     }
 }

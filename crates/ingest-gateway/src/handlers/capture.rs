@@ -6,7 +6,7 @@ use chrono::{DateTime, Datelike, Utc};
 use rastro_core::consent;
 use rastro_core::event::{ActionSource, Event, Intake};
 use rastro_core::finding::{Finding, Findings};
-use rastro_core::json::Json;
+use rastro_core::json::{Json, without_half_characters};
 use rastro_core::lead_value::Worth;
 use rastro_core::page::CLICKS;
 use rastro_core::person::PersonKeys;
@@ -125,6 +125,7 @@ async fn take_in<S: Subject>(
     let key = &*caller.key;
     let text = caller.read_body(app, request, payload).await;
     let text = caller.refused(app, request_id, text).await?;
+    let text = without_half_characters(&text);
     let now = app.clock.now();
     // The parser's sentence quotes nothing of the body.
     let body = Json::parse(&text).map_err(|error| Problem::malformed(error.to_string()));
@@ -158,6 +159,7 @@ async fn take_in<S: Subject>(
             visitor: visitor.as_visitor(),
             clock_shift_seconds: body.envelope.clock_shift_seconds,
             consent_refused: body.envelope.consent.is_refused(),
+            can_ask: body.can_ask,
         },
         envelope: &body.envelope,
         test_event_code: body.test_event_code.as_deref().unwrap_or(for_tests),
@@ -229,6 +231,15 @@ impl Capture<'_> {
         self.app.store.lookups(self.key.caller.dataset_id, &keys)
     }
 
+    /// By what a person is sought that is known already. A server may have the visitor's id from the page's
+    /// cookie.
+    pub(super) fn lookups_to_seek(&self, keys: &PersonKeys, user_data: &UserData<'_>) -> PersonLookups {
+        let mut keys = keys.clone();
+        keys.add_event(user_data, self.key.caller.kind == ApiKeyKind::Publishable);
+        keys.visitor = keys.visitor.or(keys.external_id);
+        self.app.store.lookups(self.key.caller.dataset_id, &keys)
+    }
+
     /// What the visitor said about the use of the data, as JSON.
     pub(super) fn consent_record(&self) -> Option<String> {
         self.envelope.consent_record.as_ref().map(consent::record)
@@ -236,14 +247,8 @@ impl Capture<'_> {
 
     /// What a lead is likely worth that comes by the contacts that the page told of.
     pub(super) fn predicted_value(&self) -> Option<Worth> {
-        let attribution = self.envelope.attribution.clone();
-        let attribution = attribution.filter(|_| !self.intake.consent_refused)?;
         // What is wrong with them is said where they are stored.
-        let touches = Touchpoint::read_all(
-            Json::Object(attribution),
-            self.intake.now_ms,
-            &mut Findings::default(),
-        );
+        let touches = touches(self.envelope, &self.intake, &mut Findings::default())?;
         let caller = &self.key.caller;
         let values = &self.app.lead_values;
         values.of(caller.dataset_id, &caller.settings, &touches, self.intake.now_ms)
@@ -255,20 +260,12 @@ impl Capture<'_> {
         person: &PersonLookups,
         warnings: &mut Vec<Finding>,
     ) -> Vec<NewTouchpoint> {
-        let Some(attribution) = self
-            .envelope
-            .attribution
-            .clone()
-            .filter(|_| !self.intake.consent_refused)
-        else {
-            return Vec::new();
-        };
         let mut findings = Findings::default();
-        let touches = Touchpoint::read_all(Json::Object(attribution), self.intake.now_ms, &mut findings);
+        let touches = touches(self.envelope, &self.intake, &mut findings);
         warnings.extend(findings.warnings);
         let dataset_id = self.key.caller.dataset_id.as_i64();
+        let touches = touches.unwrap_or_default().into_iter();
         touches
-            .into_iter()
             .filter_map(|touch| NewTouchpoint::of(dataset_id, person, touch))
             .collect()
     }
@@ -333,6 +330,17 @@ impl Capture<'_> {
         let logged = self.app.group_commit.store(Vec::new(), vec![refusal]).await;
         logged.map(drop).map_err(not_stored)
     }
+}
+
+/// The contacts that a page tells of around what it brings. `None`: it tells of none, or of a visitor who
+/// refused.
+pub(super) fn touches(
+    envelope: &Envelope<'_>,
+    intake: &Intake<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<Touchpoint>> {
+    let attribution = envelope.attribution.clone().filter(|_| !intake.consent_refused)?;
+    Some(Touchpoint::read_all(Json::Object(attribution), intake, findings))
 }
 
 fn of_the_event(mut error: Finding) -> Refused {

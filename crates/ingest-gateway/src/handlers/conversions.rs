@@ -7,19 +7,24 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
-use rastro_core::finding::Finding;
+use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, without_half_characters};
+use rastro_core::person::PersonKeys;
+use rastro_core::touchpoint::Touchpoint;
+use rastro_core::user_agent;
 use rastro_service::telemetry::trace_context;
-use rastro_store::{Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, Origin, Refusal, Stored};
+use rastro_store::{
+    Acceptance, ApiKeyKind, KeptAnswer, NewEvent, NewRequest, NewTouchpoint, Origin, Refusal, Stored,
+};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::KnownKey;
-use crate::browser::Caller;
+use crate::browser::{Caller, Envelope};
 use crate::cors;
 use crate::group_commit::NotStored;
-use crate::handlers::capture::accepted;
+use crate::handlers::capture::{accepted, touches};
 use crate::handlers::span;
 use crate::idempotency::{self, Idempotent};
 use crate::metrics::EventResult;
@@ -27,6 +32,10 @@ use crate::openapi::parts::problems;
 use crate::problem::Problem;
 use crate::visitor::RequestVisitor;
 use crate::wire::{BatchReceipt, Body, Item, ItemResult, Receipt, Submission};
+
+/// A page's event tells of a contact with an ad if it happened within this time of it, in milliseconds: later
+/// ones tell of it again and again.
+const VISIT_MS: i64 = 30 * 60 * 1_000;
 
 problems! {
     /// How events can be refused.
@@ -109,7 +118,7 @@ async fn take_in(
     let text = without_half_characters(&text);
     let now = app.clock.now();
     let body = Body::parse(&text, key.caller.kind, now.timestamp_millis());
-    let body = caller.refused(app, request_id, body).await?;
+    let mut body = caller.refused(app, request_id, body).await?;
     let may_test = key.may_test(body.test_event_code.as_deref());
     caller.refused(app, request_id, may_test).await?;
     // Before anything is looked up: whoever sends more than the key may keeps nobody from the database.
@@ -137,6 +146,12 @@ async fn take_in(
         visitor: visitor.as_visitor(),
         clock_shift_seconds: body.envelope.clock_shift_seconds,
         consent_refused: body.envelope.consent.is_refused(),
+        can_ask: false,
+    };
+    let is_bot = intake.visitor.user_agent.is_some_and(user_agent::is_bot);
+    let last_touch = match key.caller.kind == ApiKeyKind::Publishable && !is_bot {
+        true => last_touch(&mut body.envelope, &intake),
+        false => None,
     };
     let for_tests = key
         .caller
@@ -157,6 +172,8 @@ async fn take_in(
         request_id,
         traceparent,
         idempotent,
+        is_bot,
+        last_touch,
     };
     let mut response = match body.submission {
         Submission::One(event) => reader.one(event).await?,
@@ -179,6 +196,25 @@ pub(super) struct Reader<'r> {
     pub(super) request_id: Uuid,
     pub(super) traceparent: Option<String>,
     pub(super) idempotent: Option<Idempotent>,
+    /// A crawler's: stored, and not sent.
+    pub(super) is_bot: bool,
+    /// What brought the visitor to the page.
+    pub(super) last_touch: Option<Touchpoint>,
+}
+
+fn last_touch(envelope: &mut Envelope<'_>, intake: &Intake<'_>) -> Option<Touchpoint> {
+    // The first one came with an event of its own visit.
+    envelope.attribution.as_mut()?.retain(|(name, _)| name == "last");
+    touches(envelope, intake, &mut Findings::default())?.pop()
+}
+
+/// What is to be stored of a request.
+#[derive(Default)]
+pub(super) struct Offered {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) refusals: Vec<Refusal>,
+    /// Stored when an event is new.
+    pub(super) touchpoints: Vec<NewTouchpoint>,
 }
 
 /// Why an event is not taken.
@@ -194,7 +230,13 @@ pub(super) type Reading<'r> = Result<(Event<'r>, Vec<Finding>), Refused>;
 pub(super) type Answer = Box<dyn Fn(&[Acceptance]) -> KeptAnswer + Send + Sync>;
 
 /// An event that may be stored, its name and id, and what its sender is warned of.
-type TakenEvent<'r> = (NewEvent, Cow<'r, str>, Cow<'r, str>, Vec<Finding>);
+struct TakenEvent<'r> {
+    new_event: NewEvent,
+    touchpoint: Option<NewTouchpoint>,
+    name: Cow<'r, str>,
+    id: Cow<'r, str>,
+    warnings: Vec<Finding>,
+}
 
 /// An event of a batch: its name, id and warnings, or its name as far as it can be told and what is wrong
 /// with it.
@@ -202,7 +244,7 @@ type ReadEvent<T> = Result<(T, T, Vec<Finding>), (Option<String>, Vec<Finding>)>
 
 impl<'r> Reader<'r> {
     async fn one(&self, event: Json<'r>) -> Result<HttpResponse, Problem> {
-        let (new_event, name, id, mut warnings) = match self.take(event, None) {
+        let taken = match self.take(event, None) {
             Ok(taken) => taken,
             Err((name, Refused::Invalid(errors))) => {
                 self.refuse(name, &errors).await?;
@@ -214,6 +256,13 @@ impl<'r> Reader<'r> {
                 return Err(Problem::not_for_this_key(errors));
             }
         };
+        let TakenEvent {
+            new_event,
+            touchpoint,
+            name,
+            id,
+            mut warnings,
+        } = taken;
         warnings.extend_from_slice(&self.warnings);
         let (forwarding, request_id) = (self.forwarding(), self.request_id);
         let answer = self.idempotent.as_ref().map(|_| -> Answer {
@@ -223,7 +272,12 @@ impl<'r> Reader<'r> {
                 answer_to_one(stored, &name, &id, forwarding, request_id, &warnings)
             })
         });
-        let stored = self.store(vec![new_event], Vec::new(), answer).await?;
+        let offered = Offered {
+            events: vec![new_event],
+            touchpoints: touchpoint.into_iter().collect(),
+            ..Offered::default()
+        };
+        let stored = self.store(offered, answer).await?;
         Ok(match stored {
             Err(answered) => answered,
             Ok(stored) => idempotency::respond(answer_to_one(
@@ -245,10 +299,13 @@ impl<'r> Reader<'r> {
             may_test.map(|()| read).map_err(Refused::NotForThisKey)
         });
         match read {
-            Ok((event, warnings)) => {
-                let new_event = self.new_event(&event, own_test_event_code);
-                Ok((new_event, event.name, event.id, warnings))
-            }
+            Ok((event, warnings)) => Ok(TakenEvent {
+                new_event: self.new_event(&event, own_test_event_code),
+                touchpoint: self.touchpoint(&event),
+                name: event.name,
+                id: event.id,
+                warnings,
+            }),
             Err(refused) => Err((name.map(Cow::into_owned), refused)),
         }
     }
@@ -264,12 +321,14 @@ impl<'r> Reader<'r> {
 
     async fn batch(&self, events: Vec<Item<'r>>) -> Result<HttpResponse, Problem> {
         let mut valid = Vec::with_capacity(events.len());
+        let mut touchpoint = None;
         let mut read: Vec<ReadEvent<Cow<'r, str>>> = Vec::with_capacity(events.len());
         for (index, item) in events.into_iter().enumerate() {
             rest_now_and_then(index).await;
-            read.push(self.take_item(item).map(|(new_event, name, id, warnings)| {
-                valid.push(new_event);
-                (name, id, warnings)
+            read.push(self.take_item(item).map(|taken| {
+                valid.push(taken.new_event);
+                touchpoint = touchpoint.take().or(taken.touchpoint);
+                (taken.name, taken.id, taken.warnings)
             }));
         }
         let refused = read.iter().filter_map(|event| event.as_ref().err());
@@ -290,7 +349,12 @@ impl<'r> Reader<'r> {
                 }
             })
         });
-        let stored = match self.store(valid, refusals, answer).await? {
+        let offered = Offered {
+            events: valid,
+            refusals,
+            touchpoints: touchpoint.into_iter().collect(),
+        };
+        let stored = match self.store(offered, answer).await? {
             Ok(stored) => stored,
             Err(answered) => return Ok(answered),
         };
@@ -303,17 +367,38 @@ impl<'r> Reader<'r> {
     fn take_item(&self, item: Item<'r>) -> Result<TakenEvent<'r>, (Option<String>, Vec<Finding>)> {
         let event = item.event.map_err(|error| (None, vec![error]))?;
         let taken = self.take(event, item.test_event_code.as_deref());
-        let (new_event, name, id, mut warnings) = taken.map_err(|(name, refused)| match refused {
+        let mut taken = taken.map_err(|(name, refused)| match refused {
             Refused::Invalid(errors) => (name, errors),
             Refused::NotForThisKey(error) => (name, vec![error]),
         })?;
-        warnings.extend(item.warnings);
-        Ok((new_event, name, id, warnings))
+        taken.warnings.extend(item.warnings);
+        Ok(taken)
     }
 
     /// What to say of the way to Meta, if anything.
     fn forwarding(&self) -> Option<&'static str> {
-        self.intake.consent_refused.then_some("withheld")
+        self.is_withheld().then_some("withheld")
+    }
+
+    fn is_withheld(&self) -> bool {
+        self.intake.consent_refused || self.is_bot
+    }
+
+    /// The contact with an ad that the visit of this event began with, if its visitor is known.
+    fn touchpoint(&self, event: &Event<'_>) -> Option<NewTouchpoint> {
+        let touch = self.last_touch.as_ref()?;
+        if (event.time * 1_000 - touch.at_ms).abs() > VISIT_MS {
+            return None;
+        }
+        let mut told = PersonKeys::default();
+        told.add_event(&event.user_data, true);
+        let visitor = PersonKeys {
+            visitor: told.visitor,
+            ..PersonKeys::default()
+        };
+        let dataset_id = self.key.caller.dataset_id;
+        let lookups = self.app.store.lookups(dataset_id, &visitor);
+        NewTouchpoint::of(dataset_id.as_i64(), &lookups, touch.clone())
     }
 
     pub(super) fn new_event(&self, event: &Event<'_>, own_test_event_code: Option<&str>) -> NewEvent {
@@ -323,9 +408,10 @@ impl<'r> Reader<'r> {
             key_id: Some(self.key.caller.key_id),
             request_id: self.request_id,
             traceparent: self.traceparent.clone(),
-            withheld: self.intake.consent_refused,
+            withheld: self.is_withheld(),
         };
         let mut new_event = NewEvent::new(event, origin);
+        new_event.facts.is_bot = self.is_bot;
         let caller = &self.key.caller;
         if caller.settings.remember_clicks && !self.intake.consent_refused {
             let is_browser = caller.kind == ApiKeyKind::Publishable;
@@ -337,8 +423,11 @@ impl<'r> Reader<'r> {
     /// Logs and counts a single event that is refused.
     async fn refuse(&self, name: Option<String>, errors: &[Finding]) -> Result<(), Problem> {
         self.app.metrics.count(EventResult::rejected, 1);
-        let refusals = self.refusals([(name, errors)]);
-        self.store(Vec::new(), refusals, None).await.map(drop)
+        let offered = Offered {
+            refusals: self.refusals([(name, errors)]),
+            ..Offered::default()
+        };
+        self.store(offered, None).await.map(drop)
     }
 
     /// What is logged of refused events: those alike are one.
@@ -365,10 +454,14 @@ impl<'r> Reader<'r> {
     /// Stores what came. The error inside is the answer of whoever used the idempotency key first.
     pub(super) async fn store(
         &self,
-        events: Vec<NewEvent>,
-        refusals: Vec<Refusal>,
+        offered: Offered,
         answer: Option<Answer>,
     ) -> Result<Result<Vec<Acceptance>, HttpResponse>, Problem> {
+        let Offered {
+            events,
+            refusals,
+            touchpoints,
+        } = offered;
         if events.is_empty() && refusals.is_empty() {
             return Ok(Ok(Vec::new()));
         }
@@ -382,6 +475,7 @@ impl<'r> Reader<'r> {
         let request = NewRequest {
             events,
             refusals,
+            touchpoints,
             idempotency,
             ..NewRequest::default()
         };

@@ -23,7 +23,7 @@ use rastro_store::{ApiKeyKind, NewEvent};
 use tracing::{Instrument, warn};
 use uuid::Uuid;
 
-use super::conversions::{Reader, Refused, name_of, rest_now_and_then};
+use super::conversions::{Offered, Reader, Refused, name_of, rest_now_and_then};
 use crate::app::App;
 use crate::auth::{Known, KnownKey, bearer};
 use crate::body;
@@ -129,24 +129,31 @@ async fn answer(
     }
     // A key beside the body is looked at before the body is read. Without one it may be a stranger's, who
     // takes no room of those with a key.
-    let memory = match parameters.keys.first() {
-        Some(shown) => {
-            identify(app, shown).await?;
-            &app.memory
-        }
+    let shown = match parameters.keys.first() {
+        Some(shown) => Some(identify(app, shown).await?),
+        None => None,
+    };
+    let memory = match shown {
+        Some(_) => &app.memory,
         None => &app.memory_of_strangers,
     };
+    let log = Log { app, request_id };
     let content_type = request.headers().get(CONTENT_TYPE);
     let content_type = content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let encoding = Encoding::of(content_type).ok_or_else(|| GraphError::from(Problem::not_a_graph_body()))?;
-    let body = body::read_any(memory, request, payload, app.max_body_bytes).await?;
+    let encoding = Encoding::of(content_type).ok_or_else(|| GraphError::from(Problem::not_a_graph_body()));
+    let encoding = log.refused(shown.as_ref(), "/Content-Type", encoding).await?;
+    let body = body::read_any(memory, request, payload, app.max_body_bytes).await;
+    let body = log
+        .refused(shown.as_ref(), "/body", body.map_err(GraphError::from))
+        .await?;
     let text = match encoding {
         Encoding::Json => without_half_characters(&body),
         Encoding::Form | Encoding::Multipart => Cow::Borrowed(&*body),
     };
-    parameters.add_body(encoding, content_type, &text)?;
+    let added = parameters.add_body(encoding, content_type, &text);
+    log.refused(shown.as_ref(), "/body", added).await?;
 
     let Some((first, others)) = parameters.keys.split_first() else {
         return Err(GraphError::key("send a secret key as access_token"));
@@ -161,7 +168,9 @@ async fn answer(
         return Err(shown_to_a_browser(app, key, origin, request_id).await?);
     }
     if key.caller.dataset_id.to_string() != dataset_id {
-        return Err(GraphError::dataset());
+        return log
+            .refused(Some(&key), "/dataset_id", Err(GraphError::dataset()))
+            .await;
     }
     if !app.traces {
         return take_in(app, &key, &mut parameters, request_id, None).await;
@@ -192,6 +201,36 @@ async fn identify(app: &App, key: &str) -> Result<Arc<KnownKey>, GraphError> {
     }
 }
 
+/// Where requests are logged that are refused as a whole.
+struct Log<'a> {
+    app: &'a App,
+    request_id: Uuid,
+}
+
+impl Log<'_> {
+    /// Passes a result on, and logs one that refuses the request for what it brings, if it is known whose it
+    /// is: a host name that was changed and a dataset that was not are no silence.
+    async fn refused<T>(
+        &self,
+        key: Option<&Arc<KnownKey>>,
+        field: &str,
+        result: Result<T, GraphError>,
+    ) -> Result<T, GraphError> {
+        if let (Err(error), Some(key)) = (&result, key)
+            && matches!(error.status().as_u16(), 400 | 413 | 415)
+        {
+            // Whoever sends more than the key may is told so, and fills no log.
+            key.admit(1)?;
+            let caller = Caller {
+                origin: None,
+                key: key.clone(),
+            };
+            caller.log_refusal(self.app, self.request_id, field).await;
+        }
+        result
+    }
+}
+
 /// Only pages say where they are from. Whoever reads this one has the key.
 async fn shown_to_a_browser(
     app: &App,
@@ -215,13 +254,15 @@ async fn shown_to_a_browser(
 
 async fn take_in(
     app: &App,
-    key: &KnownKey,
+    key: &Arc<KnownKey>,
     parameters: &mut Parameters<'_>,
     request_id: Uuid,
     traceparent: Option<String>,
 ) -> Result<GraphReceipt, GraphError> {
     let mut list = Cow::Borrowed("");
-    let mut elements = parameters.elements(&mut list)?;
+    let elements = parameters.elements(&mut list);
+    let log = Log { app, request_id };
+    let mut elements = log.refused(Some(key), "/data", elements).await?;
     key.admit(elements.len())?;
 
     let now = app.clock.now();
@@ -237,6 +278,7 @@ async fn take_in(
             visitor: Visitor::default(),
             clock_shift_seconds: 0,
             consent_refused: false,
+            can_ask: false,
         },
         test_event_code: parameters
             .test_event_code
@@ -247,6 +289,8 @@ async fn take_in(
         request_id,
         traceparent,
         idempotent: None,
+        is_bot: false,
+        last_touch: None,
     };
     let mut events: Vec<NewEvent> = Vec::with_capacity(elements.len());
     let mut warnings: Vec<(usize, Finding)> = Vec::new();
@@ -279,7 +323,11 @@ async fn take_in(
     }
     let events_received = events.len();
     // Without an idempotency key nobody was faster.
-    if reader.store(events, Vec::new(), None).await?.is_err() {
+    let offered = Offered {
+        events,
+        ..Offered::default()
+    };
+    if reader.store(offered, None).await?.is_err() {
         return Err(Problem::unavailable().into());
     }
     let of_all = reader.warnings.iter().map(|warning| (None, warning));
@@ -315,8 +363,11 @@ impl Refusals {
         reader.app.metrics.count(EventResult::rejected, self.events.len());
         let alike = self.events.iter();
         let alike = alike.map(|(_, name, errors)| (name.clone(), errors.as_slice()));
-        let refusals = reader.refusals(alike);
-        let logged = reader.store(Vec::new(), refusals, None).await?;
+        let offered = Offered {
+            refusals: reader.refusals(alike),
+            ..Offered::default()
+        };
+        let logged = reader.store(offered, None).await?;
         debug_assert!(logged.is_ok(), "without an idempotency key nobody was faster");
         let Some((first, clues)) = self.clues else {
             let (index, _, errors) = &self.events[0];

@@ -7,15 +7,15 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::Datelike;
 use rastro_core::event::{Event, Intake};
 use rastro_core::finding::{Finding, Findings};
-use rastro_core::json::{Json, Object};
+use rastro_core::json::{Json, Object, without_half_characters};
 use rastro_core::lead::Lead;
 use rastro_core::lead_status::LeadStatus;
-use rastro_service::telemetry::ErrorChain;
+use rastro_service::telemetry::{ErrorChain, trace_context};
 use rastro_store::{
     Acceptance, ApiKeyKind, KeptAnswer, LeadStep, NewEvent, Origin, Stepped, StoreError, StoredLead,
 };
 use secrecy::ExposeSecret;
-use tracing::warn;
+use tracing::{Instrument, Span, warn};
 use uuid::Uuid;
 
 use super::capture::test_event_code;
@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::auth::KnownKey;
 use crate::browser::Caller;
 use crate::cors;
+use crate::handlers::span;
 use crate::idempotency;
 use crate::metrics::EventResult;
 use crate::openapi::parts::{IdempotencyKey, problems};
@@ -92,6 +93,30 @@ async fn changed(
     request_id: Uuid,
 ) -> Result<HttpResponse, Problem> {
     let caller = Caller::of(app, request, request_id).await?;
+    if !app.traces {
+        return take_in(app, &caller, request, lead_id, payload, request_id).await;
+    }
+    let span = span::of(request, request_id, caller.key.caller.kind == ApiKeyKind::Secret);
+    let answered = take_in(app, &caller, request, lead_id, payload, request_id)
+        .instrument(span.clone())
+        .await;
+    span::answered(
+        &span,
+        answered
+            .as_ref()
+            .map_or_else(Problem::status, HttpResponse::status),
+    );
+    answered
+}
+
+async fn take_in(
+    app: &App,
+    caller: &Caller,
+    request: &HttpRequest,
+    lead_id: &str,
+    payload: Payload,
+    request_id: Uuid,
+) -> Result<HttpResponse, Problem> {
     let key = &*caller.key;
     if key.caller.kind != ApiKeyKind::Secret {
         return Err(Problem::forbidden(
@@ -99,8 +124,11 @@ async fn changed(
         ));
     }
     let lead_id: i64 = lead_id.parse().map_err(|_| Problem::unknown_lead())?;
-    let text = caller.read_body(app, request, payload).await?;
-    let (status, in_body) = read(&text)?;
+    let text = caller.read_body(app, request, payload).await;
+    let text = caller.refused(app, request_id, text).await?;
+    let text = without_half_characters(&text);
+    let step = caller.refused(app, request_id, read(&text)).await;
+    let (status, in_body) = step?;
     key.admit(1)?;
 
     let dataset = key.caller.dataset_id;
@@ -211,7 +239,11 @@ async fn event(
                 test_event_code: test_event_code(key, now).to_owned(),
                 key_id: Some(caller.key_id),
                 request_id,
-                traceparent: None,
+                // Of the request's span, within which this is called.
+                traceparent: app
+                    .traces
+                    .then(|| trace_context::traceparent(&Span::current()))
+                    .flatten(),
                 withheld: lead.ads_refused,
             };
             Ok((Some(NewEvent::new(&event, origin)), warnings))

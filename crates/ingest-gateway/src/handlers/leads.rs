@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use rastro_core::finding::Findings;
 use rastro_core::json::Json;
 use rastro_core::lead::Lead;
-use rastro_store::{Acceptance, NewRequest, Record, Stored};
+use rastro_store::{Acceptance, ApiKeyKind, NewRequest, Record, Stored};
 
 use super::capture::{Capture, Ready, Refused, RequestProblems, Subject, accepted, receive};
 use crate::app::App;
@@ -16,15 +16,16 @@ use crate::wire::capture::LeadReceipt;
 problems! {
     /// How a lead can be refused, beside what any request is refused for.
     LeadProblems {
-        "409" => "The lead's event was received before (of one without an event_id: the same content on the same day, UTC), or (with Retry-After) its idempotency key is being answered.",
+        "409" => "The lead was received before (of one without an event_id: the same content on the same day, UTC): with a secret key its lead_id is named. Or (with Retry-After) its idempotency key is being answered.",
         "422" => "The lead is not valid: every wrong field is listed. Or its idempotency key came with another body.",
     }
 }
 
 /// Takes a lead in: stores it with its contact data sealed, and its event, in one commit. One that names no
-/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. An
-/// e-mail, a phone or a CPF that cannot be read is left out of a server's lead with a warning where another
-/// e-mail or phone is good; whoever fills in a page's form is asked again.
+/// event_id and comes again with the same content on the same day (UTC) is a repeat, answered with 409. One of
+/// a server whose event came before by another way is stored beside that event. An e-mail, a phone or a CPF
+/// that cannot be read is left out with a warning where another e-mail or phone is good, unless whoever fills
+/// in the form can be asked again (`asks`).
 #[utoipa::path(
     post,
     path = "/api/leads/capture",
@@ -39,7 +40,7 @@ problems! {
     security(("apiKey" = []), ("keyInQuery" = [])),
     responses(
         RequestProblems,
-        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can. Of a page's form it is refused: the visitor can be asked again.", body = LeadReceipt<'static>),
+        (status = 202, description = "The lead is stored. An e-mail, a phone or a CPF that cannot be read is left out of its event, with a warning, where another e-mail or phone can. Where the visitor can be asked again (asks) it is refused.", body = LeadReceipt<'static>),
         LeadProblems,
     )
 )]
@@ -77,27 +78,40 @@ impl Subject for Leads {
         new_lead.fbp = event.user_data.fbp.as_deref().map(str::to_owned);
         new_lead.fbc = event.user_data.fbc.as_deref().map(str::to_owned);
         new_lead.consent = capture.consent_record();
+        new_lead.may_come_late = capture.key.caller.kind == ApiKeyKind::Secret;
+        let is_server = new_lead.may_come_late;
 
         let (event_id, request_id) = (new_event.id.clone(), capture.request_id);
         let forwarding = if new_event.withheld { "withheld" } else { "queued" };
         let answer = move |stored: &Stored| {
-            let Stored::Now { acceptances, .. } = stored else {
+            let Stored::Now {
+                acceptances,
+                is_late_lead,
+                ..
+            } = stored
+            else {
                 return Problem::unavailable().kept(request_id);
             };
-            match acceptances.as_slice() {
-                [Acceptance::Accepted { event_number }] => accepted(&LeadReceipt {
-                    status: "accepted",
-                    lead_id: *event_number,
-                    event_id: &event_id,
-                    forwarding,
-                    request_id,
-                    warnings: &all_warnings,
-                }),
-                [Acceptance::Duplicate(first)] => {
-                    Problem::duplicate(first.map(|first| first.at)).kept(request_id)
+            let (lead_id, forwarding) = match acceptances.as_slice() {
+                [Acceptance::Accepted { event_number }] => (*event_number, forwarding),
+                [Acceptance::Duplicate(Some(first))] if *is_late_lead => (first.event_number, "duplicate"),
+                // Whoever reads a page's key could ask for the number of any lead whose id can be guessed.
+                [Acceptance::Duplicate(Some(first))] if is_server => {
+                    return Problem::lead_received(first.at, first.event_number).kept(request_id);
                 }
-                _ => Problem::unavailable().kept(request_id),
-            }
+                [Acceptance::Duplicate(first)] => {
+                    return Problem::duplicate(first.map(|first| first.at)).kept(request_id);
+                }
+                _ => return Problem::unavailable().kept(request_id),
+            };
+            accepted(&LeadReceipt {
+                status: "accepted",
+                lead_id,
+                event_id: &event_id,
+                forwarding,
+                request_id,
+                warnings: &all_warnings,
+            })
         };
         Ok(Ready {
             request: NewRequest {

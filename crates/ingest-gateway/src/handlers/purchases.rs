@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use rastro_core::event::Intake;
 use rastro_core::finding::{Finding, Findings};
 use rastro_core::json::{Json, Object};
-use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus};
+use rastro_core::purchase::{Purchase, PurchaseSource, PurchaseStatus, carried_on, completed};
 use rastro_core::user_data::UserData;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{
@@ -32,7 +32,8 @@ problems! {
 }
 
 /// Records an order, once for good; an approved one becomes a Purchase with the order's id as its event
-/// id. Recorded again with a later status it moves on, never back, and never becomes a second event. One
+/// id. Recorded again with a later status it moves on, never back, and never becomes a second event. Where a
+/// page claimed it before and a server approves it, the event has what the page knew of the browser. One
 /// that says nobody whom Meta could find, or that is refunded or cancelled, is stored without an event,
 /// with a warning. A claim (`pending`) is replaced by a later one as a whole, but a server's never by a
 /// page's.
@@ -77,37 +78,59 @@ impl Subject for Purchases {
         let status = status(capture, &purchase)?;
 
         let mut intake = capture.intake;
-        let read = |intake: &Intake<'r>, remembered: &[(Cow<'r, str>, Json<'r>)]| match purchase.event(
-            event.clone(),
-            remembered,
-            intake,
-        ) {
-            Err(errors) if !may_lack_event(status, &errors) => Err(Refused::Invalid(errors)),
-            event => Ok(event),
+        let read = |intake: &Intake<'r>, event: Option<Json<'r>>, remembered: &[(Cow<'r, str>, Json<'r>)]| {
+            match purchase.event(event, remembered, intake) {
+                Err(errors) if !may_lack_event(status, &errors) => Err(Refused::Invalid(errors)),
+                event => Ok(event),
+            }
         };
-        let mut read_event = read(&intake, &[])?;
-        let lookups = match &read_event {
-            Ok((event, _)) => capture.lookups(&purchase.keys, &event.user_data),
-            Err(_) => capture.lookups(&purchase.keys, &UserData::default()),
-        };
+        let mut read_event = read(&intake, event.clone(), &[])?;
+        let nobody = UserData::default();
+        let told = read_event.as_ref().map_or(&nobody, |(event, _)| &event.user_data);
+        let lookups = capture.lookups(&purchase.keys, told);
+        let sought = capture.lookups_to_seek(&purchase.keys, told);
         let dataset_id = capture.key.caller.dataset_id;
         let store = &capture.app.store;
         let found = async {
             let read_at = store.erasure_epoch(dataset_id).await?;
-            let lead = store.find_lead(dataset_id, purchase.lead_id, &lookups).await?;
-            Ok::<_, StoreError>((read_at, lead))
+            let lead = store.find_lead(dataset_id, purchase.lead_id, &sought).await?;
+            // A page that sends the order's number gets nothing of whoever placed it.
+            let may_confirm =
+                status == PurchaseStatus::Approved && capture.key.caller.kind == ApiKeyKind::Secret;
+            let claim = match may_confirm {
+                true => store.claimed_event(dataset_id, &purchase.order_id).await?,
+                false => None,
+            };
+            Ok::<_, StoreError>((read_at, lead, claim))
         };
-        let (read_at, lead) = found.await.map_err(|error| {
-            warn!("a purchase's lead could not be looked up: {}", ErrorChain(&error));
+        let (read_at, lead, claim) = found.await.map_err(|error| {
+            warn!(
+                "a purchase's lead or claim could not be looked up: {}",
+                ErrorChain(&error)
+            );
             Refused::Unavailable
         })?;
         if let Some(lead) = &lead {
             // What the visitor said with this order counts more than what was said with the form.
             intake.consent_refused |= lead.ads_refused && capture.envelope.consent == Consent::NotSaid;
         }
-        let clicks = last_clicks(capture, lead.as_ref(), &lookups, intake.consent_refused).await?;
+        let clicks = last_clicks(capture, lead.as_ref(), &sought, intake.consent_refused).await?;
+        let remembered = remembered(lead.as_ref(), clicks.as_ref());
         if lead.is_some() || clicks.is_some() {
-            read_event = read(&intake, &remembered(lead.as_ref(), clicks.as_ref()))?;
+            read_event = read(&intake, event.clone(), &remembered)?;
+        }
+        if let Some(claim) = &claim {
+            let claimed = carried_on(claim);
+            let person = claimed.iter().filter(|(name, _)| name == "user_data");
+            let person = person.filter_map(|(_, person)| match person {
+                Json::Object(person) => Some(person.clone()),
+                _ => None,
+            });
+            let of_both: Object<'r> = person.flatten().chain(remembered).collect();
+            // What a page claimed costs no order.
+            if let Ok(Ok(completed)) = read(&intake, completed(event, &claimed), &of_both) {
+                read_event = Ok(completed);
+            }
         }
         if lead.is_none() && purchase.lead_id.is_some() {
             warnings.push(Finding {
@@ -161,6 +184,7 @@ impl Subject for Purchases {
             let Stored::Now {
                 acceptances,
                 purchase: Some(change),
+                ..
             } = stored
             else {
                 return Problem::unavailable().kept(request_id);

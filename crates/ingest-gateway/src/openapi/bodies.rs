@@ -28,10 +28,12 @@ pub(crate) struct EventBatch {
     /// Which script sent it.
     sdk: Option<String>,
     consent: Option<ConsentRecord>,
-    /// First and last touch. Not used yet.
+    /// First and last touch. With a publishable key the last is stored with the visitor's id (external_id) where
+    /// an event happened within half an hour of it.
     #[schema(value_type = Option<Object>)]
     attribution: Option<()>,
-    /// Not used yet.
+    /// In place of the header X-Idempotency-Key.
+    #[schema(max_length = 255)]
     idempotency_key: Option<String>,
 }
 
@@ -228,13 +230,16 @@ pub(crate) struct LeadBody {
     /// lead's. Without one, an event is made from the lead.
     #[schema(value_type = Option<Object>)]
     event: Option<()>,
+    /// Whoever filled in the form is there and is shown the errors of the answer: a phone that cannot be read
+    /// is then refused, also beside a good e-mail.
+    asks: Option<bool>,
     #[schema(max_length = 255)]
     idempotency_key: Option<String>,
     #[schema(max_length = 64)]
     test_event_code: Option<String>,
 }
 
-/// A form's fields. Names of your own are kept too; all of them are stored sealed.
+/// A form's fields. Names of your own are kept too, up to 5,000 bytes each; all of them are stored sealed.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct LeadFields {
     #[schema(example = "Ana de Souza")]

@@ -19,6 +19,8 @@ pub(crate) struct Captured<'a> {
     pub(crate) subject: Json<'a>,
     pub(crate) event: Option<Json<'a>>,
     pub(crate) test_event_code: Option<Cow<'a, str>>,
+    /// Of a lead: whoever filled in the form is shown what is wrong with it.
+    pub(crate) can_ask: bool,
 }
 
 impl<'a> Captured<'a> {
@@ -40,6 +42,13 @@ impl<'a> Captured<'a> {
         let envelope = Envelope::take(&mut fields, kind, now_ms, &mut errors);
         let test_event_code = test_event_code(&mut fields, &mut errors);
         let event = take(&mut fields, "event").filter(|event| *event != Json::Null);
+        let can_ask = match subject {
+            "lead" => take(&mut fields, "asks").unwrap_or(Json::Null),
+            _ => Json::Null,
+        };
+        if !matches!(can_ask, Json::Null | Json::Bool(_)) {
+            errors.push(finding("/asks", "must be true or false".to_owned()));
+        }
         let subject_json = take(&mut fields, subject);
         // A page's script may be newer than this gateway.
         if kind == ApiKeyKind::Secret {
@@ -55,6 +64,7 @@ impl<'a> Captured<'a> {
                 subject,
                 event,
                 test_event_code,
+                can_ask: can_ask == Json::Bool(true),
             }),
             found => {
                 if found.is_none() {
@@ -75,6 +85,7 @@ pub(crate) struct LeadReceipt<'a> {
     /// The event's id: the Pixel's, if the page sent it.
     pub(crate) event_id: &'a str,
     /// queued: the event will be sent. withheld: the visitor refused advertising, and nothing is forwarded.
+    /// duplicate: its event was received before by another way, without the lead, and is not sent again.
     #[schema(example = "queued")]
     pub(crate) forwarding: &'static str,
     pub(crate) request_id: Uuid,

@@ -217,7 +217,7 @@ const LeadForm = ({ done }: { done(name: string): void }) => {
     };
   }, []);
   const wrong = { ...own };
-  for (const { pointer } of errors) {
+  for (const { pointer = '' } of errors) {
     const field = pointer.replace('/lead/', '').replace('/lead', 'phone');
     if (said[field]) wrong[field] = said[field];
   }

@@ -36,11 +36,13 @@ export function useLeadForm({ params }: { params?: Params } = {}) {
   const submit = async (lead: Lead): Promise<LeadOutcome> => {
     setState('sending');
     setErrors([]);
-    const { eventId, outcome } = client.trackLead(lead, { eventId: id.current, params });
+    const { eventId, outcome } = client.trackLead(lead, { eventId: id.current, params, asks: true });
     id.current = eventId;
     const result = await outcome;
-    if (result.status == 'rejected') setErrors(result.errors);
-    else id.current = undefined;
+    if (result.status == 'rejected') {
+      // What is no field's fault has no pointer.
+      setErrors(result.errors.map((error) => ({ ...error, pointer: error.pointer ?? '' })));
+    } else id.current = undefined;
     setState(result.status);
     return result;
   };

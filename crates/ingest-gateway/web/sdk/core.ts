@@ -16,6 +16,7 @@ import type {
 declare const VERSION: string;
 
 type Wire = Record<string, any>;
+type Extra = { params?: Params; asks?: boolean };
 
 const paths = ['meta/conversions', 'meta/conversions', 'leads/capture', 'purchases/record'];
 const sixDays = 5184e5;
@@ -61,8 +62,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   // The window captures what happens in its document, whether it bubbles or not. A destroyed client hears
   // nothing.
   const hooks: Hooks = {
-    local: stores[0],
-    listen: (type, action, target = window) =>
+    local_: stores[0],
+    listen_: (type, action, target = window) =>
       target.addEventListener(
         type,
         (event) => clients[key] == client && attempt(() => action(event)),
@@ -101,14 +102,14 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     for (const name in cookies) cookies[name] = readable(name) || cookies[name];
     const now = Date.now();
     const url = new URL(cleanAddress(landing) || 'x:');
-    const sender = isOurs(from, domain) ? undefined : cleanAddress(from);
+    const sender = cleanAddress(isOurs(from, domain || url.hostname) ? '' : from);
     const touch = json({
       ...Object.fromEntries(url.searchParams),
       landing: url.pathname,
       referrer: sender,
       at: now,
     });
-    if ((url.search || (sender && !cookies._rat)) && touch.length < 1200) cookies._rat = touch;
+    if (touch.length < 1200 && (url.search || (sender && !cookies._rat))) cookies._rat = touch;
     cookies._raf ||= cookies._rat;
     cookies._rid ||= uuid();
     const made = `fb.${dotsOf(domain)}.${now}.`;
@@ -137,7 +138,6 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       delete seen[name];
       attempt(() => options.onError!({ name, ...outcome } as any));
     } else {
-      // A lead counts at Meta when the business has it, not before.
       tellPixel(item);
     }
     item.settled_?.(outcome);
@@ -149,7 +149,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   };
 
   const enqueue = (item: Item) => {
-    item.ready_ = true;
+    item.ready_ = 1;
     attempt(() => (stores[item.tab_]['rastro:q:' + item.name] = json(item)));
     schedule();
   };
@@ -175,8 +175,8 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       ...(path_ > 1 ? body_ : { events: batch.map((item) => item.body_.event) }),
     });
   };
-  /** Whether a browser still carries it when the page is gone. */
-  const light = (text: string) => new Blob([text]).size < 6e4;
+  /** Whether a browser still carries it when the page is gone: no character is more than three bytes. */
+  const light = (text: string) => text.length < 2e4;
   /** What goes next: a lead or purchase alone, or some events. */
   const nextBatch = () => {
     const batch: Item[] = [];
@@ -185,7 +185,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       if (
         item.ready_ &&
         !beaconed.has(item) &&
-        (!head || (head.path_ < 2 && !batch[49] && light(write([...batch, item]))))
+        (!head || (head.path_ < 2 && light(write([...batch, item]))))
       ) {
         batch.push(item);
       }
@@ -203,7 +203,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
           body,
           credentials: 'include',
           // Every second try of a row without it.
-          keepalive: failures++ % 2 == 0 && light(body),
+          keepalive: !(failures++ & 1) && light(body),
           signal: AbortSignal.timeout?.(1e4),
         });
         if (answer.ok || /4(0[0139]|1[35]|22)/.test(answer.status as any)) {
@@ -263,16 +263,16 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   // --- What is tracked: through consent to the Pixel and the queue
 
   const tellPixel = (item: Item) => {
-    if (allowed) attempt(() => hooks.pixel!(item));
+    if (allowed) attempt(() => hooks.pixel_!(item));
     item.pixel_ = '';
   };
 
   const gate = (item: Item) => (allowed ? item.ready_ || admit(item) : refuse(item));
   const admit = (item: Item) => {
-    const { event, lead } = item.body_;
-    const { _rid: external_id, _fbp: fbp, _fbc: fbc } = cookies;
-    event.user_data = { fbp, fbc: fbc || undefined, external_id, ...event.user_data };
-    lead || tellPixel(item);
+    const { event } = item.body_;
+    event.user_data = { fbp: cookies._fbp, fbc: cookies._fbc, external_id: cookies._rid, ...event.user_data };
+    // A lead or purchase counts at Meta when the business has it, not before.
+    item.path_ > 1 || tellPixel(item);
     enqueue(item);
   };
   /**
@@ -292,8 +292,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     path: number,
     name: string,
     about: Wire,
-    params?: Params,
-    { eventId = uuid(), user: extra, pixel, custom }: TrackOptions = {},
+    { eventId = uuid(), user: extra, pixel, custom, asks, params }: TrackOptions & Extra = {},
   ): Tracked<any> => {
     const at = Date.now();
     const claim = about.purchase?.status == 'pending';
@@ -303,12 +302,13 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
       key,
       path_: path,
       at,
-      tab_: path == 2 || json(user_data)[2] ? 1 : 0,
+      tab_: path == 2 || json(user_data)[2] || /"(em|ph|cpf)\w*":/.test(json(about)) ? 1 : 0,
       pixel_: pixel == false || claim ? '' : 'trackSingle' + (custom ? 'Custom' : ''),
       // A copy, because the page may change what it gave us.
       body_: parse(
         json({
           ...about,
+          asks,
           event: {
             event_name: name,
             event_id: eventId,
@@ -326,7 +326,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     const tracked = known || { eventId, outcome: new Promise((settled) => (item.settled_ = settled)) };
     if (known) {
       // The Pixel has its own mark, so that an earlier call without it does not silence this one.
-      tellPixel(item);
+      path > 1 || tellPixel(item);
     } else {
       seen[item.name] = tracked;
       queue[item.name] = item;
@@ -337,13 +337,15 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     return tracked;
   };
 
-  const applyConsent = () => {
+  /** `said`: by the page, which is more than a default. */
+  const applyConsent = (said?: unknown) => {
     allowed = page.prerendering ? undefined : wanted;
-    (window as any).fbq?.('consent', allowed ? 'grant' : 'revoke');
+    // Nobody's default overrules what the page's own consent tool told a Pixel that is not ours.
+    if (options.consent || said) (window as any).fbq?.('consent', allowed ? 'grant' : 'revoke');
     if (allowed == undefined) return;
     for (const store of stores) {
       for (const name in store) {
-        if (/^rastro:[qp]/.test(name)) {
+        if (/^rastro:.:/.test(name)) {
           const item = parse(store[name]);
           if (!((item?.at || item) > Date.now() - sixDays)) delete store[name];
           else if (item.key == key) queue[item.name] ||= item;
@@ -356,12 +358,12 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   };
 
   const client: any = {
-    track: (name, params, more) => submit(name == 'PageView' ? 0 : 1, name, {}, params, more),
+    track: (name, params, more) => submit(name == 'PageView' ? 0 : 1, name, {}, { params, ...more }),
 
-    trackLead: (lead, more) => submit(2, 'Lead', { lead }, more?.params, more),
+    trackLead: (lead, more) => submit(2, 'Lead', { lead }, more),
 
     trackPurchase: ({ orderId, ...said }, more) =>
-      submit(3, 'Purchase', { purchase: { order_id: orderId, currency: 'BRL', ...said } }, undefined, {
+      submit(3, 'Purchase', { purchase: { order_id: orderId, currency: 'BRL', ...said } }, {
         eventId: orderId,
         ...more,
       }),
@@ -369,7 +371,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     page(more) {
       referrer = route;
       route = location.href;
-      return submit(0, 'PageView', {}, undefined, more);
+      return submit(0, 'PageView', {}, more);
     },
 
     identify(more) {
@@ -379,7 +381,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
     consent(next, details) {
       record = { ad_storage: next, ad_user_data: next, ...details, at: Date.now() };
       wanted = next == 'pending' ? undefined : next == 'granted';
-      applyConsent();
+      applyConsent(clients[key]);
     },
 
     attribution,
@@ -416,7 +418,7 @@ export const createRastro = (options: Options, plugins: Plugin[] = []): Rastro =
   attempt(() => {
     'visibilitychange pagehide online prerenderingchange'
       .split(' ')
-      .forEach((type) => hooks.listen(type, onLife));
+      .forEach((type) => hooks.listen_(type, onLife));
     clients[key] = client;
   });
   return client;

@@ -20,18 +20,18 @@ if (!early?.track) {
       pixelId: said.pixel,
       consent: google ? 'pending' : (said.consent as any),
       keepParameters: said.keep?.split(' '),
-      cleanUrl: 'cleanUrl' in said,
+      cleanUrl: said.cleanUrl != null,
     },
     // What is not asked for is false here, and no plug-in.
     [
       google && googleConsent,
-      said.pixel && ('loadPixel' in said ? pixel : pixelCalls),
-      links({ hosts: said.links?.split(' ') }),
+      said.pixel && (said.loadPixel != null ? pixel : pixelCalls),
       forms,
+      links({ hosts: said.links?.split(' ') }),
       said.pages != 'off' && pages,
     ] as Plugin[],
   ));
   // What was called before we came: rastro.push(['trackLead', {...}]).
-  client.push = ([name, ...args]: any[]) => client[name](...args);
+  client.push = ([name, ...args]: any[]) => client[name]?.(...args);
   early?.forEach(client.push);
 }

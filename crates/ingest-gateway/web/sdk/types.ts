@@ -10,6 +10,7 @@ export type ConsentSignals = Partial<
 >;
 
 export interface FieldError {
+  /** JSON pointer of the field; '' of what is no field's fault, such as a page whose origin is not listed. */
   pointer: string;
   detail: string;
 }
@@ -94,7 +95,7 @@ export interface Lead {
   email?: string;
   phone?: string;
   message?: string;
-  [field: string]: string | number | boolean | undefined;
+  [field: string]: string | number | boolean | string[] | undefined;
 }
 
 export interface Purchase {
@@ -108,6 +109,10 @@ export interface Purchase {
    */
   status?: 'approved' | 'pending';
   items?: Content[];
+  /** Who bought, for the gateway only: it rests in this tab, is hashed, and is told to no Pixel. */
+  email?: string;
+  phone?: string;
+  cpf?: string;
   [custom: string]: unknown;
 }
 
@@ -125,10 +130,17 @@ export type Outcome =
   | { status: 'rejected'; errors: FieldError[] }
   | { status: 'withheld'; why: 'consent' | 'server-render' };
 
-/** `id` is the gateway's id of the lead. */
-export type LeadOutcome = Outcome & { id?: string };
-/** `id` is the gateway's id of the purchase. */
-export type PurchaseOutcome = Outcome & { id?: string };
+/** What the gateway says beside it of what it took. */
+export interface Receipt {
+  /** Whether Meta will hear of it: `none` of a claim, for one. */
+  forwarding?: 'queued' | 'withheld' | 'duplicate' | 'none';
+  /** What was left out, and why. */
+  warnings?: FieldError[];
+}
+/** `lead_id` is the gateway's number of the lead; a duplicate has none. */
+export type LeadOutcome = Outcome & Receipt & { lead_id?: number };
+/** `purchase_id` is the gateway's number of the purchase; a duplicate has none. */
+export type PurchaseOutcome = Outcome & Receipt & { purchase_id?: number };
 
 export interface Tracked<O = Outcome> {
   readonly eventId: string;
@@ -146,7 +158,8 @@ export interface Touch {
 
 export interface Rastro {
   track(name: StandardEvent | (string & {}), params?: Params, options?: TrackOptions): Tracked;
-  trackLead(lead: Lead, options?: TrackOptions & { params?: Params }): Tracked<LeadOutcome>;
+  /** `asks`: the outcome's errors are shown to the visitor, so that one wrong field is worth a refusal. */
+  trackLead(lead: Lead, options?: TrackOptions & { params?: Params; asks?: boolean }): Tracked<LeadOutcome>;
   trackPurchase(purchase: Purchase, options?: TrackOptions): Tracked<PurchaseOutcome>;
   page(options?: TrackOptions): Tracked;
   /** Match keys for the events that follow. They stay in memory. */
@@ -181,7 +194,7 @@ export interface Item {
   body_: Record<string, any>;
   at: number;
   /** Went through consent; before, it is held in memory. */
-  ready_?: boolean;
+  ready_?: 1;
   /** 1: holds contact data, or nobody consented. It rests in this tab's storage only. */
   tab_: number;
   /** How the Pixel is told; '' not at all. */
@@ -191,11 +204,11 @@ export interface Item {
 
 export interface Hooks {
   /** `localStorage`, or memory where it is forbidden. */
-  local: Record<string, any>;
+  local_: Record<string, any>;
   /** Adds a listener that breaks nothing when it throws, and that is deaf when the client is destroyed. */
-  listen(type: string, action: (event: any) => void, target?: EventTarget): void;
+  listen_(type: string, action: (event: any) => void, target?: EventTarget): void;
   /** Tells the Pixel of an event that the visitor consents to. */
-  pixel?(item: Item): void;
+  pixel_?(item: Item): void;
   /** Is told that the address bar was cleaned, and of what: it is the same page under another name. */
   renamed_?(from: string): unknown;
 }

@@ -1,4 +1,4 @@
--- leads: stores those whose events were accepted.
+-- leads: stores those whose event has none yet, and says which. Event numbers are of no dataset: one is one lead.
 -- A list per column, in their order
 INSERT INTO leads (
     dataset_id, lead_id, contact, email_hmac, phone_hmac, cpf_hmac, external_id_hmac, visitor_hmac, fbp, fbc, consent,
@@ -13,3 +13,5 @@ FROM unnest(
     dataset_id, lead_id, contact, email, phone, cpf, external_id, visitor, fbp, fbc, consent, ads_refused, day, event_id, key_id,
     request_id
 )
+ON CONFLICT (dataset_id, lead_id) DO NOTHING
+RETURNING lead_id

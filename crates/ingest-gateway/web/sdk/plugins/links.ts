@@ -14,9 +14,9 @@ export interface LinksOptions {
  */
 export const links =
   ({ hosts, whatsapp }: LinksOptions = {}): Plugin =>
-  (client, _, { listen }) => {
+  (client, _, { listen_: listen }) => {
     listen('click', ({ target }) => {
-      const link = (target as Element).closest<HTMLAnchorElement>('a[href]')!;
+      const link = (target as Element).closest('a')!;
       const url = new URL(link.href);
       const { searchParams: query, hostname } = url;
       if (whatsapp != false && /^(wa\.me|api\.whatsapp\.com|send)$/.test(hostname)) {
@@ -29,6 +29,7 @@ export const links =
           if (campaign.test(name) && !query.has(name)) query.set(name, brought[name]);
         }
       } else return;
-      link.href = url.href;
+      // Apps on iPhones show a plus as it stands. One before a number stays.
+      link.href = url.href.replace(/\+(?!\d{9})/g, '%20');
     });
   };

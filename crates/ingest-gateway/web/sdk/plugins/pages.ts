@@ -28,9 +28,9 @@ export const pagesWith =
     // A route that has not settled yet still waits for its view.
     hooks.renamed_ = (from) => key(from) == route && arrive(true);
     // Of a route that was left before it settled this is the view. The real Pixel sends one of its own then.
-    hooks.listen('pageshow', (event) => event.persisted && arrive((window as any).fbq?.callMethod));
+    hooks.listen_('pageshow', (event) => event.persisted && arrive((window as any).fbq?.callMethod));
     // Without the Navigation API the address is looked at: wrappers of pushState fight each other.
-    if (navigation) hooks.listen('currententrychange', look, navigation);
+    if (navigation) hooks.listen_('currententrychange', look, navigation);
     else setInterval(look, settleMs);
   };
 

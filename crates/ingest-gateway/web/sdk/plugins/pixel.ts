@@ -5,24 +5,26 @@ import type { Plugin } from '../types.ts';
  * Tells Meta's Pixel, with the gateway's event id, and at most once per browser. The page loads the Pixel.
  */
 export const pixelCalls: Plugin = (_, { pixelId }, hooks) => {
-  const told: any = {};
-  hooks.pixel = ({ name, pixel_: call, body_: { event, purchase } }) => {
-    const { fbq } = window as any;
+  hooks.pixel_ = ({ name, path_, pixel_: call, body_: { event, purchase: { order_id, value, currency, items } = {} as any } }) => {
     const mark = 'rastro:p:' + name;
-    if (!call || !fbq || told[mark] || hooks.local[mark]) return;
-    const params = purchase ? { ...purchase, contents: purchase.items || [] } : event.custom_data || {};
-    fbq(call, pixelId, event.event_name, params, {
+    if (!call || hooks.local_[mark]) return;
+    // What the gateway sends of an order, and nothing else: it may say who bought.
+    const params = order_id ? { order_id, value, currency, contents: items } : event.custom_data || {};
+    // Without a Pixel this throws, and nothing is marked.
+    (window as any).fbq(call, pixelId, event.event_name, params, {
       eventID: event.event_id,
       eventSourceUrl: event.event_source_url,
     });
-    // For 60 days, of which the queue takes off its six.
-    if (event.event_name != 'PageView') told[mark] = hooks.local[mark] = Date.now() + 46656e5;
+    // For nine weeks, of which the queue takes off its six days.
+    if (path_) hooks.local_[mark] = Date.now() + 5e9;
   };
 };
 
 /** Loads the Pixel too, when consent is given, with everything off that it does by itself. */
 export const pixel: Plugin = (client, options, hooks) => {
   const { pixelId } = options;
+  // This Pixel is ours, and follows the default too.
+  options.consent ||= 'granted';
   const script = document.createElement('script');
   script.nonce = document.currentScript?.nonce || '';
   const fbq: any = (...said: any[]) => {

@@ -157,13 +157,18 @@ test('consent and privacy', { skip }, async (t) => {
     const page = await open(visitor);
     await page.evaluate(() => {
       rastro.trackLead({ name: 'Ana Souza', email: 'ana@example.com', phone: '31912345678' });
+      const orderId = 'PED-12';
+      rastro.trackPurchase({ orderId, value: 10, email: 'ana@example.com', service_type: 'implante' });
+      rastro.trackPurchase({ orderId: 'PED-13', value: 10, cpf: '529.982.247-25' });
+      rastro.trackPurchase({ orderId: 'PED-14', value: 10, service_type: 'implante' });
       rastro.identify({ em: 'ana@example.com' });
       rastro.track('Search');
       rastro.track('Schedule', {}, { user: { ph: '31912345678' } });
     });
     const { local, session } = await written(page);
-    assert.doesNotMatch(local, /ana|Souza|31912345678/i);
-    assert.match(session, /ana@example\.com/);
+    assert.doesNotMatch(local, /ana|Souza|31912345678|982\.247|PED-12/i);
+    assert.match(local, /PED-14/);
+    assert.match(session, /ana@example\.com.*PED-12|PED-12.*ana@example\.com/);
     const visitorId = await page.evaluate(() => rastro.visitorId());
     await page.evaluate(() => rastro.reset());
     const after = await written(page);
@@ -233,6 +238,16 @@ test('consent and privacy', { skip }, async (t) => {
       const [{ event, envelope }] = stored('Search');
       assert.match(event.user_data.fbc, /\.AbC$/);
       assert.equal(envelope.attribution.last.utm_source, 'ig');
+      // Without a domain of ours to tell by, another's page is another's, and a page of ours is ours.
+      for (const [referer, kept] of [
+        ['https://www.google.com/', 'https://www.google.com/'],
+        [host + '/outra', undefined],
+      ]) {
+        const tab = await visitor.newPage();
+        await tab.goto(host + '/', { referer });
+        await tab.waitForFunction(() => window.rastro?.track);
+        assert.equal(await tab.evaluate(() => rastro.attribution().last?.referrer), kept);
+      }
     },
   );
 
@@ -268,7 +283,11 @@ test('consent and privacy', { skip }, async (t) => {
         world.html(
           world.tag('data-pages="off"'),
           `<form data-rastro="lead" action="/blank" method="post">
-      <input name="name" value="Ana"><input name="email" value="ana@example.com"><input name="password" type="password" value="segredo"><button>Enviar</button></form>`,
+      <input name="name" value="Ana"><input name="email" value="ana@example.com"><input name="phone" value="99999-9999">
+      <input name="password" type="password" value="segredo"><input name="password" type="password" value="segredo">
+      <input name="dias" type="checkbox" value="seg" checked><input name="dias" type="checkbox" value="ter" checked>
+      <input name="anexo" type="file"><input name="g-recaptcha-response" type="hidden" value="${'x'.repeat(1500)}">
+      <textarea name="mensagem">${'z'.repeat(2000)}</textarea><button>Enviar</button></form>`,
         ),
       );
       const page = await open(await world.visitor(t), '/form');
@@ -284,7 +303,15 @@ test('consent and privacy', { skip }, async (t) => {
       await page.waitForURL(host + '/blank');
       await until(() => stored('Lead')[0]);
       assert.equal(stored('Lead').length, 1);
-      assert.deepEqual(stored('Lead')[0].lead, { name: 'Ana', email: 'ana@example.com' });
+      assert.deepEqual(stored('Lead')[0].lead, {
+        name: 'Ana',
+        email: 'ana@example.com',
+        phone: '99999-9999',
+        dias: ['seg', 'ter'],
+        anexo: {},
+        'g-recaptcha-response': 'x'.repeat(1500),
+        mensagem: 'z'.repeat(2000),
+      });
       assert.equal(new Set(said().map(({ event }) => event.event_id)).size, 1);
     },
   );
@@ -297,7 +324,7 @@ test('consent and privacy', { skip }, async (t) => {
         world.html(
           world.tag('data-pages="off" data-links="pay.hotmart.com"'),
           `
-      <a id="wa" href="https://wa.me/5531900000000?text=Ol%C3%A1!"><b>WhatsApp</b></a>
+      <a id="wa" href="https://wa.me/+5531900000000?text=Ol%C3%A1!%20Quero%20marcar"><b>WhatsApp</b></a>
       <a id="pay" href="https://pay.hotmart.com/X1?off=abc&sck=own">Comprar</a>
       <a id="buy" href="https://pay.hotmart.com/X1">Comprar</a><a id="else" href="https://example.org/?a=1">x</a>`,
         ),
@@ -315,7 +342,8 @@ test('consent and privacy', { skip }, async (t) => {
       });
       await until(() => stored('Contact')[0]);
       const text = new URL(hrefs.wa).searchParams.get('text');
-      assert.equal(text, `Olá! [${stored('Contact')[0].event.event_id.slice(0, 8)}]`);
+      assert.match(hrefs.wa, /^https:\/\/wa\.me\/\+5531900000000\?text=[^+]+$/);
+      assert.equal(text, `Olá! Quero marcar [${stored('Contact')[0].event.event_id.slice(0, 8)}]`);
       assert.equal(stored('Contact').length, 1);
       const visitorId = await page.evaluate(() => rastro.visitorId());
       assert.deepEqual(Object.fromEntries(new URL(hrefs.pay).searchParams), {

@@ -400,7 +400,7 @@ test('delivery', { skip }, async (t) => {
       world.serve(
         '/early',
         world.html(
-          `<script>window.rastro = []; rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag(quiet)}`,
+          `<script>window.rastro = []; rastro.push(['typo']); rastro.push(['track', 'First', { n: 1 }]); rastro.push(['track', 'Second'])</script>${world.tag(quiet)}${world.tag(quiet)}`,
         ),
       );
       const page = await open(await world.visitor(t), '/early');

@@ -26,6 +26,7 @@ test('React', { skip }, async (t) => {
     const tab = await (await world.visitor(t)).newPage();
     await tab.goto(host + '/react');
     await tab.waitForFunction(() => document.getElementById('purchase')?.textContent == 'accepted');
+    assert.ok(await tab.textContent('#number'), 'the number of the purchase');
     await until(() => stored('ViewContent')[0] && stored('PageView')[0]);
     await tab.evaluate(() => new Promise((done) => setTimeout(done, 200)));
     const names = (list) => list.sort().join();
@@ -54,6 +55,7 @@ test('React', { skip }, async (t) => {
       await tab.fill('#email', 'ana@example.com');
       await tab.click('text=Enviar');
       await state('accepted');
+      assert.ok(await tab.textContent('#lead'), 'the number of the lead');
       await tab.fill('#email', 'bia@example.com');
       await tab.click('text=Enviar');
       await until(() => stored('Lead').length == 2);
@@ -190,6 +192,19 @@ test('landing page', { skip }, async (t) => {
     await page.click(send);
     await page.waitForSelector('.thanks');
     assert.equal(stored('Lead').length, 1);
+  });
+
+  await world.scene('what no field is at fault for leaves the form there, and says whom to call', async (t) => {
+    const page = await open(await world.visitor(t, phone));
+    await page.click('.banner button:has-text("Recusar")');
+    proxy.fault = ({ path }) => (path == '/api/leads/capture' ? { status: 403 } : undefined);
+    await fill(page);
+    await page.click(send);
+    await page.waitForSelector('.note.bad');
+    assert.equal(await page.inputValue('#name'), 'Ana Souza');
+    proxy.fault = () => undefined;
+    await page.click(send);
+    await page.waitForSelector('.thanks');
   });
 
   await world.scene('29: a double click is one lead', async (t) => {

@@ -147,16 +147,19 @@ export async function startGateway({ origins, sdkFile, cookieDomain, port = 0 })
     const what = { '/api/leads/capture': 'lead', '/api/purchases/record': 'purchase' }[path];
     if (!what) return problem(404, 'not-found', 'there is no such path');
     const thing = body[what];
-    const errors = unknownFields(body, [...envelope, what, 'event'], '');
+    const errors = unknownFields(body, [...envelope, what, 'event', ...(what == 'lead' ? ['asks'] : [])], '');
     errors.push(...checkEvent(body.event, '/event', shift, consented));
     if (!thing) errors.push({ pointer: '/' + what, detail: 'is missing' });
     if (what == 'lead') {
       const { email, phone } = thing ?? {};
       if (!email && !phone) errors.push({ pointer: '/lead', detail: 'must have an email or a phone' });
+      const wrong = [];
       if (email && !/^[^@\s]+@[^@\s]+\.[^@\s]+$/.test(email))
-        errors.push({ pointer: '/lead/email', detail: 'must be an e-mail address' });
+        wrong.push({ pointer: '/lead/email', detail: 'must be an e-mail address' });
       if (phone && phone.replace(/\D/g, '').length < 10)
-        errors.push({ pointer: '/lead/phone', detail: 'must have area code and number' });
+        wrong.push({ pointer: '/lead/phone', detail: 'must have area code and number' });
+      // Where somebody can be asked, or nobody be reached.
+      if (body.asks || wrong.length == !!email + !!phone) errors.push(...wrong);
     } else if (thing) {
       if (!thing.order_id) errors.push({ pointer: '/purchase/order_id', detail: 'is missing' });
       if (!(thing.value > 0)) errors.push({ pointer: '/purchase/value', detail: 'must be above zero' });
