@@ -39,6 +39,7 @@ pub async fn run(options: &Options, previous: &Path) -> anyhow::Result<Account> 
     scene.fleet.start_others(&old)?;
     if options.history > 0 {
         say(&format!("{} events of before", options.history));
+        books::make_partitions_of_production(&url).await?;
         books::fill_history(&url, HISTORY, options.history, BATCH).await?;
     }
     let side_by_side = SIDE_BY_SIDE.min(options.duration / 20);
