@@ -35,13 +35,14 @@ fn text(value: Option<i32>) -> String {
     value.map_or("NULL".to_owned(), |value| value.to_string())
 }
 
-/// Stops a database's clock, and makes the tables of the days around.
+/// Stops a database's clock, and makes the tables of the days of which there are rows.
 pub(crate) fn standing_clock() -> String {
     format!(
         "CREATE OR REPLACE FUNCTION rastro_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
          AS 'SELECT timestamptz ''{NOW}''';
-         SELECT create_day_partition(parent, day::date) FROM generate_series(date '2026-05-10', date '2026-06-18', '1 day') AS day
-         CROSS JOIN unnest(day_tables()) AS parent"
+         SELECT create_day_partition(parent, day) FROM (
+             SELECT date '2026-05-12' UNION ALL SELECT date '2026-06-07' + n FROM generate_series(0, 10) AS n
+         ) AS days (day) CROSS JOIN unnest(day_tables()) AS parent"
     )
 }
 
