@@ -5,7 +5,12 @@ import type { Plugin } from '../types.ts';
  * Tells Meta's Pixel, with the gateway's event id, and at most once per browser. The page loads the Pixel.
  */
 export const pixelCalls: Plugin = (_, { pixelId }, hooks) => {
-  hooks.pixel_ = ({ name, path_, pixel_: call, body_: { event, purchase: { order_id, value, currency, items } = {} as any } }) => {
+  hooks.pixel_ = ({
+    name,
+    path_,
+    pixel_: call,
+    body_: { event, purchase: { order_id, value, currency, items } = {} as any },
+  }) => {
     const mark = 'rastro:p:' + name;
     if (!call || hooks.local_[mark]) return;
     // What the gateway sends of an order, and nothing else: it may say who bought.
