@@ -539,3 +539,49 @@ async fn the_pages_show_the_numbers_of_the_database() {
         assert!(text.contains(said), "{page}: no “{said}” in {text}");
     }
 }
+
+/// With the settings of our connections. Without an index by hour they read every count from end to end: of a
+/// hundred million events half a second each.
+#[tokio::test]
+async fn the_first_page_reads_of_the_counts_the_hours_that_it_shows() {
+    let books = Books::open().await;
+    books
+        .execute(&format!(
+            "INSERT INTO event_counts (dataset_id, hour, event_name, outcome, events)
+             SELECT d, timestamptz '2026-06-16 15:00Z' - n * interval '1 hour', name, 'success', 1
+             FROM unnest(ARRAY[{OWN}, {OTHER}]) AS d, generate_series(0, 2000) AS n, unnest(ARRAY['Lead', 'Purchase', 'PageView']) AS name;
+             INSERT INTO request_counts (dataset_id, hour, bucket, requests, latency_ms)
+             SELECT DISTINCT c.dataset_id, c.hour, bucket, 1, 100 FROM event_counts c, generate_series(1, 3) AS bucket;
+             ANALYZE event_counts, request_counts"
+        ))
+        .await;
+    let since = "timestamptz '2026-06-15 15:00Z'";
+    for (name, sql) in [
+        (
+            "sent_until_now",
+            include_str!("../../../store/src/sql/dashboard/sent_until_now.sql"),
+        ),
+        (
+            "hour_counts",
+            include_str!("../../../store/src/sql/dashboard/hour_counts.sql"),
+        ),
+        (
+            "latency",
+            include_str!("../../../store/src/sql/dashboard/latency.sql"),
+        ),
+    ] {
+        let sql = sql
+            .replace("$1", "NULL")
+            .replace("$2::timestamptz", since)
+            .replace("$2", since);
+        let plan = books
+            .database
+            .query(&format!(
+                "SET enable_seqscan = off; SET enable_bitmapscan = off; EXPLAIN {sql}"
+            ))
+            .await;
+        let plan: Vec<String> = plan.into_iter().filter_map(|mut row| row[0].take()).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("_counts_by_hour"), "{name}: {plan}");
+    }
+}
