@@ -84,16 +84,30 @@ pub async fn round(
             match compare_if_due(payments, config, &account, kind, shutdown).await {
                 Ok(()) | Err(CompareError::Lost) => {}
                 // It goes on where it was, when its lease is over; and keeps no other from being made.
-                Err(error) => warn!(
-                    "the {} comparison of account {} was interrupted: {}",
-                    kind.as_str(),
-                    account.account_id,
-                    ErrorChain(&error)
-                ),
+                Err(error) => interrupted(payments, &account, kind, &error).await,
             }
         }
     }
     Ok(())
+}
+
+/// Tells whoever reads the log, and whoever reads the books.
+async fn interrupted(
+    payments: &Payments,
+    account: &PaymentAccount,
+    kind: ComparisonKind,
+    error: &CompareError,
+) {
+    let (kind_name, id, problem) = (kind.as_str(), account.account_id, ErrorChain(error).to_string());
+    warn!("the {kind_name} comparison of account {id} was interrupted: {problem}");
+    let store = &payments.store;
+    let noted = store.note_problem(account.dataset_id, id, kind, &problem).await;
+    if let Err(error) = noted {
+        warn!(
+            "and the page of the books does not say so: {}",
+            ErrorChain(&error)
+        );
+    }
 }
 
 async fn compare_if_due(
