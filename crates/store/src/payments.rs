@@ -170,6 +170,18 @@ impl Store {
             .await
             .map_err(|_| StoreError::TimedOut)?
     }
+
+    /// Takes from payments of which nothing was told for so many days by what their payer would be found, of
+    /// at most `limit`; returns of how many. The money stays.
+    pub async fn forget_payers(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_payers.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
+    }
 }
 
 #[derive(QueryableByName)]
