@@ -1,13 +1,13 @@
 //! Keeps credits, the sums that pages read, cohorts and forecasts as what they are made of changes.
 //!
 //! [`Crediting::follow`] credits the orders that changed since the last time; [`Crediting::sweep`] does so
-//! each night for the orders of the last weeks, since a page may tell of a touch days later;
-//! [`Crediting::recompute`] does on demand. All are safe to stop anywhere and to run twice: what is credited
-//! as before is not written again.
+//! each night for the orders of the last weeks, since a page may tell of a touch days later, and once a week
+//! by what the Markov model has learnt until then; [`Crediting::recompute`] does on demand. All are safe to
+//! stop anywhere and to run twice: what is credited as before is not written again.
 
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use rastro_core::attribution::markov::{RemovalEffects, Transitions};
 use rastro_core::attribution::{Lookback, Rules};
 use rastro_core::dataset::DatasetId;
@@ -79,7 +79,7 @@ impl Crediting {
             let day = self.store.reporting_day(dataset).await?;
             let (now, today) = (day.now, day.today);
             let state = self.store.attribution_state(dataset).await?;
-            let settings = self.settings(&day, state.effects);
+            let mut settings = self.settings(&day, state.effects);
             let changed = match state.followed_until {
                 Some(until) => self.follow(dataset, until, now, &settings).await?.changed,
                 None => 1,
@@ -100,9 +100,13 @@ impl Crediting {
                     from = from.min(first);
                 }
                 // What was today may be tomorrow now.
-                self.sweep(dataset, from, today + Days::new(1), &settings, shutdown)
-                    .await?;
+                let until = today + Days::new(1);
+                self.sweep(dataset, from, until, &settings, shutdown).await?;
                 self.store.note_followed(dataset, now).await?;
+                let is_new_week = state.swept_on.map(|day| day.iso_week()) != Some(today.iso_week());
+                if is_new_week && self.relearn(dataset, &mut settings, shutdown).await? == Some(true) {
+                    self.sweep(dataset, from, until, &settings, shutdown).await?;
+                }
             }
             let days = self.make_days(dataset, today, &settings, shutdown).await?;
             if shutdown.is_requested() {
@@ -182,21 +186,18 @@ impl Crediting {
         let today = day.today;
         let from = today - Days::new(days);
         let known = self.store.attribution_state(dataset).await?.effects;
-        let mut settings = self.settings(&day, known.clone());
+        let mut settings = self.settings(&day, known);
         let Some(first) = self
             .pass(dataset, RunKind::Recompute, from, &settings, shutdown, progress)
             .await?
         else {
             return Ok(None);
         };
-        let Some(learnt) = self.learn(dataset, &settings, shutdown).await? else {
+        let Some(is_other) = self.relearn(dataset, &mut settings, shutdown).await? else {
             return Ok(None);
         };
-        let effects = learnt.has_volume().then(|| learnt.removal_effects()).flatten();
         let mut done = first;
-        if effects != known {
-            self.store.note_effects(dataset, effects.as_ref()).await?;
-            settings.rules.effects = effects;
+        if is_other {
             let second = self
                 .pass(dataset, RunKind::Recompute, from, &settings, shutdown, progress)
                 .await?;
@@ -257,6 +258,26 @@ impl Crediting {
         }
         self.store.advance_attribution_run(dataset, &run, true).await?;
         Ok(Some(of(&run)))
+    }
+
+    /// Learns anew what would be missed without each channel, from the credits as they are, and says whether
+    /// that is another than before. `None`: it was stopped.
+    async fn relearn(
+        &self,
+        dataset: DatasetId,
+        settings: &mut CreditSettings,
+        shutdown: &Shutdown,
+    ) -> Result<Option<bool>, StoreError> {
+        let Some(learnt) = self.learn(dataset, settings, shutdown).await? else {
+            return Ok(None);
+        };
+        let effects = learnt.has_volume().then(|| learnt.removal_effects()).flatten();
+        if effects == settings.rules.effects {
+            return Ok(Some(false));
+        }
+        self.store.note_effects(dataset, effects.as_ref()).await?;
+        settings.rules.effects = effects;
+        Ok(Some(true))
     }
 
     /// How people went from channel to channel: those who bought, and those who only wrote. `None`: it was

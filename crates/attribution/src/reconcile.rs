@@ -125,16 +125,30 @@ async fn compare_due(
             // It goes on where it was, when its lease is over; and keeps no other from being made.
             Err(error) => {
                 payments.count_comparison(ComparisonOutcome::interrupted);
-                warn!(
-                    "the {} comparison of account {} was interrupted: {}",
-                    kind.as_str(),
-                    account.account_id,
-                    ErrorChain(&error)
-                );
+                interrupted(payments, account, kind, &error).await;
             }
         }
     }
     is_left
+}
+
+/// Tells whoever reads the log, and whoever reads the books.
+async fn interrupted(
+    payments: &Payments,
+    account: &PaymentAccount,
+    kind: ComparisonKind,
+    error: &CompareError,
+) {
+    let (kind_name, id, problem) = (kind.as_str(), account.account_id, ErrorChain(error).to_string());
+    warn!("the {kind_name} comparison of account {id} was interrupted: {problem}");
+    let store = &payments.store;
+    let noted = store.note_problem(account.dataset_id, id, kind, &problem).await;
+    if let Err(error) = noted {
+        warn!(
+            "and the page of the books does not say so: {}",
+            ErrorChain(&error)
+        );
+    }
 }
 
 /// Says whether it was left at the end of its turn.

@@ -204,12 +204,57 @@ async fn a_payment_that_was_booked_twice_is_booked_once_when_its_order_is_read_a
     }
     assert_eq!(shop.of(&number, "status_detail").await, "same_as_another");
     assert_eq!(shop.compare().await, "complete 5000 5000 5000");
+    // Nor did it come twice in the sums of its day.
+    let crediting =
+        attribution::crediting::Crediting::new(shop.world.store.clone(), &shop.config.crediting).unwrap();
+    crediting.round(&Shutdown::new()).await.unwrap();
+    let revenue =
+        "SELECT concat_ws(' ', sum(gross_minor), sum(net_minor), sum(fee_minor)) FROM revenue_daily";
+    assert_eq!(shop.value(revenue).await, "5000 5000 249");
     // What happens to it later happens once.
     shop.advance(HOUR).await;
     shop.mercado_pago.refund(&number, 1_000);
     shop.deliver().await;
     assert_eq!(shop.value(BOOKS).await, "2 4000 249");
     assert_eq!(shop.compare().await, "complete 4000 4000 4000");
+}
+
+#[tokio::test]
+async fn an_order_whose_follower_dies_at_any_commit_is_followed_to_its_end() {
+    // The two numbers become one payment, the books of one are taken back, and the other is as it was read.
+    let deaths = [
+        ("INSERT", "payment_aliases", String::new()),
+        (
+            "INSERT",
+            "purchase_movements",
+            "new.kind = 'adjustment'".to_owned(),
+        ),
+        ("UPDATE", "payments", format!("new.payment_id <> '{OWN}'")),
+    ];
+    for (doing, table, row) in &deaths {
+        let shop = Shop::of_orders().await;
+        shop.put("7", 0, &[part(OWN, None, PAID)]);
+        shop.tell_of_order().await;
+        shop.follow().await;
+        let number = card(&shop, "7");
+        shop.deliver().await;
+        assert_eq!(shop.value(BOOKS).await, "2 10000 249");
+
+        shop.put("7", 5, &[part(OWN, Some(&number), PAID)]);
+        shop.fail_commits(doing, table, row).await;
+        shop.tell_of_order().await;
+        shop.follow().await;
+        let of_order =
+            "SELECT concat_ws(' ', state, outcome) FROM payment_notifications WHERE topic = 'order'";
+        assert_eq!(shop.value(of_order).await, "pending not_stored", "{table}");
+
+        shop.commits_again(table).await;
+        shop.advance(HOUR).await;
+        shop.follow().await;
+        assert_eq!(shop.value(of_order).await, "done applied", "{table}");
+        assert_eq!(shop.book(OWN).await, ["approval 5000 0", "adjustment:1 -5000 0"]);
+        assert_eq!(shop.book(&number).await, ["approval 5000 249"]);
+    }
 }
 
 #[tokio::test]

@@ -608,18 +608,20 @@ async fn a_service_that_is_killed_anywhere_loses_nothing_and_does_nothing_twice(
         .collect();
     shop.mercado_pago.deliver_due(true).await.unwrap();
     // Ever later into the work: in the claim, in the read, in the transaction, between two payments.
+    let mut killed = 0;
     for step in 0..40_u64 {
         let (payments, config) = (shop.payments.clone(), shop.config.payments.clone());
         let working = tokio::spawn(async move { payments.round(&config).await });
         tokio::time::sleep(Duration::from_micros(500 * step)).await;
         working.abort();
-        let _ = working.await;
+        killed += u32::from(working.await.is_err());
         // What it held is free again.
         shop.world
             .database
             .execute("UPDATE payment_notifications SET due_at = rastro_now() WHERE state = 'pending'")
             .await;
     }
+    assert!(killed > 5, "{killed} of 40 were at work when they were killed");
     shop.follow().await;
     for (order, id) in ids.iter().enumerate() {
         assert_eq!(

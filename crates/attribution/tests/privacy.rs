@@ -3,8 +3,9 @@
 
 mod common;
 
+use attribution::crediting::Crediting;
 use attribution::{privacy, reconcile};
-use common::{FBC, SELLER, Shop};
+use common::{DAY, FBC, SELLER, Shop};
 use rastro_sandbox::mercado_pago::{Charge, Method};
 use rastro_service::shutdown::Shutdown;
 use rastro_test_support::{DATASET_ID, Key, eventually};
@@ -322,4 +323,183 @@ async fn a_person_is_named_rightly_or_nothing_is_done() {
         assert!(!error.to_string().contains("nobody"), "{error}");
     }
     assert_eq!(shop.value("SELECT count(*)::text FROM erasures").await, "0");
+}
+
+/// How each of the places at which an erasure may die is met: what commits there, and a condition on its row.
+const DEATHS: [(&str, &str, &str); 3] = [
+    ("INSERT", "erasures", ""),
+    ("UPDATE", "events", ""),
+    ("UPDATE", "erasures", ""),
+];
+
+#[tokio::test]
+async fn an_erasure_that_dies_at_any_of_its_commits_is_finished_when_it_is_asked_for_again() {
+    for (doing, table, row) in DEATHS {
+        let (shop, id) = paid_by_ana().await;
+        shop.follow().await;
+        let (store, person) = (&shop.world.store, ["email=ana@example.com"]);
+        let dataset = DATASET_ID.parse().unwrap();
+        shop.fail_commits(doing, table, row).await;
+        privacy::erase(store, dataset, &person, "bia").await.unwrap_err();
+        // All or nothing of the beginning; and from then on nobody is found by her lead.
+        let begun = "SELECT concat_ws(' ', (SELECT count(*) FROM erasures WHERE finished_at IS NULL),
+            (SELECT count(*) FROM suppressed_people), (SELECT count(*) FROM leads WHERE erased))";
+        let expected = match doing {
+            "INSERT" => "0 0 0",
+            _ => "1 1 1",
+        };
+        assert_eq!(shop.value(begun).await, expected, "{doing} {table}");
+
+        shop.commits_again(table).await;
+        let receipt = privacy::erase(store, dataset, &person, "bia").await.unwrap();
+        let receipt: Value = serde_json::from_str(&receipt).unwrap();
+        assert!(receipt["finished_at"].is_string(), "{receipt}");
+        only_money_is_left(&shop, &id).await;
+        let emptied = "SELECT count(*) FROM events WHERE payload = ''";
+        assert_eq!(
+            shop.value(emptied).await,
+            "2",
+            "her lead's event and her Purchase"
+        );
+    }
+}
+
+const OFFICE: &str = "naotem@clinica.com.br";
+
+/// Whoever wrote at the counter: with the office's address, by its tablet, and with a phone of their own.
+async fn at_the_counter(shop: &Shop, person: i64) -> i64 {
+    let body = json!({
+        "lead": { "name": "Ana", "email": OFFICE, "phone": format!("+55 11 98765-43{person:02}") },
+        "event": {
+            "event_name": "Lead", "event_id": format!("counter-{person}"), "event_time": shop.world.now(),
+            "action_source": "website", "event_source_url": "https://www.clinica.example/?utm_source=meta",
+            "user_data": { "fbc": FBC, "fbp": "fb.1.1596403881668.1116446470", "external_id": "tablet" }
+        },
+        "attribution": { "last": { "fbclid": "IwAR0click", "landing": "/", "at": shop.world.now() * 1_000 } }
+    });
+    let answer = shop.post("/api/leads/capture", Key::Publishable, &body).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    answer.json["lead_id"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn what_an_office_types_for_everybody_leads_from_nobody_to_the_others() {
+    let shop = Shop::start().await;
+    let (store, dataset) = (&shop.world.store, DATASET_ID.parse().unwrap());
+    let mut leads = Vec::new();
+    for person in 0..7 {
+        leads.push(at_the_counter(&shop, person).await);
+    }
+    let id = shop.mercado_pago.create(SELLER, &pix(1_000, "1", OFFICE));
+    shop.mercado_pago.pay(&id);
+    shop.deliver().await;
+    let touches = "SELECT count(*) FROM touchpoints";
+    let touches_before = shop.value(touches).await;
+    assert_ne!(touches_before, "0");
+
+    let phone = |person: i64| format!("phone=+55 11 98765-43{person:02}");
+    let first = phone(0);
+    let shown = privacy::export(store, dataset, &[&first], false, "bia")
+        .await
+        .unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let numbers = |of: &Value| of.as_array().unwrap().len();
+    assert_eq!(shown["leads"][0]["lead_id"], leads[0]);
+    let told = ["leads", "events", "payments", "contacts_with_ads"].map(|what| numbers(&shown[what]));
+    assert_eq!(told, [1, 1, 0, 0], "{shown}");
+    let dry = privacy::would_erase(store, dataset, &[&first]).await.unwrap();
+    let dry: Value = serde_json::from_str(&dry).unwrap();
+    // The address, the tablet, and Meta's two ids of its browser.
+    assert_eq!(
+        (&dry["leads"], &dry["shared_keys"]),
+        (&json!(1), &json!(4)),
+        "{dry}"
+    );
+
+    // One after the other. After the second, five are left who share them.
+    for person in 0..3 {
+        let receipt = privacy::erase(store, dataset, &[&phone(person)], "bia")
+            .await
+            .unwrap();
+        let receipt: Value = serde_json::from_str(&receipt).unwrap();
+        assert_eq!(
+            (&receipt["leads"], &receipt["events"]),
+            (&json!(1), &json!(1)),
+            "{receipt}"
+        );
+    }
+    let open = "SELECT count(*) FROM leads WHERE contact <> '' AND email_hmac IS NOT NULL AND NOT erased";
+    assert_eq!(shop.value(open).await, "4");
+    let full = "SELECT count(*) FROM events WHERE event_name = 'Lead' AND payload <> ''";
+    assert_eq!(shop.value(full).await, "4");
+    let buried = "SELECT string_agg(kind, ' ') FROM suppressed_people";
+    assert_eq!(shop.value(buried).await, "phone phone phone");
+    assert_eq!(shop.value(touches).await, touches_before);
+    assert_eq!(shop.of(&id, "(payer_email_hmac IS NOT NULL)").await, "true");
+
+    // Whoever is named by it answers for it.
+    let office = format!("email={OFFICE}");
+    let receipt = privacy::erase(store, dataset, &[&office], "bia").await.unwrap();
+    let receipt: Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!((&receipt["leads"], &receipt["payments"]), (&json!(4), &json!(1)));
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_of_a_payment_takes_nothing_from_the_books() {
+    let (shop, id) = paid_by_ana().await;
+    shop.follow().await;
+    let crediting = Crediting::new(shop.world.store.clone(), &shop.config.crediting).unwrap();
+    let (store, database) = (&shop.world.store, &shop.world.database);
+    let recompute = async |days| {
+        let dataset = DATASET_ID.parse().unwrap();
+        let done = crediting
+            .recompute(dataset, days, &Shutdown::new(), &mut |_| {})
+            .await;
+        done.unwrap().unwrap()
+    };
+    assert_eq!(recompute(2).await.changed, 1);
+    let books = "SELECT concat_ws(' ', (SELECT string_agg(m::text, ' ') FROM purchase_movements m),
+        (SELECT string_agg(concat_ws(' ', order_id, model, channel, order_millionths, gross_minor, net_minor, fee_minor),
+            ', ' ORDER BY model, position) FROM attribution_credits WHERE superseded_at IS NULL),
+        (SELECT string_agg(concat_ws(' ', order_id, customer_id, net_minor), ', ') FROM credited_orders))";
+    let before = shop.value(books).await;
+    assert!(before.contains("markov"), "{before}");
+    let told = "CREATE TABLE told AS SELECT * FROM payment_notifications";
+    database.execute(told).await;
+
+    // Nothing of today is old.
+    assert_eq!(store.forget_notifications(90, 100).await.unwrap(), 0);
+    assert_eq!(store.forget_payers(730, 100).await.unwrap(), 0);
+    shop.advance(91 * DAY).await;
+    assert_eq!(store.forget_notifications(90, 1).await.unwrap(), 1);
+    assert_eq!(store.forget_notifications(90, 100).await.unwrap(), 1);
+    assert_eq!(shop.ends().await, Vec::<String>::new());
+    // It may be told again even now.
+    let columns = "dataset_id, account_id, delivery_key, source, topic, resource_id, action, received_at, last_received_at";
+    database
+        .execute(&format!(
+            "INSERT INTO payment_notifications ({columns}, due_at) SELECT {columns}, rastro_now() FROM told"
+        ))
+        .await;
+    shop.follow().await;
+    assert_eq!(shop.ends().await, ["done/applied 2"]);
+    assert_eq!(recompute(93).await.changed, 0);
+    assert_eq!(shop.value(books).await, before);
+
+    // A key that a lead has is in use, and so is one that a payment has.
+    shop.advance(640 * DAY).await;
+    assert_eq!(store.forget_customers(730, None, 100).await.unwrap().0, 0);
+    assert_eq!(store.forget_leads(730, 100).await.unwrap(), 1);
+    assert_eq!(store.forget_customers(730, None, 100).await.unwrap().0, 0);
+    assert_eq!(store.forget_payers(730, 100).await.unwrap(), 1);
+    let hmacs = "num_nonnulls(payer_email_hmac, payer_phone_hmac, payer_cpf_hmac)";
+    assert_eq!(shop.of(&id, hmacs).await, "0");
+    let keys = shop.value("SELECT count(*) FROM customers").await;
+    let (forgotten, last) = store.forget_customers(730, None, 1).await.unwrap();
+    assert_eq!(forgotten, 1);
+    let rest = store.forget_customers(730, last.as_ref(), 100).await.unwrap();
+    assert_eq!((rest.0 + 1).to_string(), keys);
+    assert_eq!(store.forget_customers(730, None, 100).await.unwrap(), (0, None));
+    assert_eq!(recompute(733).await.changed, 0);
+    assert_eq!(shop.value(books).await, before);
 }

@@ -10,7 +10,7 @@ use common::{DAY, HOUR, OTHER_SELLER, SELLER, Shop};
 use rastro_sandbox::mercado_pago::{ApiFault, Charge, Method, WebhookFault};
 use rastro_service::shutdown::Shutdown;
 use rastro_store::PaymentAccount;
-use rastro_test_support::eventually;
+use rastro_test_support::{DATASET_ID, eventually};
 use serde_json::json;
 
 async fn compare(shop: &Shop) {
@@ -564,4 +564,79 @@ async fn what_is_captured_is_revenue_and_what_a_late_boleto_costs_its_buyer_is_n
     let purchases = shop.purchases_at_meta().await;
     assert_eq!(purchases.len(), 1);
     assert_eq!(purchases[0]["custom_data"]["value"], 40.0);
+}
+
+#[tokio::test]
+async fn an_account_whose_secrets_do_not_open_keeps_no_other_from_being_compared() {
+    let shop = Shop::start().await;
+    // By the order of their numbers it is before and behind the other.
+    for account_id in [1, OTHER_SELLER] {
+        let unreadable = PaymentAccount {
+            account_id,
+            ..shop.account.clone()
+        };
+        shop.world.store.put_payment_account(&unreadable).await.unwrap();
+    }
+    let damage =
+        format!("UPDATE payment_accounts SET access_token_sealed = '\\x00' WHERE account_id <> {SELLER}");
+    shop.world.database.execute(&damage).await;
+    reconcile::round(&shop.payments, &shop.config.reconcile, &Shutdown::new())
+        .await
+        .unwrap();
+    let runs = "SELECT string_agg(concat_ws(' ', account_id, kind, state), ', ' ORDER BY run_id) FROM reconciliation_runs";
+    assert_eq!(
+        shop.value(runs).await,
+        format!("{SELLER} hourly complete, {SELLER} nightly complete, {SELLER} weekly complete")
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_is_entered_while_the_accounts_are_sealed_anew_stays() {
+    let shop = Shop::start().await;
+    let entering = shop.hold("SELECT FROM payment_accounts FOR UPDATE").await;
+    let store = shop.world.store.clone();
+    let sealing = tokio::spawn(async move { store.reseal().await });
+    eventually("the old token is to be written", async || {
+        (sealing.is_finished() || shop.waiting().await == "1").then_some(())
+    })
+    .await;
+    entering
+        .batch_execute("UPDATE payment_accounts SET access_token_sealed = '\\x01', label = 'entered'; COMMIT")
+        .await
+        .unwrap();
+    sealing.await.unwrap().unwrap();
+    let left = "SELECT concat_ws(' ', access_token_sealed, label) FROM payment_accounts";
+    assert_eq!(shop.value(left).await, "\\x01 entered");
+}
+
+/// Why comparisons of the account are not finished, as the page of the books says it.
+async fn problems(shop: &Shop) -> Vec<(String, String)> {
+    let accounts = shop.world.store.reconciled_accounts(DATASET_ID.parse().unwrap());
+    let told = accounts.await.unwrap().into_iter();
+    told.filter_map(|row| Some((row.kind, row.problem?))).collect()
+}
+
+#[tokio::test]
+async fn a_comparison_that_cannot_go_on_says_why_until_it_does() {
+    let shop = Shop::start().await;
+    let (config, shutdown) = (&shop.config.reconcile, Shutdown::new());
+    let away = ApiFault::Status {
+        status: 500,
+        retry_after: None,
+    };
+    shop.mercado_pago.fail_with(away, 1_000);
+    reconcile::round(&shop.payments, config, &shutdown).await.unwrap();
+    let told = problems(&shop).await;
+    assert_eq!(told.len(), 3, "{told:?}");
+    for (_, problem) in told {
+        assert!(problem.contains("Mercado Pago could not answer"), "{problem}");
+    }
+
+    shop.mercado_pago.clear_faults();
+    shop.advance(HOUR).await;
+    reconcile::round(&shop.payments, config, &shutdown).await.unwrap();
+    assert_eq!(problems(&shop).await, []);
+    // What was interrupted is what was finished.
+    let left = "SELECT string_agg(DISTINCT concat_ws(' ', state, problem), ', ') FROM reconciliation_runs";
+    assert_eq!(shop.value(left).await, "complete");
 }

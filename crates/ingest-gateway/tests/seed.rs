@@ -3,8 +3,9 @@
 
 use ingest_gateway::config::{DatasetSeed, Seed};
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Reason, State};
-use rastro_core::dataset::DatasetId;
-use rastro_store::{DatabaseConfig, Store, StoreError, TokenCheck};
+use rastro_core::dataset::{Currency, DatasetId};
+use rastro_core::payment::ConversionValue;
+use rastro_store::{DatabaseConfig, PaymentAccount, Store, StoreError, TokenCheck, Unsigned};
 use rastro_test_support::process::Process;
 use rastro_test_support::{ACCESS_TOKEN, DATASET_ID, Key, TestDatabase, World, eventually};
 use secrecy::ExposeSecret;
@@ -274,6 +275,53 @@ async fn no_lead_is_lost_with_the_old_sealing_key() {
     assert!(new.lead_contact(dataset(), leads[2]).await.unwrap().is_none());
     // Nothing happened to the leads: when they are forgotten is as before.
     assert_eq!(world.database.value(updated).await, before);
+}
+
+#[tokio::test]
+async fn an_account_whose_secrets_are_sealed_anew_is_in_nothing_else_another() {
+    let database = TestDatabase::create().await;
+    let old_key = database.config().sealing_key;
+    let old = with_keys(&database, &[old_key.expose_secret()]);
+    ingest_gateway::seed(&old, &only(seed_of(DATASET_ID, ACCESS_TOKEN)))
+        .await
+        .unwrap();
+    let account = PaymentAccount {
+        dataset_id: dataset(),
+        account_id: 44_444,
+        label: "clinic".into(),
+        access_token: "APP_USR-before".into(),
+        webhook_secrets: vec!["first".into(), "second".into()],
+        unsigned: Unsigned::Hint,
+        signature_max_age_seconds: Some(600),
+        live_mode: true,
+        currency: Currency::parse("BRL").unwrap(),
+        conversion_value: ConversionValue::Net,
+        was_blocked: false,
+    };
+    old.put_payment_account(&account).await.unwrap();
+    old.block_payment_account(44_444, Some("revoked"), 3_600)
+        .await
+        .unwrap();
+    let all_else = "SELECT (to_jsonb(a) - 'access_token_sealed' - 'webhook_secrets_sealed')::text FROM payment_accounts a";
+    let before = database.value(all_else).await;
+    let changing = with_keys(&database, &[ANOTHER_SEALING_KEY, old_key.expose_secret()]);
+    let new = with_keys(&database, &[ANOTHER_SEALING_KEY]);
+    assert!(matches!(
+        new.payment_account(44_444).await,
+        Err(StoreError::Sealed { .. })
+    ));
+    assert_eq!(changing.reseal().await.unwrap().payment_accounts, 1);
+    let read = new.payment_account(44_444).await.unwrap().unwrap();
+    assert_eq!(read.access_token.expose_secret(), "APP_USR-before");
+    let secrets: Vec<&str> = read
+        .webhook_secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(secrets, ["first", "second"]);
+    // It is still blocked, and its time to try again is the same.
+    assert!(read.was_blocked);
+    assert_eq!(database.value(all_else).await, before);
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ pub struct MaintenanceConfig {
     pub keep_days: i32,
     pub keep_leads_days: i32,
     pub keep_touchpoints_days: i32,
+    pub keep_findings_days: i32,
     pub vacuum_every_seconds: u64,
     pub dedup_step: u32,
     pub tidy_every_seconds: u64,
@@ -81,6 +82,10 @@ impl ServiceConfig for Config {
             maintenance.keep_leads_days.min(maintenance.keep_touchpoints_days) >= LEAST_KEEP_PEOPLE_DAYS,
             "maintenance.keep_leads_days and keep_touchpoints_days must be at least {LEAST_KEEP_PEOPLE_DAYS}: \
              purchases look for their lead for so long"
+        );
+        ensure!(
+            maintenance.keep_findings_days > 0,
+            "maintenance.keep_findings_days must be at least 1: comparisons are made of their findings"
         );
         Ok(())
     }

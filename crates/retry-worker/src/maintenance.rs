@@ -22,6 +22,7 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
         leadership: Leadership::new(store.clone()),
         leads: false,
         partitions_at: Instant::now(),
+        customers_at: Instant::now(),
         vacuum_at: Instant::now(),
         dedup_at: Instant::now(),
         tidy_at: Instant::now(),
@@ -41,6 +42,7 @@ struct Leader<'m> {
     leads: bool,
     /// When each step is next due.
     partitions_at: Instant,
+    customers_at: Instant,
     vacuum_at: Instant,
     dedup_at: Instant,
     tidy_at: Instant,
@@ -54,7 +56,8 @@ impl Leader<'_> {
         }
         let now = Instant::now();
         let is_due = |at: Instant| at <= now;
-        let (mut partitions, mut queues, mut dedup, mut tidy) = (Ok(()), Ok(()), Ok(()), Ok(()));
+        let (mut partitions, mut queues, mut dedup) = (Ok(()), Ok(()), Ok(()));
+        let (mut tidy, mut customers) = (Ok(()), Ok(()));
         if is_due(self.partitions_at) {
             partitions = self.partitions().await;
         }
@@ -67,7 +70,10 @@ impl Leader<'_> {
         if is_due(self.tidy_at) {
             tidy = self.tidy().await;
         }
-        first_failure([partitions, queues, dedup, tidy])
+        if is_due(self.customers_at) {
+            customers = self.forget_customers().await;
+        }
+        first_failure([partitions, queues, dedup, tidy, customers])
     }
 
     async fn take_the_lead(&mut self) -> Result<bool, StoreError> {
@@ -129,7 +135,7 @@ impl Leader<'_> {
 
     /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
     /// does not exist any more, nor dead letters whose event is dropped, nor a breaker's changes of then,
-    /// nor people of long ago.
+    /// nor people of long ago, nor what was told of payments then.
     async fn tidy(&mut self) -> Result<(), StoreError> {
         let expired = self.expire_ready().await;
         let cleared = self.clear_deleted_datasets().await;
@@ -138,8 +144,12 @@ impl Leader<'_> {
         let leads = self.forget_leads().await;
         let touchpoints = self.forget_touchpoints().await;
         let claims = self.forget_claims().await;
+        let notifications = self.forget_notifications().await;
+        let payers = self.forget_payers().await;
+        let findings = self.forget_findings().await;
         let closed = self.purge_transitions().await;
-        first_failure([expired, cleared, purged, keys, leads, touchpoints, claims, closed])?;
+        first_failure([expired, cleared, purged, keys, closed])?;
+        first_failure([leads, touchpoints, claims, notifications, payers, findings])?;
         self.tidy_at = Instant::now() + self.tidy_every();
         Ok(())
     }
@@ -230,6 +240,59 @@ impl Leader<'_> {
         if forgotten > 0 {
             info!("forgot what was claimed of {forgotten} orders that nobody confirmed");
         }
+        Ok(())
+    }
+
+    async fn forget_notifications(&self) -> Result<(), StoreError> {
+        let forget = |limit| self.store.forget_notifications(self.config.keep_days, limit);
+        self.rounds
+            .repeat(Step::forget_notifications, self.step_events, forget)
+            .await?;
+        Ok(())
+    }
+
+    async fn forget_payers(&self) -> Result<(), StoreError> {
+        let forget = |limit| self.store.forget_payers(self.config.keep_leads_days, limit);
+        let forgotten = self
+            .rounds
+            .repeat(Step::forget_payers, self.step_events, forget)
+            .await?;
+        if forgotten > 0 {
+            info!("forgot who paid {forgotten} payments");
+        }
+        Ok(())
+    }
+
+    async fn forget_findings(&self) -> Result<(), StoreError> {
+        let forget = |limit| self.store.forget_findings(self.config.keep_findings_days, limit);
+        self.rounds
+            .repeat(Step::forget_findings, self.step_events, forget)
+            .await?;
+        Ok(())
+    }
+
+    /// All keys of buyers, in bounded steps. Those of long ago may be in use, so their age alone finds none.
+    async fn forget_customers(&mut self) -> Result<(), StoreError> {
+        let (mut after, mut forgotten) = (None, 0);
+        loop {
+            let mut last = None;
+            let looking = async {
+                let days = self.config.keep_leads_days;
+                let limit = i64::from(self.step_events);
+                let (forgotten, looked) = self.store.forget_customers(days, after.as_ref(), limit).await?;
+                last = looked;
+                Ok(forgotten)
+            };
+            forgotten += self.rounds.step(Step::forget_customers, looking).await?;
+            if last.is_none() || self.rounds.shutdown.is_requested() {
+                break;
+            }
+            after = last;
+        }
+        if forgotten > 0 {
+            info!("forgot {forgotten} keys of buyers who are not known any more");
+        }
+        self.customers_at = Instant::now() + Duration::from_secs(self.config.partitions_every_seconds);
         Ok(())
     }
 

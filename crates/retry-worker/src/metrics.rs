@@ -28,6 +28,10 @@ labels! {
             forget_leads,
             forget_touchpoints,
             forget_claims,
+            forget_notifications,
+            forget_payers,
+            forget_customers,
+            forget_findings,
         ]
     }
 }

@@ -16,6 +16,7 @@ use rastro_core::attribution::{
 };
 use rastro_core::dataset::DatasetId;
 
+pub use self::customers::CustomerKey;
 use self::customers::number_customers;
 use self::write::{fingerprint, write};
 use crate::connection::Store;
@@ -239,7 +240,7 @@ impl Store {
     }
 
     /// The paths of these orders as they are credited now, for what learns from them: channels of the linear
-    /// model.
+    /// model. None of an order of nobody known: by which ways people come it does not say.
     pub async fn paths_of_orders(
         &self,
         dataset: DatasetId,
@@ -247,7 +248,9 @@ impl Store {
     ) -> Result<Vec<Vec<String>>, StoreError> {
         let rows = current(&mut *self.connection().await?, dataset.as_i64(), orders).await?;
         let mut paths: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in rows.into_iter().filter(|row| row.model == Model::Linear.as_str()) {
+        let unmatched = Origin::unmatched().channel;
+        let says = |row: &CreditRow| row.model == Model::Linear.as_str() && row.channel != unmatched;
+        for row in rows.into_iter().filter(says) {
             paths.entry(row.order_id).or_default().push(row.channel);
         }
         Ok(paths.into_values().collect())

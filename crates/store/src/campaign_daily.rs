@@ -85,8 +85,8 @@ impl Store {
         Ok(Some(day))
     }
 
-    /// The ways of some people who wrote and did not buy until now: channels, the oldest first. With the last
-    /// lead that was looked at, to go on after it; `None`: there is none.
+    /// The ways of some people who wrote and did not buy until now: channels, the oldest first. Of those whose
+    /// ways are still known. With the last lead that was looked at, to go on after it; `None`: there is none.
     pub async fn unconverted_paths(
         &self,
         dataset: DatasetId,
@@ -98,6 +98,7 @@ impl Store {
             .bind::<BigInt, _>(dataset.as_i64())
             .bind::<BigInt, _>(after_lead)
             .bind::<BigInt, _>(LEADS_AT_ONCE)
+            .bind::<Integer, _>(i32::from(settings.rules.lookback.longest_days()))
             .prepared()
             .load(&mut connection)
             .await?;

@@ -8,6 +8,7 @@
 //! asked for again.
 
 pub(crate) mod epoch;
+mod shared;
 mod traces;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -49,6 +50,9 @@ pub struct PersonFound {
     pub payments: Vec<String>,
     /// Their numbers.
     pub events: Vec<i64>,
+    /// How many e-mails, phones and browsers of the leads were not followed, as more than five people share
+    /// each.
+    pub shared_keys: usize,
 }
 
 /// How much was erased, and when.
@@ -133,6 +137,7 @@ impl Store {
             purchases: traces.orders,
             payments: traces.payments,
             events,
+            shared_keys: traces.shared.len(),
         })
     }
 
@@ -269,6 +274,7 @@ async fn begin(
 ) -> Result<usize, StoreError> {
     epoch::advance(connection, dataset).await?;
     bury(connection, dataset, traces).await?;
+    shared::remember(connection, dataset, &traces.shared).await?;
     sql_query(
         "UPDATE leads SET ads_refused = true, erased = true WHERE dataset_id = $1 AND lead_id = ANY($2)",
     )

@@ -73,7 +73,7 @@ pub use api_keys::{
     ApiKeyKind, Caller, Identities, Identity, KeyHash, KeyOrder, KeyRefused, KeyRole, KeyState, KnownApiKey,
     NewApiKey,
 };
-pub use attribution_credits::{CreditSettings, Recredited};
+pub use attribution_credits::{CreditSettings, CustomerKey, Recredited};
 pub use attribution_runs::{AttributionRun, AttributionState, ReportingDay, RunKind};
 pub use census::Census;
 pub use circuit_breakers::{BreakerReport, WatchedBreaker};

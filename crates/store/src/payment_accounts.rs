@@ -118,17 +118,13 @@ impl Store {
     /// # Errors
     /// Also when the account pays into another dataset already.
     pub async fn put_payment_account(&self, account: &PaymentAccount) -> Result<(), StoreError> {
-        let (dataset, id) = (account.dataset_id, account.account_id);
-        let seal = |secret: &SecretString| self.sealer.seal(secret.expose_secret(), &secret_of(dataset, id));
-        let token = self
-            .sealer
-            .seal(account.access_token.expose_secret(), &token_of(dataset, id));
+        let (token, secrets) = self.sealed(account);
         sql_query(include_str!("sql/put_payment_account.sql"))
-            .bind::<BigInt, _>(dataset.as_i64())
-            .bind::<BigInt, _>(id)
+            .bind::<BigInt, _>(account.dataset_id.as_i64())
+            .bind::<BigInt, _>(account.account_id)
             .bind::<Text, _>(&account.label)
             .bind::<Binary, _>(token)
-            .bind::<Array<Binary>, _>(account.webhook_secrets.iter().map(seal).collect::<Vec<_>>())
+            .bind::<Array<Binary>, _>(secrets)
             .bind::<Text, _>(account.unsigned.as_str())
             .bind::<Nullable<Integer>, _>(account.signature_max_age_seconds)
             .bind::<Bool, _>(account.live_mode)
@@ -167,7 +163,8 @@ impl Store {
     }
 
     /// All accounts that may be asked now: those that are not blocked, or whose time to try again has come.
-    /// None of a retired dataset: its payments would become events.
+    /// None of a retired dataset: its payments would become events. One that cannot be read keeps no other
+    /// back, and is told in the log.
     pub async fn open_payment_accounts(&self) -> Result<Vec<PaymentAccount>, StoreError> {
         let rows: Vec<Row> = sql_query(format!(
             "SELECT {COLUMNS} FROM payment_accounts AS a WHERE (retry_at IS NULL OR retry_at <= rastro_now())
@@ -176,7 +173,18 @@ impl Store {
         ))
         .load(&mut self.connection().await?)
         .await?;
-        rows.into_iter().map(|row| self.account(row)).collect()
+        let mut accounts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let account_id = row.account_id;
+            match self.account(row) {
+                Ok(account) => accounts.push(account),
+                Err(error) => tracing::error!(
+                    "payment account {account_id} cannot be read, and none of its payments is: {error}. If its sealing key \
+                     was taken away, put it back behind the first (database.sealing_keys), or enter the account anew"
+                ),
+            }
+        }
+        Ok(accounts)
     }
 
     /// Leaves the account alone for a while, or (without a reason) no longer. Says whether that is new.
@@ -197,16 +205,30 @@ impl Store {
     }
 
     /// Seals the secrets of every account with the first sealing key; returns how many accounts it opened,
-    /// and how many no key opens.
+    /// and how many no key opens. Secrets that are entered meanwhile are sealed with the first key of whoever
+    /// enters them.
     pub(crate) async fn reseal_payment_accounts(&self) -> Result<(usize, usize), StoreError> {
         let rows: Vec<Row> = sql_query(format!("SELECT {COLUMNS} FROM payment_accounts"))
             .load(&mut self.connection().await?)
             .await?;
         let (mut resealed, mut unopened) = (0, 0);
         for row in rows {
+            let read = (
+                row.access_token_sealed.clone(),
+                row.webhook_secrets_sealed.clone(),
+            );
             match self.account(row) {
                 Ok(account) => {
-                    self.put_payment_account(&account).await?;
+                    let (token, secrets) = self.sealed(&account);
+                    sql_query(include_str!("sql/reseal_payment_account.sql"))
+                        .bind::<BigInt, _>(account.dataset_id.as_i64())
+                        .bind::<BigInt, _>(account.account_id)
+                        .bind::<Binary, _>(token)
+                        .bind::<Array<Binary>, _>(secrets)
+                        .bind::<Binary, _>(read.0)
+                        .bind::<Array<Binary>, _>(read.1)
+                        .execute(&mut self.connection().await?)
+                        .await?;
                     resealed += 1;
                 }
                 Err(StoreError::Sealed { .. }) => unopened += 1,
@@ -214,6 +236,16 @@ impl Store {
             }
         }
         Ok((resealed, unopened))
+    }
+
+    /// An account's token and the secrets of its webhooks, sealed with the first key.
+    fn sealed(&self, account: &PaymentAccount) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let (dataset, id) = (account.dataset_id, account.account_id);
+        let token = self
+            .sealer
+            .seal(account.access_token.expose_secret(), &token_of(dataset, id));
+        let seal = |secret: &SecretString| self.sealer.seal(secret.expose_secret(), &secret_of(dataset, id));
+        (token, account.webhook_secrets.iter().map(seal).collect())
     }
 
     fn account(&self, row: Row) -> Result<PaymentAccount, StoreError> {

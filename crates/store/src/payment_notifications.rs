@@ -1,7 +1,7 @@
 //! `payment_notifications`: what was told to us about payments. Told again, it is the same row.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
@@ -131,6 +131,17 @@ impl From<&LeasedNotification> for Answered {
 }
 
 impl Store {
+    /// Deletes notifications that ended more than so many days ago, at most `limit`; returns how many.
+    pub async fn forget_notifications(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_notifications.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
+    }
+
     /// Keeps a notification, and says whether it is new. Durable when this returns. One that was parked and
     /// is told again is followed again.
     pub async fn keep_notification(&self, new: &NewNotification) -> Result<bool, StoreError> {

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
@@ -373,18 +373,22 @@ impl Store {
         Ok(())
     }
 
-    /// Ends a comparison that cannot go on.
-    pub async fn fail_comparison(&self, comparison: &Comparison, problem: &str) -> Result<(), StoreError> {
-        sql_query(
-            "UPDATE reconciliation_runs SET state = 'failed', problem = $4, finished_at = rastro_now()
-             WHERE dataset_id = $1 AND run_id = $2 AND fence = $3 AND state = 'running'",
-        )
-        .bind::<BigInt, _>(comparison.dataset_id.as_i64())
-        .bind::<BigInt, _>(comparison.run_id)
-        .bind::<BigInt, _>(comparison.fence)
-        .bind::<Text, _>(problem)
-        .execute(&mut self.connection().await?)
-        .await?;
+    /// Says why the account's comparison of this kind does not come to its end, for whoever reads the books.
+    /// The next slice that is counted takes it back. `problem`: without personal data.
+    pub async fn note_problem(
+        &self,
+        dataset: DatasetId,
+        account_id: i64,
+        kind: ComparisonKind,
+        problem: &str,
+    ) -> Result<(), StoreError> {
+        sql_query(include_str!("sql/note_problem.sql"))
+            .bind::<BigInt, _>(dataset.as_i64())
+            .bind::<BigInt, _>(account_id)
+            .bind::<Text, _>(kind.as_str())
+            .bind::<Text, _>(problem)
+            .execute(&mut self.connection().await?)
+            .await?;
         Ok(())
     }
 
@@ -455,6 +459,18 @@ impl Store {
     /// Keeps findings that change nothing in the books. A difference that was found before stays as it was.
     pub async fn list_findings(&self, dataset: DatasetId, findings: &[Finding]) -> Result<(), StoreError> {
         add_findings(&*self.connection().await?, dataset, findings).await
+    }
+
+    /// Deletes what comparisons found more than so many days ago, at most `limit`; returns how many. Their
+    /// sums stay.
+    pub async fn forget_findings(&self, days: i32, limit: i64) -> Result<usize, StoreError> {
+        let forgotten = sql_query(include_str!("sql/forget_findings.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .execute(&mut self.connection().await?)
+            .await?;
+        Ok(forgotten)
     }
 
     /// The newest comparisons of an account, the newest first.

@@ -35,6 +35,9 @@ pub struct RevenueScope {
     /// Some account of the payment provider belongs to it.
     #[diesel(sql_type = Bool)]
     pub has_account: bool,
+    /// The Markov model had the volume to learn from. Otherwise its credits are those by position.
+    #[diesel(sql_type = Bool)]
+    pub has_effects: bool,
 }
 
 /// A part of what a filter asks for; all of it by default.

@@ -15,7 +15,7 @@ use rastro_sandbox::EventFilter;
 use rastro_sandbox::mercado_pago::{MercadoPago, Seller};
 use rastro_service::metrics::Metrics;
 use rastro_store::{DatasetSettings, PaymentAccount, Unsigned};
-use rastro_test_support::{Answer, DATASET_ID, Key, World};
+use rastro_test_support::{Answer, DATASET_ID, Key, TestDatabase, World};
 use serde_json::{Value, json};
 
 pub(crate) const SELLER: i64 = 44_444;
@@ -183,6 +183,16 @@ impl Shop {
         client
     }
 
+    /// From now on every transaction that does so with such a row fails, and only when it commits: as if the
+    /// process died there. `row`: a condition, or nothing.
+    pub(crate) async fn fail_commits(&self, doing: &str, table: &str, row: &str) {
+        fail_commits(&self.world.database, doing, table, row).await;
+    }
+
+    pub(crate) async fn commits_again(&self, table: &str) {
+        commits_again(&self.world.database, table).await;
+    }
+
     /// How many transactions wait for what another one holds.
     pub(crate) async fn waiting(&self) -> String {
         let waiting = "SELECT count(*) FROM pg_stat_activity
@@ -224,6 +234,25 @@ impl Shop {
     pub(crate) async fn advance(&self, by: Duration) {
         self.world.advance(by).await;
     }
+}
+
+pub(crate) async fn fail_commits(database: &TestDatabase, doing: &str, table: &str, row: &str) {
+    let when = match row {
+        "" => String::new(),
+        row => format!("WHEN ({row})"),
+    };
+    database
+        .execute(&format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql
+             AS $$ BEGIN RAISE 'the commit fails'; END $$;
+             CREATE CONSTRAINT TRIGGER fail AFTER {doing} ON {table} DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW {when} EXECUTE FUNCTION fail()"
+        ))
+        .await;
+}
+
+pub(crate) async fn commits_again(database: &TestDatabase, table: &str) {
+    database.execute(&format!("DROP TRIGGER fail ON {table}")).await;
 }
 
 /// Where an account's webhooks go, without its number.

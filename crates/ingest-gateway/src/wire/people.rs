@@ -93,6 +93,9 @@ pub(crate) struct PersonView {
     payments: Vec<String>,
     /// Our numbers of events whose content is the person's.
     events: Vec<i64>,
+    /// How many e-mails, phones and browsers of the leads more than five people share: they lead to nobody
+    /// else, and to nothing of the person either. One that is the person's alone is to be named.
+    shared_keys: usize,
 }
 
 impl PersonView {
@@ -104,6 +107,7 @@ impl PersonView {
             orders: found.purchases,
             payments: found.payments,
             events: found.events,
+            shared_keys: found.shared_keys,
         }
     }
 }
@@ -129,6 +133,10 @@ pub(crate) struct ErasureView {
     purchases: i64,
     payments: i64,
     events: i64,
+    /// Of a dry run: how many e-mails, phones and browsers of the leads are left alone, as more than five
+    /// people share each. One that is the person's alone is to be named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_keys: Option<usize>,
 }
 
 impl ErasureView {
@@ -145,6 +153,7 @@ impl ErasureView {
             purchases: count(found.purchases.len()),
             payments: count(found.payments.len()),
             events: count(found.events.len()),
+            shared_keys: Some(found.shared_keys),
         }
     }
 }
@@ -162,6 +171,7 @@ impl From<ErasureReceipt> for ErasureView {
             purchases: receipt.purchases.into(),
             payments: receipt.payments.into(),
             events: receipt.events.into(),
+            shared_keys: None,
         }
     }
 }

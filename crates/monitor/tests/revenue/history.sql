@@ -94,7 +94,7 @@ OVERRIDING SYSTEM VALUE VALUES
     (111111111111111, 3, 9001, 'hourly', 'date_last_updated', '2026-06-15 12:00+00', '2026-06-15 13:00+00', '2026-06-15 13:00+00',
         'complete', rastro_now(), 2, 9000, 1, 4000, 4000, 5000, '2026-06-15 13:00+00', '2026-06-15 13:01+00', NULL),
     (111111111111111, 4, 9001, 'hourly', 'date_last_updated', '2026-06-15 13:00+00', '2026-06-15 14:00+00', '2026-06-15 13:00+00',
-        'failed', rastro_now(), 0, 0, 0, 0, 0, 0, '2026-06-15 14:00+00', '2026-06-15 14:01+00', 'no answer');
+        'running', rastro_now(), 0, 0, 0, 0, 0, 0, '2026-06-15 14:00+00', NULL, 'no answer');
 INSERT INTO reconciliation_findings (dataset_id, run_id, payment_id, finding, remote_minor, local_minor, action, found_at) VALUES
     (111111111111111, 2, 'p4', 'missing_local', 2000, 0, 'applied', '2026-06-15 06:01+00'),
     (111111111111111, 2, 'p3', 'unattributed', 3000, 3000, 'listed', '2026-06-15 06:01+00'),

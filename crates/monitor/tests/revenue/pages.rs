@@ -255,3 +255,30 @@ async fn a_part_that_does_not_answer_leaves_a_gap_of_its_own() {
         &["não respondeu em 2 s", "trouxe R$ 2,45 de volta", "2 de 5"],
     );
 }
+
+#[tokio::test]
+async fn the_page_says_whether_markov_had_the_volume_to_learn_from() {
+    let panel = Panel::start(HISTORY).await;
+    let viewer = panel.viewer(None).await;
+    let address = format!("/receita?dataset={OWN}&modelo=markov");
+    let page = panel.page(&address, &viewer).await;
+    says(
+        &page,
+        &["ainda não há volume para Markov (300 pedidos, 30 de cada canal)"],
+    );
+    assert!(!page.contains("pelo que faltaria sem ele"));
+
+    let learnt = format!(
+        "INSERT INTO attribution_state (dataset_id, removal_effects, learnt_at) VALUES ({OWN}, '{{\"meta\": 1}}', rastro_now())
+         ON CONFLICT (dataset_id) DO UPDATE SET removal_effects = excluded.removal_effects"
+    );
+    panel.database.execute(&learnt).await;
+    let page = panel.page(&address, &viewer).await;
+    says(&page, &["cada canal recebe pelo que faltaria sem ele"]);
+    assert!(!page.contains("ainda não há volume para Markov"));
+    let page = panel.page(&format!("/receita?dataset={OWN}"), &viewer).await;
+    assert!(
+        !page.contains("pelo que faltaria sem ele"),
+        "it is of Markov alone"
+    );
+}

@@ -368,3 +368,102 @@ async fn people_of_long_ago_are_forgotten_in_steps_and_their_orders_kept() {
     let order = "SELECT lead_id || ' ' || status FROM purchases WHERE status = 'approved'";
     assert_eq!(database.value(order).await, "2 approved");
 }
+
+/// SQL for a payment that was last told of so many days ago, with all that leads to who made it.
+fn payment(number: i64, days_ago: i32) -> String {
+    format!(
+        "INSERT INTO payments (dataset_id, payment_id, account_id, status, status_detail, books, operation_type, currency,
+             amount_minor, refunded_minor, payment_method, payment_type, order_id, payer_email_hmac, payer_cpf_hmac, created_at,
+             updated_at, discovered_by, first_seen_at, read_at)
+         SELECT 1, '{number}', 1, 'approved', '', 'counted', 'regular_payment', 'BRL', 1000, 0, 'pix', 'bank_transfer',
+             'o-{number}', '\\x{number:02x}', '\\xff{number:02x}', at, at, 'webhook', at, now()
+         FROM (SELECT now() - interval '{days_ago} days' AS at) AS moment;
+         INSERT INTO purchase_movements (dataset_id, payment_id, movement_key, kind, amount_minor, currency, occurred_at, recorded_at)
+         SELECT 1, payment_id, 'approval', 'approval', 1000, 'BRL', created_at, created_at FROM payments
+         WHERE payment_id = '{number}';
+         INSERT INTO credited_orders (dataset_id, order_id, placed_at, day, currency, gross_minor, net_minor, fee_minor,
+             customer_id, person_known, fingerprint, rules_version, credited_at)
+         SELECT 1, order_id, created_at, created_at::date, 'BRL', 1000, 1000, 0, {number}, false, '', 1, created_at
+         FROM payments WHERE payment_id = '{number}';
+         INSERT INTO customers (dataset_id, key_hmac, customer_id, created_at)
+         SELECT 1, payer_email_hmac, {number}, created_at FROM payments WHERE payment_id = '{number}'"
+    )
+}
+
+/// SQL for what was told of a payment, and ended so many days ago.
+fn told(number: i64, days_ago: i32) -> String {
+    format!(
+        "INSERT INTO payment_notifications (dataset_id, account_id, delivery_key, source, topic, resource_id, state, due_at,
+             received_at, last_received_at, finished_at)
+         SELECT 1, 1, sha256('{number}'), 'hint', 'payment', '{number}', 'done', at, at, at, at
+         FROM (SELECT now() - interval '{days_ago} days' AS at) AS moment"
+    )
+}
+
+/// SQL for a comparison that found something so many days ago.
+fn found(number: i64, days_ago: i32, finished_at: &str, state: &str) -> String {
+    format!(
+        "INSERT INTO reconciliation_runs (dataset_id, run_id, account_id, kind, window_of, window_from, window_to, cursor_at,
+             state, lease_until, started_at, finished_at)
+         OVERRIDING SYSTEM VALUE
+         VALUES (1, {number}, 1, 'nightly', 'date_created', '2024-01-01', '2024-02-01', '2024-02-01', '{state}', now(), now(),
+             {finished_at});
+         INSERT INTO reconciliation_findings (dataset_id, run_id, payment_id, finding, remote_minor, local_minor, action, found_at)
+         VALUES (1, {number}, '1', 'unattributed', 1, 1, 'listed', now() - interval '{days_ago} days')"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_payments_of_long_ago_the_money_is_kept_and_not_who_paid() {
+    let database = TestDatabase::create().await;
+    for (number, days_ago) in [(1, 1_500), (2, 731), (3, 729), (4, 1)] {
+        database.execute(&payment(number, days_ago)).await;
+    }
+    // The first paid again, under the same number.
+    database
+        .execute("UPDATE credited_orders SET customer_id = 1 WHERE order_id = 'o-4'")
+        .await;
+    for (number, days_ago) in [(1, 200), (2, 91), (3, 89)] {
+        database.execute(&told(number, days_ago)).await;
+    }
+    for (number, days_ago) in [(1, 400), (2, 366), (3, 364)] {
+        database
+            .execute(&found(number, days_ago, "now()", "complete"))
+            .await;
+    }
+    // One that is still to end counts what it found.
+    database.execute(&found(4, 400, "NULL", "running")).await;
+    let pending =
+        "UPDATE payment_notifications SET state = 'pending', finished_at = NULL WHERE resource_id = '1'";
+    database.execute(pending).await;
+    let worker = Process::retry_worker(
+        &database,
+        &[
+            ("RASTRO__SWEEP__STEP_EVENTS", "1"),
+            ("RASTRO__MAINTENANCE__PARTITIONS_EVERY_SECONDS", "0"),
+        ],
+    );
+    let told = "SELECT string_agg(resource_id, ' ' ORDER BY resource_id) FROM payment_notifications";
+    wait_for(&database, "what was told is forgotten", told, "1 3").await;
+    let payers = "SELECT string_agg(payment_id, ' ' ORDER BY payment_id) FROM payments
+        WHERE num_nonnulls(payer_email_hmac, payer_cpf_hmac) > 0";
+    wait_for(&database, "who paid is forgotten", payers, "3 4").await;
+    let found = "SELECT string_agg(run_id::text, ' ' ORDER BY run_id) FROM reconciliation_findings";
+    wait_for(&database, "what was found is forgotten", found, "3 4").await;
+    let keys = "SELECT string_agg(customer_id::text, ' ' ORDER BY customer_id) FROM customers";
+    wait_for(
+        &database,
+        "who does not come any more is forgotten",
+        keys,
+        "1 3 4",
+    )
+    .await;
+    eventually("all keys are looked at again", || async {
+        (metric(&worker, "runs_total", "forget_customers").await >= 10.0).then_some(())
+    })
+    .await;
+    assert_eq!(database.value(keys).await, "1 3 4");
+    let money = "SELECT concat_ws(' ', (SELECT sum(amount_minor) FROM purchase_movements), (SELECT count(*) FROM payments),
+        (SELECT sum(net_minor) FROM credited_orders), (SELECT count(*) FROM reconciliation_runs))";
+    assert_eq!(database.value(money).await, "4000 4 4000 4");
+}

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use diesel::sql_types::{Array, BigInt, Binary};
+use diesel::sql_types::{Array, BigInt, Binary, Integer};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::OrderRow;
+use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::Prepare;
 
@@ -22,6 +23,48 @@ struct CustomerRow {
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+/// A key by which a buyer is known again, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct CustomerKey {
+    #[diesel(sql_type = BigInt)]
+    dataset_id: i64,
+    #[diesel(sql_type = Binary)]
+    key_hmac: Vec<u8>,
+}
+
+impl Store {
+    /// Looks at the next `limit` keys of buyers after this one, and deletes those that are older than so many
+    /// days and lead to nobody any more. Returns how many it deleted, and the last that it looked at; `None`:
+    /// there was none.
+    pub async fn forget_customers(
+        &self,
+        days: i32,
+        after: Option<&CustomerKey>,
+        limit: i64,
+    ) -> Result<(usize, Option<CustomerKey>), StoreError> {
+        let mut connection = self.connection().await?;
+        let looked: Vec<CustomerKey> = sql_query(include_str!("../sql/page_of_customers.sql"))
+            .bind::<BigInt, _>(after.map_or(i64::MIN, |key| key.dataset_id))
+            .bind::<Binary, _>(after.map_or(&[][..], |key| &key.key_hmac))
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .load(&mut connection)
+            .await?;
+        let last = looked.last().cloned();
+        if last.is_none() {
+            return Ok((0, None));
+        }
+        let forgotten = sql_query(include_str!("../sql/forget_customers.sql"))
+            .bind::<Integer, _>(days)
+            .bind::<Array<BigInt>, _>(looked.iter().map(|key| key.dataset_id).collect::<Vec<_>>())
+            .bind::<Array<Binary>, _>(looked.iter().map(|key| &key.key_hmac).collect::<Vec<_>>())
+            .prepared()
+            .execute(&mut connection)
+            .await?;
+        Ok((forgotten, last))
+    }
 }
 
 /// Who placed each order, by number: of keys that are known the strongest says it, and the others learn it.

@@ -12,6 +12,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::PersonSought;
+use super::shared::{Judged, Key};
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::leads::contact_of;
@@ -32,6 +33,8 @@ pub(super) struct Traces {
     pub(super) event_ids: Vec<String>,
     /// What the person's other events hold, for LIKE.
     pub(super) patterns: Vec<String>,
+    /// Hashes of keys that too many people share to be the person's. They were not followed.
+    pub(super) shared: Vec<Vec<u8>>,
 }
 
 impl Traces {
@@ -51,7 +54,7 @@ impl Traces {
 }
 
 #[derive(QueryableByName)]
-struct LeadRow {
+pub(super) struct LeadRow {
     #[diesel(sql_type = BigInt)]
     lead_id: i64,
     #[diesel(sql_type = Nullable<Binary>)]
@@ -76,6 +79,49 @@ struct LeadRow {
     event_id: String,
 }
 
+impl LeadRow {
+    /// By what it may lead on, but for a CPF, which is one person's.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key<'_>> {
+        [
+            self.email_hmac.as_deref().map(Key::Email),
+            self.phone_hmac.as_deref().map(Key::Phone),
+            self.visitor_hmac.as_deref().map(Key::Visitor),
+            self.external_id_hmac.as_deref().map(Key::ExternalId),
+            self.fbp.as_deref().map(Key::Fbp),
+            self.fbc.as_deref().map(Key::Fbc),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Takes from it what leads to other people, too.
+    fn without_shared(mut self, judged: &Judged) -> Self {
+        let shares_browser = [
+            self.visitor_hmac.as_deref().map(Key::Visitor),
+            self.external_id_hmac.as_deref().map(Key::ExternalId),
+        ];
+        let shares_browser = shares_browser
+            .into_iter()
+            .flatten()
+            .any(|key| !judged.is_own(key));
+        let own = |hmac: Option<Vec<u8>>, key: for<'k> fn(&'k [u8]) -> Key<'k>| {
+            hmac.filter(|hmac| judged.is_own(key(hmac)))
+        };
+        self.email_hmac = own(self.email_hmac, |hmac| Key::Email(hmac));
+        self.phone_hmac = own(self.phone_hmac, |hmac| Key::Phone(hmac));
+        self.visitor_hmac = own(self.visitor_hmac, |hmac| Key::Visitor(hmac));
+        self.external_id_hmac = own(self.external_id_hmac, |hmac| Key::ExternalId(hmac));
+        self.fbp = self
+            .fbp
+            .filter(|id| !shares_browser && judged.is_own(Key::Fbp(id)));
+        self.fbc = self
+            .fbc
+            .filter(|id| !shares_browser && judged.is_own(Key::Fbc(id)));
+        self.external_id = self.external_id.filter(|_| !shares_browser);
+        self
+    }
+}
+
 #[derive(QueryableByName)]
 struct OrderRow {
     #[diesel(sql_type = Text)]
@@ -85,13 +131,16 @@ struct OrderRow {
 }
 
 /// The leads of whoever is named, and those that name the same person: by an e-mail or a CPF that one of them
-/// says. A phone may be a household's, and leads on only where it was given, or is of the lead that was.
+/// says. A phone may be a household's, and leads on only where it was given, or is of the lead that was. What
+/// more than five people share leads on only where it was given. The leads come without such keys, and with
+/// the hashes of these.
 async fn leads_of(
     mut connection: &AsyncPgConnection,
     dataset: DatasetId,
     sought: &PersonSought,
-) -> Result<Vec<LeadRow>, StoreError> {
+) -> Result<(Vec<LeadRow>, Vec<Vec<u8>>), StoreError> {
     let given = &sought.lookups;
+    let mut judged = Judged::except(given);
     let mut emails: BTreeSet<Vec<u8>> = given.email.iter().cloned().collect();
     let mut phones: BTreeSet<Vec<u8>> = given.phone.iter().cloned().collect();
     let mut cpfs: BTreeSet<Vec<u8>> = given.cpf.iter().cloned().collect();
@@ -104,6 +153,11 @@ async fn leads_of(
             .bind::<Array<Binary>, _>(cpfs.iter().collect::<Vec<_>>())
             .load(&mut connection)
             .await?;
+        judged.judge(connection, dataset, &leads).await?;
+        let leads: Vec<LeadRow> = leads
+            .into_iter()
+            .map(|lead| lead.without_shared(&judged))
+            .collect();
         let known = emails.len() + phones.len() + cpfs.len();
         for lead in &leads {
             emails.extend(lead.email_hmac.clone());
@@ -113,7 +167,7 @@ async fn leads_of(
             }
         }
         if emails.len() + phones.len() + cpfs.len() == known {
-            return Ok(leads);
+            return Ok((leads, judged.shared()));
         }
     }
 }
@@ -141,7 +195,8 @@ impl Store {
             patterns: sought.hashes.iter().flat_map(|hash| like(hash)).collect(),
             ..Traces::default()
         };
-        let leads = leads_of(connection, dataset, sought).await?;
+        let (leads, shared) = leads_of(connection, dataset, sought).await?;
+        traces.shared = shared;
         let country = self
             .dataset_settings(dataset)
             .await?
@@ -201,8 +256,8 @@ impl Store {
     }
 
     /// Under which hashes whoever left this form stands in events that somebody else sent: the e-mail's, and
-    /// of the lead that was named the phone's. Nothing of a form that does not open: the rest of the person
-    /// is still to be erased.
+    /// of the lead that was named the phone's. None that is shared. Nothing of a form that does not open: the
+    /// rest of the person is still to be erased.
     fn hashes_of(
         &self,
         dataset: DatasetId,
@@ -228,13 +283,16 @@ impl Store {
             variants: true,
         };
         let mut hashed = HashedKeys::new();
-        for (name, key) in [("email", MatchKey::Email), ("phone", MatchKey::Phone)] {
+        for (name, key, own) in [
+            ("email", MatchKey::Email, lead.email_hmac.is_some()),
+            ("phone", MatchKey::Phone, lead.phone_hmac.is_some()),
+        ] {
             let text = match &form[name] {
                 Value::String(text) => text.clone(),
                 Value::Number(number) => number.to_string(),
                 _ => continue,
             };
-            if key == MatchKey::Phone && named != Some(lead.lead_id) {
+            if !own || key == MatchKey::Phone && named != Some(lead.lead_id) {
                 continue;
             }
             // It was read when it came.

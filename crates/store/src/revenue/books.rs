@@ -67,7 +67,7 @@ pub struct ReconciledAccount {
     /// The sum of what was found.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub difference_minor: Option<i64>,
-    /// Why a later comparison failed.
+    /// Why a later comparison does not come to its end.
     #[diesel(sql_type = Nullable<Text>)]
     pub problem: Option<String>,
 }

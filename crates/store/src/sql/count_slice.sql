@@ -3,7 +3,7 @@
 -- $1 dataset, $2 run, $3 fence, $4 cursor before, $5 cursor behind the slice, $6 payments that did not differ, $7 their revenue,
 -- $8 what the books say behind it, $9 lease in seconds
 UPDATE reconciliation_runs AS r SET
-    cursor_at = $5,
+    cursor_at = $5, problem = NULL,
     remote_count = r.remote_count + $6 + found.remote_count, remote_minor = r.remote_minor + $7 + found.remote_minor,
     local_count = r.local_count + $6 + found.local_count, local_minor = r.local_minor + $7 + found.local_minor,
     difference_minor = r.difference_minor + found.remote_minor - found.local_minor, after_minor = r.after_minor + $8,

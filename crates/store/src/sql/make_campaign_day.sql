@@ -1,5 +1,5 @@
 -- campaign_daily::make_day: the sums of a day by model, channel, campaign and currency. A touch that names its campaign only by a
--- name belongs to the campaign of spend that alone has this name.
+-- name belongs to the campaign of spend that alone has this name. A customer is new once in each currency, as in cohorts.
 -- $1 dataset, $2 day, $3 models, $4 the currency of leads, then their sums, a list per column
 INSERT INTO campaign_daily (dataset_id, day, model, channel, campaign_key, currency, campaign_name, paid, spend_micros, impressions,
     clicks, claimed_purchases, claimed_micros, leads_millionths, qualified_millionths, orders_millionths, new_customers_millionths,
@@ -20,7 +20,8 @@ WITH named AS (
     FROM (
         SELECT own.order_id, own.currency, own.gross_minor, own.gross_minor > 0 AND NOT EXISTS (
             SELECT FROM credited_orders earlier
-            WHERE earlier.dataset_id = $1 AND earlier.customer_id = own.customer_id AND earlier.gross_minor > 0
+            WHERE earlier.dataset_id = $1 AND earlier.customer_id = own.customer_id AND earlier.currency = own.currency
+                AND earlier.gross_minor > 0
                 AND (earlier.placed_at, earlier.order_id) < (own.placed_at, own.order_id)
         ) AS is_first
         FROM credited_orders own WHERE own.dataset_id = $1 AND own.day = $2

@@ -1,11 +1,12 @@
 -- campaign_daily::make_day: the money of a day as it came and went; of orders for which none moved, on the day they were
--- placed.
+-- placed. A payment that was booked under two numbers by mistake came once.
 -- $1 dataset, $2 day, $3 time zone
 INSERT INTO revenue_daily (dataset_id, day, currency, gross_minor, net_minor, fee_minor)
 SELECT $1, $2, currency, sum(gross_minor)::bigint, sum(net_minor)::bigint, sum(fee_minor)::bigint
 FROM (
-    SELECT m.currency, CASE WHEN m.kind = 'approval' THEN m.amount_minor ELSE 0 END AS gross_minor, m.amount_minor AS net_minor,
-        m.fee_minor
+    SELECT m.currency,
+        CASE WHEN m.kind = 'approval' AND p.status_detail <> 'same_as_another' THEN m.amount_minor ELSE 0 END AS gross_minor,
+        m.amount_minor AS net_minor, m.fee_minor
     FROM purchase_movements m
     JOIN payments p ON p.dataset_id = m.dataset_id AND p.payment_id = m.payment_id
     WHERE m.dataset_id = $1 AND p.books = 'counted'

@@ -1,4 +1,5 @@
--- revenue::reconciled_accounts: of each account the newest comparison of each kind that was finished. $1 dataset
+-- revenue::reconciled_accounts: of each account the newest comparison of each kind that was finished, and why a later one is not.
+-- $1 dataset
 SELECT a.account_id, a.label, a.currency, a.blocked_reason, kinds.kind, run.run_id, run.window_of, run.window_from, run.window_to,
     run.finished_at, run.remote_count, run.remote_minor, run.local_count, run.local_minor, run.after_minor, run.difference_minor,
     failed.problem
@@ -11,8 +12,8 @@ LEFT JOIN LATERAL (
 ) AS run ON true
 LEFT JOIN LATERAL (
     SELECT r.problem FROM reconciliation_runs r
-    WHERE r.dataset_id = $1 AND r.account_id = a.account_id AND r.kind = kinds.kind AND r.state = 'failed'
-        AND r.run_id > coalesce(run.run_id, 0)
+    WHERE r.dataset_id = $1 AND r.account_id = a.account_id AND r.kind = kinds.kind AND r.state <> 'complete'
+        AND r.problem IS NOT NULL AND r.run_id > coalesce(run.run_id, 0)
     ORDER BY r.run_id DESC LIMIT 1
 ) AS failed ON true
 WHERE a.dataset_id = $1

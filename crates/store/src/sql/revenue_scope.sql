@@ -14,5 +14,6 @@ SELECT d.time_zone, d.default_currency, (rastro_now() AT TIME ZONE d.time_zone):
         ORDER BY currency
     ) AS currencies,
     (SELECT max(day) FROM ad_spend WHERE dataset_id = $1) AS spent_until,
-    EXISTS (SELECT FROM payment_accounts WHERE dataset_id = $1) AS has_account
+    EXISTS (SELECT FROM payment_accounts WHERE dataset_id = $1) AS has_account,
+    EXISTS (SELECT FROM attribution_state WHERE dataset_id = $1 AND removal_effects IS NOT NULL) AS has_effects
 FROM datasets d WHERE d.dataset_id = $1

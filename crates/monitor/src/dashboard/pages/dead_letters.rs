@@ -21,7 +21,14 @@ pub use view::render;
 /// At most so many at one press of a button.
 const MOST: i64 = 10_000;
 const SAMPLE: i64 = 8;
-const REASONS: [&str; 6] = ["refused", "exhausted", "expired", "missing", "dataset_deleted", "set_aside"];
+const REASONS: [&str; 6] = [
+    "refused",
+    "exhausted",
+    "expired",
+    "missing",
+    "dataset_deleted",
+    "set_aside",
+];
 
 /// What is shown before anything is sent.
 #[derive(Clone, Debug)]

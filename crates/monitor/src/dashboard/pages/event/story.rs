@@ -154,7 +154,12 @@ fn stops(frame: &Frame, story: &EventStory) -> Vec<Stop> {
                 "O conteúdo não existia mais",
                 "The content was gone",
             ),
-            "set_aside" => ("pause", "", "Separado à mão, não enviado", "Set aside by hand, not sent"),
+            "set_aside" => (
+                "pause",
+                "",
+                "Separado à mão, não enviado",
+                "Set aside by hand, not sent",
+            ),
             other => ("dot", "", other, other),
         };
         stops.push(Stop {

@@ -31,6 +31,8 @@ pub(super) struct Request {
     pub usual_currency: String,
     pub today: NaiveDate,
     pub time_zone: String,
+    /// The Markov model had the volume to learn from.
+    pub has_effects: bool,
     /// What was asked and is not so.
     pub notes: Vec<String>,
 }
@@ -99,6 +101,7 @@ impl Request {
             period,
             today,
             time_zone: scope.time_zone.clone(),
+            has_effects: scope.has_effects,
             notes,
         }
     }
@@ -250,6 +253,7 @@ pub(super) mod tests {
             currencies: vec!["BRL".into(), "USD".into()],
             spent_until: None,
             has_account: true,
+            has_effects: false,
         }
     }
 

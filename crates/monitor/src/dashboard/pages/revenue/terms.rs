@@ -208,8 +208,8 @@ pub(super) fn model_name(lang: Lang, model: Model) -> &'static str {
     lang.t(pt, en)
 }
 
-/// How a model divides an order, in a sentence.
-pub(super) fn model_words(lang: Lang, model: Model) -> &'static str {
+/// How a model divides an order, in a sentence. `has_effects`: Markov had the volume to learn from.
+pub(super) fn model_words(lang: Lang, model: Model, has_effects: bool) -> &'static str {
     let (pt, en) = match model {
         Model::Linear => (
             "cada toque antes da compra recebe o mesmo",
@@ -229,9 +229,13 @@ pub(super) fn model_words(lang: Lang, model: Model) -> &'static str {
             "40 % ao primeiro, 40 % ao último, 20 % aos do meio",
             "40% to the first, 40% to the last, 20% to those between",
         ),
+        Model::Markov if has_effects => (
+            "cada canal recebe pelo que faltaria sem ele",
+            "each channel gets by what would be missed without it",
+        ),
         Model::Markov => (
-            "pelo que faltaria sem o canal; onde falta volume, por posição",
-            "by what would be missed without the channel; by position where there is not the volume",
+            "ainda não há volume para Markov (300 pedidos, 30 de cada canal), então vale por posição: 40 % ao primeiro, 40 % ao último",
+            "there is not the volume for Markov yet (300 orders, 30 of each channel), so it is by position: 40% to the first, 40% to the last",
         ),
     };
     lang.t(pt, en)

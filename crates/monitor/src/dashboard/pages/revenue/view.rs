@@ -353,7 +353,7 @@ fn definitions(drawn: &Drawn<'_>) -> Markup {
             details.more.first { summary { (lang.t("Como é calculado", "How it is calculated")) }
                 dl.method {
                     dt { (lang.t("Modelo", "Model")) " " (model_name(lang, model)) }
-                    dd { (lang.t("De cada pedido, ", "Of each order, ")) (model_words(lang, model)) ". "
+                    dd { (lang.t("De cada pedido, ", "Of each order, ")) (model_words(lang, model, drawn.request.has_effects)) ". "
                         (lang.t("Contam cliques dos últimos 30 dias, ou como o serviço attribution foi configurado. Dias de ",
                             "Clicks of the last 30 days count, or as the attribution service is configured. Days of ")) (drawn.request.time_zone) "." }
                     @for (pt, en, what_pt, what_en) in all { dt { (lang.t(pt, en)) } dd { (lang.t(what_pt, what_en)) } }
