@@ -2,7 +2,7 @@
 
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{OptionalExtension, QueryableByName, sql_query};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rastro_core::dataset::DatasetId;
 use serde_json::json;
 
@@ -11,6 +11,7 @@ use crate::connection::Store;
 use crate::erasures::epoch;
 use crate::error::StoreError;
 use crate::statement::Prepare;
+use crate::transaction;
 
 /// What became of a match by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +39,10 @@ impl Store {
     ) -> Result<MatchedByHand, StoreError> {
         let mut connection = self.connection().await?;
         let connection: &mut AsyncPgConnection = &mut connection;
-        connection
-            .transaction(async |connection| matched(connection, dataset, (payment_id, lead_id), who).await)
-            .await
+        // Nobody is erased between the look and the match.
+        transaction::begin(connection, &[epoch::KEEP_OUT]).await?;
+        let matched = matched(connection, dataset, (payment_id, lead_id), who).await;
+        transaction::end(connection, matched).await
     }
 }
 
@@ -66,8 +68,6 @@ async fn matched(
         #[diesel(sql_type = Bool)]
         erased: bool,
     }
-    // Nobody is erased between the look and the match.
-    epoch::keep_out(connection).await?;
     let known: Option<Known> = sql_query(
         "SELECT payment_id, account_id, order_id, lead_id FROM payments
          WHERE dataset_id = $1 AND payment_id = coalesce(
