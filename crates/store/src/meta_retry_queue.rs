@@ -18,7 +18,7 @@ use crate::error::{StoreError, dataset_id};
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::events::traceparent;
 use crate::send_attempts::{self, AttemptRecord};
-use crate::send_queue::{self, ReadyEvent, Run};
+use crate::send_queue::{self, QueueStretch, ReadyEvent, Run};
 use crate::statement::Prepare;
 
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterGroup, RetryCount, RetryRequest};
@@ -357,28 +357,27 @@ impl Store {
             .await
     }
 
-    /// Makes dead letters of ready events that became too old for Meta before their turn came. Runs of the
-    /// queue are taken whole until they hold `limit` events. It may read the whole queue: for every minute or
-    /// so.
-    pub async fn expire_ready(&self, limit: i64) -> Result<usize, StoreError> {
+    /// Makes dead letters of ready events that became too old for Meta before their turn came. Runs of this
+    /// part of the queue are taken whole until they hold `limit` events. It reads all of the part.
+    pub async fn expire_ready(&self, part: QueueStretch, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/expired_ready.sql");
         let reason = (DeadLetterReason::Expired, Outcome::Expired);
-        self.give_up_ready(take, limit, reason, LastError::expired())
+        self.give_up_ready(take, part, limit, reason, LastError::expired())
             .await
     }
 
-    /// Makes dead letters of ready events whose dataset does not exist any more. Runs of the queue are taken
-    /// whole until they hold `limit` events. It may read the whole queue: for every minute or so.
-    pub async fn clear_deleted_datasets(&self, limit: i64) -> Result<usize, StoreError> {
+    /// The same of ready events whose dataset does not exist any more.
+    pub async fn clear_deleted_datasets(&self, part: QueueStretch, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/ready_of_deleted.sql");
         let reason = (DeadLetterReason::DatasetDeleted, Outcome::DatasetDeleted);
-        self.give_up_ready(take, limit, reason, LastError::dataset_deleted())
+        self.give_up_ready(take, part, limit, reason, LastError::dataset_deleted())
             .await
     }
 
     async fn give_up_ready(
         &self,
         take: &'static str,
+        part: QueueStretch,
         limit: i64,
         (reason, logged): (DeadLetterReason, Outcome),
         error: LastError,
@@ -387,8 +386,15 @@ impl Store {
             .await?
             .as_mut()
             .transaction(async |connection| {
+                let (after, last) = (part.after.clone(), part.last());
                 let runs: Vec<Run> = sql_query(take)
                     .bind::<BigInt, _>(limit)
+                    .bind::<BigInt, _>(after.dataset_id)
+                    .bind::<Text, _>(after.test_event_code)
+                    .bind::<BigInt, _>(after.first_number)
+                    .bind::<BigInt, _>(last.dataset_id)
+                    .bind::<Text, _>(last.test_event_code)
+                    .bind::<BigInt, _>(last.first_number)
                     .prepared()
                     .load(connection)
                     .await?;

@@ -60,6 +60,10 @@ fn of(value: &str, r#type: &str, count: i64) -> String {
     list(count, r#type, |_| value.to_owned())
 }
 
+/// A part of the queue: the 2,000 rows of a dataset.
+const STRETCH: &str = "6, '', 0, 7, '', 0";
+const STRETCH_TYPES: &str = "bigint, bigint, text, bigint, bigint, text, bigint";
+
 /// The statements of accepting, sending, and sweeping, with as many events as each is used with.
 fn hot(count: i64) -> Vec<Hot> {
     let datasets = of("1", "bigint", count);
@@ -166,6 +170,14 @@ fn hot(count: i64) -> Vec<Hot> {
         hot!(ForEachCall, "requeue_for_probe", "bigint, bigint", "5, 1000"),
         hot!(ForEachCall, "revive_events", "bigint, bigint, bigint, bigint", "3, 1000, 1000, {count}"),
         hot!(ForEachCall, "expire_waiting", "bigint", "{count}"),
+        hot!(
+            ForEachCall,
+            "queue_stretch",
+            "bigint, text, bigint, bigint",
+            "1, '', 0, {count}"
+        ),
+        hot!(ForEachCall, "expired_ready", STRETCH_TYPES, "{count}, {STRETCH}"),
+        hot!(ForEachCall, "ready_of_deleted", STRETCH_TYPES, "{count}, {STRETCH}"),
         hot!(ForEachCall, "expire_dedup", "bigint", "{count}"),
         hot!(ForEachCall, "watched_breakers", "bigint", "300000"),
         hot!(ForEachCall, "breaker_report", "bigint, bigint", "1, 300000"),
@@ -309,6 +321,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
 
     one_event_is_found_by_its_id(&queue, &sql).await;
     one_events_story_reads_no_attempt_of_another(&sql).await;
+    a_step_of_giving_up_reads_only_its_part_of_the_queue(&sql).await;
     a_new_day_without_statistics_is_read_by_its_index(&queue, &sql).await;
     a_day_of_work(&queue).await;
 }
@@ -368,6 +381,13 @@ fn thrown_away(plan: &Value) -> f64 {
         Value::Array(nodes) => nodes.iter().map(thrown_away).sum(),
         _ => 0.0,
     }
+}
+
+/// None of 200,000 rows is too old: each of the part is read once, and none beside it.
+async fn a_step_of_giving_up_reads_only_its_part_of_the_queue(sql: &Client) {
+    let step = hot!(ForEachCall, "expired_ready", STRETCH_TYPES, "1000, {STRETCH}");
+    let plan = plan(sql, &step, "ANALYZE,").await;
+    assert_eq!(thrown_away(&plan), 2_000.0, "{plan:#}");
 }
 
 /// As every day begins: many rows, and nothing known of them.

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Manual, Permission};
 use rastro_store::{
-    Acceptance, AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, Fate, NewEvent, ReadyLane,
-    RetryRequest, Store,
+    Acceptance, AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, Fate, NewEvent, QueueStretch,
+    ReadyLane, RetryRequest, Store,
 };
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
@@ -129,7 +129,11 @@ impl<'b> History<'b> {
                 prop_assert_eq!(expired, self.memory.expire_waiting());
             }
             Step::ExpireReady => {
-                let expired = self.store().expire_ready(100).await.unwrap();
+                let expired = self
+                    .store()
+                    .expire_ready(QueueStretch::default(), 100)
+                    .await
+                    .unwrap();
                 prop_assert_eq!(expired, self.memory.expire_ready());
             }
             Step::Dissolve => {
