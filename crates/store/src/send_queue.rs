@@ -15,7 +15,7 @@ use crate::circuit_breakers::BreakerRow;
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::schema::send_queue as q;
-use crate::statement::Prepare;
+use crate::statement::{Prepare, column};
 
 /// Events that may share a request to Meta: one dataset, one test event code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -227,9 +227,6 @@ pub(crate) async fn insert_ready<'r>(
 async fn insert_runs(mut connection: &AsyncPgConnection, runs: &[Run]) -> Result<(), StoreError> {
     if runs.is_empty() {
         return Ok(());
-    }
-    fn column<'r, T>(runs: &'r [Run], value: impl Fn(&'r Run) -> T) -> Vec<T> {
-        runs.iter().map(value).collect()
     }
     sql_query(include_str!("sql/insert_ready.sql"))
         .bind::<Array<BigInt>, _>(column(runs, |run| run.dataset_id))

@@ -159,7 +159,7 @@ async fn a_delivered_event() {
         latency_ms: Some(8),
         ..AttemptRecord::of(AttemptOutcome::Delivered)
     };
-    assert!(queue.store.finish_batch(&batch, &delivered).await.unwrap());
+    assert!(queue.settle(&batch, Fate::Done, Some(&delivered)).await);
     assert_eq!(log(&queue).await, ["a accepted      1", "a success 1 200   A1 1"]);
     let same = "SELECT count(DISTINCT (event_number, request_id, event_name)) FROM meta_events_log";
     assert_eq!(queue.database.value(same).await, "1");

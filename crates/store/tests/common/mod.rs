@@ -159,7 +159,7 @@ impl Queue {
 
     pub(crate) async fn finish(&self, batch: &Batch) -> bool {
         let delivered = AttemptRecord::of(AttemptOutcome::Delivered);
-        self.store.finish_batch(batch, &delivered).await.unwrap()
+        self.settle(batch, Fate::Done, Some(&delivered)).await
     }
 
     /// The same fate for every event, after such an answer.

@@ -61,11 +61,10 @@ impl<'b> History<'b> {
                     return Ok(());
                 };
                 self.send(&batch);
-                let finished = self
-                    .store()
-                    .finish_batch(&batch, &AttemptRecord::of(AttemptOutcome::Delivered))
-                    .await
-                    .unwrap();
+                let done = vec![Fate::Done; batch.events.len()];
+                let delivered = AttemptRecord::of(AttemptOutcome::Delivered);
+                let settling = self.store().settle_batch(&batch, &done, Some(&delivered));
+                let finished = settling.await.unwrap();
                 prop_assert_eq!(finished, self.memory.finish(&batch), "who owns {:?}", batch.id);
             }
             Step::Lose { which } => {
