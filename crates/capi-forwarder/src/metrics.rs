@@ -43,7 +43,8 @@ metrics! {
             => "Batches that were finished by another forwarder, because this one was too slow",
         splits: Counter = "batches_split" => "Batches cut in halves to find the event that Meta refuses",
         resent: Counter = "events_resent"
-            => "Events sent again because their batch was taken over: Meta may have them already",
+            => "Events sent again because their batch was taken over: Meta may have them already. What the \
+                retry-worker dissolved, whose dataset was left alone, is sent as if for the first time",
         database_retries: Counter
             => "Calls of the database by a delivery that failed and were tried again",
     }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use rastro_store::Store;
 use rastro_test_support::cluster::checkout;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use crate::chaos::plan::Timing;
 use crate::chaos::report::Report;
 use crate::chaos::{DRAIN, QUIET, audit};
 use crate::load::{Load, Pace, Running};
-use crate::{local, print, say, variable};
+use crate::{local, print, say, until, variable};
 
 /// Long enough for an outcome to be recorded after whatever a drill does to PostgreSQL.
 const TIMING: Timing = Timing {
@@ -161,12 +161,12 @@ impl Drill {
 
     /// Waits until a client is told once more that an event is stored.
     async fn until_something_is_accepted(&self) -> anyhow::Result<()> {
-        let (began, before) = (Instant::now(), self.scene.book.told().len());
-        while self.scene.book.told().len() == before {
-            ensure!(began.elapsed() < DRAIN, "nothing is accepted any more");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+        let before = self.scene.book.told().len();
+        until(DRAIN, async || {
+            let is_more = self.scene.book.told().len() > before;
+            Ok(is_more.then_some(()).ok_or("nothing is accepted any more"))
+        })
+        .await
     }
 
     /// Lets the load end, waits until nothing is on its way, and gives the account.
@@ -215,26 +215,14 @@ pub async fn upgrade() -> anyhow::Result<bool> {
     let previous =
         variable("PREVIOUS_BIN_DIR").context("PREVIOUS_BIN_DIR names the previous version's programs")?;
     let previous = PathBuf::from(previous);
-    tokio::select! {
-        account = upgrade::run(&options, &previous) => finish(&account?, &options),
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            bail!("interrupted");
-        }
-    }
+    play(upgrade::run(&options, &previous), &options).await
 }
 
 /// `make drill-failover`, as the variables say; its account on the terminal and as JSON. Whether every
 /// promise was kept.
 pub async fn failover() -> anyhow::Result<bool> {
     let options = options("drill-failover", 40)?;
-    tokio::select! {
-        account = failover::run(&options) => finish(&account?, &options),
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            bail!("interrupted");
-        }
-    }
+    play(failover::run(&options), &options).await
 }
 
 /// `make drill-restore`, as the variables say; its account on the terminal and as JSON. Whether every promise
@@ -246,8 +234,15 @@ pub async fn restore() -> anyhow::Result<bool> {
         Some("moment") => restore::Target::PointInTime,
         Some(other) => bail!("TARGET is end (of the archive) or moment, not {other:?}"),
     };
+    play(restore::run(&options, target), &options).await
+}
+
+async fn play(
+    drill: impl Future<Output = anyhow::Result<Account>>,
+    options: &Options,
+) -> anyhow::Result<bool> {
     tokio::select! {
-        account = restore::run(&options, target) => finish(&account?, &options),
+        account = drill => finish(&account?, options),
         interrupted = tokio::signal::ctrl_c() => {
             interrupted?;
             bail!("interrupted");

@@ -47,6 +47,23 @@ pub(crate) fn print(text: &str) {
     print!("{text}");
 }
 
+/// Looks until something is there, which it returns; until then the look says what is missing, and that is the
+/// error when patience is over.
+pub(crate) async fn until<T, M: std::fmt::Display>(
+    patience: Duration,
+    look: impl AsyncFn() -> anyhow::Result<Result<T, M>>,
+) -> anyhow::Result<T> {
+    const LOOK_EVERY: Duration = Duration::from_millis(50);
+    let began = Instant::now();
+    loop {
+        match look().await? {
+            Ok(found) => return Ok(found),
+            Err(missing) => anyhow::ensure!(began.elapsed() < patience, "{missing}"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// A count that grows, as one line on stderr: rewritten in place on a terminal, said again every few seconds
 /// elsewhere.
 #[derive(Default)]

@@ -3,11 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test has nobody to return an error to")]
 
 use rastro_sandbox::{EventFilter, Sandbox, SandboxConfig};
-use rastro_service::clock::Clock;
 use rastro_test_support::process::{Process, Program};
 use rastro_test_support::services::{Seed, Services};
 use rastro_test_support::{TestDatabase, eventually, http};
-use serde_json::json;
 
 const KEY: &str = "mE1dNnKB1LGNsVlGXvbmYzTNFlh6W3mBtrdQi/0kfDQ=";
 /// The same dataset, key and event in both: whatever one cell knew of the other would show.
@@ -79,27 +77,7 @@ impl Cell {
 
     /// What the gateway answers.
     async fn send(&self, id: &str) -> u16 {
-        let address = self
-            .gateway
-            .address_after("\"listening on ")
-            .await
-            .parse()
-            .unwrap();
-        let bearer = format!("Bearer {}", SEED.secret_key);
-        let headers = [
-            ("Authorization", bearer.as_str()),
-            ("Content-Type", "application/json"),
-        ];
-        let event = json!({
-            "event_name": "Lead",
-            "event_time": Clock::system().now().timestamp(),
-            "event_id": id,
-            "action_source": "system_generated",
-            "user_data": { "em": "ana.souza@example.com" },
-        });
-        let request = http::request("POST", "/api/meta/conversions", &headers, &event.to_string());
-        let mut connection = http::Connection::open(address).await.unwrap();
-        connection.exchange(&request).await.unwrap().status
+        SEED.send_lead(&self.gateway, id).await.unwrap()
     }
 
     fn at_meta(&self) -> Vec<String> {

@@ -9,12 +9,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use rastro_sandbox::{EventFilter, Sandbox, SandboxConfig};
-use rastro_service::clock::Clock;
 use rastro_test_support::cluster::checkout;
 use rastro_test_support::process::free_address;
 use rastro_test_support::services::{Seed, Services};
-use rastro_test_support::{TestDatabase, eventually, http};
-use serde_json::json;
+use rastro_test_support::{TestDatabase, eventually};
 
 const KEY: &str = "mE1dNnKB1LGNsVlGXvbmYzTNFlh6W3mBtrdQi/0kfDQ=";
 const SEED: Seed<'_> = Seed {
@@ -122,23 +120,9 @@ async fn behind_a_pooler_in_session_mode_everything_works() {
     let gateway = services.gateway(&SEED).start().unwrap();
     let forwarder = services.forwarder(&sandbox.url()).start().unwrap();
     let worker = services.retry_worker().start().unwrap();
-    let address = gateway.address_after("\"listening on ").await.parse().unwrap();
     for number in 0..20 {
-        let bearer = format!("Bearer {}", SEED.secret_key);
-        let headers = [
-            ("Authorization", bearer.as_str()),
-            ("Content-Type", "application/json"),
-        ];
-        let event = json!({
-            "event_name": "Lead",
-            "event_time": Clock::system().now().timestamp(),
-            "event_id": format!("event-{number}"),
-            "action_source": "system_generated",
-            "user_data": { "em": "ana.souza@example.com" },
-        });
-        let request = http::request("POST", "/api/meta/conversions", &headers, &event.to_string());
-        let mut connection = http::Connection::open(address).await.unwrap();
-        assert_eq!(connection.exchange(&request).await.unwrap().status, 202);
+        let answered = SEED.send_lead(&gateway, &format!("event-{number}")).await;
+        assert_eq!(answered.unwrap(), 202);
     }
     let arrived = async || (sandbox.events(&EventFilter::default()).len() == 20).then_some(());
     eventually("all events are at Meta", arrived).await;

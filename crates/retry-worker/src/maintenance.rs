@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use rastro_store::{Leadership, Store, StoreError};
+use rastro_store::{Leadership, QueuePlace, QueueStretch, Store, StoreError};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::config::{Config, MaintenanceConfig};
 use crate::metrics::Step;
 use crate::rounds::{Rounds, first_failure};
+
+/// So many rows of the queue are looked at in a round, however many there are.
+const QUEUE_STRETCH_ROWS: i64 = 50_000;
 
 pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
     let step_events = config.sweep.step_events;
@@ -25,6 +28,8 @@ pub(crate) async fn run(store: &Store, config: &Config, rounds: &Rounds) {
         customers_at: Instant::now(),
         vacuum_at: Instant::now(),
         dedup_at: Instant::now(),
+        queue_at: Instant::now(),
+        queue_place: QueuePlace::default(),
         tidy_at: Instant::now(),
     };
     let interval = Duration::from_millis(config.interval_milliseconds);
@@ -45,7 +50,10 @@ struct Leader<'m> {
     customers_at: Instant,
     vacuum_at: Instant,
     dedup_at: Instant,
+    queue_at: Instant,
     tidy_at: Instant,
+    /// Where the walk through the queue has come to.
+    queue_place: QueuePlace,
 }
 
 impl Leader<'_> {
@@ -57,7 +65,7 @@ impl Leader<'_> {
         let now = Instant::now();
         let is_due = |at: Instant| at <= now;
         let (mut partitions, mut queues, mut dedup) = (Ok(()), Ok(()), Ok(()));
-        let (mut tidy, mut customers) = (Ok(()), Ok(()));
+        let (mut queue, mut tidy, mut customers) = (Ok(()), Ok(()), Ok(()));
         if is_due(self.partitions_at) {
             partitions = self.partitions().await;
         }
@@ -67,13 +75,16 @@ impl Leader<'_> {
         if is_due(self.dedup_at) {
             dedup = self.expire_dedup_keys().await;
         }
+        if is_due(self.queue_at) {
+            queue = self.walk_the_queue().await;
+        }
         if is_due(self.tidy_at) {
             tidy = self.tidy().await;
         }
         if is_due(self.customers_at) {
             customers = self.forget_customers().await;
         }
-        first_failure([partitions, queues, dedup, tidy, customers])
+        first_failure([partitions, queues, dedup, queue, tidy, customers])
     }
 
     async fn take_the_lead(&mut self) -> Result<bool, StoreError> {
@@ -133,12 +144,30 @@ impl Leader<'_> {
         Ok(())
     }
 
-    /// Nothing is kept for ever: neither ready events that Meta would refuse, nor those of a dataset that
-    /// does not exist any more, nor dead letters whose event is dropped, nor a breaker's changes of then,
+    /// Ready events that Meta would refuse, or whose dataset does not exist any more, are not kept for ever.
+    /// No index finds them, and a dataset that is left alone may have millions: a part of the queue a round,
+    /// until its end.
+    async fn walk_the_queue(&mut self) -> Result<(), StoreError> {
+        // First: what fails is tried again then, and not in every round.
+        self.queue_at = Instant::now() + self.tidy_every();
+        let place = self.queue_place.clone();
+        let part = self.store.queue_stretch(place, QUEUE_STRETCH_ROWS).await?;
+        let is_last = part.until.is_none();
+        self.queue_place = part.until.clone().unwrap_or_default();
+        let expired = self.expire_ready(part.clone()).await;
+        let cleared = self.clear_deleted_datasets(part).await;
+        first_failure([expired, cleared])?;
+        if !is_last {
+            self.queue_at = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Nothing is kept for ever: neither dead letters whose event is dropped, nor a breaker's changes of then,
     /// nor people of long ago, nor what was told of payments then.
     async fn tidy(&mut self) -> Result<(), StoreError> {
-        let expired = self.expire_ready().await;
-        let cleared = self.clear_deleted_datasets().await;
+        // First: what fails is tried again then, and not in every round.
+        self.tidy_at = Instant::now() + self.tidy_every();
         let purged = self.purge_dead_letters().await;
         let keys = self.expire_idempotency_keys().await;
         let leads = self.forget_leads().await;
@@ -148,14 +177,12 @@ impl Leader<'_> {
         let payers = self.forget_payers().await;
         let findings = self.forget_findings().await;
         let closed = self.purge_transitions().await;
-        first_failure([expired, cleared, purged, keys, closed])?;
-        first_failure([leads, touchpoints, claims, notifications, payers, findings])?;
-        self.tidy_at = Instant::now() + self.tidy_every();
-        Ok(())
+        first_failure([purged, keys, closed])?;
+        first_failure([leads, touchpoints, claims, notifications, payers, findings])
     }
 
-    async fn expire_ready(&self) -> Result<(), StoreError> {
-        let expire = |limit| self.store.expire_ready(limit);
+    async fn expire_ready(&self, part: QueueStretch) -> Result<(), StoreError> {
+        let expire = move |limit| self.store.expire_ready(part.clone(), limit);
         let expired = self.rounds.repeat(Step::expire_ready, self.step_events, expire);
         let expired = expired.await?;
         if expired > 0 {
@@ -164,8 +191,8 @@ impl Leader<'_> {
         Ok(())
     }
 
-    async fn clear_deleted_datasets(&self) -> Result<(), StoreError> {
-        let clear = |limit| self.store.clear_deleted_datasets(limit);
+    async fn clear_deleted_datasets(&self, part: QueueStretch) -> Result<(), StoreError> {
+        let clear = move |limit| self.store.clear_deleted_datasets(part.clone(), limit);
         let cleared = self
             .rounds
             .repeat(Step::clear_deleted_datasets, self.step_events, clear);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
-use crate::schema::admin_log;
+use crate::schema::{admin_log, rastro_now};
 
 /// The longest name of a person that is kept, in characters.
 const LONGEST_WHO: usize = 200;
@@ -109,5 +109,3 @@ impl Store {
         rows.into_iter().map(entry).collect()
     }
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

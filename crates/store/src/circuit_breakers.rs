@@ -12,7 +12,7 @@ use rastro_core::dataset::DatasetId;
 
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
-use crate::schema::circuit_breakers as b;
+use crate::schema::{circuit_breakers as b, rastro_now};
 use crate::send_attempts::clean;
 use crate::statement::Prepare;
 
@@ -234,7 +234,7 @@ impl Store {
         &self,
         dataset: DatasetId,
         note: Option<&str>,
-        decide: impl Fn(&Breaker, i64) -> Option<Breaker>,
+        mut decide: impl FnMut(&Breaker, i64) -> Option<Breaker>,
     ) -> Result<bool, StoreError> {
         for _ in 0..ATTEMPTS {
             let (before, _, now_ms) = self.breaker(dataset).await?;
@@ -305,5 +305,3 @@ impl Store {
         Ok(purged)
     }
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

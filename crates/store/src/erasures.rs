@@ -347,15 +347,10 @@ async fn empty_events(
         .load(&mut connection)
         .await?;
     let outcomes = emptied.iter().map(|event| EventOutcome {
-        dataset_id: dataset.as_i64(),
-        outcome: Outcome::Erased,
         event_number: Some(event.event_number),
         event_name: Some(&event.event_name),
         event_id: Some(&event.event_id),
-        key_id: None,
-        request_id: None,
-        detail: None,
-        event_count: 1,
+        ..EventOutcome::new(dataset.as_i64(), Outcome::Erased)
     });
     event_outcomes::insert(connection, outcomes).await?;
     Ok(i32::try_from(emptied.len()).unwrap_or(i32::MAX))

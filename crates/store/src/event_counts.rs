@@ -14,6 +14,7 @@ use rastro_core::dataset::DatasetId;
 
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
+use crate::schema::rastro_now;
 use crate::statement::Prepare;
 
 /// Events of physical stores are sent for 62 days.
@@ -355,5 +356,3 @@ async fn add_up(connection: &mut AsyncPgConnection, hours: &[DateTime<Utc>]) -> 
         .await?;
     Ok(put + forgotten)
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

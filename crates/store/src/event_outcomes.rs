@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::send_attempts::clean;
-use crate::statement::Prepare;
+use crate::statement::{Prepare, column};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +54,23 @@ pub(crate) struct EventOutcome<'o> {
     pub(crate) event_count: i32,
 }
 
+impl EventOutcome<'_> {
+    /// Of one event, and nothing else is said of it.
+    pub(crate) fn new(dataset_id: i64, outcome: Outcome) -> Self {
+        EventOutcome {
+            dataset_id,
+            outcome,
+            event_number: None,
+            event_name: None,
+            event_id: None,
+            key_id: None,
+            request_id: None,
+            detail: None,
+            event_count: 1,
+        }
+    }
+}
+
 /// Writes outcomes, at the time of the transaction.
 pub(crate) async fn insert<'o>(
     mut connection: &AsyncPgConnection,
@@ -62,9 +79,6 @@ pub(crate) async fn insert<'o>(
     let outcomes: Vec<EventOutcome<'o>> = outcomes.collect();
     if outcomes.is_empty() {
         return Ok(());
-    }
-    fn column<'o, T>(outcomes: &[EventOutcome<'o>], value: impl Fn(&EventOutcome<'o>) -> T) -> Vec<T> {
-        outcomes.iter().map(value).collect()
     }
     sql_query(include_str!("sql/insert_outcomes.sql"))
         .bind::<Array<BigInt>, _>(column(&outcomes, |row| row.dataset_id))
@@ -98,15 +112,12 @@ pub struct Refusal {
 impl Refusal {
     pub(crate) fn outcome(&self) -> EventOutcome<'_> {
         EventOutcome {
-            dataset_id: self.dataset_id.as_i64(),
-            outcome: Outcome::Refused,
-            event_number: None,
             event_name: self.event_name.as_deref(),
-            event_id: None,
             key_id: self.key_id,
             request_id: Some(self.request_id),
             detail: Some(&self.field),
             event_count: i32::try_from(self.event_count).unwrap_or(i32::MAX),
+            ..EventOutcome::new(self.dataset_id.as_i64(), Outcome::Refused)
         }
     }
 }

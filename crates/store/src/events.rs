@@ -24,7 +24,7 @@ use crate::purchases::{self, MadeEvent, NewPurchase, PurchaseChange};
 use crate::recall::{self, Recall};
 use crate::schema::events;
 use crate::send_queue::{self, ReadyEvent};
-use crate::statement::Prepare;
+use crate::statement::{Prepare, column};
 use crate::touchpoints::{self, NewTouchpoint};
 use crate::transaction;
 
@@ -521,15 +521,13 @@ fn ready<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> ReadyEvent<'e> {
 
 fn withholding<'e>(event: &&'e NewEvent, claim: &ClaimedKey) -> EventOutcome<'e> {
     EventOutcome {
-        dataset_id: event.dataset_id.as_i64(),
-        outcome: Outcome::Withheld,
         event_number: Some(claim.event_number),
         event_name: Some(&event.name),
         event_id: Some(&event.id),
         key_id: event.key_id,
         request_id: Some(event.request_id),
         detail: event.facts.is_bot.then_some("bot"),
-        event_count: 1,
+        ..EventOutcome::new(event.dataset_id.as_i64(), Outcome::Withheld)
     }
 }
 
@@ -648,22 +646,15 @@ async fn log_duplicates(
         .map(|event| claims.get(&event.key.0).copied())
         .collect();
     let outcomes = events.iter().zip(&claims).map(|(event, claim)| EventOutcome {
-        dataset_id: event.dataset_id.as_i64(),
-        outcome: Outcome::Duplicate,
         event_number: claim.map(|claim| claim.event_number),
         event_name: Some(&event.name),
         event_id: Some(&event.id),
         key_id: event.key_id,
         request_id: Some(event.request_id),
-        detail: None,
-        event_count: 1,
+        ..EventOutcome::new(event.dataset_id.as_i64(), Outcome::Duplicate)
     });
     event_outcomes::insert(connection, outcomes).await?;
     Ok(claims)
-}
-
-fn column<'e, T>(events: &[&'e NewEvent], value: impl Fn(&'e NewEvent) -> T) -> Vec<T> {
-    events.iter().map(|event| value(event)).collect()
 }
 
 /// The two parts of a `traceparent` that are kept. Version and flags say nothing more: only what is traced

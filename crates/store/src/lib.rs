@@ -124,7 +124,7 @@ pub use revenue::{
 pub use revenue_forecasts::{DailyRevenue, NewForecast};
 pub use send_attempts::{AttemptOutcome, AttemptRecord};
 pub use send_batches::{Batch, BatchId, Fate, MissingEvent, QueuedEvent};
-pub use send_queue::{Lane, ReadyLane};
+pub use send_queue::{Lane, QueuePlace, QueueStretch, ReadyLane};
 pub use settlements::{Imported, NewReport, Settled};
 pub use told_by_orders::ToldByOrder;
 pub use touchpoints::{LastClicks, NewTouchpoint};

@@ -17,6 +17,7 @@ use rastro_core::dataset::DatasetId;
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::event_counts::read_ranges;
+use crate::schema::rastro_now;
 use crate::statement::Prepare;
 
 /// How requests of a dataset went within a window.
@@ -321,5 +322,3 @@ impl Store {
             .await
     }
 }
-
-diesel::define_sql_function! { fn rastro_now() -> Timestamptz; }

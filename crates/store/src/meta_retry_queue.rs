@@ -19,8 +19,8 @@ use crate::error::{StoreError, dataset_id};
 use crate::event_outcomes::{self, EventOutcome, Outcome};
 use crate::events::traceparent;
 use crate::send_attempts::{self, AttemptRecord};
-use crate::send_queue::{self, ReadyEvent, Run};
-use crate::statement::Prepare;
+use crate::send_queue::{self, QueueStretch, ReadyEvent, Run};
+use crate::statement::{Prepare, column};
 
 pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterGroup, RetryCount, RetryRequest};
 pub use set_aside::SetAside;
@@ -121,9 +121,6 @@ pub(crate) async fn insert(
     if rows.is_empty() {
         return Ok(());
     }
-    fn column<'r, T>(rows: &[RetryRow<'r>], value: impl Fn(&RetryRow<'r>) -> T) -> Vec<T> {
-        rows.iter().map(value).collect()
-    }
     sql_query(include_str!("sql/insert_retries.sql"))
         .bind::<BigInt, _>(dataset.as_i64())
         .bind::<Text, _>(test_event_code)
@@ -200,6 +197,12 @@ struct StoredRow {
 }
 
 #[derive(QueryableByName)]
+struct DatasetRow {
+    #[diesel(sql_type = BigInt)]
+    dataset_id: i64,
+}
+
+#[derive(QueryableByName)]
 struct ExpiredRow {
     #[diesel(embed)]
     event: NamedRow,
@@ -234,18 +237,14 @@ impl Store {
             #[diesel(sql_type = Nullable<Text>)]
             span_id: Option<String>,
         }
-        let of = due.iter().take(traced);
-        let rows: Vec<Row> = sql_query(
-            "SELECT e.event_number, e.request_id::text AS request_id, e.trace_id, e.span_id
-             FROM unnest($1, $2, $3) AS n (dataset_id, event_number, day) JOIN events e USING (dataset_id, event_number, day)
-             WHERE e.trace_id IS NOT NULL",
-        )
-        .bind::<Array<BigInt>, _>(of.clone().map(|row| row.dataset_id).collect::<Vec<_>>())
-        .bind::<Array<BigInt>, _>(of.clone().map(|row| row.event_number).collect::<Vec<_>>())
-        .bind::<Array<Date>, _>(of.map(|row| row.day).collect::<Vec<_>>())
-        .prepared()
-        .rows(self)
-        .await?;
+        let of = due.get(..traced).unwrap_or(&due);
+        let rows: Vec<Row> = sql_query(include_str!("sql/traced_events.sql"))
+            .bind::<Array<BigInt>, _>(column(of, |row| row.dataset_id))
+            .bind::<Array<BigInt>, _>(column(of, |row| row.event_number))
+            .bind::<Array<Date>, _>(column(of, |row| row.day))
+            .prepared()
+            .rows(self)
+            .await?;
         let traced = rows.into_iter().filter_map(|row| {
             Some(TracedEvent {
                 event_number: row.event_number,
@@ -293,7 +292,8 @@ impl Store {
 
     /// After outages that ended: what waits, or ran out of retries since `window` before the breaker
     /// opened, is due again within `spread`, with all its retries unless it failed alone. At most `limit`
-    /// of each dataset; returns how many.
+    /// of each dataset; returns how many. A transaction for each: one that fails keeps none of the others from
+    /// it, and is told of in the end.
     ///
     /// The row of the breaker remembers that this is still to be done, so it happens whoever closed it, and
     /// also if that process died right after.
@@ -303,40 +303,57 @@ impl Store {
         spread: Duration,
         limit: i64,
     ) -> Result<usize, StoreError> {
-        #[derive(QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = BigInt)]
-            dataset_id: i64,
+        let ended: Vec<DatasetRow> = sql_query(include_str!("sql/ended_outages.sql"))
+            .prepared()
+            .rows(self)
+            .await?;
+        let (mut revived, mut failure) = (0, None);
+        for DatasetRow { dataset_id } in ended {
+            let reviving = self.revive_dataset(dataset_id, window, spread, limit);
+            match reviving.await {
+                Ok(count) => revived += count,
+                Err(error) => failure = failure.or(Some(error)),
+            }
         }
+        failure.map_or(Ok(revived), Err)
+    }
+
+    async fn revive_dataset(
+        &self,
+        dataset_id: i64,
+        window: Duration,
+        spread: Duration,
+        limit: i64,
+    ) -> Result<usize, StoreError> {
         self.connection()
             .await?
             .as_mut()
             .transaction(async |connection| {
-                let ended: Vec<Row> = sql_query(include_str!("sql/ended_outages.sql"))
+                let locked: Vec<DatasetRow> = sql_query(include_str!("sql/lock_ended_outage.sql"))
+                    .bind::<BigInt, _>(dataset_id)
                     .prepared()
                     .load(connection)
                     .await?;
-                let mut revived = 0;
-                for Row { dataset_id } in ended {
-                    let count = sql_query(include_str!("sql/revive_events.sql"))
+                if locked.is_empty() {
+                    return Ok(0);
+                }
+                let count = sql_query(include_str!("sql/revive_events.sql"))
+                    .bind::<BigInt, _>(dataset_id)
+                    .bind::<BigInt, _>(milliseconds(window))
+                    .bind::<BigInt, _>(milliseconds(spread))
+                    .bind::<BigInt, _>(limit)
+                    .prepared()
+                    .execute(connection)
+                    .await?;
+                if count == 0 {
+                    sql_query(include_str!("sql/end_outage.sql"))
                         .bind::<BigInt, _>(dataset_id)
-                        .bind::<BigInt, _>(milliseconds(window))
                         .bind::<BigInt, _>(milliseconds(spread))
-                        .bind::<BigInt, _>(limit)
                         .prepared()
                         .execute(connection)
                         .await?;
-                    if count == 0 {
-                        sql_query(include_str!("sql/end_outage.sql"))
-                            .bind::<BigInt, _>(dataset_id)
-                            .bind::<BigInt, _>(milliseconds(spread))
-                            .prepared()
-                            .execute(connection)
-                            .await?;
-                    }
-                    revived += count;
                 }
-                Ok(revived)
+                Ok(count)
             })
             .await
     }
@@ -362,28 +379,27 @@ impl Store {
             .await
     }
 
-    /// Makes dead letters of ready events that became too old for Meta before their turn came. Runs of the
-    /// queue are taken whole until they hold `limit` events. It may read the whole queue: for every minute or
-    /// so.
-    pub async fn expire_ready(&self, limit: i64) -> Result<usize, StoreError> {
+    /// Makes dead letters of ready events that became too old for Meta before their turn came. Runs of this
+    /// part of the queue are taken whole until they hold `limit` events. It reads all of the part.
+    pub async fn expire_ready(&self, part: QueueStretch, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/expired_ready.sql");
         let reason = (DeadLetterReason::Expired, Outcome::Expired);
-        self.give_up_ready(take, limit, reason, LastError::expired())
+        self.give_up_ready(take, part, limit, reason, LastError::expired())
             .await
     }
 
-    /// Makes dead letters of ready events whose dataset does not exist any more. Runs of the queue are taken
-    /// whole until they hold `limit` events. It may read the whole queue: for every minute or so.
-    pub async fn clear_deleted_datasets(&self, limit: i64) -> Result<usize, StoreError> {
+    /// The same of ready events whose dataset does not exist any more.
+    pub async fn clear_deleted_datasets(&self, part: QueueStretch, limit: i64) -> Result<usize, StoreError> {
         let take = include_str!("sql/ready_of_deleted.sql");
         let reason = (DeadLetterReason::DatasetDeleted, Outcome::DatasetDeleted);
-        self.give_up_ready(take, limit, reason, LastError::dataset_deleted())
+        self.give_up_ready(take, part, limit, reason, LastError::dataset_deleted())
             .await
     }
 
     async fn give_up_ready(
         &self,
         take: &'static str,
+        part: QueueStretch,
         limit: i64,
         (reason, logged): (DeadLetterReason, Outcome),
         error: LastError,
@@ -392,8 +408,15 @@ impl Store {
             .await?
             .as_mut()
             .transaction(async |connection| {
+                let (after, last) = (part.after.clone(), part.last());
                 let runs: Vec<Run> = sql_query(take)
                     .bind::<BigInt, _>(limit)
+                    .bind::<BigInt, _>(after.dataset_id)
+                    .bind::<Text, _>(after.test_event_code)
+                    .bind::<BigInt, _>(after.first_number)
+                    .bind::<BigInt, _>(last.dataset_id)
+                    .bind::<Text, _>(last.test_event_code)
+                    .bind::<BigInt, _>(last.first_number)
                     .prepared()
                     .load(connection)
                     .await?;
@@ -422,15 +445,10 @@ impl Store {
                     let name = event.map(|event| event.event_name.as_str());
                     let id = event.map(|event| event.event_id.as_str());
                     outcomes.push(EventOutcome {
-                        dataset_id: run.dataset_id,
-                        outcome: logged,
                         event_number: Some(number),
                         event_name: name,
                         event_id: id,
-                        key_id: None,
-                        request_id: None,
-                        detail: None,
-                        event_count: 1,
+                        ..EventOutcome::new(run.dataset_id, logged)
                     });
                     let lane = lanes.entry((run.dataset_id, &run.test_event_code)).or_default();
                     lane.push(RetryRow {
@@ -478,13 +496,11 @@ async fn events_of(
     connection: &mut AsyncPgConnection,
     runs: &[Run],
 ) -> Result<HashMap<(i64, i64), StoredRow>, StoreError> {
-    let column = |value: fn(&Run) -> i64| runs.iter().map(value).collect::<Vec<_>>();
-    let days: Vec<NaiveDate> = runs.iter().map(|run| run.day).collect();
     let rows: Vec<StoredRow> = sql_query(include_str!("sql/events_of_runs.sql"))
-        .bind::<Array<BigInt>, _>(column(|run| run.dataset_id))
-        .bind::<Array<BigInt>, _>(column(|run| run.first_number))
-        .bind::<Array<BigInt>, _>(column(|run| run.last_number))
-        .bind::<Array<Date>, _>(days)
+        .bind::<Array<BigInt>, _>(column(runs, |run| run.dataset_id))
+        .bind::<Array<BigInt>, _>(column(runs, |run| run.first_number))
+        .bind::<Array<BigInt>, _>(column(runs, |run| run.last_number))
+        .bind::<Array<Date>, _>(column(runs, |run| run.day))
         .prepared()
         .load(connection)
         .await?;
@@ -497,15 +513,10 @@ async fn events_of(
 impl NamedRow {
     fn outcome(&self, outcome: Outcome) -> EventOutcome<'_> {
         EventOutcome {
-            dataset_id: self.dataset_id,
-            outcome,
             event_number: Some(self.event_number),
             event_name: self.event_name.as_deref(),
             event_id: self.event_id.as_deref(),
-            key_id: None,
-            request_id: None,
-            detail: None,
-            event_count: 1,
+            ..EventOutcome::new(self.dataset_id, outcome)
         }
     }
 }

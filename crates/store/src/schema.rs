@@ -1,6 +1,11 @@
 //! The columns that the diesel DSL is used on, written by hand. Statements in `.sql` files name what they
 //! need themselves.
 
+diesel::define_sql_function! {
+    /// The database's clock, which tests move.
+    fn rastro_now() -> diesel::sql_types::Timestamptz;
+}
+
 diesel::table! {
     api_keys (key_hash) {
         key_hash -> Bytea,

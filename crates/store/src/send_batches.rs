@@ -210,13 +210,6 @@ impl Store {
             .await
     }
 
-    /// Meta took every event of the batch. `false`: the batch has another owner, or was finished before;
-    /// nothing was written.
-    pub async fn finish_batch(&self, batch: &Batch, attempt: &AttemptRecord) -> Result<bool, StoreError> {
-        let fates = vec![Fate::Done; batch.events.len()];
-        self.settle_batch(batch, &fates, Some(attempt)).await
-    }
-
     /// Each event of the batch goes where its fate says, all or none of them. The attempt is logged for every
     /// event but those that expired or whose dataset was deleted, which were not in the request. `false`: the
     /// batch has another owner, or was settled before; nothing was written.

@@ -15,7 +15,7 @@ use crate::circuit_breakers::BreakerRow;
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
 use crate::schema::send_queue as q;
-use crate::statement::Prepare;
+use crate::statement::{Prepare, column};
 
 /// Events that may share a request to Meta: one dataset, one test event code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,6 +76,52 @@ impl Store {
             });
         }
         Ok(lanes)
+    }
+}
+
+/// A place in the queue, whose rows are in the order of their key. The default is before all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, QueryableByName)]
+pub struct QueuePlace {
+    #[diesel(sql_type = BigInt)]
+    pub(crate) dataset_id: i64,
+    #[diesel(sql_type = Text)]
+    pub(crate) test_event_code: String,
+    #[diesel(sql_type = BigInt)]
+    pub(crate) first_number: i64,
+}
+
+/// A part of the queue. The default is all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueStretch {
+    /// Begins behind it.
+    pub(crate) after: QueuePlace,
+    /// Ends with it. `None`: with the queue.
+    pub until: Option<QueuePlace>,
+}
+
+impl QueueStretch {
+    /// The place with which it ends, or one behind all rows.
+    pub(crate) fn last(&self) -> QueuePlace {
+        self.until.clone().unwrap_or(QueuePlace {
+            dataset_id: i64::MAX,
+            ..QueuePlace::default()
+        })
+    }
+}
+
+impl Store {
+    /// The next so many rows of the queue: the work of a step that looks at each of them stays the same
+    /// however much is waiting.
+    pub async fn queue_stretch(&self, after: QueuePlace, rows: i64) -> Result<QueueStretch, StoreError> {
+        let until = sql_query(include_str!("sql/queue_stretch.sql"))
+            .bind::<BigInt, _>(after.dataset_id)
+            .bind::<Text, _>(after.test_event_code.clone())
+            .bind::<BigInt, _>(after.first_number)
+            .bind::<BigInt, _>(rows)
+            .prepared()
+            .maybe_row(self)
+            .await?;
+        Ok(QueueStretch { after, until })
     }
 }
 
@@ -181,9 +227,6 @@ pub(crate) async fn insert_ready<'r>(
 async fn insert_runs(mut connection: &AsyncPgConnection, runs: &[Run]) -> Result<(), StoreError> {
     if runs.is_empty() {
         return Ok(());
-    }
-    fn column<'r, T>(runs: &'r [Run], value: impl Fn(&'r Run) -> T) -> Vec<T> {
-        runs.iter().map(value).collect()
     }
     sql_query(include_str!("sql/insert_ready.sql"))
         .bind::<Array<BigInt>, _>(column(runs, |run| run.dataset_id))

@@ -80,6 +80,11 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Prepared<Q> {
     }
 }
 
+/// A list for a parameter: what a column has of each row.
+pub(crate) fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
 /// Found by its text.
 impl<Q> QueryId for Prepared<Q> {
     type QueryId = ();

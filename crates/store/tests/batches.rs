@@ -568,7 +568,7 @@ async fn nothing_that_meta_says_keeps_an_outcome_from_being_recorded() {
     let split = queue.store.split_batch(batch, Some(&attempt), LEASE).await;
     assert!(split.unwrap().is_some());
     let batch = queue.claim(1, "", 2).await.unwrap();
-    assert!(queue.store.finish_batch(&batch, &attempt).await.unwrap());
+    assert!(queue.settle(&batch, Fate::Done, Some(&attempt)).await);
     let texts = "SELECT DISTINCT left(error_message, 16), length(error_message), length(fbtrace_id) FROM send_attempts";
     assert_eq!(
         queue.rows(texts).await,

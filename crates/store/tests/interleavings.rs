@@ -105,7 +105,8 @@ async fn a_batch_whose_finish_does_not_commit_is_not_called_finished() {
     let batch = queue.claim(1, "", 10).await.unwrap();
     fail_commits(&queue, "INSERT", "send_attempts").await;
     let delivered = AttemptRecord::of(AttemptOutcome::Delivered);
-    let finished = queue.store.finish_batch(&batch, &delivered).await;
+    let fates = [Fate::Done; 3];
+    let finished = queue.store.settle_batch(&batch, &fates, Some(&delivered)).await;
     assert!(finished.is_err(), "{finished:?}");
     let census = queue.store.census().await.unwrap();
     assert_eq!((census.in_flight, census.delivered), (3, 0));
@@ -153,6 +154,26 @@ async fn what_cannot_be_moved_stays_where_it_was() {
     fail_commits(&queue, "INSERT", "send_queue").await;
     assert!(queue.store.requeue_due(10).await.is_err());
     assert_eq!(queue.store.census().await.unwrap().waiting, 3);
+}
+
+#[tokio::test]
+async fn a_dataset_whose_revival_fails_keeps_no_other_from_its_own() {
+    let queue = Queue::with_events(&[(1, "", 2), (2, "", 2)]).await;
+    let failed = AttemptRecord::of(AttemptOutcome::Unavailable);
+    for dataset in [1, 2] {
+        let batch = queue.claim(dataset, "", 10).await.unwrap();
+        assert!(queue.settle(&batch, WAIT, Some(&failed)).await);
+    }
+    let outages_ended = "INSERT INTO circuit_breakers (dataset_id, state, generation, since, open_count, probe_successes,
+            probe_failures, manual, outage_since, updated_at)
+        SELECT dataset_id, 'closed', 2, now(), 0, 0, 0, 'automatic', now() - interval '1 minute', now() FROM datasets;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+        CREATE TRIGGER fail BEFORE UPDATE ON meta_retry_queue FOR EACH ROW WHEN (NEW.dataset_id = 1) EXECUTE FUNCTION fail()";
+    queue.database.execute(outages_ended).await;
+    let revived = queue.store.revive_after_outage(LEASE, LEASE, 10).await;
+    assert!(revived.is_err(), "{revived:?}");
+    let retries = "SELECT dataset_id, retry_count FROM meta_retry_queue ORDER BY 1";
+    assert_eq!(queue.rows(retries).await, ["1 1", "1 1", "2 0", "2 0"]);
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ async fn a_delivered_event() {
         latency_ms: Some(8),
         ..AttemptRecord::of(AttemptOutcome::Delivered)
     };
-    assert!(queue.store.finish_batch(&batch, &delivered).await.unwrap());
+    assert!(queue.settle(&batch, Fate::Done, Some(&delivered)).await);
     assert_eq!(log(&queue).await, ["a accepted      1", "a success 1 200   A1 1"]);
     let same = "SELECT count(DISTINCT (event_number, request_id, event_name)) FROM meta_events_log";
     assert_eq!(queue.database.value(same).await, "1");
@@ -260,7 +260,7 @@ async fn events_that_became_too_old_while_they_waited_or_were_ready() {
     assert!(queue.settle(&batch, NOW, Some(&failed)).await);
     assert_eq!(queue.store.expire_waiting(10).await.unwrap(), 1);
     queue.accept(&[old("b"), event(1, "", "c")]).await;
-    assert_eq!(queue.store.expire_ready(10).await.unwrap(), 1);
+    assert_eq!(queue.expire_ready(10).await, 1);
     assert_eq!(
         log(&queue).await,
         [
@@ -285,7 +285,7 @@ async fn an_expired_event_whose_row_is_gone() {
         }])
         .await;
     queue.database.execute("DELETE FROM events").await;
-    assert_eq!(queue.store.expire_ready(10).await.unwrap(), 1);
+    assert_eq!(queue.expire_ready(10).await, 1);
     assert_eq!(log(&queue).await, [" expired      1"]);
     assert_eq!(queue.count("meta_retry_queue WHERE reason = 'expired'").await, 1);
 }
@@ -312,7 +312,7 @@ async fn events_of_a_deleted_dataset() {
             .settle(&batch, Fate::Dead(DeadLetterReason::DatasetDeleted), None)
             .await
     );
-    assert_eq!(queue.store.clear_deleted_datasets(10).await.unwrap(), 1);
+    assert_eq!(queue.clear_deleted_datasets(10).await, 1);
     let rows = "SELECT dataset_id, outcome, event_name, event_id FROM meta_events_log ORDER BY dataset_id, created_at";
     assert_eq!(
         queue.rows(rows).await,

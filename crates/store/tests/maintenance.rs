@@ -222,8 +222,8 @@ async fn a_deleted_dataset_takes_its_keys_and_its_breaker_along_and_leaves_its_e
     );
 
     // The two are one run, which is taken whole.
-    assert_eq!(queue.store.clear_deleted_datasets(1).await.unwrap(), 2);
-    assert_eq!(queue.store.clear_deleted_datasets(10).await.unwrap(), 0);
+    assert_eq!(queue.clear_deleted_datasets(1).await, 2);
+    assert_eq!(queue.clear_deleted_datasets(10).await, 0);
     let dead = "SELECT reason, count(*), count(event_id) FROM meta_retry_queue GROUP BY 1";
     assert_eq!(queue.rows(dead).await, ["dataset_deleted 3 3"]);
     assert_eq!(queue.store.census().await.unwrap().ready, 1);
@@ -243,9 +243,9 @@ async fn ready_events_expire_a_step_at_a_time_each_in_its_lane() {
     for event in [old("", "a"), old("TEST1", "b"), old("", "c"), event(1, "", "d")] {
         queue.accept(&[event]).await;
     }
-    assert_eq!(queue.store.expire_ready(2).await.unwrap(), 2);
-    assert_eq!(queue.store.expire_ready(2).await.unwrap(), 1);
-    assert_eq!(queue.store.expire_ready(2).await.unwrap(), 0);
+    assert_eq!(queue.expire_ready(2).await, 2);
+    assert_eq!(queue.expire_ready(2).await, 1);
+    assert_eq!(queue.expire_ready(2).await, 0);
     let dead =
         "SELECT event_id, test_event_code, reason, last_error, send_by FROM meta_retry_queue ORDER BY 1";
     let said = "expired too old for Meta when its turn came 2001-09-09 01:46:40+00";
@@ -277,8 +277,8 @@ async fn of_a_run_only_the_events_expire_that_are_too_old() {
     queue.accept(&events).await;
     let runs = "SELECT last_number - first_number + 1, send_by FROM send_queue";
     assert_eq!(queue.rows(runs).await, ["9 2001-09-09 01:46:40+00"]);
-    assert_eq!(queue.store.expire_ready(1).await.unwrap(), 3);
-    assert_eq!(queue.store.expire_ready(1).await.unwrap(), 0);
+    assert_eq!(queue.expire_ready(1).await, 3);
+    assert_eq!(queue.expire_ready(1).await, 0);
     let dead = "SELECT event_id FROM meta_retry_queue ORDER BY 1";
     assert_eq!(queue.rows(dead).await, ["0", "3", "6"]);
     let earliest = "SELECT count(*) FROM send_queue q WHERE send_by <> (SELECT min(send_by) FROM events e
@@ -294,7 +294,7 @@ async fn steps_of_giving_up_end_where_they_hold_enough_events() {
     queue.database.execute("DELETE FROM datasets").await;
     let mut steps = Vec::new();
     for _ in 0..4 {
-        steps.push(queue.store.clear_deleted_datasets(6).await.unwrap());
+        steps.push(queue.clear_deleted_datasets(6).await);
     }
     assert_eq!(steps, [8, 8, 4, 0]);
     queue.assert_nothing_is_lost().await;

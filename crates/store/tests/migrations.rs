@@ -595,7 +595,7 @@ async fn nothing_that_has_a_place_in_the_schemas_of_before_is_lost_on_the_way_th
     let failed = answer(AttemptOutcome::Unavailable);
     let delivered = answer(AttemptOutcome::Delivered);
     let batch = queue.claim(1, "", 4).await.unwrap();
-    assert!(queue.store.finish_batch(&batch, &delivered).await.unwrap());
+    assert!(queue.settle(&batch, Fate::Done, Some(&delivered)).await);
     let batch = queue.claim(1, "", 4).await.unwrap();
     let wait = Fate::Wait {
         delay: LEASE,

@@ -21,9 +21,11 @@ const DAYS: i32 = 98;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Plan {
     Kept,
+    /// The same, but it reads the table while that is small: ANALYZE ends the plan when it has grown.
+    KeptUntilItGrows,
     ForEachCall,
 }
-use Plan::{ForEachCall, Kept};
+use Plan::{ForEachCall, Kept, KeptUntilItGrows};
 
 /// A statement as it is, the types that its parameters are bound with, and values for them.
 struct Hot {
@@ -60,6 +62,10 @@ fn of(value: &str, r#type: &str, count: i64) -> String {
     list(count, r#type, |_| value.to_owned())
 }
 
+/// A part of the queue: the 2,000 rows of a dataset.
+const STRETCH: &str = "6, '', 0, 7, '', 0";
+const STRETCH_TYPES: &str = "bigint, bigint, text, bigint, bigint, text, bigint";
+
 /// The statements of accepting, sending, and sweeping, with as many events as each is used with.
 fn hot(count: i64) -> Vec<Hot> {
     let datasets = of("1", "bigint", count);
@@ -69,6 +75,7 @@ fn hot(count: i64) -> Vec<Hot> {
     let keys = list(count, "uuid", |index| format!("md5('{}')", index * 100));
     let new_keys = list(count, "uuid", |index| format!("md5('new {index}')"));
     let lookups = list(count, "bytea", |index| format!("sha256('{index}')"));
+    let orders = list(count, "text", |index| format!("'o{index}'"));
     let days = of("current_date", "date", count);
     let texts = of("'a'", "text", count);
     let no_texts = of("NULL", "text", count);
@@ -107,6 +114,45 @@ fn hot(count: i64) -> Vec<Hot> {
             "recall",
             "bigint[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[], bigint[], bytea[]",
             "ARRAY[1, 2]::bigint[], {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}, {datasets}, {lookups}"
+        ),
+        hot!(
+            Kept,
+            "claim_idempotency_keys",
+            "bigint[], bigint[], text[], bytea[]",
+            "{datasets}, {numbers}, {texts}, {lookups}"
+        ),
+        hot!(
+            KeptUntilItGrows,
+            "keep_answers",
+            "bigint[], bigint[], text[], smallint[], text[]",
+            "{datasets}, {numbers}, {texts}, {small}, {texts}"
+        ),
+        hot!(ForEachCall, "kept_answer", "bigint, bigint, text", "1, 1, 'a'"),
+        hot!(
+            KeptUntilItGrows,
+            "record_purchases",
+            "bigint[], text[], text[], bigint[], text[], text[], bigint[], text[], text[], text[], boolean[], bigint[], uuid[]",
+            "{datasets}, {orders}, {}, {numbers}, {}, {}, {no_numbers}, {no_texts}, {no_texts}, {no_texts}, {}, {no_numbers}, {uuids}",
+            of("'approved'", "text", count),
+            of("'BRL'", "text", count),
+            of("'{}'", "text", count),
+            of("false", "boolean", count)
+        ),
+        hot!(KeptUntilItGrows, "known_purchases", "bigint[], text[]", "{datasets}, {orders}"),
+        hot!(
+            KeptUntilItGrows,
+            "note_purchase_events",
+            "bigint[], text[], bigint[], date[]",
+            "{datasets}, {orders}, {numbers}, {days}"
+        ),
+        hot!(
+            Kept,
+            "insert_leads",
+            "bigint[], bigint[], bytea[], bytea[], bytea[], bytea[], bytea[], bytea[], text[], text[], text[], boolean[], date[],
+             text[], bigint[], uuid[]",
+            "{datasets}, {numbers}, {lookups}, {lookups}, {lookups}, {lookups}, {lookups}, {lookups}, {no_texts}, {no_texts},
+             {no_texts}, {}, {days}, {texts}, {no_numbers}, {uuids}",
+            of("false", "boolean", count)
         ),
         hot!(
             Kept,
@@ -169,11 +215,26 @@ fn hot(count: i64) -> Vec<Hot> {
             "bigint[], bigint[], bigint[], date[]",
             "{datasets}, {stored}, {stored}, {days}"
         ),
+        hot!(
+            ForEachCall,
+            "traced_events",
+            "bigint[], bigint[], date[]",
+            "{datasets}, {stored}, {days}"
+        ),
         hot!(ForEachCall, "event_story", "bigint, text", "5, 'e4'"),
         hot!(ForEachCall, "requeue_due", "bigint", "{count}"),
         hot!(ForEachCall, "requeue_for_probe", "bigint, bigint", "5, 1000"),
         hot!(ForEachCall, "revive_events", "bigint, bigint, bigint, bigint", "3, 1000, 1000, {count}"),
         hot!(ForEachCall, "expire_waiting", "bigint", "{count}"),
+        hot!(
+            ForEachCall,
+            "queue_stretch",
+            "bigint, text, bigint, bigint",
+            "1, '', 0, {count}"
+        ),
+        hot!(ForEachCall, "expired_ready", STRETCH_TYPES, "{count}, {STRETCH}"),
+        hot!(ForEachCall, "ready_of_deleted", STRETCH_TYPES, "{count}, {STRETCH}"),
+        hot!(ForEachCall, "purge_dead_letters", "integer, bigint", "90, {count}"),
         hot!(ForEachCall, "expire_dedup", "bigint", "{count}"),
         hot!(ForEachCall, "watched_breakers", "bigint", "300000"),
         hot!(ForEachCall, "breaker_report", "bigint, bigint", "1, 300000"),
@@ -222,6 +283,11 @@ const FILL: &str = "
     INSERT INTO touchpoints (dataset_id, visitor_hmac, touched_at, channel, fbclid, created_at)
     SELECT n % 100 + 1, sha256((n / 2)::text::bytea), now() - n * interval '10 seconds', 'paid_social', 'IwAR' || n, now()
     FROM generate_series(1, 200000) AS n;
+    INSERT INTO idempotency_keys (dataset_id, key_id, idempotency_key, body_hash, status_code, answer, created_at, expires_at)
+    SELECT n % 100 + 1, 1, 'k' || n, '', 202, '', now(), now() + interval '1 day' FROM generate_series(1, 200000) AS n;
+    INSERT INTO purchases (dataset_id, order_id, status, amount_minor, currency, details, ads_refused, request_id, created_at, updated_at)
+    SELECT n % 100 + 1, 'o' || n, 'approved', 100, 'BRL', '{}', false, gen_random_uuid(), now(), now()
+    FROM generate_series(1, 200000) AS n;
     INSERT INTO send_batches (dataset_id, test_event_code, event_numbers, retries, first_day, last_day, lease_expires_at,
         owner, claimed_at)
     SELECT n % 100 + 1, '', ARRAY[n + 5000000], '{0}', current_date, current_date, now() - interval '1 second', 'one', now()
@@ -249,7 +315,7 @@ fn scanned(plan: &Value, found: &mut Vec<String>) {
 async fn plan(sql: &Client, hot: &Hot, options: &str) -> Value {
     // As connection.rs opens its connections.
     let mode = match hot.plan {
-        Kept => "force_generic_plan",
+        Kept | KeptUntilItGrows => "force_generic_plan",
         ForEachCall => "force_custom_plan; SET enable_bitmapscan = off; SET enable_seqscan = off",
     };
     let types = match hot.types {
@@ -317,6 +383,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
 
     one_event_is_found_by_its_id(&queue, &sql).await;
     one_events_story_reads_no_attempt_of_another(&sql).await;
+    a_step_of_giving_up_reads_only_its_part_of_the_queue(&sql).await;
     a_new_day_without_statistics_is_read_by_its_index(&queue, &sql).await;
     a_day_of_work(&queue).await;
 }
@@ -376,6 +443,13 @@ fn thrown_away(plan: &Value) -> f64 {
         Value::Array(nodes) => nodes.iter().map(thrown_away).sum(),
         _ => 0.0,
     }
+}
+
+/// None of 200,000 rows is too old: each of the part is read once, and none beside it.
+async fn a_step_of_giving_up_reads_only_its_part_of_the_queue(sql: &Client) {
+    let step = hot!(ForEachCall, "expired_ready", STRETCH_TYPES, "1000, {STRETCH}");
+    let plan = plan(sql, &step, "ANALYZE,").await;
+    assert_eq!(thrown_away(&plan), 2_000.0, "{plan:#}");
 }
 
 /// As every day begins: many rows, and nothing known of them.
@@ -488,7 +562,8 @@ async fn a_day_of_work(queue: &Queue) {
         };
         // The rows of most are elsewhere: they are missing.
         let batch = claim().await;
-        assert!(store.finish_batch(&batch, &failed).await.unwrap());
+        let done = vec![Fate::Done; batch.events.len()];
+        assert!(store.settle_batch(&batch, &done, Some(&failed)).await.unwrap());
         let batch = claim().await;
         assert!(store.release_batch(&batch).await.unwrap());
         let batch = claim().await;

@@ -5,8 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::ensure;
+use rastro_service::clock::Clock;
+use serde_json::json;
 
-use crate::process::{Program, beside};
+use crate::http;
+use crate::process::{Process, Program, beside};
 
 /// What all services over one database have in common.
 #[derive(Clone, Debug)]
@@ -24,6 +27,28 @@ pub struct Seed<'s> {
     pub access_token: &'s str,
     pub secret_key: &'s str,
     pub publishable_key: &'s str,
+}
+
+impl Seed<'_> {
+    /// Sends a lead to this gateway with the secret key; the status of what it answers.
+    pub async fn send_lead(&self, gateway: &Process, id: &str) -> anyhow::Result<u16> {
+        let address = gateway.address_after("\"listening on ").await.parse()?;
+        let bearer = format!("Bearer {}", self.secret_key);
+        let headers = [
+            ("Authorization", bearer.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let event = json!({
+            "event_name": "Lead",
+            "event_time": Clock::system().now().timestamp(),
+            "event_id": id,
+            "action_source": "system_generated",
+            "user_data": { "em": "ana.souza@example.com" },
+        });
+        let request = http::request("POST", "/api/meta/conversions", &headers, &event.to_string());
+        let mut connection = http::Connection::open(address).await?;
+        Ok(connection.exchange(&request).await?.status)
+    }
 }
 
 impl Services {

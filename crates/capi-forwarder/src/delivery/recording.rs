@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rastro_core::circuit_breaker::{ProbeOutcome, Reason, State};
+use rastro_core::circuit_breaker::{Breaker, ProbeOutcome, Reason, State};
 use rastro_core::dataset::DatasetId;
 use rastro_service::telemetry::ErrorChain;
 use rastro_store::{AttemptRecord, Batch, BatchId, DeadLetterReason, Fate, StoreError};
@@ -15,8 +15,6 @@ use super::answer::parked;
 use super::{Leased, SendResult, Sender, Stop};
 use crate::metrics::{EventLabels, EventOutcome};
 
-/// How often a change of a breaker is tried against others who change it.
-const CONTESTED_CHANGES: usize = 5;
 /// The waits between tries of a database call, doubled from the first to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(1);
@@ -36,13 +34,7 @@ impl Sender {
         outcome: ProbeOutcome,
     ) -> Result<SendResult, StoreError> {
         let batch = &part.batch;
-        let is_delivered = fates.iter().all(|fate| *fate == Fate::Done);
-        let settling = || async {
-            match record {
-                Some(record) if is_delivered => self.store.finish_batch(batch, record).await,
-                record => self.store.settle_batch(batch, fates, record).await,
-            }
-        };
+        let settling = || self.store.settle_batch(batch, fates, record);
         if !self
             .record(part, settling, |is_written| *is_written, |_| true)
             .await?
@@ -214,26 +206,22 @@ impl Sender {
         asked: Option<Duration>,
         probing: bool,
     ) -> Result<Stop, StoreError> {
-        let mut contested = 0;
-        loop {
-            let (breaker, _, now_ms) = self.store.breaker(dataset).await?;
-            let asked_until_ms = asked.map(|asked| now_ms.saturating_add(milliseconds(asked)));
-            let stopped = breaker.stop(reason, asked_until_ms, now_ms, &self.breaker, rand::random());
-            let until_ms = stopped.unwrap_or(breaker).open_until_ms.unwrap_or(now_ms);
-            let stop = Stop {
-                reason,
-                asked_until_ms,
-                wait: Duration::from_millis(until_ms.saturating_sub(now_ms).try_into().unwrap_or_default()),
-            };
-            contested += 1;
-            let Some(stopped) = stopped.filter(|_| !probing && contested <= CONTESTED_CHANGES) else {
-                return Ok(stop);
-            };
-            let changing = self.store.change_breaker(dataset, &breaker, &stopped, None);
-            if changing.await? {
-                return Ok(stop);
-            }
-        }
+        let mut stop = Stop {
+            reason,
+            asked_until_ms: None,
+            wait: Duration::ZERO,
+        };
+        let deciding = |breaker: &Breaker, now_ms: i64| {
+            stop.asked_until_ms = asked.map(|asked| now_ms.saturating_add(milliseconds(asked)));
+            let stopped = breaker.stop(reason, stop.asked_until_ms, now_ms, &self.breaker, rand::random());
+            let until_ms = stopped.as_ref().unwrap_or(breaker).open_until_ms;
+            let wait_ms = until_ms.unwrap_or(now_ms).saturating_sub(now_ms);
+            stop.wait = Duration::from_millis(wait_ms.try_into().unwrap_or_default());
+            stopped.filter(|_| !probing)
+        };
+        // Where others change it each time, what they say stands.
+        self.store.update_breaker(dataset, None, deciding).await?;
+        Ok(stop)
     }
 
     /// Tells the breaker what its probe found, unless it has moved on since.
@@ -243,16 +231,15 @@ impl Sender {
         generation: i64,
         outcome: ProbeOutcome,
     ) -> Result<(), StoreError> {
-        let (breaker, _, now_ms) = self.store.breaker(dataset).await?;
-        let settled = breaker.settle_probe(outcome, generation, now_ms, &self.breaker, rand::random());
-        if let Some(settled) = settled
-            && self
-                .store
-                .change_breaker(dataset, &breaker, &settled, None)
-                .await?
-            && settled.state != breaker.state
-        {
-            info!(dataset_id = %dataset, "after a probe the breaker is {}", settled.state.as_str());
+        let mut moved_to = None;
+        let deciding = |breaker: &Breaker, now_ms: i64| {
+            let settled = breaker.settle_probe(outcome, generation, now_ms, &self.breaker, rand::random())?;
+            moved_to = (settled.state != breaker.state).then_some(settled.state);
+            Some(settled)
+        };
+        let is_settled = self.store.update_breaker(dataset, None, deciding).await?;
+        if let Some(state) = moved_to.filter(|_| is_settled) {
+            info!(dataset_id = %dataset, "after a probe the breaker is {}", state.as_str());
         }
         Ok(())
     }

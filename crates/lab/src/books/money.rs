@@ -1,13 +1,14 @@
 //! Money in the database: what is booked of payments, and what pages read of it.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use chrono::NaiveDate;
 use tokio_postgres::Client;
 
 use crate::demo::revenue::past::{Lead, Touch};
+use crate::until;
 
 /// Only payments that were really made count for this dataset.
 pub async fn count_only_payments(sql: &Client, dataset: i64) -> anyhow::Result<()> {
@@ -209,18 +210,12 @@ pub async fn booked_payments(sql: &Client) -> anyhow::Result<HashMap<String, Boo
 
 /// Waits for the dataset, which the gateway makes, and has only payments count for it.
 pub async fn await_dataset(sql: &Client, dataset: i64, patience: Duration) -> anyhow::Result<()> {
-    let began = Instant::now();
-    loop {
-        let row = sql
-            .query_one(
-                "SELECT EXISTS (SELECT FROM datasets WHERE dataset_id = $1)",
-                &[&dataset],
-            )
+    until(patience, async || {
+        let known = sql
+            .query_opt("SELECT FROM datasets WHERE dataset_id = $1", &[&dataset])
             .await?;
-        if row.get(0) {
-            return count_only_payments(sql, dataset).await;
-        }
-        ensure!(began.elapsed() < patience, "no gateway made its dataset");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        Ok(known.ok_or("no gateway made its dataset"))
+    })
+    .await?;
+    count_only_payments(sql, dataset).await
 }

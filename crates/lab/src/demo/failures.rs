@@ -2,7 +2,7 @@
 //! Where the cause stands in the dashboard is in `proto-docs/guide.md`, and a test walks there.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rastro_core::circuit_breaker::Reason;
@@ -12,9 +12,10 @@ use rastro_store::{Dataset, DatasetSettings, KeyOrder, KeyRole, Store};
 use rastro_test_support::http::{Connection, call, request};
 use serde_json::{Value, json};
 
+use crate::until;
+
 /// How long Meta's stand-in may take to be asked.
 const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Beyond the demo's own dataset and those that only have a history.
 const FIRST_OF_OURS: i64 = 10;
 
@@ -172,34 +173,29 @@ impl Surroundings<'_> {
             ("Content-Type", "application/json"),
         ];
         let request = request("POST", "/api/meta/conversions", &headers, &event.to_string());
-        let began = Instant::now();
-        loop {
+        until(PATIENCE, async || {
             let mut connection = Connection::open(self.gateway).await?;
             let answer = connection.exchange(&request).await?;
             let said = String::from_utf8_lossy(answer.body).into_owned();
             if answer.status == expected {
-                return Ok(serde_json::from_str(&said)?);
+                return Ok(Ok(serde_json::from_str(&said)?));
             }
-            let is_new = answer.status == 401 && began.elapsed() < PATIENCE;
-            ensure!(is_new, "{} instead of {expected}: {said}", answer.status);
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let unexpected = format!("{} instead of {expected}: {said}", answer.status);
+            // The gateway reads new keys every few seconds.
+            ensure!(answer.status == 401, unexpected);
+            Ok(Err(unexpected))
+        })
+        .await
     }
 
     /// Waits until the dataset is left alone, for this reason.
     async fn stopped(&self, id: DatasetId, reason: Reason) -> anyhow::Result<()> {
-        let began = Instant::now();
-        loop {
+        until(PATIENCE, async || {
             let (breaker, _, _) = self.store.breaker(id).await?;
-            if breaker.reason == Some(reason) {
-                return Ok(());
-            }
-            ensure!(
-                began.elapsed() < PATIENCE,
-                "dataset {id} was not stopped: {reason:?}"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let is_stopped = (breaker.reason == Some(reason)).then_some(());
+            Ok(is_stopped.ok_or_else(|| format!("dataset {id} was not stopped: {reason:?}")))
+        })
+        .await
     }
 }
 

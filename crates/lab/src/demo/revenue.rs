@@ -9,7 +9,7 @@ pub mod past;
 pub mod stand;
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use rastro_sandbox::mercado_pago::Method;
@@ -20,10 +20,9 @@ use crate::books::money::{self as books, Booked};
 use crate::demo::revenue::money::{Money, Spent};
 use crate::demo::revenue::past::{Back, DAY_MS, Lead, Order, Step, Touch};
 use crate::demo::revenue::stand::Stand;
-use crate::{Progress, say};
+use crate::{Progress, say, until};
 
 const SEED: u64 = 13;
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long a payment may take from the webhook to the books.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// How many boletos of two days ago are paid in a run.
@@ -177,33 +176,25 @@ impl Story {
     }
 
     async fn await_books(&self, orders: &str, expected: Booked) -> anyhow::Result<()> {
-        let began = Instant::now();
-        loop {
+        until(PATIENCE, async || {
             let booked = books::booked(&self.sql, self.dataset, orders).await?;
-            if booked == expected {
-                return Ok(());
-            }
-            ensure!(
-                began.elapsed() < PATIENCE,
-                "the books should be {expected:?}, and are {booked:?}; attribution's log says why"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let missing =
+                format!("the books should be {expected:?}, and are {booked:?}; attribution's log says why");
+            Ok((booked == expected).then_some(()).ok_or(missing))
+        })
+        .await
     }
 
     /// Waits until the orders of this run are credited.
     pub async fn await_credits(&self) -> anyhow::Result<()> {
         let prefix = format!("demo-{}-today", self.run);
         let booked = books::booked(&self.sql, self.dataset, &prefix).await?;
-        let began = Instant::now();
-        while books::credited(&self.sql, self.dataset, &prefix).await? < booked.orders {
-            ensure!(
-                began.elapsed() < PATIENCE,
-                "the orders of this run were not credited; attribution's log says why"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        Ok(())
+        until(PATIENCE, async || {
+            let credited = books::credited(&self.sql, self.dataset, &prefix).await?;
+            let missing = "the orders of this run were not credited; attribution's log says why";
+            Ok((credited >= booked.orders).then_some(()).ok_or(missing))
+        })
+        .await
     }
 
     /// What the ads of the half year cost, by those who ran them and by our books.
@@ -222,18 +213,13 @@ impl Story {
 
     /// Waits until the service has read what was spent on ads, by itself.
     pub async fn await_spend(&self) -> anyhow::Result<()> {
-        let began = Instant::now();
-        loop {
+        until(PATIENCE, async || {
             let spent = self.spent().await?;
-            if spent.iter().all(|spent| spent.booked == spent.told) {
-                return Ok(());
-            }
-            ensure!(
-                began.elapsed() < PATIENCE,
-                "not all spend was read ({spent:?}); attribution's log says why"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+            let is_read = spent.iter().all(|spent| spent.booked == spent.told);
+            let missing = format!("not all spend was read ({spent:?}); attribution's log says why");
+            Ok(is_read.then_some(()).ok_or(missing))
+        })
+        .await
     }
 
     /// The account of this run's orders, those of its half year before included.

@@ -3,9 +3,9 @@
 //! both.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use rastro_service::clock::Clock;
 use rastro_test_support::cluster::Cluster;
 use rastro_test_support::services::Services;
@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use super::{Account, Drill, Options, TIMING};
 use crate::books::{self, SEALING_KEY};
 use crate::chaos::stage;
-use crate::say;
+use crate::{say, until};
 
 /// How long whoever watches the primary takes to believe that it is dead.
 const NOTICED_AFTER: Duration = Duration::from_secs(3);
@@ -59,14 +59,13 @@ async fn pair(folder: &Path) -> anyhow::Result<(Cluster, Cluster)> {
     sql.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
         .await?;
     sql.batch_execute("SELECT pg_reload_conf()").await?;
-    let began = Instant::now();
-    while sql.query(books::SYNCHRONOUS_STANDBYS, &[]).await?.is_empty() {
-        ensure!(
-            began.elapsed() < Duration::from_secs(30),
-            "the standby does not follow"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(Duration::from_secs(30), async || {
+        let standbys = sql.query(books::SYNCHRONOUS_STANDBYS, &[]).await?;
+        Ok((!standbys.is_empty())
+            .then_some(())
+            .ok_or("the standby does not follow"))
+    })
+    .await?;
     Ok((primary, standby))
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rastro_store::{Leadership, Store};
+use rastro_store::{Dataset, DatasetSettings, Leadership, Store};
 use rastro_test_support::process::Process;
 use rastro_test_support::{TestDatabase, World, eventually};
 
@@ -466,4 +466,60 @@ async fn of_payments_of_long_ago_the_money_is_kept_and_not_who_paid() {
     let money = "SELECT concat_ws(' ', (SELECT sum(amount_minor) FROM purchase_movements), (SELECT count(*) FROM payments),
         (SELECT sum(net_minor) FROM credited_orders), (SELECT count(*) FROM reconciliation_runs))";
     assert_eq!(database.value(money).await, "4000 4 4000 4");
+}
+
+/// Of dataset 1 so many runs of one event, of which the last is too old for Meta.
+async fn long_queue(rows: u32) -> TestDatabase {
+    let database = TestDatabase::create().await;
+    let dataset = Dataset {
+        id: 1.try_into().unwrap(),
+        settings: DatasetSettings::default(),
+        access_token: "EAAtest".to_owned().into(),
+    };
+    let store = Store::new(&database.config(), "test").unwrap();
+    store.put_dataset(&dataset).await.unwrap();
+    database
+        .execute(&format!(
+            "INSERT INTO send_queue (dataset_id, test_event_code, first_number, last_number, day, send_by)
+             SELECT 1, '', n, n, current_date, now() + (CASE n WHEN {rows} THEN '-1 second' ELSE '7 days' END)::interval
+             FROM generate_series(1, {rows}) AS n"
+        ))
+        .await;
+    database
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_too_old_expires_behind_however_many_others() {
+    let database = long_queue(60_000).await;
+    let worker = Process::retry_worker(&database, &[]);
+    let dead = "SELECT coalesce(string_agg(event_number || ' ' || reason, ','), '') FROM meta_retry_queue";
+    wait_for(&database, "the old one is a dead letter", dead, "60000 expired").await;
+    let left = "SELECT count(*)::text FROM send_queue";
+    assert_eq!(database.value(left).await, "59999");
+    assert!(
+        metric(&worker, "runs_total", "expire_ready").await >= 2.0,
+        "in more than one step"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expiry_that_fails_is_not_tried_in_every_round() {
+    let database = long_queue(1).await;
+    database
+        .execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+             CREATE TRIGGER fail BEFORE INSERT ON meta_retry_queue FOR EACH ROW EXECUTE FUNCTION fail()",
+        )
+        .await;
+    let worker = Process::retry_worker(&database, &[]);
+    eventually("it has failed", || async {
+        (metric(&worker, "failures_total", "expire_ready").await >= 1.0).then_some(())
+    })
+    .await;
+    let rounds = metric(&worker, "runs_total", "take_the_lead").await;
+    eventually("two more rounds", || async {
+        (metric(&worker, "runs_total", "take_the_lead").await >= rounds + 2.0).then_some(())
+    })
+    .await;
+    assert_eq!(metric(&worker, "failures_total", "expire_ready").await, 1.0);
 }

@@ -14,10 +14,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{ADMIN, KeyHash, VIEWER};
-use crate::admin_log::{self, NewEntry, rastro_now};
+use crate::admin_log::{self, NewEntry};
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
-use crate::schema::{api_keys, datasets};
+use crate::schema::{api_keys, datasets, rastro_now};
 
 /// So many random bytes are in a key.
 const RANDOM_BYTES: usize = 32;

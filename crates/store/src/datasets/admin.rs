@@ -14,10 +14,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::{Dataset, DatasetSettings, SETTINGS, SettingsRow, token_of};
-use crate::admin_log::{self, NewEntry, rastro_now};
+use crate::admin_log::{self, NewEntry};
 use crate::connection::Store;
 use crate::error::{StoreError, dataset_id};
-use crate::schema::datasets;
+use crate::schema::{datasets, rastro_now};
 
 /// Who orders what a configuration is written over, in the log.
 const RESEED: &str = "reseed";

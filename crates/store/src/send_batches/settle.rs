@@ -92,15 +92,11 @@ fn retry_row<'b>((event, fate): (&'b QueuedEvent, &'b Fate)) -> Option<RetryRow<
 
 fn outcome<'b>(batch: &Batch, event: &'b QueuedEvent, outcome: Outcome) -> EventOutcome<'b> {
     EventOutcome {
-        dataset_id: batch.id.dataset_id.as_i64(),
-        outcome,
         event_number: Some(event.number),
         event_name: Some(&event.name),
         event_id: Some(&event.id),
-        key_id: None,
         request_id: Some(event.request_id),
-        detail: None,
-        event_count: 1,
+        ..EventOutcome::new(batch.id.dataset_id.as_i64(), outcome)
     }
 }
 
@@ -123,15 +119,8 @@ pub(super) async fn dead_letter_missing(
     let (dataset, code) = (batch.id.dataset_id, batch.test_event_code.as_str());
     meta_retry_queue::insert(connection, dataset, code, &LastError::missing(), rows.collect()).await?;
     let outcomes = batch.missing.iter().map(|event| EventOutcome {
-        dataset_id: dataset.as_i64(),
-        outcome: Outcome::Missing,
         event_number: Some(event.number),
-        event_name: None,
-        event_id: None,
-        key_id: None,
-        request_id: None,
-        detail: None,
-        event_count: 1,
+        ..EventOutcome::new(dataset.as_i64(), Outcome::Missing)
     });
     event_outcomes::insert(connection, outcomes).await
 }

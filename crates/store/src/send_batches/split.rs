@@ -9,7 +9,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use super::settle::dead_letter_missing;
 use super::{Batch, BatchId, Contents, QueuedEvent, insert_batch};
 use crate::error::StoreError;
-use crate::schema::send_batches as b;
+use crate::schema::{rastro_now, send_batches as b};
 use crate::send_attempts::{self, AttemptRecord};
 
 pub(super) async fn split(
@@ -78,5 +78,3 @@ pub(super) async fn split(
     };
     Ok(Some((half(first).await?, half(second).await?)))
 }
-
-diesel::define_sql_function! { fn rastro_now() -> diesel::sql_types::Timestamptz; }

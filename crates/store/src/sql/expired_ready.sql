@@ -1,9 +1,11 @@
 -- meta_retry_queue::expire_ready: takes runs out of the queue of which at least one event became too old for
 -- Meta. Runs are taken whole, in order, until they hold as many events as are wanted.
--- $1 how many events
+-- $1 how many events; dataset id, test event code and first event number $2, $3, $4 behind which and $5, $6, $7 up to which it
+-- is looked
 WITH found AS MATERIALIZED (
     SELECT dataset_id, test_event_code, first_number, last_number FROM send_queue q
-    WHERE send_by <= rastro_now()
+    WHERE (dataset_id, test_event_code, first_number) > ($2, $3, $4)
+        AND (dataset_id, test_event_code, first_number) <= ($5, $6, $7) AND send_by <= rastro_now()
     LIMIT $1 FOR UPDATE SKIP LOCKED
 ), counted AS (
     SELECT dataset_id, test_event_code, first_number, sum(last_number - first_number + 1) OVER (

@@ -1,9 +1,12 @@
 -- meta_retry_queue::clear_deleted_datasets: takes runs out of the queue whose dataset does not exist any
 -- more. Runs are taken whole, in order, until they hold as many events as are wanted.
--- $1 how many events
+-- $1 how many events; dataset id, test event code and first event number $2, $3, $4 behind which and $5, $6, $7 up to which it
+-- is looked
 WITH found AS MATERIALIZED (
     SELECT dataset_id, test_event_code, first_number, last_number FROM send_queue q
-    WHERE NOT EXISTS (SELECT FROM datasets d WHERE d.dataset_id = q.dataset_id)
+    WHERE (dataset_id, test_event_code, first_number) > ($2, $3, $4)
+        AND (dataset_id, test_event_code, first_number) <= ($5, $6, $7)
+        AND NOT EXISTS (SELECT FROM datasets d WHERE d.dataset_id = q.dataset_id)
     LIMIT $1 FOR UPDATE SKIP LOCKED
 ), counted AS (
     SELECT dataset_id, test_event_code, first_number, sum(last_number - first_number + 1) OVER (

@@ -1,4 +1,4 @@
--- meta_retry_queue::revive_after_outage, 2 of 3: makes due again what failed only because Meta was away,
+-- meta_retry_queue::revive_after_outage, 3 of 4: makes due again what failed only because Meta was away,
 -- spread over a while and with all its retries. What failed alone keeps those that it spent: Meta may fail on
 -- it, outage or not, and then it must come to its end.
 -- $1 dataset id, $2 for how many ms before it opened the breaker looked at what failed, $3 spread in ms, $4

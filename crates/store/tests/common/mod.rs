@@ -8,7 +8,7 @@ use rastro_core::dataset::DatasetId;
 use rastro_core::dedup::EventKey;
 use rastro_store::{
     Acceptance, AttemptOutcome, AttemptRecord, Batch, Dataset, DatasetSettings, EventWriter, Fate, Lane,
-    NewEvent, NewRequest, ReadyLane, Refusal, Store, StoreError, Stored,
+    NewEvent, NewRequest, QueueStretch, ReadyLane, Refusal, Store, StoreError, Stored,
 };
 use rastro_test_support::TestDatabase;
 use tokio_postgres::{Client, NoTls};
@@ -159,13 +159,24 @@ impl Queue {
 
     pub(crate) async fn finish(&self, batch: &Batch) -> bool {
         let delivered = AttemptRecord::of(AttemptOutcome::Delivered);
-        self.store.finish_batch(batch, &delivered).await.unwrap()
+        self.settle(batch, Fate::Done, Some(&delivered)).await
     }
 
     /// The same fate for every event, after such an answer.
     pub(crate) async fn settle(&self, batch: &Batch, fate: Fate, attempt: Option<&AttemptRecord>) -> bool {
         let fates = vec![fate; batch.events.len()];
         self.store.settle_batch(batch, &fates, attempt).await.unwrap()
+    }
+
+    /// A step through the whole queue.
+    pub(crate) async fn expire_ready(&self, limit: i64) -> usize {
+        let all = QueueStretch::default();
+        self.store.expire_ready(all, limit).await.unwrap()
+    }
+
+    pub(crate) async fn clear_deleted_datasets(&self, limit: i64) -> usize {
+        let all = QueueStretch::default();
+        self.store.clear_deleted_datasets(all, limit).await.unwrap()
     }
 
     pub(crate) async fn lapse(&self) {

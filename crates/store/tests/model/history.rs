@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use rastro_core::circuit_breaker::{Breaker, BreakerSettings, Manual, Permission};
 use rastro_store::{
-    Acceptance, AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, Fate, NewEvent, ReadyLane,
-    RetryRequest, Store,
+    Acceptance, AttemptOutcome, AttemptRecord, Batch, DeadLetterFilter, Fate, NewEvent, QueueStretch,
+    ReadyLane, RetryRequest, Store,
 };
 use tokio_postgres::SimpleQueryMessage;
 use uuid::Uuid;
@@ -61,11 +61,10 @@ impl<'b> History<'b> {
                     return Ok(());
                 };
                 self.send(&batch);
-                let finished = self
-                    .store()
-                    .finish_batch(&batch, &AttemptRecord::of(AttemptOutcome::Delivered))
-                    .await
-                    .unwrap();
+                let done = vec![Fate::Done; batch.events.len()];
+                let delivered = AttemptRecord::of(AttemptOutcome::Delivered);
+                let settling = self.store().settle_batch(&batch, &done, Some(&delivered));
+                let finished = settling.await.unwrap();
                 prop_assert_eq!(finished, self.memory.finish(&batch), "who owns {:?}", batch.id);
             }
             Step::Lose { which } => {
@@ -129,7 +128,11 @@ impl<'b> History<'b> {
                 prop_assert_eq!(expired, self.memory.expire_waiting());
             }
             Step::ExpireReady => {
-                let expired = self.store().expire_ready(100).await.unwrap();
+                let expired = self
+                    .store()
+                    .expire_ready(QueueStretch::default(), 100)
+                    .await
+                    .unwrap();
                 prop_assert_eq!(expired, self.memory.expire_ready());
             }
             Step::Dissolve => {
