@@ -7,7 +7,7 @@ SELECT m.message_id, m.alert_id, m.kind, m.sequence, m.severity,
         -- From a little before it was noticed until it was over.
         SELECT count(*) FROM datasets d JOIN meta_retry_queue r USING (dataset_id)
         WHERE m.kind = 'resolved' AND (a.dataset_id IS NULL OR d.dataset_id = a.dataset_id) AND r.status = 'failed'
-            AND r.failed_at BETWEEN a.pending_since - interval '10 minutes' AND a.resolved_at
+            AND r.reason <> 'set_aside' AND r.failed_at BETWEEN a.pending_since - interval '10 minutes' AND a.resolved_at
     ) AS stopped, coalesce(a.reopened >= 2, false) AS is_unstable,
     o.bundle_id AS opened_bundle, o.provider_id AS opened_provider_id,
     ARRAY(SELECT r.recipient FROM alert_message_recipients r WHERE r.message_id = m.message_id AND r.was_sent ORDER BY 1) AS served,
