@@ -517,7 +517,7 @@ async fn a_purchase_that_could_not_be_made_is_sent_by_the_comparison_that_learns
     assert_eq!(shop.of(&pix, "conversion").await, "invalid");
     shop.mercado_pago.fail_webhooks(WebhookFault::Lost, 1_000);
     shop.mercado_pago.edit(&pix, |payment| {
-        payment["payer"]["email"] = json!("ana@example.com")
+        payment["payer"]["email"] = json!("ana@example.com");
     });
     compare(&shop).await;
     assert_eq!(of(&shop, &pix).await, ["conversion_gap 0 resent"]);

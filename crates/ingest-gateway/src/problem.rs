@@ -1,6 +1,7 @@
 //! Answers that are not a success, as problem documents (RFC 9457) that name every field that is wrong.
 
 use std::borrow::Cow;
+use std::num::NonZeroI64;
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -27,15 +28,16 @@ pub(crate) struct Problem {
     /// This request. Where events were stored or refused as duplicates it stands with them in the log.
     request_id: Uuid,
     /// Every field that is wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "<[Finding]>::is_empty")]
     #[schema(value_type = Vec<FieldError>)]
-    errors: Vec<Finding>,
+    errors: Box<[Finding]>,
     /// Of a duplicate: when the event was first received.
     #[serde(skip_serializing_if = "Option::is_none")]
     first_received_at: Option<DateTime<Utc>>,
     /// Of a lead that a server captured before.
     #[serde(skip_serializing_if = "Option::is_none")]
-    lead_id: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    lead_id: Option<NonZeroI64>,
     #[serde(skip)]
     retry_after_seconds: Option<u32>,
 }
@@ -72,7 +74,7 @@ impl Problem {
             status,
             detail: detail.into(),
             request_id: Uuid::nil(),
-            errors: Vec::new(),
+            errors: Box::default(),
             first_received_at: None,
             lead_id: None,
             retry_after_seconds: None,
@@ -105,7 +107,10 @@ impl Problem {
     /// The key is known, but it may not send this.
     pub(crate) fn not_for_this_key(errors: Vec<Finding>) -> Self {
         let problem = Problem::forbidden("a key of this kind may not send what the request brings");
-        Problem { errors, ..problem }
+        Problem {
+            errors: errors.into(),
+            ..problem
+        }
     }
 
     /// Whoever reads the page has the key.
@@ -214,7 +219,7 @@ impl Problem {
     pub(crate) fn lead_received(first_received_at: DateTime<Utc>, lead_id: i64) -> Self {
         let problem = Problem::duplicate(Some(first_received_at));
         Problem {
-            lead_id: Some(lead_id),
+            lead_id: NonZeroI64::new(lead_id),
             ..problem
         }
     }
@@ -301,7 +306,10 @@ impl Problem {
             count => format!("{count} fields are wrong"),
         };
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, detail);
-        Problem { errors, ..problem }
+        Problem {
+            errors: errors.into(),
+            ..problem
+        }
     }
 
     pub(crate) fn too_many_requests(retry_after_seconds: u32) -> Self {
@@ -363,7 +371,7 @@ impl Problem {
     /// pointer.
     pub(crate) fn as_text(&self, named: impl Fn(&str) -> String) -> String {
         let mut text = format!("{}: {}", self.title, self.detail);
-        for error in &self.errors {
+        for error in self.errors.iter() {
             text.push_str(&format!("\n  {} {}", named(&error.pointer), error.detail));
         }
         text

@@ -5,7 +5,7 @@ mod common;
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use common::{LEASE, Queue, dataset_id};
 use rastro_store::{DeadLetterFilter, DeadLetterReason, Fate, RetryRequest, SetAside};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ async fn what_was_due_before_a_time_is_set_aside_and_sent_only_when_somebody_ask
         ))
         .await;
     let newest = queue.database.value(&format!("SELECT {newest}")).await;
-    let before = Utc::now() + TimeDelta::seconds(30);
+    let before = queue.store.now().await.unwrap() + TimeDelta::seconds(30);
 
     let found = SetAside {
         ready: 2,
