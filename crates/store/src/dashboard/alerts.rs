@@ -142,7 +142,7 @@ impl Store {
         sql_query(include_str!("../sql/dashboard/rule_hours.sql"))
             .bind::<Nullable<BigInt>, _>(dataset)
             .prepared()
-            .rows(self)
+            .rows_by_time(self)
             .await
     }
 

@@ -198,7 +198,7 @@ impl Store {
             .bind::<Date, _>(first)
             .bind::<Date, _>(last)
             .prepared()
-            .rows(self)
+            .rows_by_time(self)
             .await
     }
 
@@ -212,7 +212,7 @@ impl Store {
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .rows(self)
+            .rows_by_time(self)
             .await
     }
 
@@ -226,7 +226,7 @@ impl Store {
             .bind::<Nullable<BigInt>, _>(dataset)
             .bind::<Timestamptz, _>(since)
             .prepared()
-            .rows(self)
+            .rows_by_time(self)
             .await
     }
 
@@ -236,19 +236,11 @@ impl Store {
         dataset: Option<i64>,
         since: DateTime<Utc>,
     ) -> Result<Vec<ErrorCause>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
-            .transaction(async |connection| {
-                by_time(connection).await?;
-                let rows = sql_query(include_str!("../sql/dashboard/error_causes.sql"))
-                    .bind::<Nullable<BigInt>, _>(dataset)
-                    .bind::<Timestamptz, _>(since)
-                    .prepared()
-                    .load(connection)
-                    .await?;
-                Ok(rows)
-            })
+        sql_query(include_str!("../sql/dashboard/error_causes.sql"))
+            .bind::<Nullable<BigInt>, _>(dataset)
+            .bind::<Timestamptz, _>(since)
+            .prepared()
+            .rows_by_time(self)
             .await
     }
 

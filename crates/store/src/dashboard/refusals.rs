@@ -3,10 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{by_time, row};
+use super::row;
 use crate::connection::Store;
 use crate::error::StoreError;
 use crate::statement::Prepare;
@@ -36,21 +35,13 @@ impl Store {
         request: Option<Uuid>,
         limit: i64,
     ) -> Result<Vec<RefusedAtDoor>, StoreError> {
-        let mut connection = self.connection().await?;
-        let connection: &mut AsyncPgConnection = &mut connection;
-        connection
-            .transaction(async |connection| {
-                by_time(connection).await?;
-                let rows = sql_query(include_str!("../sql/dashboard/refusals.sql"))
-                    .bind::<Array<BigInt>, _>(datasets)
-                    .bind::<Timestamptz, _>(since)
-                    .bind::<Nullable<SqlUuid>, _>(request)
-                    .bind::<BigInt, _>(limit)
-                    .prepared()
-                    .load(connection)
-                    .await?;
-                Ok(rows)
-            })
+        sql_query(include_str!("../sql/dashboard/refusals.sql"))
+            .bind::<Array<BigInt>, _>(datasets)
+            .bind::<Timestamptz, _>(since)
+            .bind::<Nullable<SqlUuid>, _>(request)
+            .bind::<BigInt, _>(limit)
+            .prepared()
+            .rows_by_time(self)
             .await
     }
 }
