@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use attribution::crediting::Crediting;
 use attribution::{privacy, reconcile};
 use common::{DAY, FBC, SELLER, Shop};
@@ -482,6 +484,11 @@ async fn what_is_no_longer_kept_of_a_payment_takes_nothing_from_the_books() {
         ))
         .await;
     shop.follow().await;
+    // Nothing of the payment is new, so that it is looked at twice more.
+    for _ in 0..2 {
+        shop.advance(Duration::from_secs(10)).await;
+        shop.follow().await;
+    }
     assert_eq!(shop.ends().await, ["done/applied 2"]);
     assert_eq!(recompute(93).await.changed, 0);
     assert_eq!(shop.value(books).await, before);
