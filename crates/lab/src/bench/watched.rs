@@ -13,6 +13,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::bench::{Bench, Round, SINGLES};
 use crate::load::Pace;
+use crate::say;
 
 pub const UNWATCHED: &str = "unwatched";
 pub const WATCHED: &str = "watched";
@@ -21,7 +22,8 @@ pub const WATCHED: &str = "watched";
 /// a second does not hold up the next.
 const BROWSERS: u32 = 5;
 const EACH: Duration = Duration::from_millis(500);
-/// Fewer pages a second than this, and the figure is of something else.
+const PAGES: f64 = 10.0;
+/// Fewer pages a second than this, and the figure would be of something else: it is left out.
 const LEAST_PAGES: f64 = 8.0;
 
 /// Who looks, as a proxy that signs people on would name them.
@@ -32,6 +34,9 @@ impl Bench {
     /// Both, each first as often as the other. What is counted is up to date when the pages are asked for.
     pub async fn watched(&mut self, round: &mut Round, number: usize) -> anyhow::Result<()> {
         let (dashboard, address) = self.system.start_dashboard().await?;
+        // The first one opens connections and plans every statement.
+        let mut first = Connection::open(address).await?;
+        first.exchange(&page()).await?;
         let mut turns = [UNWATCHED, WATCHED];
         turns.rotate_left(number % 2);
         for name in turns {
@@ -44,18 +49,25 @@ impl Bench {
                 _ => None,
             };
             let (measurement, outcome) = meter.measure(load).await?;
-            if let Some(browsers) = browsers {
-                let pages = browsers.close().await?;
-                ensure!(
-                    pages >= LEAST_PAGES,
-                    "the dashboard answered {pages:.1} pages a second instead of ten"
-                );
-            }
             self.system.add(&outcome);
+            let pages = match browsers {
+                Some(browsers) => browsers.close().await?,
+                None => PAGES,
+            };
+            if pages < LEAST_PAGES {
+                say(&format!(
+                    "a round without {name}: {pages:.1} pages a second instead of {PAGES}"
+                ));
+                continue;
+            }
             round.insert(name, measurement);
         }
         dashboard.stop().await
     }
+}
+
+fn page() -> Vec<u8> {
+    request("GET", "/", &[(SIGNED_ON_BY, VIEWER)], "")
 }
 
 /// Several connections that load the dashboard's first page again and again.
@@ -76,7 +88,7 @@ impl Browsers {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let pages = pages.clone();
             tasks.spawn(async move {
-                let asking = request("GET", "/", &[(SIGNED_ON_BY, VIEWER)], "");
+                let asking = page();
                 loop {
                     ticks.tick().await;
                     let answer = connection.exchange(&asking).await?;
