@@ -306,7 +306,8 @@ impl Connector {
         let (mode, others): (_, &[_]) = match plans {
             // Without being told, PostgreSQL would plan small groups anew each time, which costs them half as
             // much again.
-            Plans::Kept => ("force_generic_plan", &[]),
+            // A plan made while a table is new and small must not read it whole when it has grown.
+            Plans::Kept => ("force_generic_plan", &[("enable_seqscan", "off")]),
             // Statistics of a queue are always out of date: its rows live for milliseconds. Without them
             // PostgreSQL would gather and sort a whole backlog for its first thousand rows; following an
             // index is right at any size.
